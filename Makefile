@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+#
+# make            the libraries (64 and 32 bit) and build/bin/mmfence
+# make demo       the examples and three real programs, bare and fenced
+# make check      all tests          make bench      the tables of costs
+# make lint       formatting, exports, forbidden calls
+# make install PREFIX=/usr/local DESTDIR=
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+B       := build
+# make V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf "  %-7s %s\n" $(1) $@)
+
+# Where the dynamic linker's $LIB leads: Debian, then Fedora's and Arch's names for it.
+LIB64   := lib/x86_64-linux-gnu
+LIB32   := lib32
+ALIAS64 := lib64
+ALIAS32 := lib/i386-linux-gnu
+
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+CFLAGS  ?= -O2 -g
+COMMON  := -std=gnu17 -D_GNU_SOURCE -DMMFENCE_VERSION='"$(VERSION)"' -Iinclude -Ishim $(WARN) -MMD -MP
+
+# The library. No stack protector: part of it runs on a thread that has no TLS to hold a canary.
+# No plt, hidden by default: what is exported is named in symbols.map alone.
+SHIM_CFLAGS  := $(COMMON) -fPIC -fvisibility=hidden -fno-stack-protector -ftls-model=initial-exec \
+	-fasynchronous-unwind-tables -fno-strict-aliasing -U_FORTIFY_SOURCE -Wno-psabi
+SHIM_LDFLAGS := -shared -static-libgcc -Wl,--version-script=shim/interpose/symbols.map \
+	-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,--hash-style=gnu -Wl,-O1 -Wl,--as-needed \
+	-Wl,-soname,libmmfence.so
+
+SHIM_SRC := $(sort $(wildcard shim/interpose/*.c shim/kernel/*.c shim/policy/*.c shim/snapshot/*.c \
+	shim/nonlinear/*.c shim/selfmem/*.c shim/audit/*.c shim/support/*.c))
+SHIM_OBJ64 := $(SHIM_SRC:%.c=$(B)/obj64/%.o)
+SHIM_OBJ32 := $(SHIM_SRC:%.c=$(B)/obj32/%.o)
+
+# The command shares the option table, the kernel's raw calls and the text builder with the library.
+CLI_SRC := $(sort $(wildcard shim/cli/*.c)) $(sort $(wildcard shim/policy/*.c)) \
+	shim/support/text.c shim/kernel/raw.c
+CLI_OBJ := $(CLI_SRC:%.c=$(B)/cli/%.o)
+
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
+
+LIBS := $(B)/$(LIB64)/libmmfence.so $(B)/$(LIB32)/libmmfence.so
+ALIASES := $(B)/$(ALIAS64)/libmmfence.so $(B)/$(ALIAS32)/libmmfence.so
+
+.PHONY: all deps demo check check-run bench bench-run lint lint-run format install clean examples
+all: $(LIBS) $(ALIASES) $(B)/bin/mmfence examples include/EVENTS.md
+
+$(B)/obj64/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(SHIM_CFLAGS) -m64 -c -o $@ $<
+
+$(B)/obj32/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(SHIM_CFLAGS) -m32 -c -o $@ $<
+
+$(B)/cli/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
+
+$(B)/$(LIB64)/libmmfence.so: $(SHIM_OBJ64) shim/interpose/symbols.map
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -m64 $(SHIM_LDFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJ64)
+
+$(B)/$(LIB32)/libmmfence.so: $(SHIM_OBJ32) shim/interpose/symbols.map
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -m32 $(SHIM_LDFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJ32)
+
+$(B)/$(ALIAS64)/libmmfence.so: | $(B)/$(LIB64)/libmmfence.so
+	@mkdir -p $(@D)
+	ln -sf ../$(LIB64)/libmmfence.so $@
+
+$(B)/$(ALIAS32)/libmmfence.so: | $(B)/$(LIB32)/libmmfence.so
+	@mkdir -p $(@D)
+	ln -sf ../../$(LIB32)/libmmfence.so $@
+
+$(B)/bin/mmfence: $(CLI_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(CLI_OBJ) -ljansson -lelf
+
+$(B)/examples/%: examples/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -o $@ $<
+
+examples: $(EXAMPLES)
+
+include/EVENTS.md: shim/audit/events.def shim/audit/events_doc.sh
+	sh shim/audit/events_doc.sh shim/audit/events.def > $@
+
+-include $(SHIM_OBJ64:.o=.d) $(SHIM_OBJ32:.o=.d) $(CLI_OBJ:.o=.d)
+
+deps:
+	@sh .ci/deps check
+
+demo:
+	@sh .ci/deps demo
+	@$(MAKE) --no-print-directory all
+	@sh examples/demo.sh
+
+check:
+	@sh .ci/deps check
+	@$(MAKE) --no-print-directory check-run
+
+bench:
+	@sh .ci/deps check
+	@$(MAKE) --no-print-directory bench-run
+
+lint:
+	@sh .ci/deps lint
+	@$(MAKE) --no-print-directory lint-run
+
+SOURCES := $(shell find shim include examples tests -name '*.[ch]' 2>/dev/null)
+
+lint-run: all
+	clang-format --dry-run --Werror $(SOURCES)
+	sh tests/lint/exports.sh $(B)
+	sh tests/lint/forbidden.sh $(B)
+
+format:
+	clang-format -i $(SOURCES)
+
+install: all
+	install -D -m 755 $(B)/bin/mmfence $(DESTDIR)$(PREFIX)/bin/mmfence
+	install -D -m 755 $(B)/$(LIB64)/libmmfence.so $(DESTDIR)$(PREFIX)/$(LIB64)/libmmfence.so
+	install -D -m 755 $(B)/$(LIB32)/libmmfence.so $(DESTDIR)$(PREFIX)/$(LIB32)/libmmfence.so
+	install -D -m 755 $(B)/$(LIB64)/libmmfence.so $(DESTDIR)$(PREFIX)/$(ALIAS64)/libmmfence.so
+	install -D -m 755 $(B)/$(LIB32)/libmmfence.so $(DESTDIR)$(PREFIX)/$(ALIAS32)/libmmfence.so
+	install -D -m 644 include/mmfence.h $(DESTDIR)$(PREFIX)/include/mmfence.h
+	install -D -m 644 include/EVENTS.md $(DESTDIR)$(PREFIX)/share/doc/mmfence/EVENTS.md
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/mmfence/README.md
+
+clean:
+	rm -rf $(B)
+
+include tests/tests.mk

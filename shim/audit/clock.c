@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads the clock through the kernel's vdso, found once by the constructor, and by
+ * a system call before that or where there is none. See clock.h.
+ */
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "audit/clock.h"
+#include "kernel/raw.h"
+
+#ifdef __x86_64__
+#define CLOCK_SYMBOL  "__vdso_clock_gettime"
+#define CLOCK_SYSCALL SYS_clock_gettime
+#else
+#define CLOCK_SYMBOL  "__vdso_clock_gettime64"
+#define CLOCK_SYSCALL SYS_clock_gettime64
+#endif
+
+typedef int clock_function(int clock, struct moment *now);
+
+static clock_function *vdso_clock;
+
+struct vdso {
+	uintptr_t base;
+	uintptr_t bias;
+	const ElfW(Sym) * symbols;
+	const char *strings;
+	const uint32_t *hash;
+};
+
+static void read_dynamic(struct vdso *vdso, const ElfW(Dyn) * entry)
+{
+	for (; entry->d_tag != DT_NULL; entry++) {
+		uintptr_t address = vdso->bias + entry->d_un.d_ptr;
+
+		if (entry->d_tag == DT_SYMTAB)
+			vdso->symbols = (const ElfW(Sym) *)address;
+		else if (entry->d_tag == DT_STRTAB)
+			vdso->strings = (const char *)address;
+		else if (entry->d_tag == DT_HASH)
+			vdso->hash = (const uint32_t *)address;
+	}
+}
+
+static const ElfW(Dyn) * find_dynamic(struct vdso *vdso)
+{
+	const ElfW(Ehdr) *elf = (const ElfW(Ehdr) *)vdso->base;
+	const ElfW(Phdr) *segment = (const ElfW(Phdr) *)(vdso->base + elf->e_phoff);
+	const ElfW(Dyn) *dynamic = NULL;
+
+	for (int i = 0; i < elf->e_phnum; i++, segment++) {
+		if (segment->p_type == PT_LOAD)
+			vdso->bias = vdso->base + segment->p_offset - segment->p_vaddr;
+		else if (segment->p_type == PT_DYNAMIC)
+			dynamic = (const ElfW(Dyn) *)(vdso->base + segment->p_offset);
+	}
+	return dynamic;
+}
+
+/* A vdso has a dozen symbols: looked at one by one. Those without the old hash table, which holds
+ * their number, have their strings right behind them. */
+static size_t symbol_count(const struct vdso *vdso)
+{
+	if (vdso->hash)
+		return vdso->hash[1];
+	if ((uintptr_t)vdso->strings < (uintptr_t)vdso->symbols)
+		return 0;
+	return ((uintptr_t)vdso->strings - (uintptr_t)vdso->symbols) / sizeof(ElfW(Sym));
+}
+
+static __attribute__((constructor)) void clock_find(void)
+{
+	struct vdso vdso = { .base = getauxval(AT_SYSINFO_EHDR) };
+	const ElfW(Dyn) *dynamic = vdso.base ? find_dynamic(&vdso) : NULL;
+
+	if (!dynamic)
+		return;
+	read_dynamic(&vdso, dynamic);
+	if (!vdso.symbols || !vdso.strings)
+		return;
+	for (size_t i = 0; i < symbol_count(&vdso); i++) {
+		const ElfW(Sym) *symbol = &vdso.symbols[i];
+
+		if (symbol->st_shndx && !strcmp(vdso.strings + symbol->st_name, CLOCK_SYMBOL))
+			vdso_clock = (clock_function *)(vdso.bias + symbol->st_value);
+	}
+}
+
+void clock_read(int clock, struct moment *now)
+{
+	if (vdso_clock && !vdso_clock(clock, now))
+		return;
+	if (raw_failed(raw(CLOCK_SYSCALL, clock, now)))
+		*now = (struct moment){ 0, 0 };
+}
+
+/* The civil date of a day counted from 1970-01-01 (H. Hinnant, chrono-compatible algorithms). */
+static void civil_date(int64_t day, unsigned int *year, unsigned int *month, unsigned int *of_month)
+{
+	uint64_t z = (uint64_t)(day + 719468);
+	unsigned int era = (unsigned int)(z / 146097);
+	unsigned int doe = (unsigned int)(z % 146097);
+	unsigned int yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	unsigned int doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	unsigned int shifted = (5 * doy + 2) / 153;
+
+	*of_month = doy - (153 * shifted + 2) / 5 + 1;
+	*month = shifted < 10 ? shifted + 3 : shifted - 9;
+	*year = era * 400 + yoe + (*month <= 2);
+}
+
+/* value in exactly `digits` digits, and the separator behind it. */
+static char *put(char *at, unsigned int value, int digits, char separator)
+{
+	for (int i = digits - 1; i >= 0; i--) {
+		at[i] = (char)('0' + value % 10);
+		value /= 10;
+	}
+	at[digits] = separator;
+	return at + digits + 1;
+}
+
+void clock_format(struct text *out, const struct moment *when)
+{
+	int64_t seconds = when->seconds < 0 ? 0 : when->seconds;
+	unsigned int of_day = (unsigned int)(seconds % 86400);
+	unsigned int year, month, day;
+	char buffer[32], *at = buffer;
+
+	civil_date(seconds / 86400, &year, &month, &day);
+	at = put(at, year, 4, '-');
+	at = put(at, month, 2, '-');
+	at = put(at, day, 2, 'T');
+	at = put(at, of_day / 3600, 2, ':');
+	at = put(at, of_day / 60 % 60, 2, ':');
+	at = put(at, of_day % 60, 2, '.');
+	at = put(at, (unsigned int)(when->nanoseconds / 1000), 6, 'Z');
+	text_add_bytes(out, buffer, (size_t)(at - buffer));
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who writes: see identity.h. Everything here may run in a child that shares its
+ * parent's memory (vfork, CLONE_VM): what is remembered of one process must not be
+ * taken for the other's.
+ */
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "audit/event.h"
+#include "audit/identity.h"
+#include "audit/json.h"
+#include "kernel/raw.h"
+
+#define GUESTS	 16
+#define PATIENCE 200 /* turns of waiting for a thread that may be gone in a cloned child */
+
+enum { UNKNOWN, BUSY, KNOWN };
+
+static struct program program;
+static atomic_int program_state;
+
+/* The process whose memory this is, and others that live in it: vfork children, raw clones. A pid
+ * when its process.start is on file, the same negative while it is being written. */
+static atomic_int owner;
+static atomic_int guests[GUESTS];
+
+/* The owner's first thread, which most programs have alone, needs one system call. */
+struct identity identity_get(void)
+{
+	struct identity who;
+
+	who.tid = (int)raw(SYS_gettid);
+	who.pid = who.tid == atomic_load_explicit(&owner, memory_order_relaxed)
+			  ? who.tid
+			  : (int)raw(SYS_getpid);
+	return who;
+}
+
+static void read_name(char *name, size_t size)
+{
+	long length = raw_read_file("/proc/self/comm", name, size);
+
+	if (length > 0 && name[length - 1] == '\n')
+		name[length - 1] = 0;
+	else if (length <= 0 && raw_failed(raw(SYS_prctl, PR_GET_NAME, name, 0, 0, 0)))
+		name[0] = 0;
+}
+
+static void read_executable(char *path, size_t size)
+{
+	long length = raw(SYS_readlink, "/proc/self/exe", path, size - 1);
+
+	path[length > 0 ? length : 0] = 0;
+}
+
+static void make_json(struct program *it)
+{
+	size_t name = strlen(it->name), path = strlen(it->executable);
+	struct text text;
+	unsigned int result;
+
+	text_init(&text, it->json, sizeof(it->json));
+	text_add(&text, "\"name\":");
+	result = json_add_string(&text, it->name, name, 256);
+	if (path) {
+		text_add(&text, ",\"executable\":");
+		result |= json_add_string(&text, it->executable, path, sizeof(it->json) - 512);
+	}
+	it->json_length = result == JSON_WHOLE ? text.length : 0;
+}
+
+const struct program *identity_program(void)
+{
+	int state = UNKNOWN;
+
+	if (atomic_load_explicit(&program_state, memory_order_acquire) == KNOWN)
+		return &program;
+	if (atomic_compare_exchange_strong(&program_state, &state, BUSY)) {
+		read_name(program.name, sizeof(program.name));
+		read_executable(program.executable, sizeof(program.executable));
+		make_json(&program);
+		atomic_store(&program_state, KNOWN);
+	}
+	for (int i = 0; i < PATIENCE && atomic_load(&program_state) == BUSY; i++)
+		raw(SYS_sched_yield);
+	return atomic_load(&program_state) == KNOWN ? &program : NULL;
+}
+
+static atomic_int *place_of(int pid)
+{
+	int first = atomic_load(&owner);
+
+	return !first || first == pid || first == -pid ? &owner
+						       : &guests[(unsigned int)pid % GUESTS];
+}
+
+bool identity_announce(const struct identity *who)
+{
+	if (atomic_load_explicit(&owner, memory_order_acquire) == who->pid)
+		return false;
+	for (int i = 0; i < PATIENCE; i++) {
+		atomic_int *place = place_of(who->pid);
+		int seen = atomic_load(place);
+
+		if (seen == who->pid)
+			return false;
+		if (seen == -who->pid)
+			raw(SYS_sched_yield);
+		else if (atomic_compare_exchange_strong(place, &seen, -who->pid))
+			return true;
+	}
+	return false;
+}
+
+void identity_announced(const struct identity *who, bool written)
+{
+	atomic_store(place_of(who->pid), written ? who->pid : 0);
+}
+
+void identity_forget(void)
+{
+	atomic_store(&program_state, UNKNOWN);
+	atomic_store(&owner, 0);
+	for (int i = 0; i < GUESTS; i++)
+		atomic_store(&guests[i], 0);
+}
+
+bool audit_process_started(void)
+{
+	int on_file = atomic_load(&owner);
+
+	return on_file > 0 && on_file == (int)raw(SYS_getpid);
+}

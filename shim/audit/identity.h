@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who writes: process and thread, the program's name and file. The numbers are
+ * asked of the kernel each time, because a raw clone or a vfork tells nobody; the
+ * names are looked up once. No locks, no libc; usable on the keeper.
+ */
+#ifndef MMFENCE_AUDIT_IDENTITY_H
+#define MMFENCE_AUDIT_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct identity {
+	int pid;
+	int tid;
+};
+
+struct identity identity_get(void);
+
+struct program {
+	char name[32];	       /* as in /proc/self/comm */
+	char executable[4096]; /* as in /proc/self/exe; empty where that cannot be read */
+	/* "name":…,"executable":… ready for a record; empty when they are no plain UTF-8. */
+	char json[6144];
+	size_t json_length;
+};
+
+/* The same for the whole life of a process. NULL only while another thread looks it up. */
+const struct program *identity_program(void);
+
+/* process.start is due: true for one caller per process, who then says how it went; after a
+ * failure the next caller tries. The others wait a moment, so that theirs come after it. */
+bool identity_announce(const struct identity *who);
+void identity_announced(const struct identity *who, bool written);
+
+/* In a forked child. */
+void identity_forget(void);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Any bytes to a JSON string: see json.h. Control characters are escaped, those
+ * of Latin-1 and DEL too, so that a log shown on a terminal does nothing to it.
+ */
+#include <string.h>
+
+#include "audit/json.h"
+
+#define ELLIPSIS    "\xe2\x80\xa6"
+#define REPLACEMENT "\xef\xbf\xbd"
+
+/* What may follow a first byte: how many bytes in all, and the bounds of the second, which keep
+ * out overlong forms, surrogates and what lies past U+10FFFF. */
+static size_t sequence_shape(unsigned char first, unsigned char *low, unsigned char *high)
+{
+	*low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+	*high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+	if (first < 0x80)
+		return 1;
+	if (first >= 0xc2 && first <= 0xdf)
+		return 2;
+	if (first >= 0xe0 && first <= 0xef)
+		return 3;
+	if (first >= 0xf0 && first <= 0xf4)
+		return 4;
+	return 0;
+}
+
+size_t utf8_sequence(const unsigned char *text, size_t left, bool *valid)
+{
+	unsigned char low, high;
+	size_t whole = sequence_shape(text[0], &low, &high);
+	size_t got = 1;
+
+	while (got < whole && got < left && text[got] >= low && text[got] <= high) {
+		low = 0x80;
+		high = 0xbf;
+		got++;
+	}
+	*valid = got == whole;
+	return got;
+}
+
+static size_t escape_control(unsigned char c, char *out)
+{
+	static const char names[] = "\bb\ff\nn\rr\tt\"\"\\\\";
+	const char *name = names;
+
+	while (*name && *name != (char)c)
+		name += 2;
+	out[0] = '\\';
+	if (*name) {
+		out[1] = name[1];
+		return 2;
+	}
+	memcpy(out + 1, "u00", 3);
+	out[4] = "0123456789abcdef"[c >> 4];
+	out[5] = "0123456789abcdef"[c & 15];
+	return 6;
+}
+
+/* One character at text as it stands in the string: its length, and in *used that of the source. */
+static size_t encode(const unsigned char *text, size_t left, char *out, size_t *used, bool *valid)
+{
+	*used = utf8_sequence(text, left, valid);
+	if (!*valid) {
+		memcpy(out, REPLACEMENT, 3);
+		return 3;
+	}
+	if (*used == 1 && (text[0] < 0x20 || text[0] == '"' || text[0] == '\\' || text[0] == 0x7f))
+		return escape_control(text[0], out);
+	if (*used == 2 && text[0] == 0xc2 && text[1] < 0xa0)
+		return escape_control(text[1], out);
+	memcpy(out, text, *used);
+	return *used;
+}
+
+/* How many bytes from text on stand for themselves: most strings do from end to end. */
+static size_t plain_run(const unsigned char *text, size_t left)
+{
+	size_t i = 0;
+
+	while (i < left && text[i] >= 0x20 && text[i] < 0x7f && text[i] != '"' && text[i] != '\\')
+		i++;
+	return i;
+}
+
+struct string {
+	struct text *out;
+	size_t end;  /* where the closing quote goes at the latest */
+	size_t mark; /* the last place where it can be cut and marked */
+	unsigned int result;
+};
+
+static size_t string_room(const struct string *string)
+{
+	return string->end - string->out->length;
+}
+
+/* False when it did not fit. */
+static bool add_plain(struct string *string, const unsigned char *text, size_t length)
+{
+	size_t start = string->out->length;
+	size_t room = string_room(string);
+	size_t last = string->end - strlen(ELLIPSIS);
+
+	text_add_bytes(string->out, text, length < room ? length : room);
+	if (string->out->length <= last)
+		string->mark = string->out->length;
+	else if (start <= last)
+		string->mark = last;
+	return length <= room;
+}
+
+static bool add_encoded(struct string *string, const unsigned char *text, size_t left, size_t *used)
+{
+	char piece[8];
+	bool valid;
+	size_t size = encode(text, left, piece, used, &valid);
+
+	if (!valid)
+		string->result |= JSON_REPLACED;
+	if (size > string_room(string))
+		return false;
+	text_add_bytes(string->out, piece, size);
+	if (string_room(string) >= strlen(ELLIPSIS))
+		string->mark = string->out->length;
+	return true;
+}
+
+unsigned int json_add_string(struct text *out, const char *bytes, size_t length, size_t limit)
+{
+	const unsigned char *text = (const unsigned char *)bytes;
+	struct string string = { out, out->length + limit - 1, out->length + 1, JSON_WHOLE };
+	bool fits = true;
+
+	text_add_char(out, '"');
+	while (length && fits) {
+		size_t used = plain_run(text, length);
+
+		if (used)
+			fits = add_plain(&string, text, used);
+		else
+			fits = add_encoded(&string, text, length, &used);
+		text += used;
+		length -= used;
+	}
+	if (!fits) {
+		string.result |= JSON_CUT;
+		out->length = string.mark;
+		text_add(out, ELLIPSIS);
+	}
+	text_add_char(out, '"');
+	return string.result;
+}
+
+bool json_add_hex(struct text *out, const void *bytes, size_t length, size_t limit)
+{
+	const unsigned char *byte = bytes;
+	size_t fits = (limit - 2) / 2;
+
+	text_add_char(out, '"');
+	for (size_t i = 0; i < length && i < fits; i++)
+		text_add_hex(out, byte[i], 2);
+	text_add_char(out, '"');
+	return length <= fits;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where libgcc's unwinder, linked into the library, gets its tables. libgcc's own
+ * version of this function may allocate; and for an address without a table the
+ * unwinder then reads the code there to see whether it is a signal's return. In a
+ * program with generated code or stacks of its own making that address may be
+ * anything. Here such a frame gets a table that says: the stack ends. Never locks,
+ * and never reads at an address that no module has.
+ */
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
+
+/* libgcc's, from unwind-dw2-fde.h. */
+struct dwarf_eh_bases {
+	void *tbase;
+	void *dbase;
+	void *func;
+};
+
+const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases);
+
+enum { ENCODED_ABSOLUTE = 0x00, ENCODED_UDATA4 = 0x03, ENCODED_TABLE = 0x3b };
+
+/* .eh_frame_hdr as every linker writes it; another form counts as none. */
+struct frame_header {
+	uint8_t version;
+	uint8_t frame_encoding;
+	uint8_t count_encoding;
+	uint8_t table_encoding;
+	int32_t frame;
+	uint32_t count;
+	struct {
+		int32_t start; /* both from the header on */
+		int32_t fde;
+	} table[];
+};
+
+#ifdef __x86_64__
+#define SP_COLUMN 7
+#define RA_COLUMN 16
+#else
+#define SP_COLUMN 4
+#define RA_COLUMN 8
+#endif
+
+#define CFA_DEF_CFA   0x0c
+#define CFA_UNDEFINED 0x07
+
+/* A CIE and its FDE: the caller is undefined. */
+static const struct __attribute__((packed)) {
+	uint32_t cie_length;
+	uint32_t cie_id;
+	uint8_t version, augmentation, code_align, data_align, ra_column;
+	uint8_t program[5];
+	uint32_t fde_length;
+	uint32_t cie_distance;
+	uintptr_t start, range;
+	uint32_t end;
+} stack_end = { 14,
+		0,
+		1,
+		0,
+		1,
+		0x80 - sizeof(void *),
+		RA_COLUMN,
+		{ CFA_DEF_CFA, SP_COLUMN, sizeof(void *), CFA_UNDEFINED, RA_COLUMN },
+		4 + 2 * sizeof(uintptr_t),
+		22,
+		0,
+		0,
+		0 };
+
+_Static_assert(offsetof(__typeof__(stack_end), fde_length) == 4 + 14, "CIE length");
+_Static_assert(offsetof(__typeof__(stack_end), cie_distance) == 22, "distance to the CIE");
+
+static const uint8_t *skip_leb128(const uint8_t *p)
+{
+	while (*p & 0x80)
+		p++;
+	return p + 1;
+}
+
+static size_t encoded_size(uint8_t encoding)
+{
+	static const uint8_t sizes[8] = { sizeof(void *), 0, 2, 4, 8, 0, 0, 0 };
+
+	return encoding == 0x50 ? 0 : sizes[encoding & 7];
+}
+
+/* How the addresses of a CIE's entries are written; -1 when that cannot be told. */
+static int address_encoding(const uint8_t *cie)
+{
+	uint8_t version = cie[8];
+	const char *augmentation = (const char *)cie + 9;
+	const uint8_t *p = cie + 9 + strlen(augmentation) + 1;
+
+	if (augmentation[0] != 'z')
+		return augmentation[0] ? -1 : ENCODED_ABSOLUTE;
+	if (version >= 4)
+		p += 2;
+	p = skip_leb128(skip_leb128(p));
+	p = version == 1 ? p + 1 : skip_leb128(p);
+	p = skip_leb128(p);
+	for (const char *c = augmentation + 1; *c; c++) {
+		if (*c == 'R')
+			return *p;
+		if (*c == 'L')
+			p++;
+		else if (*c == 'P' && encoded_size(*p))
+			p += 1 + encoded_size(*p);
+		else if (*c != 'S' && *c != 'B')
+			return -1;
+	}
+	return ENCODED_ABSOLUTE;
+}
+
+/* The number of bytes of code that an FDE describes; 0 when that cannot be told. */
+static size_t fde_range(const uint8_t *fde)
+{
+	uint32_t distance;
+	uint64_t range = 0;
+	size_t size;
+	int encoding;
+
+	memcpy(&distance, fde + 4, 4);
+	encoding = address_encoding(fde + 4 - distance);
+	size = encoding < 0 ? 0 : encoded_size((uint8_t)encoding);
+	memcpy(&range, fde + 8 + size, size);
+	return (size_t)range;
+}
+
+static const void *find_in(const struct frame_header *header, uintptr_t pc, uintptr_t *start)
+{
+	uintptr_t base = (uintptr_t)header;
+	uint32_t low = 0, high = header->count;
+
+	if (header->version != 1 || encoded_size(header->frame_encoding) != 4 ||
+	    header->count_encoding != ENCODED_UDATA4 || header->table_encoding != ENCODED_TABLE)
+		return NULL;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (base + (uintptr_t)(intptr_t)header->table[middle].start <= pc)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low)
+		return NULL;
+	*start = base + (uintptr_t)(intptr_t)header->table[low - 1].start;
+	const uint8_t *fde =
+		(const uint8_t *)(base + (uintptr_t)(intptr_t)header->table[low - 1].fde);
+	return pc - *start < fde_range(fde) ? fde : NULL;
+}
+
+const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases)
+{
+	struct dl_find_object found;
+	uintptr_t start = (uintptr_t)pc;
+	const void *fde = NULL;
+
+	*bases = (struct dwarf_eh_bases){ NULL, NULL, NULL };
+	if (_dl_find_object && !_dl_find_object(pc, &found) && found.dlfo_eh_frame) {
+		fde = find_in(found.dlfo_eh_frame, (uintptr_t)pc, &start);
+#if DLFO_STRUCT_HAS_EH_DBASE
+		bases->dbase = found.dlfo_eh_dbase;
+#endif
+	}
+	bases->func = (void *)start;
+	return fde ? fde : &stack_end.fde_length;
+}

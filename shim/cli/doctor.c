@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The doctor's front room: who has come, and what is said. See doctor.h.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/doctor.h"
+#include "policy/policy.h"
+
+static bool broken;
+
+void doctor_say(enum verdict verdict, const char *what, const char *format, ...)
+{
+	static const char *const marks[] = { "ok", "no", "--" };
+	va_list list;
+
+	broken |= verdict == BROKEN;
+	printf("%s  %s: ", marks[verdict], what);
+	va_start(list, format);
+	vprintf(format, list);
+	va_end(list);
+	putchar('\n');
+}
+
+long long doctor_number(const char *path)
+{
+	long long number = -1;
+	FILE *in = fopen(path, "re");
+
+	if (!in)
+		return -1;
+	if (fscanf(in, "%lld", &number) != 1)
+		number = -1;
+	fclose(in);
+	return number;
+}
+
+/* This command itself with the library in it: what the dynamic linker has to say goes to out. */
+static int try_preload(const struct preload *preload, char *out, size_t size)
+{
+	int pipes[2], status;
+	size_t used = 0;
+	ssize_t got;
+
+	if (pipe2(pipes, O_CLOEXEC))
+		return -1;
+	pid_t pid = fork();
+	if (!pid) {
+		setenv("LD_PRELOAD", preload->name, 1);
+		setenv("MMFENCE_CONFIG", "", 1);
+		dup2(pipes[1], STDERR_FILENO);
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+		execl("/proc/self/exe", "mmfence", "--version", NULL);
+		_exit(STATUS_NOT_RUNNABLE);
+	}
+	close(pipes[1]);
+	while (pid > 0 && (got = read(pipes[0], out + used, size - 1 - used)) > 0)
+		used += (size_t)got;
+	out[used] = 0;
+	out[strcspn(out, "\n")] = 0;
+	close(pipes[0]);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return -1;
+	return status || used;
+}
+
+void doctor_library(struct preload *preload)
+{
+	char sentence[3 * PATH_MAX];
+
+	if (preload_find(preload, sentence, sizeof(sentence))) {
+		doctor_say(BROKEN, "library", "%s", sentence);
+		return;
+	}
+	doctor_say(WORKS, "library for 64-bit programs", "%s", preload->file64);
+	if (preload->file32[0])
+		doctor_say(WORKS, "library for 32-bit programs", "%s", preload->file32);
+	else
+		doctor_say(ABSENT, "library for 32-bit programs",
+			   "not installed, and such programs are refused");
+	if (try_preload(preload, sentence, sizeof(sentence)))
+		doctor_say(BROKEN, "preloading", "%s",
+			   *sentence ? sentence : "a program with the library in it fails");
+	else
+		doctor_say(WORKS, "preloading", "LD_PRELOAD=%s", preload->name);
+}
+
+static void complain_of_setting(const char *sentence)
+{
+	doctor_say(BROKEN, "settings", "%s", sentence);
+}
+
+static void doctor_settings(void)
+{
+	static struct policy policy;
+	bool before = broken;
+	char buffer[64];
+	int changed = 0;
+
+	broken = false;
+	policy_from_sources(&policy, NULL, environ, complain_of_setting);
+	for (size_t i = 0; i < policy_option_count; i++) {
+		if (policy_is_default(&policy, i))
+			continue;
+		doctor_say(WORKS, "settings", "%s=%s", policy_options[i].name,
+			   policy_value(&policy, i, buffer, sizeof(buffer)));
+		changed++;
+	}
+	if (!changed && !broken)
+		doctor_say(WORKS, "settings", "all at their defaults");
+	broken |= before;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	const char **subject = state->input;
+
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	if (*subject)
+		argp_error(state, "only one program, directory or file at a time");
+	*subject = argument;
+	return 0;
+}
+
+/* A file that cannot be run is a file that somebody maps; what is not there may be in PATH. */
+static bool is_program(const char *subject)
+{
+	return access(subject, F_OK) || !access(subject, X_OK);
+}
+
+static void doctor_parent(const char *path)
+{
+	char *directory = realpath(path, NULL);
+	char *slash = directory ? strrchr(directory, '/') : NULL;
+
+	if (slash)
+		slash[slash == directory] = 0;
+	doctor_directory(directory ? directory : ".");
+	free(directory);
+}
+
+static int examine(const char *subject)
+{
+	struct preload preload;
+	struct program program;
+	struct stat st;
+	char sentence[8192];
+	bool directory = subject && !stat(subject, &st) && S_ISDIR(st.st_mode);
+	bool runnable = subject && !directory && is_program(subject);
+
+	if (runnable && program_find(subject, &program, sentence, sizeof(sentence))) {
+		complain("%s", sentence);
+		return STATUS_USAGE;
+	}
+	signal(SIGIO, SIG_IGN); /* what a lease of ours may send */
+	doctor_library(&preload);
+	doctor_settings();
+	doctor_kernel();
+	doctor_memory();
+	if (!subject || runnable)
+		doctor_directory(".");
+	else if (directory)
+		doctor_directory(subject);
+	else
+		doctor_parent(subject);
+	if (runnable)
+		doctor_program(&program, &preload);
+	else if (subject && !directory)
+		doctor_file(subject);
+	return broken ? STATUS_BAD : 0;
+}
+
+int doctor_main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse,
+		.args_doc = "[PROGRAM|DIRECTORY|FILE]",
+		.doc = "Tries what mmfence needs on this machine: in the current directory or the one "
+		       "given, for a program to be run, or for a file that programs map.\v"
+		       "A line begins with `ok', `no' (does not work, and mmfence needs it) or `--' (is "
+		       "not there, and mmfence does without). Exit status: 0, 1 if there was a `no', 2 "
+		       "for wrong usage.",
+	};
+	const char *subject = NULL;
+
+	if (argp_parse(&argp, argc, argv, 0, NULL, &subject))
+		return STATUS_USAGE;
+	return examine(subject);
+}

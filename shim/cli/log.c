@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log of a run: see log.h. Never changes what is in it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/log.h"
+
+/* Letters that mean nothing to a shell, to a template or to a pattern. */
+static void add_plain(FILE *out, const char *name)
+{
+	for (; *name; name++) {
+		bool plain = (*name >= '0' && *name <= '9') || (*name >= 'a' && *name <= 'z') ||
+			     (*name >= 'A' && *name <= 'Z') || strchr("._+-", *name);
+		fputc(plain ? *name : '_', out);
+	}
+}
+
+static void add_directory(FILE *out, const char *directory)
+{
+	for (; *directory; directory++) {
+		if (*directory == '%')
+			fputc('%', out);
+		fputc(*directory, out);
+	}
+	fputc('/', out);
+}
+
+static char *template_of(const char *directory, const char *option, const char *command, pid_t pid)
+{
+	const char *slash = strrchr(command, '/');
+	char *template = NULL;
+	size_t size;
+	FILE *out = open_memstream(&template, &size);
+
+	if (!out)
+		return NULL;
+	if (*option != '/')
+		add_directory(out, directory);
+	if (*option) {
+		fputs(option, out);
+	} else {
+		fputs("mmfence.", out);
+		add_plain(out, slash ? slash + 1 : command);
+		fprintf(out, ".%d.jsonl", (int)pid);
+	}
+	return fclose(out) ? NULL : template;
+}
+
+/* Every placeholder becomes a star, everything else stands for itself. */
+static char *pattern_of(const char *template)
+{
+	char *pattern = NULL;
+	size_t size;
+	FILE *out = open_memstream(&pattern, &size);
+
+	if (!out)
+		return NULL;
+	for (const char *t = template; *t; t++) {
+		if (*t == '%' && t[1] && *++t != '%') {
+			fputc('*', out);
+			continue;
+		}
+		if (strchr("*?[\\", *t))
+			fputc('\\', out);
+		fputc(*t, out);
+	}
+	return fclose(out) ? NULL : pattern;
+}
+
+int log_name(struct log *log, const char *option, const char *command, pid_t pid)
+{
+	char *directory = getcwd(NULL, 0);
+
+	memset(log, 0, sizeof(*log));
+	if (!directory && *option != '/') {
+		complain("the log cannot be created in the current directory: %m");
+		return -1;
+	}
+	log->template = template_of(directory, option, command, pid);
+	log->pattern = log->template ? pattern_of(log->template) : NULL;
+	free(directory);
+	if (log->pattern)
+		return 0;
+	complain("out of memory");
+	return -1;
+}
+
+/* The name without doubled percent signs, or NULL when something in it is not known yet. */
+static char *known_name(const char *template)
+{
+	char *name = format_text("%s", template);
+	char *out = name;
+
+	for (const char *t = template; *t; t++) {
+		if (*t == '%' && *++t != '%') {
+			free(name);
+			return NULL;
+		}
+		*out++ = *t;
+	}
+	*out = 0;
+	return name;
+}
+
+char *log_shown(const struct log *log)
+{
+	char *name = known_name(log->template);
+
+	return name ? name : format_text("%s", log->template);
+}
+
+static int refuse(const char *name, int error)
+{
+	const char *why = error == ELOOP   ? "it is a symbolic link, and mmfence follows none"
+			  : error == ENXIO ? "it is a pipe that nobody reads"
+					   : strerror(error);
+
+	complain("the log %s cannot be created: %s", name, why);
+	return -1;
+}
+
+static int create(const char *name)
+{
+	int fd =
+		open(name,
+		     O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		     0600);
+
+	if (fd < 0)
+		return refuse(name, errno);
+	close(fd);
+	return 0;
+}
+
+/* Of a name with placeholders only the directory can be tried, if it has none itself. */
+static int try_directory(const char *template)
+{
+	char *directory = format_text("%s", template);
+	char *name;
+	int result = 0;
+
+	*strrchr(directory, '/') = 0;
+	name = known_name(directory);
+	if (name && access(*name ? name : "/", W_OK | X_OK))
+		result = refuse(template, errno);
+	free(name);
+	free(directory);
+	return result;
+}
+
+static void remember(struct log *log)
+{
+	glob_t found;
+
+	if (glob(log->pattern, 0, NULL, &found))
+		return;
+	log->parts = calloc(found.gl_pathc, sizeof(*log->parts));
+	for (size_t i = 0; log->parts && i < found.gl_pathc; i++) {
+		struct stat st;
+
+		log->parts[i].path = strdup(found.gl_pathv[i]);
+		if (!stat(found.gl_pathv[i], &st))
+			log->parts[i].start = st.st_size;
+		log->count++;
+	}
+	globfree(&found);
+}
+
+int log_prepare(struct log *log)
+{
+	char *name = known_name(log->template);
+
+	log->known = name;
+	int result = name ? create(name) : try_directory(log->template);
+
+	free(name);
+	if (!result)
+		remember(log);
+	return result;
+}
+
+static off_t start_of(const struct log *log, const char *path)
+{
+	for (size_t i = 0; i < log->count; i++) {
+		if (log->parts[i].path && !strcmp(log->parts[i].path, path))
+			return log->parts[i].start;
+	}
+	return 0;
+}
+
+/* Whether it could be read: a regular file, and not a pipe that would wait. */
+static bool read_part(const char *path, off_t start, log_visit *visit, void *context)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	char *line = NULL;
+	size_t room = 0;
+
+	if (fd < 0)
+		return false;
+	FILE *in = !fstat(fd, &st) && S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
+	if (!in) {
+		close(fd);
+		return false;
+	}
+	/* Cut since then: all of it is new. */
+	if (start <= st.st_size)
+		fseeko(in, start, SEEK_SET);
+	for (ssize_t length; (length = getline(&line, &room, in)) > 0;)
+		visit(line, (size_t)length, context);
+	free(line);
+	fclose(in);
+	return true;
+}
+
+size_t log_read(const struct log *log, log_visit *visit, void *context)
+{
+	glob_t found;
+	size_t count = 0;
+
+	if (glob(log->pattern, 0, NULL, &found))
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const char *path = found.gl_pathv[i];
+
+		count += read_part(path, start_of(log, path), visit, context);
+	}
+	globfree(&found);
+	return count;
+}

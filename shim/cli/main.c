@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command's front door: picks the subcommand. Knows nothing of what these do.
+ */
+#include <argp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const struct command {
+	const char *name;
+	int (*main)(int argc, char **argv); /* NULL: not yet available */
+	const char *arguments;
+	const char *help;
+} commands[] = {
+	{ "run", run_main, "[OPTIONS] -- COMMAND...", "run a command fenced, and sum up" },
+	{ "doctor", doctor_main, "[PROGRAM|DIR|FILE]", "what works on this machine" },
+	{ "log", NULL, "[-f] FILE...", "events for people" },
+	{ "report", NULL, "FILE...", "what a log comes to" },
+	{ "pages", NULL, "PID", "page census of a process" },
+	{ "check", NULL, "-- COMMAND...", "the same, for tests" },
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
+
+const char *argp_program_version = "mmfence " MMFENCE_VERSION;
+
+void complain(const char *format, ...)
+{
+	char *sentence;
+	va_list list;
+
+	va_start(list, format);
+	if (vasprintf(&sentence, format, list) >= 0) {
+		fprintf(stderr, "mmfence: %s\n", sentence);
+		free(sentence);
+	}
+	va_end(list);
+}
+
+char *format_text(const char *format, ...)
+{
+	char *text;
+	va_list list;
+
+	va_start(list, format);
+	int length = vasprintf(&text, format, list);
+	va_end(list);
+	if (length >= 0)
+		return text;
+	complain("out of memory");
+	exit(STATUS_USAGE);
+}
+
+static char *help_text(int key, const char *text, void *input)
+{
+	char *help = NULL;
+	size_t size;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	FILE *out = open_memstream(&help, &size);
+	if (!out)
+		return NULL;
+	fprintf(out, "Commands:\n");
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(out, "  %-7s %-26s%s%s\n", commands[i].name, commands[i].arguments,
+			commands[i].help, commands[i].main ? "" : " (not yet)");
+	fprintf(out, "\n`mmfence COMMAND --help' tells more.\n");
+	fclose(out);
+	return help;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	(void)argument;
+	switch (key) {
+	case ARGP_KEY_ARG:
+		/* The rest is the subcommand's. */
+		*(int *)state->input = state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_usage(state);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int dispatch(int argc, char **argv)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(argv[0], commands[i].name))
+			continue;
+		if (!commands[i].main) {
+			complain("`%s' is not yet available", argv[0]);
+			return STATUS_USAGE;
+		}
+		argv[0] = format_text("mmfence %s", commands[i].name);
+		return commands[i].main(argc, argv);
+	}
+	complain("there is no command `%s'; `mmfence --help' lists them", argv[0]);
+	return STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse,
+		.args_doc = "COMMAND [ARGUMENTS]",
+		.doc = "Keeps private file mappings private, and tells what a program does with its "
+		       "memory mappings.\v ",
+		.help_filter = help_text,
+	};
+	int first = 0;
+
+	argp_err_exit_status = STATUS_USAGE;
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &first))
+		return STATUS_USAGE;
+	return dispatch(argc - first, argv + first);
+}

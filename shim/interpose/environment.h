@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The environment that a program hands to the next one: our preload and our options
+ * are put back where it left them out (process.follow=exec).
+ */
+#ifndef MMFENCE_INTERPOSE_ENVIRONMENT_H
+#define MMFENCE_INTERPOSE_ENVIRONMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The value of name, or NULL. */
+const char *environment_get(char *const *environment, const char *name);
+
+/* At start: which LD_PRELOAD entry is ours, and our options. */
+void environment_remember(char *const *environment);
+
+/* Whether the dynamic linker would preload us. */
+bool environment_has_preload(char *const *environment);
+
+/* The preload entry as the linker was given it ("/…/$LIB/libmmfence.so"), or NULL. */
+const char *environment_preload(void);
+
+/* How many pointers, and bytes of text, environment_follow needs for this environment. */
+size_t environment_pointers(char *const *environment);
+size_t environment_bytes(char *const *environment);
+
+/* A copy of the environment with our preload first and our options, in the memory given. */
+void environment_follow(char *const *environment, char **pointers, char *bytes);
+
+#endif

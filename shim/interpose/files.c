@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The open family. What was opened is judged, never the path: one cheap system call
+ * tells nearly every file from those that show memory. Async-signal-safe but for
+ * stdio's.
+ */
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "interpose/interpose.h"
+#include "kernel/file.h"
+#include "kernel/next.h"
+#include "selfmem/selfmem.h"
+
+#define KERNEL_O_LARGEFILE 0100000
+
+static __attribute__((noinline)) int judge(const struct call *call, int fd, int flags)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return 0;
+	int r = selfmem_judge_open(call, fd, flags);
+	scope_leave(&scope);
+	return r;
+}
+
+long opened(const struct call *call, long fd, int flags)
+{
+	if (fd < 0 || likely(!file_fresh_is_suspect((int)fd)))
+		return fd;
+	int r = judge(call, (int)fd, flags);
+	if (!r)
+		return fd;
+	raw_close((int)fd);
+	return r;
+}
+
+/* libc has set errno when the open itself failed. */
+static int finish_open(const struct call *call, int fd, int flags)
+{
+	return fd < 0 ? fd : (int)libc_result(opened(call, fd, flags));
+}
+
+static int raw_openat(int directory, const char *path, int flags, mode_t mode)
+{
+	return (int)libc_result(raw(SYS_openat, directory, path, flags, mode));
+}
+
+static bool needs_mode(int flags)
+{
+	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+#define MODE_ARGUMENT(flags, mode)           \
+	mode_t mode = 0;                     \
+	if (needs_mode(flags)) {             \
+		va_list list;                \
+		va_start(list, flags);       \
+		mode = va_arg(list, mode_t); \
+		va_end(list);                \
+	}
+
+/* One open function: its largeness, and how libc declares it. */
+#define DEFINE_OPEN(name, large)                                                                \
+	EXPORT int name(const char *path, int flags, ...)                                       \
+	{                                                                                       \
+		MODE_ARGUMENT(flags, mode)                                                      \
+		int fd = likely(next.name) ? next.name(path, flags, mode)                       \
+					   : raw_openat(AT_FDCWD, path, flags | (large), mode); \
+		return finish_open(CALL_HERE(#name), fd, flags);                                \
+	}
+
+#define DEFINE_OPENAT(name, large)                                                               \
+	EXPORT int name(int directory, const char *path, int flags, ...)                         \
+	{                                                                                        \
+		MODE_ARGUMENT(flags, mode)                                                       \
+		int fd = likely(next.name) ? next.name(directory, path, flags, mode)             \
+					   : raw_openat(directory, path, flags | (large), mode); \
+		return finish_open(CALL_HERE(#name), fd, flags);                                 \
+	}
+
+#define DEFINE_CREAT(name, large)                                                               \
+	EXPORT int name(const char *path, mode_t mode)                                          \
+	{                                                                                       \
+		int flags = O_CREAT | O_WRONLY | O_TRUNC;                                       \
+		int fd = likely(next.name) ? next.name(path, mode)                              \
+					   : raw_openat(AT_FDCWD, path, flags | (large), mode); \
+		return finish_open(CALL_HERE(#name), fd, flags);                                \
+	}
+
+/* What FORTIFY makes of an open without a mode. */
+#define DEFINE_OPEN_2(name, large)                                                           \
+	EXPORT int name(const char *path, int flags);                                        \
+	EXPORT int name(const char *path, int flags)                                         \
+	{                                                                                    \
+		int fd = likely(next.name) ? next.name(path, flags)                          \
+					   : raw_openat(AT_FDCWD, path, flags | (large), 0); \
+		return finish_open(CALL_HERE(#name), fd, flags);                             \
+	}
+
+#define DEFINE_OPENAT_2(name, large)                                                          \
+	EXPORT int name(int directory, const char *path, int flags);                          \
+	EXPORT int name(int directory, const char *path, int flags)                           \
+	{                                                                                     \
+		int fd = likely(next.name) ? next.name(directory, path, flags)                \
+					   : raw_openat(directory, path, flags | (large), 0); \
+		return finish_open(CALL_HERE(#name), fd, flags);                              \
+	}
+
+DEFINE_OPEN(open, 0)
+DEFINE_OPEN(open64, KERNEL_O_LARGEFILE)
+DEFINE_OPENAT(openat, 0)
+DEFINE_OPENAT(openat64, KERNEL_O_LARGEFILE)
+DEFINE_CREAT(creat, 0)
+DEFINE_CREAT(creat64, KERNEL_O_LARGEFILE)
+DEFINE_OPEN_2(__open_2, 0)
+DEFINE_OPEN_2(__open64_2, KERNEL_O_LARGEFILE)
+DEFINE_OPENAT_2(__openat_2, 0)
+DEFINE_OPENAT_2(__openat64_2, KERNEL_O_LARGEFILE)
+
+/* Not in this libc, but in later ones and in other libraries. */
+EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size);
+EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size)
+{
+	long fd = raw(SYS_openat2, directory, path, how, size);
+
+	if (fd < 0)
+		return (int)libc_result(fd);
+	return (int)libc_result(opened(CALL_HERE("openat2"), fd, (int)how->flags));
+}
+
+/* ---- stdio ---- */
+
+#define MODE_BYTES 64
+
+/* Without 'm': stdio would map the file where we do not see it. What follows a comma
+ * (",ccs=…") is another language and stays. */
+static const char *mode_without_map(const char *mode, char *buffer)
+{
+	const char *end = mode ? strchr(mode, ',') : NULL;
+	size_t used = 0;
+
+	if (!mode || strlen(mode) >= MODE_BYTES ||
+	    !memchr(mode, 'm', end ? (size_t)(end - mode) : strlen(mode)))
+		return mode;
+	for (const char *at = mode; *at; at++)
+		if (*at != 'm' || (end && at > end))
+			buffer[used++] = *at;
+	buffer[used] = 0;
+	return buffer;
+}
+
+static int mode_flags(const char *mode)
+{
+	if (strchr(mode, '+'))
+		return O_RDWR;
+	return mode[0] == 'r' ? O_RDONLY : O_WRONLY;
+}
+
+static FILE *finish_fopen(const struct call *call, FILE *file, const char *mode)
+{
+	int fd = file ? fileno(file) : -1;
+
+	if (fd < 0 || likely(!file_fresh_is_suspect(fd)) || !judge(call, fd, mode_flags(mode)))
+		return file;
+	fclose(file);
+	errno = EACCES;
+	return NULL;
+}
+
+#define DEFINE_FOPEN(name)                                                            \
+	EXPORT FILE *name(const char *path, const char *mode)                         \
+	{                                                                             \
+		char buffer[MODE_BYTES];                                              \
+		if (unlikely(!next.name))                                             \
+			next_resolve();                                               \
+		const char *plain = mode_without_map(mode, buffer);                   \
+		return finish_fopen(CALL_HERE(#name), next.name(path, plain), plain); \
+	}
+
+#define DEFINE_FREOPEN(name)                                                                \
+	EXPORT FILE *name(const char *path, const char *mode, FILE *file)                   \
+	{                                                                                   \
+		char buffer[MODE_BYTES];                                                    \
+		if (unlikely(!next.name))                                                   \
+			next_resolve();                                                     \
+		const char *plain = mode_without_map(mode, buffer);                         \
+		return finish_fopen(CALL_HERE(#name), next.name(path, plain, file), plain); \
+	}
+
+DEFINE_FOPEN(fopen)
+DEFINE_FOPEN(fopen64)
+DEFINE_FREOPEN(freopen)
+DEFINE_FREOPEN(freopen64)

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Getting ready, once: by the constructor, or by the first slow path before it (from
+ * another library's constructor). And noticing that this is another process than a
+ * moment ago: by fork handlers, or after a raw clone by a page that the kernel wipes.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "audit/sink.h"
+#include "interpose/environment.h"
+#include "interpose/interpose.h"
+#include "interpose/process.h"
+#include "kernel/guarded.h"
+#include "kernel/next.h"
+#include "nonlinear/nonlinear.h"
+#include "policy/policy.h"
+#include "snapshot/snapshot.h"
+#include "support/arena.h"
+#include "support/scratch.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+enum { NOT_READY, GETTING_READY, READY };
+static atomic_int readiness;
+
+/* One word on a page of its own: 1, and 0 in a process that was copied from this one. */
+static atomic_int *same_process;
+
+static void mark_process(void)
+{
+	if (!same_process) {
+		long page = raw_mmap(0, PAGE_BYTES, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (raw_failed(page))
+			return;
+		raw(SYS_madvise, page, PAGE_BYTES, MADV_WIPEONFORK);
+		same_process = (atomic_int *)page;
+	}
+	atomic_store(same_process, 1);
+}
+
+static void new_process(void)
+{
+	mark_process();
+	process_owns_memory();
+	scratch_reset();
+	guarded_drop(GUARDED_MAPS); /* it shows the parent's memory */
+	snapshot_after_fork();
+	nonlinear_after_fork();
+	sink_after_fork();
+}
+
+static void complain(const char *sentence)
+{
+	static const char prefix[] = "mmfence: ";
+
+	raw(SYS_write, 2, prefix, sizeof(prefix) - 1);
+	size_t length = 0;
+	while (sentence[length])
+		length++;
+	raw(SYS_write, 2, sentence, length);
+	raw(SYS_write, 2, "\n", 1);
+}
+
+/* In a set-uid program the environment is somebody else's. */
+static void load_policy(void)
+{
+	policy_from_sources(&the_policy, NULL, getauxval(AT_SECURE) ? NULL : environ, complain);
+}
+
+static void get_ready(void)
+{
+	int expected = NOT_READY;
+
+	if (!atomic_compare_exchange_strong(&readiness, &expected, GETTING_READY)) {
+		while (atomic_load(&readiness) != READY)
+			raw(SYS_sched_yield);
+		return;
+	}
+	mark_process();
+	process_owns_memory();
+	load_policy();
+	if (the_policy.audit_log[0])
+		sink_configure(the_policy.audit_log);
+	atomic_store(&readiness, READY);
+}
+
+bool enter(struct scope *scope)
+{
+	if (!scope_enter(scope))
+		return false;
+	if (unlikely(atomic_load_explicit(&readiness, memory_order_acquire) != READY))
+		get_ready();
+	if (unlikely(same_process && !atomic_load_explicit(same_process, memory_order_relaxed))) {
+		arena_reset_lock();
+		new_process();
+	}
+	return true;
+}
+
+/* Around fork the locks are held, so that the child finds every table whole, and the thread is in
+ * a scope, so that handlers of other libraries pass through and no signal handler waits for us. */
+static struct scope fork_scope;
+static bool fork_entered;
+
+static void before_fork(void)
+{
+	struct scope scope;
+	bool entered = enter(&scope);
+
+	if (!entered)
+		return;
+	nonlinear_lock();
+	snapshot_lock();
+	arena_lock_take();
+	fork_scope = scope;
+	fork_entered = true;
+}
+
+static void unlock_all(void)
+{
+	arena_lock_drop();
+	snapshot_unlock();
+	nonlinear_unlock();
+}
+
+static void after_fork_in_parent(void)
+{
+	if (!fork_entered)
+		return;
+	struct scope scope = fork_scope;
+	fork_entered = false;
+	unlock_all();
+	scope_leave(&scope);
+}
+
+static void after_fork_in_child(void)
+{
+	if (!fork_entered)
+		return;
+	struct scope scope = fork_scope;
+	fork_entered = false;
+	unlock_all();
+	new_process();
+	scope_leave(&scope);
+}
+
+static __attribute__((constructor)) void constructor(void)
+{
+	struct scope scope;
+
+	next_resolve();
+	environment_remember(environ);
+	if (!enter(&scope))
+		return;
+	sink_open();
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	scope_leave(&scope);
+}
+
+static __attribute__((destructor)) void destructor(void)
+{
+	process_ends(-1);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the wrappers share. The only files that define names of libc's; nothing but
+ * thin wrappers: result and errno are what libc's function would give.
+ */
+#ifndef MMFENCE_INTERPOSE_INTERPOSE_H
+#define MMFENCE_INTERPOSE_INTERPOSE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/raw.h"
+#include "support/call.h"
+#include "support/scope.h"
+
+#define EXPORT	    __attribute__((visibility("default")))
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Starts a scope, with the library ready and aware of which process this is. False inside the
+ * shim: then the wrapper passes straight through. */
+bool enter(struct scope *scope);
+
+/* -errno to -1 and errno. */
+static inline long libc_result(long result)
+{
+	if (likely(!raw_failed(result)))
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
+/* The memory calls, as syscall() needs them too: the kernel's result or -errno. */
+long memory_mmap(const struct call *call, uintptr_t address, size_t length, int protection,
+		 int flags, int fd, int64_t offset);
+long memory_munmap(uintptr_t address, size_t length);
+long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
+		   int flags, uintptr_t new_address);
+long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t size,
+			     int protection, size_t page_offset, int flags);
+
+/* A descriptor that was just opened (or -errno): itself, or -EACCES with it closed. */
+long opened(const struct call *call, long fd, int flags);
+
+/* The descriptor calls on ours: -EBADF, or the descriptor moved out of the way. */
+long descriptors_close(int fd);
+long descriptors_close_range(unsigned int first, unsigned int last, unsigned int flags);
+int descriptors_dup_onto(int from, int onto);
+
+/* Before another program replaces this one: reports gaps, and writes the totals. */
+long process_execveat(const struct call *call, int directory, const char *path, char *const *argv,
+		      char *const *envp, int flags);
+/* The end of the process, with its exit status or -1. */
+void process_ends(int status);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory calls. They go to the kernel by raw system call, because an allocator
+ * may call them before anything is resolved. What is none of our business costs a
+ * branch and the call.
+ */
+#include <stdarg.h>
+#include <sys/mman.h>
+
+#include "interpose/interpose.h"
+#include "nonlinear/nonlinear.h"
+#include "selfmem/selfmem.h"
+#include "snapshot/snapshot.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+#define MAP_TYPE_BITS 0x0f
+
+static long plain(const struct map_request *request)
+{
+	return raw_mmap(request->address, request->length, request->protection, request->flags,
+			request->fd, request->offset);
+}
+
+static bool replaces_tracked(const struct map_request *request)
+{
+	return request->flags & MAP_FIXED &&
+	       index_may_touch(request->address, request->address + PAGE_UP(request->length));
+}
+
+static long map_over(const struct map_request *request)
+{
+	struct scope scope;
+
+	if (!replaces_tracked(request) || !enter(&scope))
+		return plain(request);
+	long r = snapshot_mmap_over(request);
+	scope_leave(&scope);
+	return r;
+}
+
+static long refuse_device(const struct call *call, const struct map_request *request)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return 0;
+	long r = selfmem_judge_map(call, request);
+	scope_leave(&scope);
+	return r;
+}
+
+/* A device that was just mapped: found by the way in which device memory alone answers a position
+ * that is out of its range, which is cheaper than asking what the file is. */
+static bool is_suspect_device(int fd)
+{
+	return raw_lseek(fd, INT64_MIN, 0) == -EOVERFLOW;
+}
+
+static long map_shared(const struct call *call, const struct map_request *request)
+{
+	long r = 0;
+
+	if (request->flags & MAP_FIXED)
+		r = refuse_device(call, request);
+	if (r)
+		return r;
+	r = map_over(request);
+	if (!raw_failed(r) && !(request->flags & MAP_FIXED) && is_suspect_device(request->fd) &&
+	    refuse_device(call, request)) {
+		raw(SYS_munmap, r, request->length);
+		return -EACCES;
+	}
+	return r;
+}
+
+static long take_snapshot(const struct call *call, const struct map_request *request, long address)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return address;
+	address = snapshot_take(call, request, (uintptr_t)address);
+	scope_leave(&scope);
+	return address;
+}
+
+static void report_failure(const struct call *call, const struct map_request *request, long error)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return;
+	selfmem_map_failed(call, request, (int)-error);
+	scope_leave(&scope);
+}
+
+static long map_file(const struct call *call, const struct map_request *request)
+{
+	bool shared = (request->flags & MAP_TYPE_BITS) != MAP_PRIVATE;
+	long r = shared ? map_shared(call, request) : map_over(request);
+
+	if (unlikely(r == -ENODEV))
+		report_failure(call, request, r);
+	if (!raw_failed(r) && snapshot_possible(request))
+		r = take_snapshot(call, request, r);
+	return r;
+}
+
+long memory_mmap(const struct call *call, uintptr_t address, size_t length, int protection,
+		 int flags, int fd, int64_t offset)
+{
+	struct map_request request = { address, length, protection, flags, fd, offset };
+
+	return flags & MAP_ANONYMOUS ? map_over(&request) : map_file(call, &request);
+}
+
+long memory_munmap(uintptr_t address, size_t length)
+{
+	struct scope scope;
+
+	if (likely(!index_may_touch(address, address + PAGE_UP(length))) || !enter(&scope))
+		return raw(SYS_munmap, address, length);
+	long r = snapshot_munmap(address, length);
+	scope_leave(&scope);
+	return r;
+}
+
+long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
+		   int flags, uintptr_t new_address)
+{
+	struct scope scope;
+	bool fixed = flags & MREMAP_FIXED;
+	bool ours = index_may_touch(old, old + PAGE_UP(old_size ? old_size : 1)) ||
+		    (fixed && index_may_touch(new_address, new_address + PAGE_UP(new_size)));
+
+	if (likely(!ours) || !enter(&scope))
+		return raw(SYS_mremap, old, old_size, new_size, flags, new_address);
+	long r = snapshot_mremap(call, old, old_size, new_size, flags, new_address);
+	scope_leave(&scope);
+	return r;
+}
+
+long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t size,
+			     int protection, size_t page_offset, int flags)
+{
+	struct remap_request request = { address, size, protection, page_offset, flags };
+	struct scope scope;
+
+	if (!enter(&scope))
+		return raw(SYS_remap_file_pages, address, size, protection, page_offset, flags);
+	long r = nonlinear_remap(call, &request);
+	scope_leave(&scope);
+	return r;
+}
+
+/* ---- libc's names ---- */
+
+EXPORT void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	/* 32-bit offsets are unsigned, as libc has it. */
+	int64_t bytes = sizeof(offset) == 4 ? (int64_t)(uint32_t)offset : (int64_t)offset;
+
+	return (void *)libc_result(memory_mmap(CALL_HERE("mmap"), (uintptr_t)address, length,
+					       protection, flags, fd, bytes));
+}
+
+EXPORT void *mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset)
+{
+	return (void *)libc_result(memory_mmap(CALL_HERE("mmap64"), (uintptr_t)address, length,
+					       protection, flags, fd, offset));
+}
+
+EXPORT int munmap(void *address, size_t length)
+{
+	return (int)libc_result(memory_munmap((uintptr_t)address, length));
+}
+
+EXPORT void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
+{
+	void *new_address = NULL;
+	va_list list;
+
+	va_start(list, flags);
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
+		new_address = va_arg(list, void *);
+	va_end(list);
+	return (void *)libc_result(memory_mremap(CALL_HERE("mremap"), (uintptr_t)old, old_size,
+						 new_size, flags, (uintptr_t)new_address));
+}
+
+EXPORT int mprotect(void *address, size_t length, int protection)
+{
+	return (int)libc_result(raw(SYS_mprotect, address, length, protection));
+}
+
+EXPORT int pkey_mprotect(void *address, size_t length, int protection, int key)
+{
+	/* As libc has it: without a key it is mprotect, which every kernel has. */
+	if (key == -1)
+		return (int)libc_result(raw(SYS_mprotect, address, length, protection));
+	return (int)libc_result(raw(SYS_pkey_mprotect, address, length, protection, key));
+}
+
+EXPORT int madvise(void *address, size_t length, int advice)
+{
+	return (int)libc_result(raw(SYS_madvise, address, length, advice));
+}
+
+EXPORT int posix_madvise(void *address, size_t length, int advice)
+{
+	/* Destructive on Linux, and so nothing in libc's posix_madvise. */
+	if (advice == POSIX_MADV_DONTNEED)
+		return 0;
+	return (int)-raw(SYS_madvise, address, length, advice);
+}
+
+EXPORT int remap_file_pages(void *address, size_t size, int protection, size_t page_offset,
+			    int flags)
+{
+	return (int)libc_result(memory_remap_file_pages(CALL_HERE("remap_file_pages"),
+							(uintptr_t)address, size, protection,
+							page_offset, flags));
+}

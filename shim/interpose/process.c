@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs that start programs: the preload is put back where it was left out, what
+ * mmfence will not see is reported, and totals are written before an image is
+ * replaced or the process ends. Async-signal-safe, and safe in children of vfork.
+ */
+#include <alloca.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/event.h"
+#include "audit/sink.h"
+#include "audit/trace.h"
+#include "interpose/environment.h"
+#include "interpose/interpose.h"
+#include "interpose/process.h"
+#include "kernel/next.h"
+#include "kernel/program.h"
+#include "nonlinear/nonlinear.h"
+#include "policy/policy.h"
+#include "snapshot/snapshot.h"
+#include "support/arena.h"
+#include "support/text.h"
+
+/* Whose memory this is: a child of vfork runs in its parent's. */
+static pid_t owner;
+
+void process_owns_memory(void)
+{
+	owner = (pid_t)raw(SYS_getpid);
+}
+
+static bool memory_is_ours(void)
+{
+	return owner == (pid_t)raw(SYS_getpid);
+}
+
+/* ---- ends ---- */
+
+static void report_end(int status)
+{
+	struct snapshot_totals totals = snapshot_totals();
+	struct record *record = record_begin(EVENT_PROCESS_END, OUTCOME_SUCCESS, NULL);
+
+	if (status >= 0)
+		record_int(record, "process.exit_code", status & 0xff);
+	record_uint(record, "mmfence.snapshots", totals.snapshots);
+	record_uint(record, "mmfence.snapshot_bytes", totals.bytes);
+	record_uint(record, "mmfence.unprotected", totals.unprotected);
+	record_uint(record, "mmfence.dropped", sink_dropped_total());
+	record_emit(record);
+}
+
+void process_ends(int status)
+{
+	struct scope scope;
+
+	if (!audit_enabled() || !enter(&scope))
+		return;
+	if (memory_is_ours()) {
+		nonlinear_totals();
+		if (audit_process_started())
+			report_end(status);
+		sink_flush_dropped();
+	}
+	scope_leave(&scope);
+}
+
+EXPORT void _exit(int status)
+{
+	process_ends(status);
+	if (next._exit)
+		next._exit(status);
+	for (;;)
+		raw(SYS_exit_group, status);
+}
+
+EXPORT void _Exit(int status)
+{
+	process_ends(status);
+	if (next._Exit)
+		next._Exit(status);
+	for (;;)
+		raw(SYS_exit_group, status);
+}
+
+/* ---- gaps ---- */
+
+struct gap {
+	const char *reason;
+	const char *message;
+};
+
+/* Whether the preload entry leads to a library for programs of this many bits. */
+static bool library_for(int bits)
+{
+	if (bits == (int)(8 * sizeof(long)))
+		return true;
+	const char *entry = environment_preload();
+	return entry && strstr(entry, "$LIB");
+}
+
+static bool find_gap(const struct program *program, bool preloaded, struct gap *gap)
+{
+	switch (program->kind) {
+	case PROGRAM_STATIC:
+		*gap = (struct gap){ "static",
+				     "a statically linked program loads no preload library" };
+		return true;
+	case PROGRAM_SET_ID:
+		*gap = (struct gap){ "set-id", "the dynamic linker drops the preload when the "
+					       "program changes identity" };
+		return true;
+	case PROGRAM_FOREIGN:
+		*gap = (struct gap){ "architecture", "a program for another architecture" };
+		return true;
+	case PROGRAM_UNKNOWN:
+		return false;
+	case PROGRAM_DYNAMIC:
+		break;
+	}
+	if (!library_for(program->bits)) {
+		*gap = (struct gap){ "architecture",
+				     "no library for programs of this word size: the "
+				     "preload entry has no $LIB" };
+		return true;
+	}
+	*gap = (struct gap){ "environment", "the preload was taken out of the environment" };
+	return !preloaded;
+}
+
+static void report_gap(const struct call *call, const char *path, const struct gap *gap)
+{
+	struct trace trace;
+
+	trace_capture(&trace, call->ip, call->cfa);
+	struct record *record = record_begin(EVENT_COVERAGE_GAP, OUTCOME_UNKNOWN, &trace);
+	record_str(record, "file.path", path);
+	record_error(record, 0, gap->message);
+	record_str(record, "mmfence.call", call->name);
+	record_str(record, "mmfence.gap.reason", gap->reason);
+	record_emit(record);
+}
+
+/* ---- before a program is started ---- */
+
+/* A program as a caller names it: a file, or a name to be searched in $PATH. */
+struct target {
+	int directory;
+	const char *path;
+	bool search;
+};
+
+static void inspect_in_path(const char *name, struct program *program)
+{
+	char buffer[PATH_MAX / 4];
+	const char *path = environment_get(environ, "PATH");
+
+	for (path = path ? path : "/bin:/usr/bin"; program->kind == PROGRAM_UNKNOWN;) {
+		size_t length = strcspn(path, ":");
+		struct text text;
+		text_init(&text, buffer, sizeof(buffer));
+		text_add_bytes(&text, path, length);
+		text_add(&text, length ? "/" : "");
+		text_add(&text, name);
+		if (!text.overflow && !raw(SYS_faccessat, AT_FDCWD, buffer, X_OK))
+			program_inspect(AT_FDCWD, buffer, program);
+		if (!path[length])
+			return;
+		path += length + 1;
+	}
+}
+
+static void inspect(const struct target *target, struct program *program)
+{
+	*program = (struct program){ .kind = PROGRAM_UNKNOWN };
+	if (target->search && !strchr(target->path, '/'))
+		inspect_in_path(target->path, program);
+	else
+		program_inspect(target->directory, target->path, program);
+}
+
+/* What this process knows is lost with its memory; a child that shares memory loses nothing. */
+static void before_exec(const struct call *call, const struct target *target, bool preloaded,
+			bool replaces)
+{
+	struct program program;
+	struct scope scope;
+	struct gap gap;
+
+	if (!audit_enabled() || !enter(&scope))
+		return;
+	inspect(target, &program);
+	if (find_gap(&program, preloaded, &gap))
+		report_gap(call, target->path, &gap);
+	if (replaces && memory_is_ours())
+		nonlinear_totals();
+	scope_leave(&scope);
+}
+
+static bool must_follow(char *const *envp)
+{
+	return the_policy.process_follow == FOLLOW_EXEC && environment_preload() &&
+	       !environment_has_preload(envp);
+}
+
+/* Defines environment: envp, or a copy with our preload. On the stack, because exec may run in a
+ * child of vfork: any other memory would be its parent's, and nobody would be left to free it. A
+ * macro, because alloca lasts as long as its function. */
+#define FOLLOW(environment, envp)                                                      \
+	char **environment = (char **)(envp);                                          \
+	if (must_follow(envp)) {                                                       \
+		char **pointers = alloca(environment_pointers(envp) * sizeof(char *)); \
+		char *bytes = alloca(environment_bytes(envp));                         \
+		environment_follow(envp, pointers, bytes);                             \
+		environment = pointers;                                                \
+	}
+
+static bool will_be_preloaded(char *const *envp)
+{
+	return environment_has_preload(envp) || !environment_preload();
+}
+
+long process_execveat(const struct call *call, int directory, const char *path, char *const *argv,
+		      char *const *envp, int flags)
+{
+	struct target target = { directory, path, false };
+	FOLLOW(environment, envp)
+
+	before_exec(call, &target, will_be_preloaded(environment), true);
+	if (directory == AT_FDCWD && !flags)
+		return raw(SYS_execve, path, argv, environment);
+	return raw(SYS_execveat, directory, path, argv, environment, flags);
+}
+
+/* ---- libc's names ---- */
+
+static int exec_path(const struct call *call, const char *path, char *const *argv,
+		     char *const *envp)
+{
+	struct target target = { AT_FDCWD, path, false };
+	FOLLOW(environment, envp)
+
+	before_exec(call, &target, will_be_preloaded(environment), true);
+	if (next.execve)
+		return next.execve(path, argv, environment);
+	return (int)libc_result(raw(SYS_execve, path, argv, environment));
+}
+
+static int exec_search(const struct call *call, const char *file, char *const *argv,
+		       char *const *envp)
+{
+	struct target target = { AT_FDCWD, file, true };
+	FOLLOW(environment, envp)
+
+	before_exec(call, &target, will_be_preloaded(environment), true);
+	if (!next.execvpe)
+		next_resolve();
+	return next.execvpe(file, argv, environment);
+}
+
+EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	return exec_path(CALL_HERE("execve"), path, argv, envp);
+}
+
+EXPORT int execv(const char *path, char *const argv[])
+{
+	return exec_path(CALL_HERE("execv"), path, argv, environ);
+}
+
+EXPORT int execvp(const char *file, char *const argv[])
+{
+	return exec_search(CALL_HERE("execvp"), file, argv, environ);
+}
+
+EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	return exec_search(CALL_HERE("execvpe"), file, argv, envp);
+}
+
+EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	struct target target = { fd, "", false };
+	FOLLOW(environment, envp)
+
+	before_exec(CALL_HERE("fexecve"), &target, will_be_preloaded(environment), true);
+	if (!next.fexecve)
+		next_resolve();
+	return next.fexecve(fd, argv, environment);
+}
+
+EXPORT int execveat(int directory, const char *path, char *const argv[], char *const envp[],
+		    int flags)
+{
+	struct target target = { directory, path, false };
+	FOLLOW(environment, envp)
+
+	before_exec(CALL_HERE("execveat"), &target, will_be_preloaded(environment), true);
+	if (next.execveat)
+		return next.execveat(directory, path, argv, environment, flags);
+	return (int)libc_result(raw(SYS_execveat, directory, path, argv, environment, flags));
+}
+
+static size_t count_arguments(va_list list)
+{
+	size_t count = 1;
+
+	while (va_arg(list, char *))
+		count++;
+	return count;
+}
+
+/* The arguments of execl and its kin, gathered into argv on the caller's stack. */
+#define GATHER(argv, first, list)                           \
+	va_start(list, first);                              \
+	size_t count = count_arguments(list);               \
+	va_end(list);                                       \
+	char **argv = alloca((count + 1) * sizeof(char *)); \
+	va_start(list, first);                              \
+	argv[0] = (char *)(first);                          \
+	for (size_t i = 1; i <= count; i++)                 \
+	argv[i] = va_arg(list, char *)
+
+EXPORT int execl(const char *path, const char *argument, ...)
+{
+	va_list list;
+	GATHER(argv, argument, list);
+	va_end(list);
+	return exec_path(CALL_HERE("execl"), path, argv, environ);
+}
+
+EXPORT int execlp(const char *file, const char *argument, ...)
+{
+	va_list list;
+	GATHER(argv, argument, list);
+	va_end(list);
+	return exec_search(CALL_HERE("execlp"), file, argv, environ);
+}
+
+EXPORT int execle(const char *path, const char *argument, ...)
+{
+	va_list list;
+	GATHER(argv, argument, list);
+	char *const *envp = va_arg(list, char *const *);
+	va_end(list);
+	return exec_path(CALL_HERE("execle"), path, argv, envp);
+}
+
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	struct target target = { AT_FDCWD, path, false };
+	FOLLOW(environment, envp)
+
+	before_exec(CALL_HERE("posix_spawn"), &target, will_be_preloaded(environment), false);
+	if (!next.posix_spawn)
+		next_resolve();
+	return next.posix_spawn(pid, path, actions, attributes, argv, environment);
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	struct target target = { AT_FDCWD, file, true };
+	FOLLOW(environment, envp)
+
+	before_exec(CALL_HERE("posix_spawnp"), &target, will_be_preloaded(environment), false);
+	if (!next.posix_spawnp)
+		next_resolve();
+	return next.posix_spawnp(pid, file, actions, attributes, argv, environment);
+}

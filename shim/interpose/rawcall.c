@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * syscall(): the wrapped calls by number. Declared with all its arguments instead of
+ * "...": in both calling conventions they lie where a variadic call puts them, and so
+ * a number that is not ours is handed on by a jump, with nothing left on the stack.
+ */
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <unistd.h>
+
+#include "interpose/interpose.h"
+#include "kernel/next.h"
+
+typedef long plain_syscall(long, long, long, long, long, long, long);
+
+static long pass(long nr, long a, long b, long c, long d, long e, long f)
+{
+	plain_syscall *onward = next.syscall;
+
+	if (unlikely(!onward))
+		return libc_result(raw(nr, a, b, c, d, e, f));
+	return onward(nr, a, b, c, d, e, f);
+}
+
+static long call_open(const struct call *call, long nr, long a, long b, long c, long d)
+{
+	switch (nr) {
+	case SYS_open:
+		return opened(call, raw(nr, a, b, c), (int)b);
+	case SYS_openat:
+		return opened(call, raw(nr, a, b, c, d), (int)c);
+	case SYS_creat:
+		return opened(call, raw(nr, a, b), O_WRONLY);
+	default: {
+		long fd = raw(nr, a, b, c, d);
+		return fd < 0 ? fd : opened(call, fd, (int)((const struct open_how *)c)->flags);
+	}
+	}
+}
+
+static long call_descriptor(long nr, long a, long b, long c)
+{
+	switch (nr) {
+	case SYS_close:
+		return descriptors_close((int)a);
+	case SYS_close_range:
+		return descriptors_close_range((unsigned int)a, (unsigned int)b, (unsigned int)c);
+	default: {
+		int r = descriptors_dup_onto((int)a, (int)b);
+		return r ? r : raw(nr, a, b, c);
+	}
+	}
+}
+
+#ifdef __x86_64__
+#define MMAP_NUMBER    SYS_mmap
+#define MMAP_OFFSET(f) (f)
+#else
+#define MMAP_NUMBER    SYS_mmap2
+#define MMAP_OFFSET(f) ((int64_t)(uint32_t)(f) << 12)
+#endif
+
+static long call_memory(const struct call *call, long nr, long a, long b, long c, long d, long e,
+			long f)
+{
+	switch (nr) {
+	case MMAP_NUMBER:
+		return memory_mmap(call, (uintptr_t)a, (size_t)b, (int)c, (int)d, (int)e,
+				   MMAP_OFFSET(f));
+	case SYS_munmap:
+		return memory_munmap((uintptr_t)a, (size_t)b);
+	case SYS_mremap:
+		return memory_mremap(call, (uintptr_t)a, (size_t)b, (size_t)c, (int)d,
+				     (uintptr_t)e);
+	default:
+		return memory_remap_file_pages(call, (uintptr_t)a, (size_t)b, (int)c, (size_t)d,
+					       (int)e);
+	}
+}
+
+#define ALL_ARGUMENTS long nr, long a, long b, long c, long d, long e, long f
+
+EXPORT long syscall_wrapper(ALL_ARGUMENTS) __asm__("syscall");
+EXPORT long syscall_wrapper(ALL_ARGUMENTS)
+{
+	switch (nr) {
+	case MMAP_NUMBER:
+	case SYS_munmap:
+	case SYS_mremap:
+	case SYS_remap_file_pages:
+		return libc_result(call_memory(CALL_HERE("syscall"), nr, a, b, c, d, e, f));
+	case SYS_open:
+	case SYS_openat:
+	case SYS_creat:
+	case SYS_openat2:
+		return libc_result(call_open(CALL_HERE("syscall"), nr, a, b, c, d));
+	case SYS_close:
+	case SYS_close_range:
+	case SYS_dup2:
+	case SYS_dup3:
+		return libc_result(call_descriptor(nr, a, b, c));
+	case SYS_execve:
+		return libc_result(process_execveat(CALL_HERE("syscall"), AT_FDCWD, (const char *)a,
+						    (char *const *)b, (char *const *)c, 0));
+	case SYS_execveat:
+		return libc_result(process_execveat(CALL_HERE("syscall"), (int)a, (const char *)b,
+						    (char *const *)c, (char *const *)d, (int)e));
+	case SYS_exit_group:
+		process_ends((int)a);
+		return pass(nr, a, b, c, d, e, f);
+	default:
+		return pass(nr, a, b, c, d, e, f);
+	}
+}

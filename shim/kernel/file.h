@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is behind a descriptor. Judged by what was opened, never by the path that
+ * was asked for: a link may have been switched in between.
+ */
+#ifndef MMFENCE_KERNEL_FILE_H
+#define MMFENCE_KERNEL_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum file_kind {
+	FILE_ORDINARY,	     /* a regular file that mappings can be captured from */
+	FILE_BLOCK,	     /* a block device */
+	FILE_PROCESS_MEMORY, /* /proc/PID/mem, /proc/PID/task/TID/mem */
+	FILE_DEVICE_MEMORY,  /* /dev/mem, /dev/kmem, /dev/port */
+	FILE_OTHER /* anything else: hugetlbfs, DAX, procfs, sysfs, character devices, … */
+};
+
+struct file {
+	enum file_kind kind;
+	bool deleted;	 /* no name left at the time of asking */
+	uint64_t device; /* major << 32 | minor */
+	uint64_t inode;
+	int64_t size;		    /* of a block device too */
+	int64_t blocks;		    /* of 512 bytes, allocated */
+	int64_t mtime_ns, ctime_ns; /* since the epoch */
+	int32_t owner;		    /* of process memory: its pid as this procfs has it, or -1 */
+};
+
+/* 0, or -errno. Two system calls for an ordinary file. */
+int file_identify(int fd, struct file *out);
+
+/* Whether fd, just opened and known to nobody else yet, may show memory of a process
+ * or of the machine. One cheap system call; a yes is to be confirmed with file_identify.
+ * Moves the position of files where it says yes, and puts it back to 0. */
+bool file_fresh_is_suspect(int fd);
+
+/* Whether a character device is device memory. One system call. */
+bool file_is_device_memory(int fd);
+
+#endif

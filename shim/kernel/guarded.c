@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Our descriptors in the program's table: see guarded.h. Lock-free: a slot's
+ * number is one atomic, and identity is read only after it was published.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+#include "kernel/guarded.h"
+#include "kernel/raw.h"
+
+struct slot {
+	atomic_int number; /* descriptor + 1, so that BSS means none */
+	uint32_t dev_major, dev_minor;
+	uint64_t inode;
+};
+
+static struct slot slots[GUARDED_COUNT];
+
+static bool still_ours(const struct slot *slot, int fd)
+{
+	struct statx st;
+
+	return !raw_fstat(fd, &st) && st.stx_ino == slot->inode &&
+	       st.stx_dev_major == slot->dev_major && st.stx_dev_minor == slot->dev_minor;
+}
+
+int guarded_get(enum guarded_slot which)
+{
+	struct slot *slot = &slots[which];
+	int number = atomic_load(&slot->number);
+
+	if (!number)
+		return -1;
+	if (still_ours(slot, number - 1))
+		return number - 1;
+	atomic_compare_exchange_strong(&slot->number, &number, 0);
+	return -1;
+}
+
+/* Below the soft limit, but out of the way of programs that count on small numbers. */
+static int high_number(void)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit;
+
+	if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) || limit.soft > 65536)
+		return 65536 - 64;
+	return limit.soft > 128 ? (int)limit.soft - 64 : (int)(limit.soft / 2);
+}
+
+static int move_high(int fd)
+{
+	int high = (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, high_number());
+
+	if (high < 0) /* nothing free up there: any number will do */
+		return fd;
+	raw_close(fd);
+	return high;
+}
+
+int guarded_put(enum guarded_slot which, int fd)
+{
+	struct slot *slot = &slots[which];
+	struct statx st;
+	int r = raw_fstat(fd, &st);
+
+	if (r)
+		return r;
+	fd = move_high(fd);
+	slot->inode = st.stx_ino;
+	slot->dev_major = st.stx_dev_major;
+	slot->dev_minor = st.stx_dev_minor;
+	atomic_store(&slot->number, fd + 1);
+	return fd;
+}
+
+void guarded_drop(enum guarded_slot which)
+{
+	int fd = guarded_get(which);
+
+	atomic_store(&slots[which].number, 0);
+	if (fd >= 0)
+		raw_close(fd);
+}
+
+bool guarded_is(int fd)
+{
+	for (int i = 0; i < GUARDED_COUNT; i++)
+		if (fd >= 0 &&
+		    atomic_load_explicit(&slots[i].number, memory_order_relaxed) == fd + 1)
+			return true;
+	return false;
+}
+
+int guarded_in_range(unsigned int first, unsigned int last)
+{
+	int found = -1;
+
+	for (int i = 0; i < GUARDED_COUNT; i++) {
+		int fd = atomic_load(&slots[i].number) - 1;
+		if (fd >= 0 && (unsigned int)fd >= first && (unsigned int)fd <= last &&
+		    (found < 0 || fd < found))
+			found = fd;
+	}
+	return found;
+}
+
+static void slot_yield(struct slot *slot, int fd)
+{
+	int number = fd + 1;
+	int other = (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, high_number());
+
+	/* At the descriptor limit the slot is given up; its owner opens it anew when it can. */
+	atomic_compare_exchange_strong(&slot->number, &number, other < 0 ? 0 : other + 1);
+}
+
+void guarded_yield(int fd)
+{
+	for (int i = 0; i < GUARDED_COUNT; i++)
+		if (atomic_load(&slots[i].number) == fd + 1)
+			slot_yield(&slots[i], fd);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The next library in the chain: the functions that a wrapper hands on to, which are
+ * libc's or another preload library's. Resolved once in the constructor; before it a
+ * member is NULL and the wrapper makes the system call itself, because dlsym may
+ * allocate and the allocator may be what called us.
+ */
+#ifndef MMFENCE_KERNEL_NEXT_H
+#define MMFENCE_KERNEL_NEXT_H
+
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* NEXT(result, name, parameters) */
+#define NEXT_FUNCTIONS(NEXT)                                                        \
+	NEXT(int, open, (const char *, int, ...))                                   \
+	NEXT(int, open64, (const char *, int, ...))                                 \
+	NEXT(int, openat, (int, const char *, int, ...))                            \
+	NEXT(int, openat64, (int, const char *, int, ...))                          \
+	NEXT(int, creat, (const char *, mode_t))                                    \
+	NEXT(int, creat64, (const char *, mode_t))                                  \
+	NEXT(int, __open_2, (const char *, int))                                    \
+	NEXT(int, __open64_2, (const char *, int))                                  \
+	NEXT(int, __openat_2, (int, const char *, int))                             \
+	NEXT(int, __openat64_2, (int, const char *, int))                           \
+	NEXT(FILE *, fopen, (const char *, const char *))                           \
+	NEXT(FILE *, fopen64, (const char *, const char *))                         \
+	NEXT(FILE *, freopen, (const char *, const char *, FILE *))                 \
+	NEXT(FILE *, freopen64, (const char *, const char *, FILE *))               \
+	NEXT(int, close, (int))                                                     \
+	NEXT(int, close_range, (unsigned int, unsigned int, int))                   \
+	NEXT(void, closefrom, (int))                                                \
+	NEXT(int, dup2, (int, int))                                                 \
+	NEXT(int, dup3, (int, int, int))                                            \
+	NEXT(int, execve, (const char *, char *const *, char *const *))             \
+	NEXT(int, execvpe, (const char *, char *const *, char *const *))            \
+	NEXT(int, fexecve, (int, char *const *, char *const *))                     \
+	NEXT(int, execveat, (int, const char *, char *const *, char *const *, int)) \
+	NEXT(int, posix_spawn,                                                      \
+	     (pid_t *, const char *, const posix_spawn_file_actions_t *,            \
+	      const posix_spawnattr_t *, char *const *, char *const *))             \
+	NEXT(int, posix_spawnp,                                                     \
+	     (pid_t *, const char *, const posix_spawn_file_actions_t *,            \
+	      const posix_spawnattr_t *, char *const *, char *const *))             \
+	NEXT(long, syscall, (long, long, long, long, long, long, long))             \
+	NEXT(void, _exit, (int))                                                    \
+	NEXT(void, _Exit, (int))
+
+struct next {
+#define NEXT_MEMBER(result, name, parameters) result(*name) parameters;
+	NEXT_FUNCTIONS(NEXT_MEMBER)
+#undef NEXT_MEMBER
+};
+
+extern struct next next;
+
+void next_resolve(void);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a program file is to the dynamic linker: whether a preload library can be in
+ * it. Reads the file as exec would: "#!" interpreters are followed.
+ */
+#ifndef MMFENCE_KERNEL_PROGRAM_H
+#define MMFENCE_KERNEL_PROGRAM_H
+
+#include <stdbool.h>
+
+enum program_kind {
+	PROGRAM_DYNAMIC,
+	PROGRAM_STATIC,	 /* no program interpreter (PT_INTERP) */
+	PROGRAM_SET_ID,	 /* set-uid, set-gid or file capabilities that change who we are */
+	PROGRAM_FOREIGN, /* ELF of another machine than x86-64 and i386 */
+	PROGRAM_UNKNOWN	 /* not to be read, or nothing that exec takes */
+};
+
+struct program {
+	enum program_kind kind;
+	int bits; /* 64 or 32, of x86 programs */
+};
+
+/* path relative to directory as in execveat(2); an empty path is directory itself. */
+void program_inspect(int directory, const char *path, struct program *out);
+
+#endif

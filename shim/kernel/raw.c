@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system calls whose arguments differ between the two architectures, and the
+ * small reads from /proc that everybody needs. Never libc: see raw.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel/raw.h"
+
+long raw_mmap(uintptr_t addr, size_t length, int prot, int flags, int fd, int64_t offset)
+{
+#ifdef __x86_64__
+	return raw(SYS_mmap, addr, length, prot, flags, fd, offset);
+#else
+	if (offset & (PAGE_BYTES - 1))
+		return -EINVAL;
+	/* mmap2 counts pages in 32 bits; what lies beyond libc refuses in the same way. */
+	if ((uint64_t)offset >> 44)
+		return -EINVAL;
+	return raw(SYS_mmap2, addr, length, prot, flags, fd,
+		   (unsigned long)((uint64_t)offset >> 12));
+#endif
+}
+
+int64_t raw_lseek(int fd, int64_t offset, int whence)
+{
+#ifdef __x86_64__
+	return raw(SYS_lseek, fd, offset, whence);
+#else
+	/* A negative position that was accepted is not written back. */
+	int64_t result = offset;
+	long r = raw(SYS__llseek, fd, (long)(offset >> 32), (long)offset, &result, whence);
+	return r ? r : result;
+#endif
+}
+
+int raw_fstat(int fd, struct statx *out)
+{
+	return (int)raw(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, out);
+}
+
+int64_t raw_pread(int fd, void *buffer, size_t size, int64_t offset)
+{
+#ifdef __x86_64__
+	return raw(SYS_pread64, fd, buffer, size, offset);
+#else
+	return raw(SYS_pread64, fd, buffer, size, (long)offset, (long)(offset >> 32));
+#endif
+}
+
+int raw_ftruncate(int fd, int64_t size)
+{
+#ifdef __x86_64__
+	return (int)raw(SYS_ftruncate, fd, size);
+#else
+	return (int)raw(SYS_ftruncate64, fd, (long)size, (long)(size >> 32));
+#endif
+}
+
+/* O_LARGEFILE as the kernel has it: on x86-64 libc defines it as 0. */
+#define KERNEL_O_LARGEFILE 0100000
+
+int raw_open(const char *path, int flags, int mode)
+{
+	return (int)raw(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC | KERNEL_O_LARGEFILE, mode);
+}
+
+int raw_close(int fd)
+{
+	return (int)raw(SYS_close, fd);
+}
+
+int raw_fd_path(int fd, char *out, size_t size)
+{
+	char link[32] = "/proc/self/fd/";
+	char digits[12];
+	size_t end = strlen(link);
+	int count = 0;
+	unsigned int n = (unsigned int)fd;
+
+	if (fd < 0)
+		return -EBADF;
+	do
+		digits[count++] = (char)('0' + n % 10);
+	while (n /= 10);
+	while (count)
+		link[end++] = digits[--count];
+	link[end] = 0;
+
+	long length = raw(SYS_readlink, link, out, size - 1);
+	if (length < 0)
+		return (int)length;
+	out[length] = 0;
+	return (int)length;
+}
+
+long raw_read_file(const char *path, char *out, size_t size)
+{
+	int fd = raw_open(path, O_RDONLY | O_NOCTTY, 0);
+	size_t used = 0;
+
+	if (fd < 0)
+		return fd;
+	while (used < size - 1) {
+		long got = raw(SYS_read, fd, out + used, size - 1 - used);
+		if (got == -EINTR)
+			continue;
+		if (got < 0) {
+			raw_close(fd);
+			return got;
+		}
+		if (got == 0)
+			break;
+		used += (size_t)got;
+	}
+	raw_close(fd);
+	out[used] = 0;
+	return (long)used;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looking up areas: see vma.h. The descriptor of /proc/self/maps is kept between
+ * queries; it shows the memory of the process that opened it, so that a forked
+ * child drops it (support for that: guarded_drop, in the fork handler).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "kernel/guarded.h"
+#include "kernel/raw.h"
+#include "kernel/vma.h"
+#include "support/scratch.h"
+
+/* linux/fs.h has these since 6.11; Debian 12's does not. */
+struct procmap_query {
+	uint64_t size, query_flags, query_addr;
+	uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+	uint32_t dev_major, dev_minor;
+	uint32_t vma_name_size, build_id_size;
+	uint64_t vma_name_addr, build_id_addr;
+};
+#define PROCMAP_QUERY_IOCTL	 _IOWR('f', 17, struct procmap_query)
+#define PROCMAP_READABLE	 0x01
+#define PROCMAP_WRITABLE	 0x02
+#define PROCMAP_EXECUTABLE	 0x04
+#define PROCMAP_SHARED		 0x08
+#define PROCMAP_COVERING_OR_NEXT 0x10
+
+static int maps_descriptor(void)
+{
+	int fd = guarded_get(GUARDED_MAPS);
+
+	if (fd >= 0)
+		return fd;
+	fd = raw_open("/proc/self/maps", O_RDONLY, 0);
+	return fd < 0 ? fd : guarded_put(GUARDED_MAPS, fd);
+}
+
+static int query(uintptr_t address, struct vma *out, char *name, size_t name_size)
+{
+	struct procmap_query q = {
+		.size = sizeof(q),
+		.query_flags = PROCMAP_COVERING_OR_NEXT,
+		.query_addr = address,
+		.vma_name_size = name ? (uint32_t)name_size : 0,
+		.vma_name_addr = (uintptr_t)name,
+	};
+	int fd = maps_descriptor();
+
+	if (fd < 0)
+		return fd;
+	long r = raw(SYS_ioctl, fd, PROCMAP_QUERY_IOCTL, &q);
+	if (r)
+		return (int)r;
+	if (name && !q.vma_name_size)
+		name[0] = 0;
+	*out = (struct vma){
+		.start = (uintptr_t)q.vma_start,
+		.end = (uintptr_t)q.vma_end,
+		.offset = q.vma_offset,
+		.device = (uint64_t)q.dev_major << 32 | q.dev_minor,
+		.inode = q.inode,
+		.protection = (q.vma_flags & PROCMAP_READABLE ? PROT_READ : 0) |
+			      (q.vma_flags & PROCMAP_WRITABLE ? PROT_WRITE : 0) |
+			      (q.vma_flags & PROCMAP_EXECUTABLE ? PROT_EXEC : 0),
+		.shared = q.vma_flags & PROCMAP_SHARED,
+	};
+	return 0;
+}
+
+static const char *parse_number(const char *at, unsigned int base, uint64_t *value)
+{
+	for (*value = 0;; at++) {
+		unsigned int digit;
+		if (*at >= '0' && *at <= '9')
+			digit = (unsigned int)(*at - '0');
+		else if (*at >= 'a' && *at <= 'f')
+			digit = (unsigned int)(*at - 'a' + 10);
+		else
+			return at;
+		if (digit >= base)
+			return at;
+		*value = *value * base + digit;
+	}
+}
+
+/* "start-end rwxp offset major:minor inode   name" */
+static void parse_line(const char *at, struct vma *out, char *name, size_t name_size)
+{
+	uint64_t start, end, major, minor;
+
+	at = parse_number(at, 16, &start) + 1;
+	at = parse_number(at, 16, &end) + 1;
+	out->start = (uintptr_t)start;
+	out->end = (uintptr_t)end;
+	out->protection = (at[0] == 'r' ? PROT_READ : 0) | (at[1] == 'w' ? PROT_WRITE : 0) |
+			  (at[2] == 'x' ? PROT_EXEC : 0);
+	out->shared = at[3] == 's';
+	at = parse_number(at + 5, 16, &out->offset) + 1;
+	at = parse_number(at, 16, &major) + 1;
+	at = parse_number(at, 16, &minor) + 1;
+	out->device = major << 32 | minor;
+	at = parse_number(at, 10, &out->inode);
+	while (*at == ' ')
+		at++;
+	if (!name)
+		return;
+	size_t length = strlen(at);
+	if (length >= name_size)
+		length = name_size - 1;
+	memcpy(name, at, length);
+	name[length] = 0;
+}
+
+/* Reads the text piece by piece, each time from the start of a line. */
+static int scan(int fd, uintptr_t address, char *buffer, struct vma *out, char *name,
+		size_t name_size)
+{
+	size_t kept = 0;
+
+	for (;;) {
+		long got = raw(SYS_read, fd, buffer + kept, SCRATCH_BYTES - 1 - kept);
+		if (got == -EINTR)
+			continue;
+		if (got <= 0)
+			return got ? (int)got : -ENOENT;
+		buffer[kept + (size_t)got] = 0;
+		char *line = buffer, *end;
+		while ((end = strchr(line, '\n'))) {
+			*end = 0;
+			parse_line(line, out, name, name_size);
+			if (out->end > address)
+				return 0;
+			line = end + 1;
+		}
+		kept = strlen(line);
+		memmove(buffer, line, kept);
+	}
+}
+
+static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name_size)
+{
+	int fd = raw_open("/proc/self/maps", O_RDONLY, 0);
+
+	if (fd < 0)
+		return fd;
+	char *buffer = scratch_take();
+	int r = scan(fd, address, buffer, out, name, name_size);
+	scratch_put(buffer);
+	raw_close(fd);
+	return r;
+}
+
+int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size)
+{
+	int r = query(address, out, name, name_size);
+
+	if (r == 0 || r == -ENOENT)
+		return r;
+	return read_maps(address, out, name, name_size);
+}
+
+void vma_protection_text(int protection, bool shared, char out[5])
+{
+	out[0] = protection & PROT_READ ? 'r' : '-';
+	out[1] = protection & PROT_WRITE ? 'w' : '-';
+	out[2] = protection & PROT_EXEC ? 'x' : '-';
+	out[3] = shared ? 's' : 'p';
+	out[4] = 0;
+}

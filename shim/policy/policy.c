@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The option table and its values. Every list of options there is (variables,
+ * keys, flags, help) comes from options.def by way of policy_options. Runs in the
+ * library's constructor and in the command: never allocates, locks or opens.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "policy/value.h"
+
+#define VARIABLE_BYTES 48
+
+enum option_index {
+#define OPTION(section, key, field, type, initial, values, state, flag, arg, help) OPTION_##field,
+#include "policy/options.def"
+#undef OPTION
+	OPTION_COUNT
+};
+
+enum { STATE_READY, STATE_LATER };
+
+struct policy the_policy;
+
+/* The preprocessor cannot write upper case: filled by policy_defaults. */
+static char variables[OPTION_COUNT][VARIABLE_BYTES];
+
+const struct policy_option policy_options[] = {
+#define OPTION(section_, key_, field_, type_, initial_, values_, state_, flag_, arg_, help_) \
+	{                                                                                    \
+		.section = section_,                                                         \
+		.key = key_,                                                                 \
+		.name = section_ "." key_,                                                   \
+		.variable = variables[OPTION_##field_],                                      \
+		.initial = initial_,                                                         \
+		.values = values_,                                                           \
+		.flag = flag_,                                                               \
+		.argument = arg_,                                                            \
+		.help = help_,                                                               \
+		.type = POLICY_TYPE_##type_,                                                 \
+		.offset = offsetof(struct policy, field_),                                   \
+		.later = STATE_##state_ == STATE_LATER,                                      \
+	},
+#include "policy/options.def"
+#undef OPTION
+};
+
+const size_t policy_option_count = OPTION_COUNT;
+
+#define OPTION(section, key, field, type, initial, values, state, flag, arg, help) \
+	_Static_assert(sizeof("MMFENCE_" section "_" key) <= VARIABLE_BYTES, "VARIABLE_BYTES");
+#include "policy/options.def"
+#undef OPTION
+
+static void variable_name(char *out, const char *option_name)
+{
+	memcpy(out, "MMFENCE_", 8);
+	for (out += 8; *option_name; option_name++) {
+		char c = *option_name;
+
+		*out++ = c == '.' || c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+	}
+	*out = 0;
+}
+
+int policy_find(const char *name)
+{
+	for (int i = 0; i < OPTION_COUNT; i++) {
+		if (!strcmp(policy_options[i].name, name))
+			return i;
+	}
+	return -1;
+}
+
+void policy_defaults(struct policy *policy)
+{
+	char sentence[256];
+	struct text error;
+
+	memset(policy, 0, sizeof(*policy));
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct policy_option *option = &policy_options[i];
+
+		if (value_is_text(option))
+			*(const char **)value_field(policy, option) = "";
+		variable_name(variables[i], option->name);
+	}
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		text_init(&error, sentence, sizeof(sentence));
+		text_add(&error, ": ");
+		value_set(policy, &policy_options[i], policy_options[i].initial, &error);
+	}
+}
+
+int policy_set(struct policy *policy, const char *name, const char *value, char *error,
+	       size_t error_size)
+{
+	int index = policy_find(name);
+	struct text sentence;
+
+	text_init(&sentence, error, error_size);
+	if (index < 0) {
+		add_unknown(&sentence, name, false);
+		return -EINVAL;
+	}
+	text_add(&sentence, name);
+	text_add(&sentence, ": ");
+	return value_set(policy, &policy_options[index], value, &sentence);
+}
+
+int policy_add(struct policy *policy, const char *name, const char *value, char *error,
+	       size_t error_size)
+{
+	int index = policy_find(name);
+	char joined[POLICY_TEXT_BYTES + 1];
+	struct text list;
+
+	if (index < 0 || policy_options[index].type != POLICY_TYPE_GLOBS)
+		return policy_set(policy, name, value, error, error_size);
+	text_init(&list, joined, sizeof(joined));
+	text_add(&list, *(const char **)value_field(policy, &policy_options[index]));
+	if (list.length && *value)
+		text_add_char(&list, ':');
+	text_add(&list, value);
+	return policy_set(policy, name, joined, error, error_size);
+}
+
+/* One "MMFENCE_SECTION_KEY=value". */
+static int set_variable(struct policy *policy, const char *assignment, struct text *sentence)
+{
+	size_t length = strcspn(assignment, "=");
+	char name[128] = "";
+
+	memcpy(name, assignment, length < sizeof(name) ? length : sizeof(name) - 1);
+	if (!strcmp(name, "MMFENCE_CONFIG") || !strcmp(name, "MMFENCE_PRELOAD") ||
+	    !assignment[length])
+		return 0;
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct policy_option *option = &policy_options[i];
+
+		if (strcmp(name, option->variable))
+			continue;
+		text_add(sentence, name);
+		text_add(sentence, ": ");
+		text_add(sentence, option->name);
+		text_add(sentence, ": ");
+		return value_set(policy, option, assignment + length + 1, sentence);
+	}
+	add_unknown(sentence, name, true);
+	return -EINVAL;
+}
+
+void policy_from_environment(struct policy *policy, char *const *environment,
+			     policy_complaint *complain)
+{
+	char buffer[1024];
+	struct text sentence;
+
+	for (; environment && *environment; environment++) {
+		if (strncmp(*environment, "MMFENCE_", 8))
+			continue;
+		text_init(&sentence, buffer, sizeof(buffer));
+		if (set_variable(policy, *environment, &sentence))
+			complain(buffer);
+	}
+}
+
+void policy_from_sources(struct policy *policy, const char *config, char *const *environment,
+			 policy_complaint *complain)
+{
+	char buffer[256];
+	struct text sentence;
+	const char *path = config;
+
+	policy_defaults(policy);
+	for (char *const *e = environment; !path && e && *e; e++) {
+		if (!strncmp(*e, "MMFENCE_CONFIG=", 15))
+			path = *e + 15;
+	}
+	if (!path)
+		policy_from_file(policy, POLICY_FILE, complain);
+	else if (*path && policy_from_file(policy, path, complain) == -ENOENT) {
+		text_init(&sentence, buffer, sizeof(buffer));
+		text_add(&sentence, "there is no configuration file ");
+		add_quoted(&sentence, path);
+		complain(buffer);
+	}
+	policy_from_environment(policy, environment, complain);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text to value and back, one function for each type of option. A bad value is
+ * never half taken: the option keeps what it had. Never allocates: texts live in
+ * the policy itself, and a text that is replaced gives its room back.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "policy/value.h"
+
+void *value_field(const struct policy *policy, const struct policy_option *option)
+{
+	return (char *)policy + option->offset;
+}
+
+bool value_is_text(const struct policy_option *option)
+{
+	return option->type == POLICY_TYPE_STRING || option->type == POLICY_TYPE_GLOBS;
+}
+
+/* "a, b, c": of the values separated by |, those that are available. */
+static void add_choices(struct text *out, const char *values)
+{
+	const char *next;
+
+	for (const char *v = values; v; v = next) {
+		size_t length = strcspn(v, "|");
+
+		next = v[length] ? v + length + 1 : NULL;
+		if (*v == '!')
+			continue;
+		if (v != values)
+			text_add(out, ", ");
+		text_add_bytes(out, v, length);
+	}
+}
+
+/* "snapshot.preserve=clone is not yet available": without the label's ": ". */
+static void not_yet(struct text *error, const char *value)
+{
+	error->length -= 2;
+	error->start[error->length] = 0;
+	if (value) {
+		text_add_char(error, '=');
+		text_add(error, value);
+	}
+	text_add(error, " is not yet available");
+}
+
+static int set_choice(int *field, const struct policy_option *option, const char *value,
+		      struct text *error)
+{
+	size_t wanted = strlen(value);
+	const char *next;
+	int index = 0;
+
+	for (const char *v = option->values; v; v = next, index++) {
+		bool later = *v == '!';
+		size_t length = strcspn(v += later, "|");
+
+		next = v[length] ? v + length + 1 : NULL;
+		if (length != wanted || memcmp(v, value, length))
+			continue;
+		if (!later) {
+			*field = index;
+			return 0;
+		}
+		not_yet(error, value);
+		return -EINVAL;
+	}
+	add_quoted(error, value);
+	text_add(error, " is not one of ");
+	add_choices(error, option->values);
+	return -EINVAL;
+}
+
+/* Digits, and K, M, G or T if suffix says so. 0, -EINVAL or -ERANGE: up to what off_t can hold. */
+static int number_parse(const char *value, bool suffix, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	uint64_t n = 0;
+	bool overflow = false;
+	const char *p = value;
+
+	for (; *p >= '0' && *p <= '9'; p++) {
+		overflow |= __builtin_mul_overflow(n, 10u, &n);
+		overflow |= __builtin_add_overflow(n, (unsigned int)(*p - '0'), &n);
+	}
+	if (p == value)
+		return -EINVAL;
+	const char *unit = suffix && *p ? strchr(units, *p) : NULL;
+	if (unit) {
+		overflow |= __builtin_mul_overflow(n, 1ULL << (10 * (unit - units + 1)), &n);
+		p++;
+	}
+	if (*p)
+		return -EINVAL;
+	if (overflow || n > INT64_MAX)
+		return -ERANGE;
+	*out = n;
+	return 0;
+}
+
+static int set_number(uint64_t *field, const struct policy_option *option, const char *value,
+		      struct text *error)
+{
+	bool size = option->type == POLICY_TYPE_SIZE;
+	int result = number_parse(value, size, field);
+
+	if (!result)
+		return 0;
+	add_quoted(error, value);
+	if (result == -ERANGE)
+		text_add(error, " is too large (at most 9223372036854775807)");
+	else if (size)
+		text_add(error, " is not a size (digits, then K, M, G or T)");
+	else
+		text_add(error, " is not a number");
+	return -EINVAL;
+}
+
+/* Takes a text out of policy->text and closes the gap, so that setting again costs no room. */
+static void text_forget(struct policy *policy, const char *old)
+{
+	size_t length = strlen(old) + 1;
+	char *gap = policy->text + (old - policy->text);
+
+	if (!*old)
+		return;
+	memmove(gap, gap + length, policy->text_used - (size_t)(gap - policy->text) - length);
+	policy->text_used -= length;
+	for (size_t i = 0; i < policy_option_count; i++) {
+		const char **field = value_field(policy, &policy_options[i]);
+
+		if (value_is_text(&policy_options[i]) && **field && *field > old)
+			*field -= length;
+	}
+}
+
+static int globs_check(const char *value, struct text *error)
+{
+	char pattern[100] = "";
+	size_t length;
+	const char *futile = glob_list_futile(value, &length);
+
+	if (!futile)
+		return 0;
+	memcpy(pattern, futile, length < sizeof(pattern) ? length : sizeof(pattern) - 1);
+	add_quoted(error, pattern);
+	text_add(error, " can match no file, because paths begin with /: begin it with / or **/");
+	return -EINVAL;
+}
+
+/* The log's name is a template. */
+static int template_check(const char *value, struct text *error)
+{
+	for (const char *p = value; (p = strchr(p, '%')); p += 2) {
+		if (p[1] && strchr("%peht", p[1]))
+			continue;
+		add_quoted(error, value);
+		text_add(error, " has a % that is none of %p, %e, %h, %t and %%");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int text_check(const struct policy_option *option, const char *value, struct text *error)
+{
+	if (option->type == POLICY_TYPE_GLOBS)
+		return globs_check(value, error);
+	if (!strcmp(option->name, "audit.log"))
+		return template_check(value, error);
+	return 0;
+}
+
+static int set_text(struct policy *policy, const struct policy_option *option, const char *value,
+		    struct text *error)
+{
+	const char **field = value_field(policy, option);
+	size_t length = strlen(value) + 1;
+	size_t old = **field ? strlen(*field) + 1 : 0;
+
+	if (text_check(option, value, error))
+		return -EINVAL;
+	if (length > sizeof(policy->text) - (policy->text_used - old)) {
+		text_add(error, "too long (all texts together have room for ");
+		text_add_uint(error, sizeof(policy->text));
+		text_add(error, " bytes)");
+		return -EINVAL;
+	}
+	text_forget(policy, *field);
+	*field = "";
+	if (length == 1)
+		return 0;
+	*field = memcpy(policy->text + policy->text_used, value, length);
+	policy->text_used += length;
+	return 0;
+}
+
+int value_set(struct policy *policy, const struct policy_option *option, const char *value,
+	      struct text *error)
+{
+	if (option->later && strcmp(value, option->initial)) {
+		not_yet(error, NULL);
+		return -EINVAL;
+	}
+	switch (option->type) {
+	case POLICY_TYPE_CHOICE:
+		return set_choice(value_field(policy, option), option, value, error);
+	case POLICY_TYPE_SIZE:
+	case POLICY_TYPE_NUMBER:
+		return set_number(value_field(policy, option), option, value, error);
+	default:
+		return set_text(policy, option, value, error);
+	}
+}
+
+static const char *choice_value(const char *values, int index, char *buffer, size_t size)
+{
+	struct text out;
+
+	while (index-- > 0)
+		values += strcspn(values, "|") + 1;
+	values += *values == '!';
+	text_init(&out, buffer, size);
+	text_add_bytes(&out, values, strcspn(values, "|"));
+	return buffer;
+}
+
+static const char *size_value(uint64_t value, char *buffer, size_t size)
+{
+	static const char units[] = { 'K', 'M', 'G', 'T' };
+	struct text out;
+	int unit = 0;
+
+	while (value && value % 1024 == 0 && unit < 4) {
+		value /= 1024;
+		unit++;
+	}
+	text_init(&out, buffer, size);
+	text_add_uint(&out, value);
+	if (unit)
+		text_add_char(&out, units[unit - 1]);
+	return buffer;
+}
+
+const char *policy_value(const struct policy *policy, size_t index, char *buffer, size_t size)
+{
+	const struct policy_option *option = &policy_options[index];
+	const void *field = value_field(policy, option);
+	struct text out;
+
+	switch (option->type) {
+	case POLICY_TYPE_CHOICE:
+		return choice_value(option->values, *(const int *)field, buffer, size);
+	case POLICY_TYPE_SIZE:
+		return size_value(*(const uint64_t *)field, buffer, size);
+	case POLICY_TYPE_NUMBER:
+		text_init(&out, buffer, size);
+		text_add_uint(&out, *(const uint64_t *)field);
+		return buffer;
+	default:
+		return *(const char *const *)field;
+	}
+}
+
+bool policy_is_default(const struct policy *policy, size_t index)
+{
+	const struct policy_option *option = &policy_options[index];
+	char buffer[32];
+	uint64_t number;
+
+	if (option->type == POLICY_TYPE_SIZE || option->type == POLICY_TYPE_NUMBER)
+		return !number_parse(option->initial, true, &number) &&
+		       number == *(const uint64_t *)value_field(policy, option);
+	return !strcmp(policy_value(policy, index, buffer, sizeof(buffer)), option->initial);
+}

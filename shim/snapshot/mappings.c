@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory calls, with the index kept in step: the kernel's call and the index's
+ * change happen under one lock, so that an address which the kernel gives away again
+ * is never taken for the snapshot that was there before.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "audit/event.h"
+#include "audit/trace.h"
+#include "kernel/raw.h"
+#include "snapshot/snapshot.h"
+#include "support/arena.h"
+#include "support/lock.h"
+
+static struct lock snapshots_lock;
+static uint64_t next_id = 1;
+/* ---- ends ---- */
+
+/* Under the lock: notes what is gone; the events come after it. */
+static void piece_removed(const struct piece *piece, void *context)
+{
+	struct snapshot **ended = context;
+	struct snapshot *snapshot = piece->snapshot;
+
+	snapshot->mapped -= piece->end - piece->start;
+	if (snapshot->mapped)
+		return;
+	snapshot->next_ended = *ended;
+	*ended = snapshot;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	budget_release(snapshot->charged);
+	arena_free(snapshot->path, snapshot->path_size);
+	arena_free(snapshot, sizeof(*snapshot));
+}
+
+static void report_ended(struct snapshot *ended)
+{
+	while (ended) {
+		struct snapshot *next = ended->next_ended;
+		struct record *record = record_begin(EVENT_SNAPSHOT_END, OUTCOME_SUCCESS, NULL);
+		record_str(record, "file.path", ended->path);
+		record_uint(record, "mmfence.snapshot.id", ended->id);
+		record_str(record, "mmfence.snapshot.fate", "private");
+		record_emit(record);
+		snapshot_free(ended);
+		ended = next;
+	}
+}
+
+/* ---- calls over tracked ranges ---- */
+
+static long plain_mmap(const struct map_request *request)
+{
+	return raw_mmap(request->address, request->length, request->protection, request->flags,
+			request->fd, request->offset);
+}
+
+long snapshot_mmap_over(const struct map_request *request)
+{
+	uintptr_t end = request->address + PAGE_UP(request->length);
+	struct snapshot *ended = NULL;
+
+	if (!index_may_touch(request->address, end))
+		return plain_mmap(request);
+	lock_take(&snapshots_lock);
+	long r = index_reserve();
+	if (!r)
+		r = plain_mmap(request);
+	if (!raw_failed(r))
+		index_remove(request->address, end, piece_removed, &ended);
+	lock_drop(&snapshots_lock);
+	report_ended(ended);
+	return r;
+}
+
+long snapshot_munmap(uintptr_t address, size_t length)
+{
+	struct snapshot *ended = NULL;
+
+	lock_take(&snapshots_lock);
+	long r = index_reserve();
+	if (!r)
+		r = raw(SYS_munmap, address, length);
+	if (!r)
+		index_remove(address, address + PAGE_UP(length), piece_removed, &ended);
+	lock_drop(&snapshots_lock);
+	report_ended(ended);
+	return r;
+}
+
+/* ---- mremap ---- */
+
+static void report_grow(const struct call *call, const struct piece *piece, size_t new_size)
+{
+	struct trace trace;
+
+	trace_capture(&trace, call->ip, call->cfa);
+	struct record *record = record_begin(EVENT_SNAPSHOT_GROW, OUTCOME_FAILURE, &trace);
+	record_str(record, "file.path", piece->snapshot->path);
+	record_error(record, ENOMEM, "only the mapped part of the file was captured");
+	record_uint(record, "mmfence.snapshot.id", piece->snapshot->id);
+	record_int(record, "mmfence.snapshot.captured_end", piece->snapshot->captured_end);
+	record_address(record, "mmfence.mapping.address", piece->start);
+	record_uint(record, "mmfence.mapping.length", new_size);
+	record_emit(record);
+}
+
+static bool grows_beyond_capture(uintptr_t old, size_t new_size, struct piece *piece)
+{
+	if (!index_next(old, piece) || piece->start > old)
+		return false;
+	int64_t end = piece->offset + (int64_t)(old - piece->start) + (int64_t)PAGE_UP(new_size);
+	int64_t captured = piece->snapshot->captured_end;
+	return captured != INT64_MAX && end > (int64_t)PAGE_UP((uint64_t)captured);
+}
+
+static void piece_add(const struct piece *piece)
+{
+	piece->snapshot->mapped += piece->end - piece->start;
+	index_add(piece);
+}
+
+/* The old range stays, and shows the same file: the new one is a second view of it. */
+static void index_double(uintptr_t old, size_t size, uintptr_t target, struct snapshot **ended)
+{
+	struct piece piece;
+	uintptr_t at = old;
+
+	index_remove(target, target + size, piece_removed, ended);
+	while (at < old + size && index_next(at, &piece) && piece.start < old + size) {
+		uintptr_t start = piece.start < at ? at : piece.start;
+		uintptr_t end = piece.end > old + size ? old + size : piece.end;
+		piece.offset += (int64_t)(start - piece.start);
+		piece.start = start - old + target;
+		piece.end = end - old + target;
+		if (index_reserve()) /* then the second view goes unlisted, and is still right */
+			return;
+		piece_add(&piece);
+		at = end;
+	}
+}
+
+static void index_grow(uintptr_t end, uintptr_t new_end)
+{
+	struct piece piece;
+
+	if (new_end <= end || !index_next(end - 1, &piece) || piece.end != end)
+		return;
+	piece.snapshot->mapped += new_end - end;
+	index_extend(end, new_end);
+}
+
+static void index_mremap(uintptr_t old, size_t old_size, size_t new_size, int flags,
+			 uintptr_t target, struct snapshot **ended)
+{
+	if (old_size == 0 || flags & MREMAP_DONTUNMAP) {
+		index_double(old, old_size ? old_size : new_size, target, ended);
+		return;
+	}
+	if (new_size < old_size) {
+		index_remove(old + new_size, old + old_size, piece_removed, ended);
+		old_size = new_size;
+	}
+	if (target != old)
+		index_move(old, old + old_size, target, piece_removed, ended);
+	if (new_size > old_size) {
+		if (!index_reserve())
+			index_remove(target + old_size, target + new_size, piece_removed, ended);
+		index_grow(target + old_size, target + new_size);
+	}
+}
+
+static long mremap_locked(uintptr_t old, size_t old_size, size_t new_size, int flags,
+			  uintptr_t new_address, struct snapshot **ended)
+{
+	int r = index_reserve();
+
+	if (r)
+		return r;
+	long target = raw(SYS_mremap, old, old_size, new_size, flags, new_address);
+	if (!raw_failed(target))
+		index_mremap(old, PAGE_UP(old_size), PAGE_UP(new_size), flags, (uintptr_t)target,
+			     ended);
+	return target;
+}
+
+long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
+		     int flags, uintptr_t new_address)
+{
+	struct snapshot *ended = NULL;
+	struct piece piece;
+
+	lock_take(&snapshots_lock);
+	bool beyond = new_size > old_size && grows_beyond_capture(old, new_size, &piece);
+	long r = beyond ? -ENOMEM
+			: mremap_locked(old, old_size, new_size, flags, new_address, &ended);
+	lock_drop(&snapshots_lock);
+	if (beyond)
+		report_grow(call, &piece, new_size);
+	report_ended(ended);
+	return r;
+}
+
+/* ---- remap_file_pages ---- */
+
+static bool captured(const struct snapshot *snapshot, int64_t start, int64_t end)
+{
+	return start >= snapshot->captured_start &&
+	       (snapshot->captured_end == INT64_MAX || end <= snapshot->captured_end);
+}
+
+long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int64_t offset,
+		    long (*remap)(void *), void *argument)
+{
+	struct snapshot *ended = NULL;
+	struct piece piece;
+	uintptr_t end = address + PAGE_UP(size);
+
+	lock_take(&snapshots_lock);
+	bool ours = index_next(address, &piece) && piece.start <= address && piece.end >= end;
+	bool beyond = ours && !captured(piece.snapshot, offset, offset + (int64_t)PAGE_UP(size));
+	long r = beyond ? -ENOMEM : index_reserve();
+	if (!r)
+		r = remap(argument);
+	if (!r && ours) {
+		piece.snapshot->mapped += end - address; /* not its end, even if it goes whole */
+		index_remove(address, end, piece_removed, &ended);
+		index_add(&(struct piece){ address, end, offset, piece.snapshot });
+	}
+	lock_drop(&snapshots_lock);
+	if (beyond)
+		report_grow(call, &piece, size);
+	report_ended(ended);
+	return r;
+}
+
+/* ---- one more ---- */
+
+int snapshot_enter(const struct piece *piece)
+{
+	struct snapshot *ended = NULL;
+
+	lock_take(&snapshots_lock);
+	int r = index_reserve();
+	if (!r) {
+		piece->snapshot->id = next_id++;
+		/* What is still listed there went away without our knowledge. */
+		index_remove(piece->start, piece->end, piece_removed, &ended);
+		piece_add(piece);
+	}
+	lock_drop(&snapshots_lock);
+	report_ended(ended);
+	return r;
+}
+
+/* ---- around fork ---- */
+
+void snapshot_lock(void)
+{
+	lock_take(&snapshots_lock);
+}
+
+void snapshot_unlock(void)
+{
+	lock_drop(&snapshots_lock);
+}
+
+void snapshot_after_fork(void)
+{
+	lock_reset(&snapshots_lock);
+	totals_reset();
+}

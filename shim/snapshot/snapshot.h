@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Snapshots: what the interposed memory calls hand on to this room, and what the
+ * parts of the room share. The order of a capture is decide, capture (on a thread
+ * with a descriptor table of its own), then the index under the snapshot lock. The
+ * copy itself is made without that lock.
+ */
+#ifndef MMFENCE_SNAPSHOT_SNAPSHOT_H
+#define MMFENCE_SNAPSHOT_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/file.h"
+#include "snapshot/index.h"
+#include "support/call.h"
+
+enum consistency { TORN_POSSIBLE, VERIFIED, PROVEN };
+
+/* An mmap call of a file, as the program made it. */
+struct map_request {
+	uintptr_t address;
+	size_t length;
+	int protection;
+	int flags;
+	int fd;
+	int64_t offset; /* bytes */
+};
+
+/* One capture; every piece of memory that shows it points here. */
+struct snapshot {
+	uint64_t id;
+	uint64_t device, inode;
+	int64_t file_size; /* at capture */
+	int64_t captured_start;
+	int64_t captured_end; /* file offset; INT64_MAX when the capture reached the file's end */
+	uint64_t charged;     /* bytes of the memory budget */
+	uint64_t mapped;      /* bytes of address space that show it */
+	enum consistency consistency;
+	char *path;
+	size_t path_size;
+	struct snapshot *next_ended;
+};
+
+/* ---- for interpose/ ----
+ * All return what the kernel would: a result, or -errno. Call inside a scope. */
+
+/* mmap, munmap, mremap with the index kept right. */
+long snapshot_mmap_over(const struct map_request *request);
+long snapshot_munmap(uintptr_t address, size_t length);
+long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
+		     int flags, uintptr_t new_address);
+
+/* remap_file_pages within a shared read-only snapshot: done by remap, unless it asks for pages
+ * that were not captured (-ENOMEM). */
+long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int64_t offset,
+		    long (*remap)(void *), void *argument);
+
+/* Whether a file mapping with these flags could become a snapshot at all: no system call. */
+bool snapshot_possible(const struct map_request *request);
+/* The plain mapping stands at address: makes it a snapshot if the policy wants one. The address,
+ * or -ENOMEM with the mapping gone when it is denied. */
+long snapshot_take(const struct call *call, const struct map_request *request, uintptr_t address);
+
+/* Around fork, and in a child that no handler saw. */
+void snapshot_lock(void);
+void snapshot_unlock(void);
+void snapshot_after_fork(void);
+
+struct snapshot_totals {
+	uint64_t snapshots, bytes, unprotected;
+};
+struct snapshot_totals snapshot_totals(void);
+
+/* ---- within the room ---- */
+
+enum verdict { VERDICT_IGNORE, VERDICT_TAKE, VERDICT_REFUSE };
+
+struct decision {
+	enum verdict verdict;
+	const char *reason;		  /* of a refusal */
+	bool shared;			  /* a shared read-only mapping */
+	int64_t window_start, window_end; /* bytes of the file that are to be captured */
+};
+
+/* path is what the kernel calls the file. */
+void decide(const struct map_request *request, const struct file *file, const char *path,
+	    struct decision *out);
+
+struct capture {
+	/* what to capture, and where the mapping stands */
+	const struct map_request *request;
+	const struct decision *decision;
+	const struct file *file;
+	uintptr_t address;
+	int thread;  /* the program's thread whose table has the descriptor */
+	bool borrow; /* do not open the file again: the program holds a write lease on it */
+	/* what came of it */
+	int result;	    /* 0: the mapping shows the capture now; -errno: it is untouched */
+	const char *reason; /* of a failure, or of a consistency below proven */
+	enum consistency consistency;
+	int64_t file_size;
+	uint64_t bytes; /* copied */
+	uint64_t charged;
+};
+
+/* Captures and replaces the mapping. The charge is the snapshot's from then on. */
+void capture_run(struct capture *capture);
+
+/* Enters a new snapshot's only piece in the index and numbers it: 0 or -ENOMEM. */
+int snapshot_enter(const struct piece *piece);
+void snapshot_free(struct snapshot *snapshot);
+
+void totals_reset(void);
+
+/* Memory for copies: 0, or -ENOMEM and why. On the capture thread: opens files. */
+int budget_charge(uint64_t bytes, const char **reason);
+void budget_release(uint64_t bytes);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Power-of-two size classes with free lists, cut from chunks of raw mmap; what is
+ * larger than a chunk's half has a mapping of its own. See arena.h.
+ */
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernel/raw.h"
+#include "support/arena.h"
+#include "support/lock.h"
+
+#define CHUNK_BYTES (64 * 1024UL)
+#define CLASS_MIN   4  /* 16 bytes */
+#define CLASS_MAX   15 /* 32 KiB */
+#define CLASS_COUNT (CLASS_MAX - CLASS_MIN + 1)
+
+struct free_block {
+	struct free_block *next;
+};
+
+static struct lock arena_lock;
+static struct free_block *free_lists[CLASS_COUNT];
+static char *chunk, *chunk_end;
+static size_t in_use;
+
+static void *pages_get(size_t size)
+{
+	long r = raw_mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return raw_failed(r) ? NULL : (void *)r;
+}
+
+static int class_of(size_t size)
+{
+	int class = CLASS_MIN;
+
+	while (((size_t)1 << class) < size)
+		class ++;
+	return class;
+}
+
+static void *cut(size_t size)
+{
+	if ((size_t)(chunk_end - chunk) < size) {
+		char *fresh = pages_get(CHUNK_BYTES);
+		if (!fresh)
+			return NULL;
+		/* The tail of the old chunk is lost: at most half a chunk, and seldom. */
+		chunk = fresh;
+		chunk_end = fresh + CHUNK_BYTES;
+	}
+	void *block = chunk;
+	chunk += size;
+	return block;
+}
+
+static void *small_alloc(size_t size)
+{
+	int class = class_of(size);
+	struct free_block *block = free_lists[class - CLASS_MIN];
+
+	if (!block)
+		return cut((size_t)1 << class);
+	free_lists[class - CLASS_MIN] = block->next;
+	return block;
+}
+
+void *arena_alloc(size_t size)
+{
+	void *block;
+
+	if (!size)
+		size = 1;
+	if (size > (size_t)1 << CLASS_MAX) {
+		block = size > SIZE_MAX - PAGE_BYTES ? NULL : pages_get(PAGE_UP(size));
+		if (block)
+			__atomic_add_fetch(&in_use, size, __ATOMIC_RELAXED);
+		return block;
+	}
+	lock_take(&arena_lock);
+	block = small_alloc(size);
+	if (block)
+		__atomic_add_fetch(&in_use, size, __ATOMIC_RELAXED);
+	lock_drop(&arena_lock);
+	return block ? memset(block, 0, size) : NULL;
+}
+
+void arena_free(void *block, size_t size)
+{
+	if (!block)
+		return;
+	if (!size)
+		size = 1;
+	__atomic_sub_fetch(&in_use, size, __ATOMIC_RELAXED);
+	if (size > (size_t)1 << CLASS_MAX) {
+		raw(SYS_munmap, block, PAGE_UP(size));
+		return;
+	}
+	struct free_block *freed = block;
+	lock_take(&arena_lock);
+	freed->next = free_lists[class_of(size) - CLASS_MIN];
+	free_lists[class_of(size) - CLASS_MIN] = freed;
+	lock_drop(&arena_lock);
+}
+
+char *arena_strdup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = arena_alloc(size);
+
+	return copy ? memcpy(copy, text, size) : NULL;
+}
+
+size_t arena_in_use(void)
+{
+	return __atomic_load_n(&in_use, __ATOMIC_RELAXED);
+}
+
+void arena_reset_lock(void)
+{
+	lock_reset(&arena_lock);
+}
+
+void arena_lock_take(void)
+{
+	lock_take(&arena_lock);
+}
+
+void arena_lock_drop(void)
+{
+	lock_drop(&arena_lock);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The re-entry guard. Slow paths of the shim run inside a scope: all signals
+ * blocked, and the thread marked, so that a wrapped function which libc, the
+ * loader or an allocator calls underneath passes straight through.
+ *
+ * A scope is never held around a call that can block for the program's sake:
+ * a signal handler may leave such a call with siglongjmp.
+ */
+#ifndef MMFENCE_SUPPORT_SCOPE_H
+#define MMFENCE_SUPPORT_SCOPE_H
+
+#include <stdbool.h>
+
+struct scope {
+	unsigned long mask[8 / sizeof(long)];
+};
+
+/* False, and nothing done, when this thread is inside the shim already. */
+bool scope_enter(struct scope *scope);
+void scope_leave(const struct scope *scope);
+
+/* Whether this thread is inside the shim. */
+bool scope_inside(void);
+
+/* The two halves without the mark, for code that runs on the keeper (which has no TLS). */
+void signals_block(struct scope *scope);
+void signals_restore(const struct scope *scope);
+
+/* Takes back the SIGPIPE, SIGXFSZ, … that a failed call of ours raised in this thread. Call with
+ * signals blocked, and only if signal_pending(signal) said no before that call. */
+bool signal_pending(int signal);
+void signal_consume(int signal);
+
+#endif

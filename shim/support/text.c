@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text in a fixed buffer: see text.h.
+ */
+#include <string.h>
+
+#include "support/text.h"
+
+void text_init(struct text *text, char *buffer, size_t size)
+{
+	text->start = buffer;
+	text->length = 0;
+	text->size = size;
+	text->overflow = false;
+	buffer[0] = 0;
+}
+
+void text_add_bytes(struct text *text, const void *bytes, size_t length)
+{
+	size_t room = text->size - 1 - text->length;
+
+	if (length > room) {
+		length = room;
+		text->overflow = true;
+	}
+	memcpy(text->start + text->length, bytes, length);
+	text->length += length;
+	text->start[text->length] = 0;
+}
+
+void text_add(struct text *text, const char *string)
+{
+	text_add_bytes(text, string, strlen(string));
+}
+
+void text_add_char(struct text *text, char c)
+{
+	text_add_bytes(text, &c, 1);
+}
+
+void text_add_uint(struct text *text, uint64_t value)
+{
+	char digits[20];
+	int at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + value % 10);
+	while (value /= 10);
+	text_add_bytes(text, digits + at, sizeof(digits) - (size_t)at);
+}
+
+void text_add_int(struct text *text, int64_t value)
+{
+	if (value < 0)
+		text_add_char(text, '-');
+	text_add_uint(text, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+void text_add_hex(struct text *text, uint64_t value, int min_digits)
+{
+	char digits[16];
+	int at = sizeof(digits);
+
+	while (value || min_digits > 0) {
+		digits[--at] = "0123456789abcdef"[value & 15];
+		value >>= 4;
+		min_digits--;
+	}
+	text_add_bytes(text, digits + at, sizeof(digits) - (size_t)at);
+}

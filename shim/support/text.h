@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text built in a fixed buffer without libc's printf, which may lock or allocate.
+ * Output past the end is dropped and remembered; the buffer always ends in NUL.
+ */
+#ifndef MMFENCE_SUPPORT_TEXT_H
+#define MMFENCE_SUPPORT_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+	char *start;
+	size_t length;
+	size_t size;
+	bool overflow;
+};
+
+void text_init(struct text *text, char *buffer, size_t size);
+void text_add(struct text *text, const char *string);
+void text_add_bytes(struct text *text, const void *bytes, size_t length);
+void text_add_char(struct text *text, char c);
+void text_add_uint(struct text *text, uint64_t value);
+void text_add_int(struct text *text, int64_t value);
+/* Lower-case hexadecimal, no prefix, at least min_digits. */
+void text_add_hex(struct text *text, uint64_t value, int min_digits);
+
+#endif

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+# The table of costs. BENCH_PAIRS: how often each thing is measured bare and fenced.
+
+BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+
+$(B)/bench/%: tests/bench/%.c tests/bench/clock.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(COMMON) -o $@ $<
+
+bench-run: all $(BENCH)
+	@sh tests/bench/run.sh $(B)

@@ -1,0 +1,152 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+#	run.sh BUILD-DIRECTORY
+#
+# What mmfence costs, in one table. Each thing is measured bare and fenced in turn, many times;
+# a row has the medians, and as ratio the median of the ratios of each two that were measured
+# one after the other: a machine that is slow for a while is slow for both. Times differ between
+# machines, ratios hardly. Exit status 0 also when a target is missed: the table says it.
+set -eu
+
+build=$(cd "$1" && pwd)
+pairs=${BENCH_PAIRS:-41}
+work=$(mktemp -d "${TMPDIR:-/tmp}/mmfence-bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' HUP INT TERM
+cd "$work"
+unset LD_PRELOAD
+export LC_ALL=C
+lib=$build/lib/x86_64-linux-gnu/libmmfence.so
+fence="LD_PRELOAD=$lib"
+met=0
+targets=0
+
+# All on one processor, where that can be had: moving about is the largest noise.
+pin=
+last=$(($(nproc) - 1))
+if taskset -c "$last" true 2>/dev/null; then
+	pin="taskset -c $last"
+fi
+
+if ! env "$fence" "$build/bench/calls" preloaded; then
+	echo "bench: $lib was not loaded; nothing measured" >&2
+	exit 1
+fi
+
+# row WHAT BARE FENCED RATIO TARGET VERDICT
+row() { printf '%-42s | %9s | %9s | %6s | %6s | %s\n' "$@"; }
+
+# The median of one number a line.
+middle() {
+	sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+}
+
+# human NS
+human() {
+	echo "$1" | awk '$1 < 1e4 { printf "%.0f ns", $1 }
+		$1 >= 1e4 && $1 < 1e7 { printf "%.1f us", $1 / 1e3 }
+		$1 >= 1e7 { printf "%.1f ms", $1 / 1e6 }'
+}
+
+# result WHAT TARGET: the row for ./pairs, two numbers of ns a line. TARGET - is none.
+result() {
+	bare=$(awk '{ print $1 }' pairs | middle)
+	fenced=$(awk '{ print $2 }' pairs | middle)
+	ratio=$(awk '{ print $2 / $1 }' pairs | middle)
+	verdict=
+	if [ "$2" != - ]; then
+		targets=$((targets + 1))
+		verdict=MISSED
+		if awk -v r="$ratio" -v t="$2" 'BEGIN { exit !(r <= t) }'; then
+			verdict=met
+			met=$((met + 1))
+		fi
+	fi
+	row "$1" "$(human "$bare")" "$(human "$fenced")" "$(printf %.3f "$ratio")" "$2" "$verdict"
+}
+
+# pair COUNT BARE FENCED: two commands that print ns, run in turn, into ./pairs. FENCED starts with
+# variables for env(1). Complaints go to ./complaint. Fails when either command does.
+pair() {
+	count=$1 bare_command=$2 fenced_command=$3
+	: >pairs
+	while [ "$count" -gt 0 ]; do
+		# shellcheck disable=SC2086
+		a=$($pin $bare_command 2>complaint) || return 1
+		# shellcheck disable=SC2086
+		b=$($pin env $fenced_command 2>complaint) || return 1
+		echo "$a $b" >>pairs
+		rm -f log.jsonl trace
+		count=$((count - 1))
+	done
+}
+
+# measure WHAT TARGET COUNT BARE FENCED
+measure() {
+	if pair "$3" "$4" "$5"; then
+		result "$1" "$2"
+	elif [ "$2" = - ]; then
+		row "$1" - - - - "SKIP: $(tail -n 1 complaint | cut -c 1-60)"
+	else
+		targets=$((targets + 1))
+		row "$1" - - - "$2" "MISSED: $(tail -n 1 complaint | cut -c 1-60)"
+	fi
+}
+
+# call WHAT TARGET KIND [VARIABLES]
+call() {
+	command="$build/bench/calls $3 20 file"
+	measure "$1" "$2" "$pairs" "$command" "$fence ${4:-} $command"
+}
+
+# traced WHAT TOOL OPTIONS…: the remap loop bare, and under another tool instead of mmfence.
+traced() {
+	what="  $1 instead of mmfence"
+	shift
+	if command -v "$1" >/dev/null; then
+		command="$build/bench/calls remap 100 file"
+		measure "$what" - 3 "$command" "$* -o trace $command"
+	else
+		row "$what" - - - - "SKIP: $1 is not installed"
+	fi
+}
+
+# copied MIB ROUNDS
+copied() {
+	head -c $(($1 * 1048576)) /dev/urandom >copied
+	measure "copy of $1 MiB (bare: sendfile to a memfd)" 1.15 $((pairs / 3)) \
+		"$build/bench/copy plain $2 copied" \
+		"$fence MMFENCE_SNAPSHOT_COPY_LIMIT=1G MMFENCE_SNAPSHOT_MEMORY=4G
+		$build/bench/copy snapshot $2 copied"
+	rm -f copied
+}
+
+# started WHAT TARGET VARIABLES
+started() {
+	# shellcheck disable=SC2086
+	$pin "$build/bench/start" $((pairs * 8)) "$3" "$build/bench/nothing" >pairs
+	rm -f log.jsonl
+	result "$1" "$2"
+}
+
+head -c $((1024 * 4096)) /dev/urandom >file
+log="MMFENCE_AUDIT_LOG=$work/log.jsonl"
+
+row "what" bare fenced ratio target ""
+started "a process that does nothing" 1.25 "$fence"
+started "  the same with a log" - "$fence $log"
+call "open + close" 1.10 open
+call "anonymous mmap + munmap" 1.03 anonymous
+call "shared writable file mmap + munmap" 1.05 shared
+call "shared read-only file mmap + munmap" 1.05 readonly
+call "remap_file_pages, audit.nonlinear=sites" 1.10 remap "$log MMFENCE_AUDIT_NONLINEAR=sites"
+call "remap_file_pages, audit.nonlinear=every" 2.00 remap "$log MMFENCE_AUDIT_NONLINEAR=every"
+traced "strace -f" strace -f -e trace=remap_file_pages
+traced "strace -k" strace -f -k -e trace=remap_file_pages
+traced ltrace ltrace -e remap_file_pages
+traced "perf trace" perf trace -e remap_file_pages
+copied 1 50
+copied 16 8
+copied 64 4
+echo "$met of $targets targets met"

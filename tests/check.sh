@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# check.sh BUILD SUITE…: runs the suites unit, preload and real, and adds up what they say.
+# FILTER is a pattern of tests, as Criterion's --filter. MMFENCE_KEEP=1 keeps the files.
+# The last line is "N passed, N failed, N skipped"; exit status 1 when a test failed.
+set -u
+
+MMFENCE_BUILD=$(cd "$1" && pwd)
+shift
+MMFENCE_TMP=$(mktemp -d "${TMPDIR:-/tmp}/mmfence-check.XXXXXX")
+chmod 755 "$MMFENCE_TMP"
+export MMFENCE_BUILD MMFENCE_TMP
+[ -n "${MMFENCE_KEEP:-}" ] || trap 'rm -rf "$MMFENCE_TMP"' EXIT
+trap 'exit 130' HUP INT TERM
+passed=0 failed=0 skipped=0
+
+# criterion SUITE: the report in TAP is for counting, what people read goes to the terminal.
+criterion() {
+	tap=$MMFENCE_TMP/$1.tap
+	"$MMFENCE_BUILD/tests/$1" --jobs 2 --verbose=1 --ascii --tap="$tap" \
+		${FILTER:+--filter "$FILTER"} >"$MMFENCE_TMP/$1.out" 2>&1
+	status=$?
+	# A line for each test that passed would bury the others.
+	grep -v -e '^\[RUN ' -e '^\[PASS\]' "$MMFENCE_TMP/$1.out"
+	skips=$(grep -c '^ok - .* # SKIP' "$tap")
+	passes=$(grep '^ok - ' "$tap" | grep -c -v ' # SKIP')
+	failures=$(grep -c '^not ok - ' "$tap")
+	# A runner that crashed has no report.
+	if [ $status != 0 ] && [ "$failures" = 0 ]; then
+		echo "$1: the runner ended with status $status"
+		failures=1
+	fi
+}
+
+# real: a script whose lines begin with PASS, FAIL or SKIP.
+real() {
+	bash "$(dirname "$0")/preload/real.sh" >"$MMFENCE_TMP/real.out" 2>&1
+	cat "$MMFENCE_TMP/real.out"
+	passes=$(grep -c '^PASS ' "$MMFENCE_TMP/real.out")
+	failures=$(grep -c '^FAIL ' "$MMFENCE_TMP/real.out")
+	skips=$(grep -c '^SKIP ' "$MMFENCE_TMP/real.out")
+	if [ "$passes" = 0 ] && [ "$failures" = 0 ]; then
+		echo "real: nothing ran"
+		failures=1
+	fi
+}
+
+for suite; do
+	echo "=== $suite"
+	case $suite in
+	real) real ;;
+	*) criterion "$suite" ;;
+	esac
+	passed=$((passed + passes)) failed=$((failed + failures)) skipped=$((skipped + skips))
+done
+
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]

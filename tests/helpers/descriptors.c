@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A3: closes or replaces every descriptor it can, has its own file under all numbers, and
+ * does what makes records. None may land in the file. At the end prints how many mappings
+ * it made afterwards.
+ *
+ *	descriptors WAY [some|all]	how many numbers to take: all leaves no room for a log
+ */
+#include <sys/resource.h>
+
+#include "helper.h"
+
+#define OWN_FILE "descriptors.own"
+#define MAPPED   "descriptors.data"
+#define MAPPINGS 5
+
+static int own_file, highest;
+
+/* --- by hand: no library sees these --- */
+
+static long by_hand(long number, long a, long b, long c)
+{
+	long result;
+
+#ifdef __x86_64__
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
+#else
+	__asm__ volatile("push %%ebx; mov %2, %%ebx; int $0x80; pop %%ebx"
+			 : "=a"(result)
+			 : "0"(number), "S"(a), "c"(b), "d"(c)
+			 : "memory");
+#endif
+	return result;
+}
+
+/* --- the ways --- */
+
+static void close_loop(void)
+{
+	for (int fd = 3; fd <= highest; fd++)
+		close(fd);
+}
+
+static void close_by_range(void)
+{
+	must(close_range(3, ~0u, 0) == 0);
+}
+
+static void close_by_closefrom(void)
+{
+	closefrom(3);
+}
+
+static void close_by_syscall(void)
+{
+	for (int fd = 3; fd <= highest; fd++)
+		syscall(SYS_close, fd);
+}
+
+static void close_range_by_syscall(void)
+{
+	must(syscall(SYS_close_range, 3, ~0u, 0) == 0);
+}
+
+static void close_by_hand(void)
+{
+	for (int fd = 3; fd <= highest; fd++)
+		by_hand(SYS_close, fd, 0, 0);
+}
+
+static void close_range_by_hand(void)
+{
+	must(by_hand(SYS_close_range, 3, 0x7fffffff, 0) == 0);
+}
+
+static void open_own(void)
+{
+	own_file = open(OWN_FILE, O_RDWR);
+	must(own_file >= 0);
+}
+
+static void replace_by_dup2(void)
+{
+	open_own();
+	for (int fd = 3; fd <= highest; fd++)
+		must(dup2(own_file, fd) == fd);
+}
+
+static void replace_by_dup3(void)
+{
+	open_own();
+	for (int fd = 3; fd <= highest; fd++)
+		must(fd == own_file || dup3(own_file, fd, O_CLOEXEC) == fd);
+}
+
+static void replace_by_syscall(void)
+{
+	open_own();
+	for (int fd = 3; fd <= highest; fd++)
+		must(syscall(SYS_dup2, own_file, fd) == fd);
+}
+
+static void replace_by_hand(void)
+{
+	open_own();
+	for (int fd = 3; fd <= highest; fd++)
+		must(by_hand(SYS_dup2, own_file, fd, 0) == fd);
+}
+
+/* Every second only, so that there is room for the log elsewhere. */
+static void replace_some_by_hand(void)
+{
+	open_own();
+	for (int fd = 3; fd <= highest; fd++)
+		if (fd % 4 == 0 && fd != own_file)
+			by_hand(SYS_close, fd, 0, 0);
+		else
+			must(by_hand(SYS_dup2, own_file, fd, 0) == fd);
+}
+
+static const struct way {
+	const char *name;
+	void (*act)(void);
+} ways[] = {
+	{ "close", close_loop },
+	{ "close_range", close_by_range },
+	{ "closefrom", close_by_closefrom },
+	{ "syscall_close", close_by_syscall },
+	{ "syscall_close_range", close_range_by_syscall },
+	{ "hand_close", close_by_hand },
+	{ "hand_close_range", close_range_by_hand },
+	{ "dup2", replace_by_dup2 },
+	{ "dup3", replace_by_dup3 },
+	{ "syscall_dup2", replace_by_syscall },
+	{ "hand_dup2", replace_by_hand },
+	{ "hand_dup2_some", replace_some_by_hand },
+};
+
+/* --- the trial --- */
+
+/* As daemons that inherited unknown descriptors look for them. */
+static void nothing_is_open_below(int limit)
+{
+	for (int fd = 3; fd < limit; fd++)
+		promise(fcntl(fd, F_GETFD) == -1 && errno == EBADF, "descriptor %d is open", fd);
+}
+
+static void take_numbers(bool all)
+{
+	int fd;
+
+	do {
+		fd = open(OWN_FILE, O_RDWR);
+		promise(fd >= 0 || (all && errno == EMFILE), "open: %s", strerror(errno));
+	} while (fd >= 0 && (all || fd < highest / 2));
+}
+
+static void make_records(int mapped)
+{
+	for (int i = 0; i < MAPPINGS; i++) {
+		char *view = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, mapped, 0);
+		must(view != MAP_FAILED);
+		promise(page_is(view, 1, 0), "a mapping shows something else");
+		must(munmap(view, PAGE) == 0);
+	}
+}
+
+static void own_file_is_empty(void)
+{
+	struct stat file;
+
+	must(stat(OWN_FILE, &file) == 0);
+	promise(file.st_size == 0, "%jd bytes landed in a file of the program's",
+		(intmax_t)file.st_size);
+}
+
+int main(int argc, char **argv)
+{
+	const struct way *way = NULL;
+	struct rlimit limit;
+	int mapped;
+
+	for (size_t i = 0; i < COUNT(ways); i++)
+		if (argc > 1 && !strcmp(argv[1], ways[i].name))
+			way = &ways[i];
+	must(way && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = 1024;
+	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	highest = (int)limit.rlim_cur - 1;
+	file_make(OWN_FILE, 1, 0);
+	file_make(MAPPED, 1, 1);
+	make_records(open(MAPPED, O_RDONLY)); /* the log is open from here on */
+	way->act();
+	if (strstr(way->name, "close"))
+		nothing_is_open_below(64);
+	must(dup2(open(MAPPED, O_RDONLY), 0) == 0 || dup2(own_file, 0) == 0);
+	mapped = 0;
+	if (own_file) {
+		/* All numbers are taken: borrow one. */
+		close(5);
+		must(dup2(open(MAPPED, O_RDONLY), 0) == 0);
+		must(dup2(own_file, 5) == 5);
+	} else {
+		take_numbers(argc > 2 && !strcmp(argv[2], "all"));
+	}
+	make_records(mapped);
+	own_file_is_empty();
+	printf("%d mappings\n", MAPPINGS);
+	return 0;
+}

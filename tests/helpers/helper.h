@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the helper programs share: files with a known pattern, cases that run one by
+ * one, and ways to wait for another process that are no sleeps.
+ *
+ *	HELPER [--bare] [PATTERN]
+ *
+ * runs the cases whose names match. One case runs in the helper's own process, several
+ * each in a child. Exit status: 0 the promises held, 1 one was broken (a sentence on
+ * standard output says which), 77 nothing could be tried here, 99 the trial itself failed.
+ *
+ * --bare is the proof that the cases can fail: run without mmfence, every case must break
+ * but those marked HOLDS_BARE, which say what the kernel promises by itself.
+ */
+#ifndef MMFENCE_TESTS_HELPER_H
+#define MMFENCE_TESTS_HELPER_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE        4096UL
+#define EXIT_BROKEN 1
+#define EXIT_SKIP   77
+#define EXIT_TRIAL  99
+#define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
+
+/* --- saying how it went --- */
+
+__attribute__((format(printf, 2, 3), noreturn)) static inline void helper_end(int status,
+									      const char *format,
+									      ...)
+{
+	char line[512];
+	va_list list;
+
+	va_start(list, format);
+	int length = vsnprintf(line, sizeof(line) - 1, format, list);
+	va_end(list);
+	if (length > (int)sizeof(line) - 2)
+		length = sizeof(line) - 2;
+	line[length] = '\n';
+	if (write(STDOUT_FILENO, line, (size_t)length + 1) < 0)
+		_exit(EXIT_TRIAL);
+	_exit(status);
+}
+
+/* The promise is broken. */
+#define broken(...) helper_end(EXIT_BROKEN, __VA_ARGS__)
+/* It cannot be tried on this machine. */
+#define skip(...) helper_end(EXIT_SKIP, "skip: " __VA_ARGS__)
+/* What the trial needs failed: neither kept nor broken. */
+#define die(what) helper_end(EXIT_TRIAL, "%s:%d: %s: %s", __FILE__, __LINE__, what, strerror(errno))
+
+#define must(condition)             \
+	do {                        \
+		if (!(condition))   \
+			die(#condition); \
+	} while (0)
+
+#define promise(condition, ...)              \
+	do {                                 \
+		if (!(condition))            \
+			broken(__VA_ARGS__); \
+	} while (0)
+
+/* --- patterns: every page of every generation of a file is another one --- */
+
+static inline uint64_t pattern_word(unsigned int generation, size_t page, size_t word)
+{
+	return (generation + 1) * 0x9e3779b97f4a7c15u ^ (page + 1) * 0xc2b2ae3d27d4eb4fu ^
+	       (word + 1) * 0x165667b19e3779f9u;
+}
+
+static inline void pattern_fill(void *at, unsigned int generation, size_t page)
+{
+	for (size_t word = 0; word < PAGE / 8; word++) {
+		uint64_t value = pattern_word(generation, page, word);
+		memcpy((char *)at + word * 8, &value, 8);
+	}
+}
+
+/* The first byte that is wrong, or length. */
+static inline size_t pattern_wrong(const volatile void *at, unsigned int generation, size_t page,
+				   size_t length)
+{
+	const volatile unsigned char *byte = at;
+	unsigned char right[PAGE];
+
+	pattern_fill(right, generation, page);
+	for (size_t i = 0; i < length; i++)
+		if (byte[i] != right[i])
+			return i;
+	return length;
+}
+
+static inline bool page_is(const volatile void *at, unsigned int generation, size_t page)
+{
+	return pattern_wrong(at, generation, page, PAGE) == PAGE;
+}
+
+static inline bool page_is_zero(const volatile void *at)
+{
+	const volatile unsigned char *byte = at;
+
+	for (size_t i = 0; i < PAGE; i++)
+		if (byte[i])
+			return false;
+	return true;
+}
+
+/* view shows `pages` pages of a file, from page `first` on. */
+static inline void view_check(const volatile void *view, unsigned int generation, size_t first,
+			      size_t pages, const char *what)
+{
+	for (size_t i = 0; i < pages; i++) {
+		const volatile char *at = (const volatile char *)view + i * PAGE;
+		size_t wrong = pattern_wrong(at, generation, first + i, PAGE);
+		promise(wrong == PAGE, "%s: page %zu of the file differs from byte %zu on", what,
+			first + i, wrong);
+	}
+}
+
+static inline void file_fill(int fd, unsigned int generation, size_t first, size_t pages)
+{
+	unsigned char page[PAGE];
+
+	for (size_t i = first; i < first + pages; i++) {
+		pattern_fill(page, generation, i);
+		must(pwrite(fd, page, PAGE, (off_t)(i * PAGE)) == (ssize_t)PAGE);
+	}
+}
+
+/* A new file of `pages` pages and `tail` bytes of one more. */
+static inline void file_make_tail(const char *path, unsigned int generation, size_t pages,
+				  size_t tail)
+{
+	unsigned char page[PAGE];
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	must(fd >= 0);
+	file_fill(fd, generation, 0, pages);
+	pattern_fill(page, generation, pages);
+	must(pwrite(fd, page, tail, (off_t)(pages * PAGE)) == (ssize_t)tail);
+	must(close(fd) == 0);
+}
+
+static inline void file_make(const char *path, unsigned int generation, size_t pages)
+{
+	file_make_tail(path, generation, pages, 0);
+}
+
+static inline void file_overwrite(const char *path, unsigned int generation, size_t first,
+				  size_t pages)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	must(fd >= 0);
+	file_fill(fd, generation, first, pages);
+	must(close(fd) == 0);
+}
+
+static inline int file_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	must(fd >= 0);
+	return fd;
+}
+
+/* A private mapping of `pages` pages from page `first` on; the descriptor is closed. */
+static inline char *view_make(const char *path, int prot, size_t first, size_t pages)
+{
+	int fd = file_open(path);
+	char *view = mmap(NULL, pages * PAGE, prot, MAP_PRIVATE, fd, (off_t)(first * PAGE));
+
+	must(view != MAP_FAILED);
+	must(close(fd) == 0);
+	return view;
+}
+
+/* --- touching what may not be there --- */
+
+static sigjmp_buf touch_jump;
+
+static inline void touch_caught(int signal)
+{
+	siglongjmp(touch_jump, signal);
+}
+
+/* 0, or the signal that reading a byte raised. */
+static inline int touch(const volatile char *at)
+{
+	struct sigaction caught = { .sa_handler = touch_caught }, bus, segv;
+	int signal;
+
+	sigaction(SIGBUS, &caught, &bus);
+	sigaction(SIGSEGV, &caught, &segv);
+	signal = sigsetjmp(touch_jump, 1);
+	if (!signal)
+		(void)*at;
+	sigaction(SIGBUS, &bus, NULL);
+	sigaction(SIGSEGV, &segv, NULL);
+	return signal;
+}
+
+/* Whether anything is mapped there. */
+static inline bool is_mapped(const volatile void *at)
+{
+	return msync((void *)(uintptr_t)at, PAGE, MS_ASYNC) == 0 || errno != ENOMEM;
+}
+
+/* --- another process, waiting for the word --- */
+
+struct other {
+	pid_t pid;
+	int go, done;
+};
+
+typedef void other_act(const void *argument);
+
+static inline void other_serve(int go, int done, other_act *act, const void *argument)
+{
+	char byte;
+
+	while (read(go, &byte, 1) == 1) {
+		act(argument);
+		must(write(done, &byte, 1) == 1);
+	}
+	_exit(0);
+}
+
+/* Forks a process that does the act at each other_go. */
+static inline struct other other_start(other_act *act, const void *argument)
+{
+	int go[2], done[2];
+	struct other other;
+
+	must(pipe2(go, O_CLOEXEC) == 0 && pipe2(done, O_CLOEXEC) == 0);
+	other.pid = fork();
+	must(other.pid >= 0);
+	if (!other.pid) {
+		close(go[1]);
+		close(done[0]);
+		other_serve(go[0], done[1], act, argument);
+	}
+	close(go[0]);
+	close(done[1]);
+	other.go = go[1];
+	other.done = done[0];
+	return other;
+}
+
+/* Waits for a child and hands its failure on. */
+static inline void child_wait(pid_t pid)
+{
+	int status;
+
+	must(waitpid(pid, &status, 0) == pid);
+	promise(!WIFSIGNALED(status), "a child was killed by signal %d", WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		_exit(WEXITSTATUS(status));
+}
+
+/* Has the act done, and returns when it is. */
+static inline void other_go(const struct other *other)
+{
+	char byte = 0;
+
+	must(write(other->go, &byte, 1) == 1);
+	if (read(other->done, &byte, 1) != 1)
+		child_wait(other->pid);
+}
+
+static inline void other_end(const struct other *other)
+{
+	close(other->go);
+	close(other->done);
+	child_wait(other->pid);
+}
+
+/* --- cases --- */
+
+struct test_case {
+	const char *name;
+	void (*run)(const void *argument);
+	const void *argument;
+	bool holds_bare;
+};
+
+#define HOLDS_BARE true
+
+static inline int case_run(const struct test_case *test)
+{
+	int status;
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (!pid) {
+		alarm(60);
+		test->run(test->argument);
+		_exit(0);
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	if (WIFSIGNALED(status)) {
+		printf("killed by signal %d\n", WTERMSIG(status));
+		return EXIT_BROKEN;
+	}
+	return WEXITSTATUS(status);
+}
+
+/* How the case ended, seen from whether it should have held. */
+static inline int case_judge(const struct test_case *test, bool bare)
+{
+	int status = case_run(test);
+
+	if (bare && !test->holds_bare && status != EXIT_SKIP) {
+		status = status == EXIT_BROKEN ? 0 : EXIT_BROKEN;
+		if (status)
+			printf("this case cannot fail: ");
+	}
+	printf("%s: %s\n", test->name,
+	       status == 0 ? "kept" : status == EXIT_SKIP ? "skipped" : "broken");
+	fflush(stdout);
+	return status;
+}
+
+static inline int cases_judge(const struct test_case *tests, size_t count, bool bare,
+			      const char *pattern)
+{
+	int kept = 0, skipped = 0, worst = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (fnmatch(pattern, tests[i].name, 0))
+			continue;
+		int status = case_judge(&tests[i], bare);
+		kept += !status;
+		skipped += status == EXIT_SKIP;
+		if (status && status != EXIT_SKIP)
+			worst = status;
+	}
+	if (!worst && !kept)
+		return skipped ? EXIT_SKIP : EXIT_TRIAL;
+	return worst;
+}
+
+static inline int cases_main(const struct test_case *tests, size_t count, int argc, char **argv)
+{
+	bool bare = argc > 1 && !strcmp(argv[1], "--bare");
+	const char *pattern = argc > 1 + bare ? argv[1 + bare] : "*";
+	const struct test_case *only = NULL;
+	size_t matching = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!fnmatch(pattern, tests[i].name, 0)) {
+			only = &tests[i];
+			matching++;
+		}
+	if (matching != 1 || bare)
+		return cases_judge(tests, count, bare, pattern);
+	only->run(only->argument);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * P2, P4, P5: programs that keep the world out or look closely at themselves go on working.
+ */
+#include <dirent.h>
+#include <grp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "helper.h"
+
+#define FILE_NAME "hermit.data"
+#define PAGES     8
+#define BYTES     (PAGES * PAGE)
+
+static char *fresh(void)
+{
+	file_make(FILE_NAME, 1, PAGES);
+	return view_make(FILE_NAME, PROT_READ, 0, PAGES);
+}
+
+static void holds(const char *view, const char *what)
+{
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+	view_check(view, 1, 0, PAGES, what);
+}
+
+/* --- P4: programs that shut doors --- */
+
+static void closes_everything(const void *unused)
+{
+	char *view = fresh();
+
+	(void)unused;
+	closefrom(3);
+	char *second = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	holds(view, "mapped before closing");
+	view_check(second, 1, 0, PAGES, "mapped after closing");
+}
+
+static void runs_at_the_descriptor_limit(const void *unused)
+{
+	struct rlimit limit = { 32, 32 };
+	int fd, last;
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	fd = file_open(FILE_NAME);
+	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	while ((last = open("/dev/null", O_RDONLY)) >= 0)
+		promise(last < 32, "descriptor %d", last);
+	promise(errno == EMFILE, "open at the limit: %s", strerror(errno));
+	char *view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+	promise(view != MAP_FAILED, "mmap at the limit: %s", strerror(errno));
+	must(close(10) == 0);
+	holds(view, "mapped at the limit");
+	promise(open("/dev/null", O_RDONLY) == 10, "another number than the free one");
+	promise(open("/dev/null", O_RDONLY) == -1 && errno == EMFILE, "more than the limit");
+}
+
+/* A program whose limit is 32 has all 32: ours may not take one of them away. */
+static void has_all_its_descriptors(const void *unused)
+{
+	struct rlimit limit = { 32, 32 };
+	int opened = 0;
+
+	(void)unused;
+	holds(fresh(), "before");
+	closefrom(3);
+	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	while (open("/dev/null", O_RDONLY) >= 0)
+		opened++;
+	promise(opened == 29, "only %d of 29 descriptors were free", opened);
+}
+
+static void drops_privileges(const void *unused)
+{
+	if (geteuid() != 0)
+		skip("not root");
+	(void)unused;
+	char *view = fresh();
+	must(chmod(FILE_NAME, 0666) == 0 && chmod(".", 0777) == 0);
+	must(setgroups(0, NULL) == 0 && setgid(65534) == 0 && setuid(65534) == 0);
+	char *second = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	holds(view, "mapped as root");
+	view_check(second, 1, 0, PAGES, "mapped as nobody");
+	promise(setuid(0) == -1 && errno == EPERM, "root again");
+}
+
+static void goes_to_a_chroot(const void *unused)
+{
+	if (geteuid() != 0)
+		skip("not root");
+	(void)unused;
+	char *view = fresh();
+	must(chroot(".") == 0 && chdir("/") == 0);
+	char *second = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	promise(page_is(second, 1, 0), "a mapping in the chroot shows something else");
+	holds(view, "mapped before chroot");
+	must(munmap(second, BYTES) == 0);
+}
+
+static void becomes_a_daemon(const void *unused)
+{
+	int result[2];
+	char byte = 0;
+	pid_t child;
+
+	(void)unused;
+	must(pipe(result) == 0);
+	child = fork();
+	must(child >= 0);
+	if (!child) {
+		char *view = fresh();
+		must(setsid() > 0);
+		if (fork())
+			_exit(0);
+		for (int fd = 0; fd < 1024; fd++)
+			if (fd != result[1])
+				close(fd);
+		umask(0);
+		file_overwrite(FILE_NAME, 2, 0, PAGES);
+		for (size_t i = 0; i < PAGES; i++)
+			if (!page_is(view + i * PAGE, 1, i))
+				_exit(1);
+		must(write(result[1], &byte, 1) == 1);
+		_exit(0);
+	}
+	close(result[1]);
+	child_wait(child);
+	promise(read(result[0], &byte, 1) == 1, "the daemon did not come through");
+}
+
+/* --- P5: programs that look at themselves --- */
+
+static bool locked_by_other(short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+	int fd = open(FILE_NAME, O_RDWR | O_CLOEXEC);
+
+	must(fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && close(fd) == 0);
+	return lock.l_type != F_UNLCK;
+}
+
+static void check_lock(const void *unused)
+{
+	(void)unused;
+	promise(locked_by_other(F_WRLCK), "the record lock is gone");
+}
+
+static void keeps_record_locks(const void *unused)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct other other;
+	int fd;
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	other = other_start(check_lock, NULL);
+	fd = open(FILE_NAME, O_RDWR | O_CLOEXEC);
+	must(fcntl(fd, F_SETLK, &lock) == 0);
+	other_go(&other);
+	char *view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+	must(view != MAP_FAILED);
+	other_go(&other);
+	must(mprotect(view, BYTES, PROT_READ | PROT_WRITE) == 0);
+	other_go(&other);
+	must(munmap(view, BYTES) == 0);
+	other_go(&other);
+	other_end(&other);
+}
+
+static volatile sig_atomic_t lease_signals;
+
+static void on_lease(int signal)
+{
+	(void)signal;
+	lease_signals++;
+}
+
+/* The shim's own look at the file must not break it: that would hold the program up. */
+static void keeps_its_lease(const void *kind)
+{
+	struct timespec before, after;
+	int fd;
+
+	file_make(FILE_NAME, 1, PAGES);
+	fd = open(FILE_NAME, (*(const int *)kind == F_WRLCK ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	signal(SIGIO, on_lease);
+	if (fcntl(fd, F_SETLEASE, *(const int *)kind))
+		skip("no lease here: %s", strerror(errno));
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	char *view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	must(view != MAP_FAILED);
+	view_check(view, 1, 0, PAGES, "a file under a lease");
+	promise(after.tv_sec - before.tv_sec < 5, "mmap waited for the program's own lease");
+	promise(lease_signals == 0, "the program's lease was broken");
+	promise(fcntl(fd, F_GETLEASE) == *(const int *)kind, "the program's lease changed");
+}
+
+static void keeps_the_position(const void *unused)
+{
+	int fd;
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	must(lseek(fd, 1234, SEEK_SET) == 1234);
+	int flags = fcntl(fd, F_GETFL);
+	char *view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+	must(view != MAP_FAILED);
+	promise(lseek(fd, 0, SEEK_CUR) == 1234, "the position moved");
+	promise(fcntl(fd, F_GETFL) == flags, "the flags changed");
+	promise(flock(fd, LOCK_EX | LOCK_NB) == 0, "flock: %s", strerror(errno));
+}
+
+/* Every descriptor that shows is either the program's or very high. */
+static void sees_no_descriptors(const void *unused)
+{
+	DIR *dir;
+	struct dirent *entry;
+
+	(void)unused;
+	closefrom(3);
+	char *view = fresh();
+	dir = opendir("/proc/self/fd");
+	must(dir);
+	while ((entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+		promise(fd <= 3 || fd > 500, "descriptor %d is open", fd);
+	}
+	closedir(dir);
+	promise(open("/dev/null", O_RDONLY) == 3, "the lowest free number is not 3");
+	holds(view, "content");
+}
+
+static void has_no_children(const void *unused)
+{
+	(void)unused;
+	holds(fresh(), "content");
+	promise(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD, "there is a child");
+}
+
+static void keeps_its_signal_mask(const void *unused)
+{
+	sigset_t before, after;
+
+	(void)unused;
+	sigemptyset(&before);
+	sigaddset(&before, SIGUSR1);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	char *view = fresh();
+	holds(view, "content");
+	must(munmap(view, BYTES) == 0);
+	sigprocmask(SIG_SETMASK, NULL, &after);
+	for (int signal = 1; signal < 65; signal++)
+		promise(sigismember(&before, signal) == sigismember(&after, signal),
+			"signal %d is %s", signal,
+			sigismember(&after, signal) ? "blocked" : "not blocked");
+	sigpending(&after);
+	promise(sigisemptyset(&after), "a signal is pending");
+}
+
+extern char __libc_single_threaded;
+
+static void stays_single_threaded(const void *unused)
+{
+	(void)unused;
+	promise(__libc_single_threaded, "libc thinks of threads at the start");
+	holds(fresh(), "content");
+	promise(__libc_single_threaded, "libc thinks of threads after a snapshot");
+}
+
+static void unshares(const void *flags)
+{
+	char *view = fresh();
+
+	if (unshare(*(const int *)flags)) {
+		promise(errno != EINVAL, "unshare refuses: the process has a second thread");
+		skip("unshare: %s", strerror(errno));
+	}
+	view_check(view, 1, 0, PAGES, "after unshare");
+	holds(view, "after unshare and a change");
+}
+
+static void *finish_later(void *view)
+{
+	holds(view, "checked by the last thread");
+	return NULL;
+}
+
+/* The main thread ends before the other: the process must end too, and with 0. */
+static void ends_by_pthread_exit(const void *unused)
+{
+	pid_t child = fork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child) {
+		pthread_t thread;
+		alarm(20);
+		must(pthread_create(&thread, NULL, finish_later, fresh()) == 0);
+		pthread_exit(NULL);
+	}
+	child_wait(child);
+}
+
+/* --- P2: odd places to call from --- */
+
+static void *small_thread(void *unused)
+{
+	char *view = fresh();
+
+	(void)unused;
+	holds(view, "mapped by a thread with a small stack");
+	close(open("/proc/self/mem", O_RDONLY));
+	return NULL;
+}
+
+static void calls_from_a_small_stack(const void *unused)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	(void)unused;
+	must(pthread_attr_init(&attributes) == 0);
+	/* view_check and file_fill need a few pages of their own. */
+	must(pthread_attr_setstacksize(&attributes, 32768) == 0);
+	must(pthread_create(&thread, &attributes, small_thread, NULL) == 0);
+	must(pthread_join(thread, NULL) == 0);
+}
+
+static char *signal_view;
+
+static void map_in_handler(int signal)
+{
+	int fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
+
+	(void)signal;
+	signal_view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	close(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
+}
+
+/* What a program of today must give a handler, and 8 KiB for its own work. */
+static void calls_from_a_signal_stack(const void *unused)
+{
+	size_t size = (getauxval(AT_MINSIGSTKSZ) + 8192 + PAGE - 1) / PAGE * PAGE;
+	char *room = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	stack_t stack = { .ss_sp = room + PAGE, .ss_size = size };
+	struct sigaction action = { .sa_handler = map_in_handler, .sa_flags = SA_ONSTACK };
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	must(room != MAP_FAILED && mprotect(room, PAGE, PROT_NONE) == 0);
+	must(sigaltstack(&stack, NULL) == 0 && sigaction(SIGUSR2, &action, NULL) == 0);
+	must(raise(SIGUSR2) == 0);
+	promise(signal_view != MAP_FAILED, "mmap in the handler failed");
+	holds(signal_view, "mapped on a signal stack");
+}
+
+static sigjmp_buf out_of_open;
+static volatile sig_atomic_t opening, jumps;
+
+static void jump_out(int signal)
+{
+	(void)signal;
+	if (!opening)
+		return;
+	opening = 0;
+	jumps++;
+	siglongjmp(out_of_open, 1);
+}
+
+typedef int open_function(const char *path);
+
+static int by_open(const char *path)
+{
+	return open(path, O_RDONLY);
+}
+
+static int by_openat(const char *path)
+{
+	return openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
+static int by_syscall(const char *path)
+{
+	return (int)syscall(SYS_open, path, O_RDONLY);
+}
+
+/* A FIFO that nobody writes: open blocks, and the handler leaves it for good. */
+static void jumps_out_of_an_open(const void *unused)
+{
+	static open_function *const functions[] = { by_open, by_openat, by_syscall };
+	struct itimerval every = { { 0, 2000 }, { 0, 2000 } };
+	struct sigaction action = { .sa_handler = jump_out };
+
+	(void)unused;
+	char *view = fresh();
+	must(mkfifo("fifo", 0600) == 0 || errno == EEXIST);
+	sigaction(SIGALRM, &action, NULL);
+	must(setitimer(ITIMER_REAL, &every, NULL) == 0);
+	for (volatile size_t i = 0; i < 30; i++)
+		if (!sigsetjmp(out_of_open, 1)) {
+			opening = 1;
+			functions[i % COUNT(functions)]("fifo");
+			broken("open of a FIFO without writer returned");
+		}
+	must(setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL) == 0);
+	promise(jumps == 30, "%d jumps", (int)jumps);
+	char *second = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	holds(view, "mapped before the jumps");
+	view_check(second, 1, 0, PAGES, "mapped after the jumps");
+	must(munmap(view, BYTES) == 0 && munmap(second, BYTES) == 0);
+}
+
+static void *opens_a_fifo(void *unused)
+{
+	(void)unused;
+	open("fifo", O_RDONLY);
+	return NULL;
+}
+
+/* open is a cancellation point: the thread unwinds through the wrapper. */
+static void is_cancelled_in_an_open(const void *unused)
+{
+	pthread_t thread;
+	void *result;
+
+	(void)unused;
+	char *view = fresh();
+	must(mkfifo("fifo", 0600) == 0 || errno == EEXIST);
+	for (int i = 0; i < 10; i++) {
+		must(pthread_create(&thread, NULL, opens_a_fifo, NULL) == 0);
+		must(pthread_cancel(thread) == 0);
+		must(pthread_join(thread, &result) == 0);
+		promise(result == PTHREAD_CANCELED, "the thread was not cancelled");
+	}
+	holds(view, "mapped before");
+	view_check(view_make(FILE_NAME, PROT_READ, 0, 1), 2, 0, 1, "mapped after");
+}
+
+static const int read_lease = F_RDLCK, write_lease = F_WRLCK;
+static const int user_namespace = CLONE_NEWUSER, mounts = CLONE_NEWNS, files = CLONE_FILES;
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "closes_everything", closes_everything, NULL, false },
+		{ "runs_at_the_descriptor_limit", runs_at_the_descriptor_limit, NULL, false },
+		{ "has_all_its_descriptors", has_all_its_descriptors, NULL, false },
+		{ "drops_privileges", drops_privileges, NULL, false },
+		{ "goes_to_a_chroot", goes_to_a_chroot, NULL, false },
+		{ "becomes_a_daemon", becomes_a_daemon, NULL, false },
+		{ "keeps_record_locks", keeps_record_locks, NULL, HOLDS_BARE },
+		{ "keeps_its_read_lease", keeps_its_lease, &read_lease, HOLDS_BARE },
+		{ "keeps_its_write_lease", keeps_its_lease, &write_lease, HOLDS_BARE },
+		{ "keeps_the_position", keeps_the_position, NULL, HOLDS_BARE },
+		{ "sees_no_descriptors", sees_no_descriptors, NULL, false },
+		{ "has_no_children", has_no_children, NULL, false },
+		{ "keeps_its_signal_mask", keeps_its_signal_mask, NULL, false },
+		{ "stays_single_threaded", stays_single_threaded, NULL, false },
+		{ "unshares_users", unshares, &user_namespace, false },
+		{ "unshares_mounts", unshares, &mounts, false },
+		{ "unshares_files", unshares, &files, false },
+		{ "ends_by_pthread_exit", ends_by_pthread_exit, NULL, false },
+		{ "calls_from_a_small_stack", calls_from_a_small_stack, NULL, false },
+		{ "calls_from_a_signal_stack", calls_from_a_signal_stack, NULL, false },
+		{ "jumps_out_of_an_open", jumps_out_of_an_open, NULL, false },
+		{ "is_cancelled_in_an_open", is_cancelled_in_an_open, NULL, false },
+	};
+
+	return cases_main(cases, COUNT(cases), argc, argv);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starts a helper program under the shim, as a user would, and reads what it left: its end,
+ * its output and its log. The process that runs the tests never has the preload itself.
+ *
+ *	struct run run = { .variant = "m32", .helper = "observe", .args = { "pages=4" },
+ *			   .options = { "snapshot.copy-limit=4K" } };
+ *	run_helper(&run);
+ *	cr_assert_str_eq(run.output, "captured\n");
+ *	cr_assert(find_event(&run, "snapshot.create"));
+ *	run_end(&run);
+ *
+ * All files of a run are below run.dir; the helper's current directory is run.dir/work.
+ */
+#ifndef MMFENCE_TESTS_RUNNER_H
+#define MMFENCE_TESTS_RUNNER_H
+
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define RUN_BARE ((const char *)"")
+#define RUN_MOST 24
+
+struct run {
+	/* What to start. */
+	const char *variant; /* plain, large, fortify, m32, asan, static; NULL: helper is a path */
+	const char *helper;
+	const char *args[RUN_MOST];
+	const char *options[RUN_MOST]; /* "snapshot.mode=off" */
+	const char *env[RUN_MOST]; /* "NAME=value" */
+	const char *preload; /* NULL: the library, by $LIB; RUN_BARE: none */
+	const char *preload_before, *preload_after; /* other libraries in LD_PRELOAD */
+	const char *log; /* NULL: run.log_path; otherwise audit.log as given */
+	const char *input; /* a file to read from; NULL: /dev/null */
+	void (*prepare)(struct run *run); /* in the child, in run.dir/work, before exec */
+	int seconds; /* 60 if 0 */
+
+	/* What came of it. */
+	pid_t pid;
+	int status; /* as waitpid has it */
+	char *output; /* standard output */
+	char *errors; /* standard error */
+	json_t **records;
+	size_t record_count;
+	char dir[PATH_MAX - 64];
+	char log_path[PATH_MAX];
+};
+
+/* Starts it and waits. A helper that hangs is killed, and the test fails. */
+void run_helper(struct run *run);
+/* The same in two steps. */
+void run_start(struct run *run);
+void run_wait(struct run *run);
+/* Reads the log again; every line must be a record that events.def allows. */
+void run_read_log(struct run *run);
+/* Forgets the output and the log and starts in the same directory again. */
+void run_again(struct run *run);
+void run_end(struct run *run);
+
+/* The exit status, 128 + n for signal n. */
+int run_exit(const struct run *run);
+/* The helper's promises must have held; a test that could not be tried is skipped. */
+void run_must_hold(struct run *run);
+
+json_t *find_event(const struct run *run, const char *action);
+/* The n-th, from 0. */
+json_t *find_event_number(const struct run *run, const char *action, size_t n);
+size_t count_events(const struct run *run, const char *action);
+
+/* By dotted name; NULL, -1 and false when there is none. */
+json_t *field(const json_t *record, const char *name);
+const char *field_string(const json_t *record, const char *name);
+json_int_t field_number(const json_t *record, const char *name);
+
+/* Where the build is, and whether a program or library is there. */
+const char *build_path(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The first of the places where Debian and others have this library, or NULL. */
+const char *library_path(const char *name);
+
+void skip_unless_root(void);
+
+/* One test for each way that helpers are built. */
+#define EACH_VARIANT(suite, name)                         \
+	static void suite##_##name(const char *variant);  \
+	Test(suite, name##_plain)                         \
+	{                                                 \
+		suite##_##name("plain");                  \
+	}                                                 \
+	Test(suite, name##_large_files)                   \
+	{                                                 \
+		suite##_##name("large");                  \
+	}                                                 \
+	Test(suite, name##_fortify)                       \
+	{                                                 \
+		suite##_##name("fortify");                \
+	}                                                 \
+	Test(suite, name##_32_bit)                        \
+	{                                                 \
+		suite##_##name("m32");                    \
+	}                                                 \
+	static void suite##_##name(const char *variant)
+
+/* A test that one case (or several, by pattern) of a helper holds, in every variant. */
+#define HELPER_HOLDS(suite, name, program, pattern)                                           \
+	EACH_VARIANT(suite, name)                                                             \
+	{                                                                                     \
+		struct run run = { .variant = variant, .helper = program, .args = { pattern } }; \
+		run_helper(&run);                                                             \
+		run_must_hold(&run);                                                          \
+		run_end(&run);                                                                \
+	}
+
+#endif

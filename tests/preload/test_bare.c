@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The proof that the tests can fail: without mmfence every case of every helper must break,
+ * but those that the kernel keeps by itself.
+ */
+#include "runner.h"
+
+#define FAILS_BARE(helper_name)                                              \
+	EACH_VARIANT(bare, helper_name)                                      \
+	{                                                                    \
+		struct run run = { .variant = variant,                       \
+				   .helper = #helper_name,                   \
+				   .args = { "--bare" },                     \
+				   .preload = RUN_BARE };                    \
+		run_helper(&run);                                            \
+		run_must_hold(&run);                                         \
+		cr_assert(run.record_count == 0);                            \
+		run_end(&run);                                               \
+	}
+
+FAILS_BARE(overwrite)
+FAILS_BARE(cut)
+FAILS_BARE(stores)
+FAILS_BARE(advice)
+FAILS_BARE(areas)
+FAILS_BARE(family)
+FAILS_BARE(hermit)
+
+/* With the library, but told to leave mappings alone, they must break as well. */
+EACH_VARIANT(bare, mode_off_changes_nothing)
+{
+	struct run run = { .variant = variant,
+			   .helper = "overwrite",
+			   .args = { "--bare", "*/self/*" },
+			   .options = { "snapshot.mode=off" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert(count_events(&run, "snapshot.create") == 0);
+	cr_assert(count_events(&run, "snapshot.unprotected") == 0);
+	run_end(&run);
+}
+
+/* What a helper observes of a plain mapping. */
+EACH_VARIANT(bare, observe_sees_a_plain_mapping)
+{
+	struct run run = { .variant = variant, .helper = "observe", .preload = RUN_BARE };
+
+	run_helper(&run);
+	cr_assert_str_eq(run.output, "plain\n");
+	run_end(&run);
+}

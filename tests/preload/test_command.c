@@ -1,0 +1,813 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the mmfence command promises (SEMANTICS 6): that wrong options start nothing,
+ * which source of options wins, exit statuses, refusals and the summary.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+/* A program that is static on every Debian; tests with it are skipped elsewhere. */
+#define STATIC_PROGRAM "/sbin/ldconfig"
+
+/* Started by the command under test: the proof that nothing was started is that it is not there. */
+#define STARTED "touch", "started"
+
+static void without_log(struct run *run)
+{
+	(void)run;
+	unsetenv("MMFENCE_AUDIT_LOG");
+}
+
+#define COMMAND(...)                                                                              \
+	{                                                                                         \
+		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { __VA_ARGS__ } \
+	}
+
+static bool exists(const struct run *run, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/work/%s", run->dir, name);
+	return !access(path, F_OK);
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t count = 0;
+
+	for (; (text = strchr(text, '\n')); text++)
+		count++;
+	return count;
+}
+
+static void expect_errors(const struct run *run, const char *part)
+{
+	cr_expect(strstr(run->errors, part), "no \"%s\" in:\n%s", part, run->errors);
+}
+
+static void expect_no_errors(const struct run *run, const char *part)
+{
+	cr_expect(!strstr(run->errors, part), "\"%s\" in:\n%s", part, run->errors);
+}
+
+static void expect_output(const struct run *run, const char *text)
+{
+	cr_expect_str_eq(run->output, text, "\n%s\ninstead of\n%s\n%s", run->output, text,
+			 run->errors);
+}
+
+static void expect_exit(const struct run *run, int status)
+{
+	cr_expect_eq(run_exit(run), status, "%d instead of %d: %s", run_exit(run), status,
+		     run->errors);
+}
+
+/* Refused in one sentence, with nothing started and no log made. */
+static void expect_refusal(struct run *run, const char *sentence)
+{
+	run_helper(run);
+	expect_exit(run, 2);
+	expect_errors(run, sentence);
+	cr_expect_eq(count_lines(run->errors), 1, "%s", run->errors);
+	cr_expect(!exists(run, "started"));
+	cr_expect(access(run->log_path, F_OK), "there is a log");
+	run_end(run);
+}
+
+/* --- options --- */
+
+Test(command, bad_value_starts_nothing)
+{
+	struct run run = COMMAND("run", "-o", "snapshot.copy-limit=12X", "--", STARTED);
+
+	expect_refusal(&run,
+		       "mmfence: snapshot.copy-limit: \"12X\" is not a size (digits, then K, M, "
+		       "G or T)\n");
+}
+
+Test(command, unavailable_value_starts_nothing)
+{
+	struct run run = COMMAND("run", "-o", "snapshot.preserve=clone", "--", STARTED);
+
+	expect_refusal(&run, "mmfence: snapshot.preserve=clone is not yet available\n");
+}
+
+Test(command, unknown_key_starts_nothing)
+{
+	struct run run = COMMAND("run", "-o", "snapshot.modes=on", "--", STARTED);
+
+	expect_refusal(&run, "unknown option \"snapshot.modes\"; did you mean \"snapshot.mode\"?");
+}
+
+Test(command, option_without_value_starts_nothing)
+{
+	struct run run = COMMAND("run", "-o", "snapshot.mode", "--", STARTED);
+
+	expect_refusal(&run, "mmfence: -o snapshot.mode: there is no value");
+}
+
+Test(command, pattern_that_matches_nothing_is_refused)
+{
+	struct run run = COMMAND("run", "--snapshot", "*.db", "--", STARTED);
+
+	expect_refusal(&run, "snapshot.paths: \"*.db\" can match no file");
+}
+
+Test(command, bad_variable_starts_nothing)
+{
+	struct run run = COMMAND("run", "--", STARTED);
+
+	run.options[0] = "selfmem.open=perhaps";
+	expect_refusal(&run, "MMFENCE_SELFMEM_OPEN: selfmem.open: \"perhaps\" is not one of allow, "
+			     "readonly, refuse\n");
+}
+
+Test(command, unknown_variable_starts_nothing)
+{
+	struct run run = COMMAND("run", "--", STARTED);
+
+	run.env[0] = "MMFENCE_LOG=x";
+	expect_refusal(&run,
+		       "unknown variable \"MMFENCE_LOG\"; did you mean \"MMFENCE_AUDIT_LOG\"?\n");
+}
+
+Test(command, unknown_flag_starts_nothing)
+{
+	struct run run = COMMAND("run", "--nosuch", "--", STARTED);
+
+	run_helper(&run);
+	expect_exit(&run, 2);
+	expect_errors(&run, "--nosuch");
+	cr_expect(!exists(&run, "started"));
+	run_end(&run);
+}
+
+Test(command, missing_command_is_wrong_usage)
+{
+	struct run run = COMMAND("run", "-q");
+
+	run_helper(&run);
+	expect_exit(&run, 2);
+	expect_errors(&run, "there is no command to run");
+	run_end(&run);
+}
+
+static const char *file_text;
+
+static void write_config(struct run *run)
+{
+	FILE *out = fopen("mmfence.conf", "we");
+
+	without_log(run);
+	if (out)
+		fputs(file_text, out);
+	if (!out || fclose(out))
+		_exit(98);
+}
+
+Test(command, bad_file_starts_nothing)
+{
+	struct run run = COMMAND("run", "--config", "mmfence.conf", "--", STARTED);
+
+	file_text = "[snapshot]\n\nmode = perhaps\n";
+	run.prepare = write_config;
+	expect_refusal(&run, "mmfence.conf:3: snapshot.mode: \"perhaps\" is not one of on, off\n");
+}
+
+Test(command, missing_file_starts_nothing)
+{
+	struct run flag = COMMAND("run", "--config", "nosuch.conf", "--", STARTED);
+	struct run variable = COMMAND("run", "--", STARTED);
+
+	variable.env[0] = "MMFENCE_CONFIG=nosuch.conf";
+	expect_refusal(&flag, "there is no configuration file \"nosuch.conf\"\n");
+	expect_refusal(&variable, "there is no configuration file \"nosuch.conf\"\n");
+}
+
+#define SHOW_MODES                                                                             \
+	"sh", "-c",                                                                            \
+		"echo ${MMFENCE_SNAPSHOT_ON_FAILURE-unset} ${MMFENCE_SNAPSHOT_REQUIRE-unset} " \
+		"${MMFENCE_SELFMEM_OPEN-unset} ${MMFENCE_CONFIG-unset}."
+
+Test(command, command_line_wins_over_environment_over_file)
+{
+	struct run run = COMMAND("run", "-o", "selfmem.open=refuse", "--config", "mmfence.conf",
+				 "--", SHOW_MODES);
+
+	file_text =
+		"[snapshot]\non-failure = deny\nrequire = verified\n[selfmem]\nopen = readonly\n";
+	run.prepare = write_config;
+	run.options[0] = "snapshot.require=proven";
+	run.options[1] = "selfmem.open=readonly";
+	run_helper(&run);
+	expect_exit(&run, 0);
+	expect_output(&run, "deny proven refuse .\n");
+	run_end(&run);
+}
+
+Test(command, variable_names_the_file)
+{
+	struct run run = COMMAND("run", "--", SHOW_MODES);
+
+	file_text = "[snapshot]\nrequire = verified\n";
+	run.prepare = write_config;
+	run.env[0] = "MMFENCE_CONFIG=mmfence.conf";
+	run_helper(&run);
+	expect_output(&run, "unset verified unset .\n");
+	run_end(&run);
+}
+
+Test(command, default_on_the_command_line_wins_too)
+{
+	struct run run = COMMAND("run", "-o", "snapshot.require=any", "--", SHOW_MODES);
+
+	run.options[0] = "snapshot.require=proven";
+	run_helper(&run);
+	expect_output(&run, "unset unset unset .\n");
+	run_end(&run);
+}
+
+Test(command, patterns_add_up)
+{
+	struct run run = COMMAND("run", "--snapshot", "/a", "--snapshot-shared", "**/s",
+				 "--snapshot", "**/b", "-o", "snapshot.paths=/c", "sh", "-c",
+				 "echo $MMFENCE_SNAPSHOT_PATHS $MMFENCE_SNAPSHOT_SHARED");
+
+	run.options[0] = "snapshot.paths=/elsewhere";
+	run_helper(&run);
+	expect_output(&run, "/a:**/b:/c **/s\n");
+	run_end(&run);
+}
+
+Test(command, options_of_the_command_are_its_own)
+{
+	struct run bare =
+		COMMAND("run", "sh", "-c", "echo \"$@\"", "x", "--quiet", "-o", "y", "--");
+	struct run after = COMMAND("run", "--", "sh", "-c", "echo \"$@\"", "x", "--log", "z");
+
+	run_helper(&bare);
+	expect_exit(&bare, 0);
+	expect_output(&bare, "--quiet -o y --\n");
+	run_helper(&after);
+	expect_output(&after, "--log z\n");
+	run_end(&bare);
+	run_end(&after);
+}
+
+/* --- starting --- */
+
+static void expect_status(int status, struct run *run)
+{
+	run_helper(run);
+	expect_exit(run, status);
+	run_end(run);
+}
+
+Test(command, exit_status_is_the_commands)
+{
+	struct run seven = COMMAND("run", "--", "sh", "-c", "exit 7");
+	struct run killed = COMMAND("run", "--", "sh", "-c", "kill -KILL $$");
+	struct run pipe = COMMAND("run", "--", "sh", "-c", "kill -PIPE $$");
+
+	expect_status(7, &seven);
+	expect_status(128 + SIGKILL, &killed);
+	expect_status(128 + SIGPIPE, &pipe);
+}
+
+static void make_files(struct run *run)
+{
+	FILE *out = fopen("no-format", "we");
+
+	(void)run;
+	if (!out || fputs("echo \"shell $1\"\n", out) < 0 || fclose(out) ||
+	    chmod("no-format", 0755) || close(creat("plain", 0644)))
+		_exit(98);
+	out = fopen("no-interpreter", "we");
+	if (!out || fputs("#!/nonexistent/interpreter\n", out) < 0 || fclose(out) ||
+	    chmod("no-interpreter", 0755))
+		_exit(98);
+}
+
+Test(command, what_cannot_be_started_is_127_or_126)
+{
+	struct run nowhere = COMMAND("run", "--", "mmfence-no-such-command");
+	struct run missing = COMMAND("run", "--", "./missing");
+	struct run plain = COMMAND("run", "--", "./plain");
+	struct run directory = COMMAND("run", "--", "/tmp");
+	struct run interpreter = COMMAND("run", "--", "./no-interpreter");
+
+	plain.prepare = interpreter.prepare = make_files;
+	expect_status(127, &nowhere);
+	expect_status(127, &missing);
+	expect_status(126, &plain);
+	expect_status(126, &directory);
+	run_helper(&interpreter);
+	expect_exit(&interpreter, 127);
+	expect_errors(&interpreter,
+		      "/nonexistent/interpreter: not found (to run ./no-interpreter)\n");
+	run_end(&interpreter);
+}
+
+Test(command, file_without_a_format_is_the_shells)
+{
+	struct run run = COMMAND("run", "--", "./no-format", "word");
+
+	run.prepare = make_files;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	expect_output(&run, "shell word\n");
+	run_end(&run);
+}
+
+Test(command, signals_reach_the_command)
+{
+	struct run term = COMMAND("run", "--", "sh", "-c",
+				  "trap 'exit 9' TERM; kill -TERM $PPID; sleep 30 & wait");
+	struct run hup = COMMAND("run", "--", "sh", "-c",
+				 "trap 'exit 8' HUP; kill -HUP $PPID; sleep 30 & wait");
+	struct run interrupt = COMMAND("run", "--", "sh", "-c", "kill -INT $PPID; exit 5");
+
+	expect_status(9, &term);
+	expect_status(8, &hup);
+	expect_status(5, &interrupt);
+}
+
+Test(command, signal_state_is_inherited)
+{
+	static const char show[] = "grep -E '^Sig(Blk|Ign)' /proc/self/status";
+	struct run bare = { .helper = "/bin/sh", .args = { "-c", show }, .preload = RUN_BARE };
+	struct run fenced = COMMAND("run", "-q", "--", "/bin/sh", "-c", show);
+
+	run_helper(&bare);
+	run_helper(&fenced);
+	expect_output(&fenced, bare.output);
+	run_end(&bare);
+	run_end(&fenced);
+}
+
+Test(command, preload_of_others_stays)
+{
+	struct run run = COMMAND("run", "-q", "--", "sh", "-c", "echo ${LD_PRELOAD#*:}");
+
+	run.env[0] = "LD_PRELOAD=libm.so.6:libdl.so.2";
+	run_helper(&run);
+	expect_output(&run, "libm.so.6:libdl.so.2\n");
+	run_end(&run);
+}
+
+Test(command, run_within_run_preloads_once)
+{
+	struct run run = COMMAND("run", "-q", "--", build_path("bin/mmfence"), "run", "-q", "--",
+				 "sh", "-c", "echo $LD_PRELOAD");
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect(!strchr(run.output, ':'), "%s", run.output);
+	cr_expect(strstr(run.output, "/$LIB/libmmfence.so\n"), "%s", run.output);
+	run_end(&run);
+}
+
+/* --- what the dynamic linker would silently ignore --- */
+
+static void require_static_program(void)
+{
+	if (access(STATIC_PROGRAM, X_OK))
+		cr_skip_test("no " STATIC_PROGRAM);
+}
+
+Test(command, static_program_is_refused)
+{
+	struct run run = COMMAND("run", "--", STATIC_PROGRAM, "-p");
+
+	require_static_program();
+	expect_refusal(&run, "mmfence: " STATIC_PROGRAM " is statically linked, ");
+}
+
+static void make_static_script(struct run *run)
+{
+	FILE *out = fopen("one", "we");
+
+	(void)run;
+	if (!out || fputs("#! " STATIC_PROGRAM " -p\n", out) < 0 || fclose(out) ||
+	    chmod("one", 0755))
+		_exit(98);
+	out = fopen("two", "we");
+	if (!out || fputs("#!./one\n", out) < 0 || fclose(out) || chmod("two", 0755))
+		_exit(98);
+}
+
+Test(command, script_of_a_static_interpreter_is_refused)
+{
+	struct run one = COMMAND("run", "--", "./one");
+	struct run two = COMMAND("run", "--", "./two");
+
+	require_static_program();
+	one.prepare = two.prepare = make_static_script;
+	expect_refusal(&one, "./one is run by " STATIC_PROGRAM ", which is statically linked");
+	expect_refusal(&two, "./two is run by " STATIC_PROGRAM ", which is statically linked");
+}
+
+static void shell_or_die(const char *line)
+{
+	if (system(line))
+		_exit(98);
+}
+
+static void copy_for_nobody(struct run *run)
+{
+	(void)run;
+	shell_or_die("cp /bin/true id && chown 65534:65534 id && chmod 4755 id");
+}
+
+static void copy_for_nobodys_group(struct run *run)
+{
+	(void)run;
+	shell_or_die("cp /bin/true id && chgrp 65534 id && chmod 2755 id");
+}
+
+static void copy_for_root(struct run *run)
+{
+	(void)run;
+	shell_or_die("cp /bin/true id && chmod 6755 id");
+}
+
+Test(command, set_id_program_is_refused)
+{
+	struct run user = COMMAND("run", "--", "./id");
+	struct run group = COMMAND("run", "--", "./id");
+
+	skip_unless_root();
+	user.prepare = copy_for_nobody;
+	group.prepare = copy_for_nobodys_group;
+	expect_refusal(&user, "mmfence: ./id is set-uid, ");
+	expect_refusal(&group, "mmfence: ./id is set-gid, ");
+}
+
+Test(command, set_id_program_whose_ids_do_not_change_runs)
+{
+	struct run run = COMMAND("run", "--", "./id");
+
+	skip_unless_root();
+	run.prepare = copy_for_root;
+	expect_status(0, &run);
+}
+
+/* The header of a program for this machine and class, with an interpreter that exists. */
+static void write_program(const char *name, unsigned char class, Elf32_Half machine,
+			  const char *loader)
+{
+	Elf32_Ehdr small = { .e_type = ET_EXEC, .e_machine = machine, .e_version = EV_CURRENT };
+	Elf32_Phdr segment = { .p_type = PT_INTERP };
+	FILE *out = fopen(name, "we");
+
+	memcpy(small.e_ident, ELFMAG, SELFMAG);
+	small.e_ident[EI_CLASS] = class;
+	small.e_ident[EI_DATA] = ELFDATA2LSB;
+	small.e_ident[EI_VERSION] = EV_CURRENT;
+	small.e_ehsize = small.e_phoff = sizeof(small);
+	small.e_phentsize = sizeof(segment);
+	small.e_phnum = 1;
+	segment.p_offset = sizeof(small) + sizeof(segment);
+	segment.p_filesz = (Elf32_Word)strlen(loader) + 1;
+	if (!out || fwrite(&small, sizeof(small), 1, out) != 1 ||
+	    fwrite(&segment, sizeof(segment), 1, out) != 1 ||
+	    fwrite(loader, strlen(loader) + 1, 1, out) != 1 || fclose(out) || chmod(name, 0755))
+		_exit(98);
+}
+
+static void write_foreign(struct run *run)
+{
+	(void)run;
+	write_program("arm", ELFCLASS32, EM_ARM, "/bin/sh");
+	write_program("x32", ELFCLASS32, EM_X86_64, "/bin/sh");
+	shell_or_die("cp /bin/sh ld-musl-i386.so.1");
+	write_program("musl", ELFCLASS32, EM_386, "./ld-musl-i386.so.1");
+	write_program("i386", ELFCLASS32, EM_386, "/bin/sh");
+}
+
+Test(command, foreign_program_is_refused)
+{
+	struct run arm = COMMAND("run", "--", "./arm");
+	struct run x32 = COMMAND("run", "--", "./x32");
+	struct run musl = COMMAND("run", "--", "./musl");
+
+	arm.prepare = x32.prepare = musl.prepare = write_foreign;
+	expect_refusal(&arm, "mmfence: ./arm is a program for ARM, ");
+	expect_refusal(&x32, "mmfence: ./x32 is a program for x32, ");
+	expect_refusal(&musl, "mmfence: ./musl uses the C library musl, ");
+}
+
+/* The command installed below work/NAME, without the 32-bit library. */
+static const char *place;
+
+static void install(struct run *run)
+{
+	char line[8 * PATH_MAX];
+
+	(void)run;
+	snprintf(line, sizeof(line),
+		 "mkdir -p '%s/bin' '%s/lib/x86_64-linux-gnu' && cp '%s/bin/mmfence' '%s/bin' && "
+		 "cp '%s/lib/x86_64-linux-gnu/libmmfence.so' '%s/lib/x86_64-linux-gnu'",
+		 place, place, getenv("BUILD"), place, getenv("BUILD"), place);
+	shell_or_die(line);
+	write_program("i386", ELFCLASS32, EM_386, "/bin/sh");
+}
+
+static void expect_refusal_in(const char *directory, const char *sentence)
+{
+	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE, .prepare = install };
+	char build[PATH_MAX + 8], line[PATH_MAX];
+
+	place = directory;
+	snprintf(build, sizeof(build), "BUILD=%s", build_path("."));
+	run.env[0] = build;
+	snprintf(line, sizeof(line), "'%s/bin/mmfence' run -- ./i386", directory);
+	run.args[0] = "-c";
+	run.args[1] = line;
+	expect_refusal(&run, sentence);
+}
+
+Test(command, program_without_its_library_is_refused)
+{
+	expect_refusal_in("here",
+			  "mmfence: ./i386 is a 32-bit program, and the 32-bit libmmfence.so "
+			  "is not installed\n");
+}
+
+Test(command, directory_the_dynamic_linker_cannot_name_is_refused)
+{
+	expect_refusal_in("with space", "the dynamic linker cannot preload a library from ");
+	expect_refusal_in("with:colon", "the dynamic linker cannot preload a library from ");
+	expect_refusal_in("with$dollar", "the dynamic linker cannot preload a library from ");
+}
+
+/* --- the log --- */
+
+Test(command, log_is_named_after_the_command)
+{
+	struct run run = COMMAND("run", "--", "sh", "-c",
+				 "echo ${MMFENCE_AUDIT_LOG#$PWD/}; stat -c %a mmfence.sh.$$.jsonl; "
+				 "echo mmfence.sh.$$.jsonl");
+
+	run.prepare = without_log;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	char *second = strchr(run.output, '\n') + 1;
+	cr_assert(!strncmp(second, "600\n", 4), "%s", run.output);
+	cr_expect(!strncmp(run.output, second + 4, (size_t)(second - run.output)), "%s",
+		  run.output);
+	run_end(&run);
+}
+
+static void go_to_percent(struct run *run)
+{
+	without_log(run);
+	if (mkdir("100%p", 0755) || chdir("100%p"))
+		_exit(98);
+}
+
+Test(command, percent_signs_in_the_directory_are_no_placeholders)
+{
+	struct run run =
+		COMMAND("run", "--log", "log", "--", "sh", "-c", "ls; echo rubbish >> log");
+
+	run.prepare = go_to_percent;
+	run_helper(&run);
+	expect_output(&run, "log\n");
+	expect_errors(&run, "damaged      1 line of the log");
+	run_end(&run);
+}
+
+static void make_links(struct run *run)
+{
+	(void)run;
+	if (symlink("elsewhere", "link") || mkfifo("pipe", 0600))
+		_exit(98);
+}
+
+Test(command, log_that_cannot_be_made_starts_nothing)
+{
+	struct run directory = COMMAND("run", "--log", "nosuch/log", "--", STARTED);
+	struct run template = COMMAND("run", "--log", "nosuch/%p", "--", STARTED);
+	struct run link = COMMAND("run", "--log", "link", "--", STARTED);
+	struct run pipe = COMMAND("run", "--log", "pipe", "--", STARTED);
+
+	link.prepare = pipe.prepare = make_links;
+	expect_refusal(&directory, "nosuch/log cannot be created: No such file or directory\n");
+	expect_refusal(&template, "nosuch/%p cannot be created: No such file or directory\n");
+	expect_refusal(&link, "link cannot be created: it is a symbolic link");
+	expect_refusal(&pipe, "pipe cannot be created: it is a pipe that nobody reads\n");
+}
+
+/* --- the summary --- */
+
+#define RECORD(action, more)               \
+	"{\"event\":{\"action\":\"" action \
+	"\",\"outcome\":\"success\"},\"process\":{\"pid\":1}" more "}"
+
+/* A log as a run may leave it, written by the command itself. */
+static const char *const log_lines[] = {
+	RECORD("process.start", ""),
+	RECORD("snapshot.create",
+	       ",\"mmfence\":{\"snapshot\":{\"engine\":\"guard\",\"consistency\":"
+	       "\"proven\",\"bytes\":0}}"),
+	RECORD("snapshot.create",
+	       ",\"mmfence\":{\"snapshot\":{\"engine\":\"memory\",\"consistency\":"
+	       "\"proven\",\"bytes\":3145728}}"),
+	RECORD("snapshot.create",
+	       ",\"mmfence\":{\"snapshot\":{\"engine\":\"memory\",\"consistency\":"
+	       "\"verified\",\"bytes\":0}}"),
+	RECORD("snapshot.unprotected", ",\"file\":{\"path\":\"/data/\\u001b[31mred\"},\"error\":{"
+				       "\"message\":\"larger than snapshot.copy-limit\"}"),
+	RECORD("snapshot.unprotected",
+	       ",\"error\":{\"message\":\"larger than snapshot.copy-limit\"}"),
+	RECORD("snapshot.unprotected", ",\"error\":{\"message\":\"no memory\"}"),
+	RECORD("nonlinear.remap", ",\"mmfence\":{\"site\":\"a\"}"),
+	RECORD("nonlinear.remap", ",\"mmfence\":{\"site\":\"b\"}"),
+	RECORD("nonlinear.total",
+	       ",\"mmfence\":{\"site\":\"a\",\"total\":{\"calls\":41,\"failed\":2}}"),
+	"{\"event\":{\"action\":\"selfmem.map\",\"outcome\":\"failure\"},\"file\":{\"path\":"
+	"\"/proc/1/mem\"}}",
+	RECORD("coverage.gap", ",\"file\":{\"path\":\"/bin/x\"},\"mmfence\":{\"gap\":{\"reason\":"
+			       "\"static\"}}"),
+	RECORD("log.dropped", ",\"mmfence\":{\"dropped\":17}"),
+	"no record",
+};
+
+static void write_lines(struct run *run)
+{
+	FILE *out = fopen("lines", "we");
+
+	(void)run;
+	for (size_t i = 0; out && i < sizeof(log_lines) / sizeof(*log_lines); i++)
+		fprintf(out, "%s\n", log_lines[i]);
+	if (!out || fclose(out))
+		_exit(98);
+	shell_or_die("echo 'an older line' > log");
+}
+
+Test(command, summary_adds_up_the_records_of_this_run)
+{
+	struct run run = COMMAND("run", "--log", "log", "--", "sh", "-c", "cat lines >> log");
+
+	run.prepare = write_lines;
+	run.options[0] = "snapshot.mode=off";
+	run_helper(&run);
+	expect_exit(&run, 0);
+	expect_errors(&run, "of 1 process\n");
+	expect_errors(&run,
+		      "3 snapshots (2 memory, 1 guard; 2 proven, 1 verified), 3.0 MiB copied\n");
+	expect_errors(&run, "3 mappings\n");
+	expect_errors(&run, "2 × larger than snapshot.copy-limit, such as /data/?[31mred\n");
+	expect_errors(&run, "1 × no memory\n");
+	expect_errors(&run, "1 × mapping of memory, such as /proc/1/mem\n");
+	expect_errors(&run, "42 calls of remap_file_pages from 2 places, 2 failed\n");
+	expect_errors(&run, "1 × static, such as /bin/x\n");
+	expect_errors(&run, "17 records could not be written\n");
+	expect_errors(&run, "1 line of the log could not be read\n");
+	expect_errors(&run, "/work/log\n");
+	cr_expect_leq(count_lines(run.errors), 24);
+	run_end(&run);
+}
+
+Test(command, summary_says_when_there_was_nothing)
+{
+	struct run run = COMMAND("run", "--", "true");
+	struct run template = COMMAND("run", "--log", "%p.%e", "--", "true");
+	struct run null = COMMAND("run", "--log", "/dev/null", "--", "true");
+
+	run_helper(&run);
+	expect_errors(&run, "mmfence: nothing happened that mmfence records\n");
+	expect_errors(&run, run.log_path);
+	run_helper(&template);
+	expect_errors(&template, "mmfence: nothing happened that mmfence records\n");
+	run_helper(&null);
+	expect_errors(&null, "mmfence: there is no log to read for a summary\n");
+	run_end(&run);
+	run_end(&template);
+	run_end(&null);
+}
+
+Test(command, summary_reads_all_files_of_a_template)
+{
+	struct run run = COMMAND("run", "--log", "%p.[x].%h", "--", "sh", "-c",
+				 "cat lines > '1.[x].a'; cat lines > '2.[x].b'; cat lines > 3.x.c");
+
+	run.prepare = write_lines;
+	run.options[0] = "snapshot.mode=off";
+	run_helper(&run);
+	expect_errors(&run, "6 snapshots (");
+	run_end(&run);
+}
+
+Test(command, quiet_says_nothing)
+{
+	struct run run = COMMAND("run", "-q", "--", "true");
+
+	run_helper(&run);
+	cr_expect_str_eq(run.errors, "");
+	run_end(&run);
+}
+
+Test(command, records_of_the_library_are_summed_up)
+{
+	struct run run =
+		COMMAND("run", "--snapshot", "**/data", "--", build_path("helpers/plain/observe"));
+
+	if (access(run.args[4], X_OK))
+		cr_skip_test("no helper observe");
+	run_helper(&run);
+	expect_no_errors(&run, "could not be read");
+	cr_assert(find_event(&run, "snapshot.create"), "%s", run.errors);
+	expect_errors(&run, " snapshot");
+	run_end(&run);
+}
+
+/* --- the other commands --- */
+
+Test(command, version_and_unavailable_commands)
+{
+	static const char *const later[] = { "log", "report", "pages", "check" };
+	struct run version = COMMAND("--version");
+	struct run unknown = COMMAND("nosuch");
+
+	run_helper(&version);
+	expect_exit(&version, 0);
+	cr_expect(!strncmp(version.output, "mmfence ", 8), "%s", version.output);
+	run_end(&version);
+	expect_refusal(&unknown, "there is no command `nosuch'");
+	for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++) {
+		struct run run = COMMAND(later[i], "x");
+		char sentence[64];
+
+		snprintf(sentence, sizeof(sentence), "mmfence: `%s' is not yet available\n",
+			 later[i]);
+		expect_refusal(&run, sentence);
+	}
+}
+
+Test(command, doctor_tries_this_machine)
+{
+	struct run run = COMMAND("doctor");
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect_str_eq(run.errors, "");
+	cr_expect(strstr(run.output, "ok  memfd_create: "), "%s", run.output);
+	cr_expect(strstr(run.output, "ok  preloading: LD_PRELOAD=/"), "%s", run.output);
+	cr_expect(strstr(run.output, "leases here: "), "%s", run.output);
+	cr_expect(!strstr(run.output, "\nno  "), "%s", run.output);
+	cr_expect(!exists(&run, ".mmfence-doctor.XXXXXX"));
+	run_end(&run);
+}
+
+Test(command, doctor_looks_at_programs_files_and_directories)
+{
+	struct run program = COMMAND("doctor", "sh");
+	struct run directory = COMMAND("doctor", "/tmp");
+	struct run file = COMMAND("doctor", "/etc/passwd");
+	struct run missing = COMMAND("doctor", "mmfence-no-such-command");
+
+	run_helper(&program);
+	expect_exit(&program, 0);
+	cr_expect(strstr(program.output, "64-bit, dynamically linked, not set-uid\n"), "%s",
+		  program.output);
+	run_helper(&directory);
+	expect_exit(&directory, 0);
+	cr_expect(strstr(directory.output, "directory: /tmp, on "), "%s", directory.output);
+	run_helper(&file);
+	expect_exit(&file, 0);
+	cr_expect(strstr(file.output, "lease on it: "), "%s", file.output);
+	expect_refusal(&missing, "mmfence: mmfence-no-such-command: not found\n");
+	run_end(&program);
+	run_end(&directory);
+	run_end(&file);
+}
+
+Test(command, doctor_finds_what_cannot_be_fenced)
+{
+	struct run program = COMMAND("doctor", STATIC_PROGRAM);
+	struct run setting = COMMAND("doctor");
+
+	require_static_program();
+	run_helper(&program);
+	expect_exit(&program, 1);
+	cr_expect(strstr(program.output, "no  program: " STATIC_PROGRAM " is statically linked"),
+		  "%s", program.output);
+	setting.options[0] = "snapshot.mode=perhaps";
+	run_helper(&setting);
+	expect_exit(&setting, 1);
+	cr_expect(strstr(setting.output, "no  settings: MMFENCE_SNAPSHOT_MODE: "), "%s",
+		  setting.output);
+	run_end(&program);
+	run_end(&setting);
+}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+#
+# The tests. `make check-run` builds and runs all; for a part:
+#	make test-unit | test-preload | test-real [FILTER='S1/*']
+#
+# Helper programs are built four times: plain; with large files; with FORTIFY, which calls
+# other names of libc's; and for 32 bits. Some more are built in one special way.
+
+H := $(B)/helpers
+T := $(B)/tests
+
+HELPERS := $(basename $(notdir $(wildcard tests/helpers/*.c)))
+HELPER_CFLAGS := -std=gnu17 -D_GNU_SOURCE $(WARN) -g -MMD -MP
+
+HELPER_plain   := -O1 -m64
+HELPER_large   := -O1 -m64 -D_FILE_OFFSET_BITS=64 -D_LARGEFILE64_SOURCE
+HELPER_fortify := -O2 -m64 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+HELPER_m32     := -O1 -m32
+
+HELPER_PROGRAMS := $(foreach v,plain large fortify m32,$(HELPERS:%=$(H)/$(v)/%)) \
+	$(H)/plain/early.so $(H)/m32/early.so $(H)/plain/unwinder $(H)/static/noop \
+	$(H)/asan/overwrite $(H)/asan/storm $(H)/asan_static/overwrite $(H)/asan_static/storm
+
+define helper_rule
+$(H)/$(1)/%: tests/helpers/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(HELPER_CFLAGS) $$(HELPER_$(1)) -o $$@ $$< -pthread -ldl
+endef
+$(foreach v,plain large fortify m32,$(eval $(call helper_rule,$(v))))
+
+$(H)/plain/early.so: tests/helpers/lib/early.c
+	@mkdir -p $(@D)
+	$(CC) $(HELPER_CFLAGS) -fPIC -shared -o $@ $<
+
+$(H)/m32/early.so: tests/helpers/lib/early.c
+	@mkdir -p $(@D)
+	$(CC) $(HELPER_CFLAGS) -m32 -fPIC -shared -o $@ $<
+
+$(H)/plain/unwinder: tests/helpers/special/unwinder.c
+	@mkdir -p $(@D)
+	$(CC) $(HELPER_CFLAGS) -o $@ $< -lunwind
+
+$(H)/static/%: tests/helpers/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HELPER_CFLAGS) -static -o $@ $<
+
+$(H)/asan/%: tests/helpers/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HELPER_CFLAGS) -O1 -fsanitize=address -o $@ $< -pthread -ldl
+
+# clang's runtime is linked into the program.
+$(H)/asan_static/%: tests/helpers/%.c
+	@mkdir -p $(@D)
+	clang $(HELPER_CFLAGS) -O1 -fsanitize=address -o $@ $< -pthread -ldl
+
+# Criterion binaries: unit tests are linked with the rooms below interpose/, preload tests
+# with nothing of ours.
+UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem
+UNIT_OBJ := $(filter $(UNIT_ROOMS:%=$(B)/obj64/shim/%/%.o),$(SHIM_OBJ64))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(T)/obj/unit/%.o,$(sort $(wildcard tests/unit/*.c)))
+PRELOAD_TESTS := $(patsubst tests/preload/%.c,$(T)/obj/preload/%.o,$(sort $(wildcard tests/preload/*.c)))
+
+$(T)/obj/unit/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -g $(COMMON) -c -o $@ $<
+
+$(T)/obj/preload/%.o: tests/preload/%.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -g $(COMMON) -c -o $@ $<
+
+$(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ)
+	$(CC) -o $@ $^ -lcriterion -ljansson -lunwind -ldl
+
+$(T)/preload: $(PRELOAD_TESTS)
+	$(CC) -o $@ $^ -lcriterion -ljansson
+
+.PHONY: check-build check-run test-unit test-preload test-real
+check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload
+
+check-run: check-build
+	@sh tests/check.sh $(B) unit preload real
+
+test-unit test-preload test-real: check-build
+	@FILTER='$(FILTER)' sh tests/check.sh $(B) $(@:test-%=%)
+
+-include $(HELPER_PROGRAMS:=.d) $(UNIT_TESTS:.o=.d) $(PRELOAD_TESTS:.o=.d)
+-include tests/bench/bench.mk
