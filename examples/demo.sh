@@ -10,7 +10,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 build=$top/build
 work=$(mktemp -d "${TMPDIR:-/tmp}/mmfence-demo.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' HUP INT TERM
+trap 'exit 130' HUP INT PIPE TERM
 cd "$work"
 ulimit -c 0
 export LC_ALL=C HOME="$work" GIT_CONFIG_NOSYSTEM=1
@@ -38,7 +38,7 @@ ending() {
 	fi
 }
 
-# run LOG COMMAND…: under mmfence, or bare when LOG is -. Never hangs, never prints complaints.
+# run LOG COMMAND…: under mmfence, or bare when LOG is -. Never hangs.
 run() {
 	log=$1
 	shift

@@ -59,8 +59,7 @@ static int read_page(const unsigned char *page, uint64_t *sum)
 	return 0;
 }
 
-/* The file keeps its name until it is mapped: a file without one is nobody else's to change. */
-static int make_file(size_t pages, char *path)
+static void make_file(size_t pages, char *path)
 {
 	unsigned char page[PAGE];
 	int fd = mkstemp(path);
@@ -72,11 +71,11 @@ static int make_file(size_t pages, char *path)
 		if (write(fd, page, sizeof(page)) != sizeof(page))
 			die("writing the file");
 	}
-	return fd;
+	close(fd);
 }
 
 /* The other program: overwrites the first half of the file and cuts off the second. */
-static void meddle(int fd, size_t size)
+static void meddle(const char *path, size_t size)
 {
 	pid_t child = fork();
 
@@ -84,6 +83,7 @@ static void meddle(int fd, size_t size)
 		die("fork");
 	if (child == 0) {
 		size_t half = size / 2 / PAGE * PAGE;
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
 		int failed = ftruncate(fd, (off_t)half);
 
 		for (size_t at = 0; at < half && !failed; at += 16)
@@ -101,13 +101,38 @@ static void wait_for_line(void)
 		;
 }
 
+static void first_reading(const unsigned char *map, uint64_t *sums, size_t pages)
+{
+	for (size_t i = 0; i < pages; i++)
+		if (read_page(map + i * PAGE, &sums[i]))
+			die("first reading");
+}
+
+/* Whether it saw what the first had seen. */
+static int second_reading(const unsigned char *map, const uint64_t *sums, size_t pages)
+{
+	size_t changed = 0, lost = 0;
+	uint64_t now;
+
+	for (size_t i = 0; i < pages; i++) {
+		if (read_page(map + i * PAGE, &now))
+			lost++;
+		else if (now != sums[i])
+			changed++;
+	}
+	printf("Of %zu private pages, %zu changed under the program and %zu were lost (SIGBUS).\n",
+	       pages, changed, lost);
+	return changed + lost == 0;
+}
+
 int main(int argc, char **argv)
 {
 	char own_file[] = "private_reader.XXXXXX";
 	int self = argc == 2 && strcmp(argv[1], "--self") == 0;
-	size_t pages, changed = 0, lost = 0;
+	const char *path = self ? own_file : argv[1];
+	size_t pages;
 	unsigned char *map;
-	uint64_t *before, now;
+	uint64_t *sums;
 	struct stat file;
 	int fd;
 
@@ -116,31 +141,23 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	signal(SIGBUS, on_sigbus);
-	fd = self ? make_file(64, own_file) : open(argv[1], O_RDONLY | O_CLOEXEC);
+	if (self)
+		make_file(64, own_file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &file) || file.st_size == 0)
-		die(argv[1]);
+		die(path);
 	map = mmap(NULL, (size_t)file.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (self)
-		unlink(own_file);
 	pages = ((size_t)file.st_size + PAGE - 1) / PAGE;
-	before = calloc(pages, sizeof(*before));
-	if (map == MAP_FAILED || !before)
-		die(argv[1]);
+	sums = calloc(pages, sizeof(*sums));
+	if (map == MAP_FAILED || !sums)
+		die(path);
 
-	for (size_t i = 0; i < pages; i++)
-		if (read_page(map + i * PAGE, &before[i]))
-			die("first reading");
-	if (self)
-		meddle(fd, (size_t)file.st_size);
-	else
+	first_reading(map, sums, pages);
+	if (self) {
+		meddle(path, (size_t)file.st_size);
+		unlink(path);
+	} else {
 		wait_for_line();
-	for (size_t i = 0; i < pages; i++) {
-		if (read_page(map + i * PAGE, &now))
-			lost++;
-		else if (now != before[i])
-			changed++;
 	}
-	printf("Of %zu private pages, %zu changed under the program and %zu were lost (SIGBUS).\n",
-	       pages, changed, lost);
-	return changed + lost ? 1 : 0;
+	return second_reading(map, sums, pages) ? 0 : 1;
 }

@@ -53,8 +53,9 @@ $(H)/asan_static/%: tests/helpers/%.c
 	@mkdir -p $(@D)
 	clang $(HELPER_CFLAGS) -O1 -fsanitize=address -o $@ $< -pthread -ldl
 
-# Criterion binaries: unit tests are linked with the rooms below interpose/, preload tests
-# with nothing of ours.
+# Criterion binaries. Unit tests are linked with the rooms below interpose/ and, like the library,
+# with an unwinder of their own (-lunwind would take the place of libgcc's); preload tests
+# are linked with nothing of ours.
 UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem
 UNIT_OBJ := $(filter $(UNIT_ROOMS:%=$(B)/obj64/shim/%/%.o),$(SHIM_OBJ64))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(T)/obj/unit/%.o,$(sort $(wildcard tests/unit/*.c)))
@@ -69,7 +70,7 @@ $(T)/obj/preload/%.o: tests/preload/%.c
 	$(CC) -O1 -g $(COMMON) -c -o $@ $<
 
 $(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ)
-	$(CC) -o $@ $^ -lcriterion -ljansson -lunwind -ldl
+	$(CC) -static-libgcc -o $@ $^ -lcriterion -ljansson -ldl
 
 $(T)/preload: $(PRELOAD_TESTS)
 	$(CC) -o $@ $^ -lcriterion -ljansson

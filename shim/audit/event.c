@@ -65,7 +65,8 @@ static size_t region_room(const struct text *text)
 	return used < text->size ? text->size - used : 0;
 }
 
-bool record_fits(struct record *record, const struct region *region, size_t size)
+/* Whether size bytes more fit into the region; the record remembers when not. */
+static bool record_fits(struct record *record, const struct region *region, size_t size)
 {
 	if (size <= region_room(&region->text))
 		return true;

@@ -52,7 +52,4 @@ const char *record_close(struct record *record, size_t *length);
 /* RECORD_WORK_BYTES for the caller's own preparations. */
 char *record_work(struct record *record);
 
-/* Whether size bytes more fit into the region; remembers in the record when not. */
-bool record_fits(struct record *record, const struct region *region, size_t size);
-
 #endif

@@ -25,6 +25,10 @@
 
 #define PATIENCE 1000 /* turns of waiting for a thread that opens the log */
 
+/* How often, and how far apart, a log that ends in part of a record is looked at. */
+#define TORN_LOOKS	 20
+#define TORN_NANOSECONDS 100000
+
 /* Nonblocking, so that a pipe nobody reads delays nobody. */
 #define OPEN_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
 
@@ -41,6 +45,7 @@ static struct place log_place; /* what was opened, and under which root director
 static struct place root_place;
 static atomic_int
 	raises; /* the signal that a failed write may raise and that is looked for before */
+static atomic_bool readable;
 static atomic_bool torn;    /* the file ends in part of a record */
 static atomic_ulong looked; /* second of the last look at the path */
 static atomic_ulong dropped_pending, dropped_total;
@@ -50,6 +55,7 @@ void sink_configure(const char *name)
 {
 	bool usable = name && name[0] && !template_absolute(name, template, sizeof(template));
 
+	path[0] = 0;
 	atomic_store(&enabled, usable);
 }
 
@@ -90,6 +96,25 @@ static int signal_of(const struct statx *st)
 	return SIGXFSZ;
 }
 
+/* The same file, to be read too if that is allowed. */
+static int reopen_readable(int fd, const struct statx *expected)
+{
+	int flags = (OPEN_FLAGS & ~(O_ACCMODE | O_CREAT)) | O_RDWR;
+	int fresh = raw_open(path, flags, 0);
+	struct statx st;
+
+	if (fresh >= 0 && (raw_fstat(fresh, &st) || st.stx_ino != expected->stx_ino ||
+			   st.stx_dev_minor != expected->stx_dev_minor)) {
+		raw_close(fresh);
+		fresh = -1;
+	}
+	atomic_store(&readable, fresh >= 0);
+	if (fresh < 0)
+		return fd;
+	raw_close(fd);
+	return fresh;
+}
+
 /* Opens the file. The descriptor, not yet guarded, or -errno. */
 static int open_file(struct statx *st)
 {
@@ -107,7 +132,7 @@ static int open_file(struct statx *st)
 		raw_close(fd);
 		return r;
 	}
-	return fd;
+	return S_ISREG(st->stx_mode) ? reopen_readable(fd, st) : fd;
 }
 
 static int install(int fd, const struct statx *st)
@@ -187,9 +212,9 @@ static bool look_due(void)
 }
 
 /* The log's descriptor, opened if need be; or -errno. */
-static int descriptor(void)
+static int descriptor(uint64_t *size)
 {
-	int fd = guarded_get(GUARDED_LOG);
+	int fd = guarded_get_size(GUARDED_LOG, size);
 
 	if (fd >= 0 && !look_due())
 		return fd;
@@ -197,13 +222,17 @@ static int descriptor(void)
 		return fd >= 0 ? fd : -EAGAIN;
 	fd = guarded_get(GUARDED_LOG);
 	fd = fd >= 0 ? follow_path(fd) : open_now();
+	if (fd >= 0)
+		fd = guarded_get_size(GUARDED_LOG, size);
 	atomic_flag_clear(&opening);
 	return fd;
 }
 
 bool sink_ready(void)
 {
-	return sink_enabled() && descriptor() >= 0;
+	uint64_t size;
+
+	return sink_enabled() && descriptor(&size) >= 0;
 }
 
 void sink_open(void)
@@ -211,26 +240,59 @@ void sink_open(void)
 	sink_ready();
 }
 
+static bool ends_in_newline(int fd, uint64_t size)
+{
+	char last;
+
+	return !size || raw_pread(fd, &last, 1, (int64_t)size - 1) != 1 || last == '\n';
+}
+
+/* A process that was killed in the middle of its write left part of a record. Another's write that
+ * is under way looks the same, but not for long. Where the log cannot be read back, this is not
+ * seen. */
+static bool ends_torn(int fd, uint64_t size)
+{
+	struct timespec moment = { 0, TORN_NANOSECONDS };
+	struct statx st;
+
+	if (!atomic_load_explicit(&readable, memory_order_relaxed))
+		return false;
+	for (int look = 0; look < TORN_LOOKS; look++) {
+		if (ends_in_newline(fd, size))
+			return false;
+		raw(SYS_nanosleep, &moment, 0);
+		if (raw_fstat(fd, &st))
+			return false;
+		if (st.stx_size != size)
+			look = 0;
+		size = st.stx_size;
+	}
+	return true;
+}
+
 /* What a short write left behind ends before the next record begins. Bytes of the line written. */
-static long write_line(int fd, const char *line, size_t length)
+static long write_line(int fd, uint64_t size, const char *line, size_t length)
 {
 	struct iovec parts[2] = { { "\n", 1 }, { (void *)line, length } };
 	long r;
 
-	if (!atomic_load_explicit(&torn, memory_order_relaxed) || !atomic_exchange(&torn, false))
+	bool ours =
+		atomic_load_explicit(&torn, memory_order_relaxed) && atomic_exchange(&torn, false);
+
+	if (!ours && !ends_torn(fd, size))
 		return raw(SYS_write, fd, line, length);
 	r = raw(SYS_writev, fd, parts, 2);
-	if (r <= 0)
+	if (r <= 0 && ours)
 		atomic_store(&torn, true);
 	return r > 0 ? r - 1 : r;
 }
 
 /* As write_line, but no signal comes of it. */
-static long write_quietly(int fd, const char *line, size_t length)
+static long write_quietly(int fd, uint64_t size, const char *line, size_t length)
 {
 	int expected = atomic_load_explicit(&raises, memory_order_relaxed);
 	bool before = expected && signal_pending(expected);
-	long r = write_line(fd, line, length);
+	long r = write_line(fd, size, line, length);
 	int raised;
 
 	if (r == (long)length)
@@ -249,11 +311,12 @@ int sink_put(const char *record, size_t length)
 
 	/* EBADF: the number was taken away between the look and the write. */
 	for (int i = 0; i < 2 && r == -EBADF; i++) {
-		int fd = descriptor();
+		uint64_t size = 0;
+		int fd = descriptor(&size);
 
 		if (fd < 0)
 			return fd;
-		r = write_quietly(fd, record, length);
+		r = write_quietly(fd, size, record, length);
 	}
 	if (r == (long)length)
 		return 0;

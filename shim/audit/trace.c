@@ -89,6 +89,10 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *data)
 	 * lies right below. */
 	note_slot(walk, _Unwind_GetCFA(context), ip, interrupted);
 	trace->frame[trace->count++] = ip;
+	/* Unwind tables hold at calls. Where a signal came, in a prologue or in hand-written code,
+	 * they may be wrong, and what they then point at may not be mapped: no further. */
+	if (interrupted)
+		return _URC_END_OF_STACK;
 	return trace->count < TRACE_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
@@ -163,4 +167,18 @@ void trace_capture(struct trace *trace, void *from_ip, void *from_cfa)
 		trace->count = 1;
 	}
 	trace->hash = hash_of(trace);
+}
+
+static _Unwind_Reason_Code stop(struct _Unwind_Context *context, void *data)
+{
+	(void)context;
+	(void)data;
+	return _URC_END_OF_STACK;
+}
+
+/* The first use sets up a table under pthread_once, which no handler and no raw clone may meet
+ * half done. */
+static __attribute__((constructor)) void prepare(void)
+{
+	_Unwind_Backtrace(stop, NULL);
 }

@@ -46,6 +46,20 @@ long long doctor_number(const char *path)
 	return number;
 }
 
+/* What is wrong with them is said elsewhere. */
+static void clear_settings(void)
+{
+	for (size_t i = 0; environ[i];) {
+		char *name = format_text("%.*s", (int)strcspn(environ[i], "="), environ[i]);
+
+		/* The next one moves to where this one was. */
+		if (strncmp(name, "MMFENCE_", 8) || unsetenv(name))
+			i++;
+		free(name);
+	}
+	setenv("MMFENCE_CONFIG", "", 1);
+}
+
 /* This command itself with the library in it: what the dynamic linker has to say goes to out. */
 static int try_preload(const struct preload *preload, char *out, size_t size)
 {
@@ -57,8 +71,8 @@ static int try_preload(const struct preload *preload, char *out, size_t size)
 		return -1;
 	pid_t pid = fork();
 	if (!pid) {
+		clear_settings();
 		setenv("LD_PRELOAD", preload->name, 1);
-		setenv("MMFENCE_CONFIG", "", 1);
 		dup2(pipes[1], STDERR_FILENO);
 		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
 		execl("/proc/self/exe", "mmfence", "--version", NULL);
@@ -96,19 +110,20 @@ void doctor_library(struct preload *preload)
 		doctor_say(WORKS, "preloading", "LD_PRELOAD=%s", preload->name);
 }
 
+static int bad_settings;
+
 static void complain_of_setting(const char *sentence)
 {
 	doctor_say(BROKEN, "settings", "%s", sentence);
+	bad_settings++;
 }
 
 static void doctor_settings(void)
 {
 	static struct policy policy;
-	bool before = broken;
 	char buffer[64];
 	int changed = 0;
 
-	broken = false;
 	policy_from_sources(&policy, NULL, environ, complain_of_setting);
 	for (size_t i = 0; i < policy_option_count; i++) {
 		if (policy_is_default(&policy, i))
@@ -117,9 +132,8 @@ static void doctor_settings(void)
 			   policy_value(&policy, i, buffer, sizeof(buffer)));
 		changed++;
 	}
-	if (!changed && !broken)
+	if (!changed && !bad_settings)
 		doctor_say(WORKS, "settings", "all at their defaults");
-	broken |= before;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)

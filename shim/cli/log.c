@@ -45,7 +45,7 @@ static char *template_of(const char *directory, const char *option, const char *
 	if (!out)
 		return NULL;
 	if (*option != '/')
-		add_directory(out, directory);
+		add_directory(out, strcmp(directory, "/") ? directory : "");
 	if (*option) {
 		fputs(option, out);
 	} else {

@@ -2,6 +2,7 @@
 /*
  * Adds up records: see tally.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +12,13 @@
 /* "file.path" in nested objects; NULL when it is not there. */
 static const json_t *field(const json_t *record, const char *name)
 {
+	char part[64];
+
 	while (record && *name) {
 		size_t length = strcspn(name, ".");
 
-		record = json_object_getn(record, name, length);
+		snprintf(part, sizeof(part), "%.*s", (int)length, name);
+		record = json_object_get(record, part);
 		name += length + (name[length] == '.');
 	}
 	return record;
@@ -34,7 +38,8 @@ static json_int_t number(const json_t *record, const char *name)
 
 static void add(json_t *object, const char *key, json_int_t n)
 {
-	json_object_set_new(object, key, json_integer(number(object, key) + n));
+	json_object_set_new(object, key,
+			    json_integer(json_integer_value(json_object_get(object, key)) + n));
 }
 
 static json_t *entry_of(json_t *table, const char *key)

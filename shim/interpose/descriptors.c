@@ -20,7 +20,7 @@ long descriptors_close(int fd)
 
 static long close_some(unsigned int first, unsigned int last, unsigned int flags)
 {
-	return first > last ? 0 : raw(SYS_close_range, first, last, flags);
+	return raw(SYS_close_range, first, last, flags);
 }
 
 long descriptors_close_range(unsigned int first, unsigned int last, unsigned int flags)
@@ -28,8 +28,10 @@ long descriptors_close_range(unsigned int first, unsigned int last, unsigned int
 	int ours;
 
 	while (first <= last && (ours = guarded_in_range(first, last)) >= 0) {
-		long r = ours ? close_some(first, (unsigned int)ours - 1, flags) : 0;
-		if (r)
+		long r = (unsigned int)ours > first
+				 ? close_some(first, (unsigned int)ours - 1, flags)
+				 : 0;
+		if (r || (unsigned int)ours == last)
 			return r;
 		first = (unsigned int)ours + 1;
 	}
@@ -91,6 +93,9 @@ EXPORT int dup2(int from, int onto)
 		return libc_result(raw(SYS_fcntl, from, F_GETFD)) < 0 ? -1 : onto;
 	return (int)libc_result(raw(SYS_dup3, from, onto, 0));
 }
+
+ALIAS(__close, close);
+ALIAS(__dup2, dup2);
 
 EXPORT int dup3(int from, int onto, int flags)
 {

@@ -7,6 +7,7 @@
 
 #include "interpose/environment.h"
 #include "support/arena.h"
+#include "support/text.h"
 
 #define PRELOAD	     "LD_PRELOAD="
 #define PRELOAD_SIZE (sizeof(PRELOAD) - 1)
@@ -126,4 +127,44 @@ void environment_follow(char *const *environment, char **pointers, char *bytes)
 		if (!option_given(environment, our_options[i]))
 			*pointers++ = our_options[i];
 	*pointers = NULL;
+}
+
+/* "export NAME='value'; ", with each quote in the value as '\''. */
+static size_t export(const char *assignment, char *out)
+{
+	size_t name = name_length(assignment), used = 0;
+	struct text text;
+	char nothing[1];
+
+	for (const char *at = assignment; *at; at++)
+		used += *at == '\'' ? 4 : 1;
+	used += strlen("export ''; ");
+	text_init(&text, out ? out : nothing, out ? used + 1 : 1);
+	text_add(&text, "export ");
+	text_add_bytes(&text, assignment, name + 1);
+	text_add_char(&text, '\'');
+	for (const char *at = assignment + name + 1; out && *at; at++) {
+		if (*at == '\'')
+			text_add(&text, "'\\''");
+		else
+			text_add_char(&text, *at);
+	}
+	text_add(&text, "'; ");
+	return used;
+}
+
+size_t environment_shell(char *const *environment, char *out)
+{
+	size_t size = environment_bytes(environment), used = 0;
+	char *preload = arena_alloc(size);
+
+	if (!preload)
+		return 0;
+	preload_text(environment, preload);
+	used += export(preload, out);
+	arena_free(preload, size);
+	for (size_t i = 0; i < option_count; i++)
+		if (!option_given(environment, our_options[i]))
+			used += export(our_options[i], out ? out + used : NULL);
+	return used;
 }

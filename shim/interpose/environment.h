@@ -21,6 +21,10 @@ bool environment_has_preload(char *const *environment);
 /* The preload entry as the linker was given it ("/…/$LIB/libmmfence.so"), or NULL. */
 const char *environment_preload(void);
 
+/* Shell commands that set what environment_follow would: their length, and the text in out if that
+ * is not NULL. */
+size_t environment_shell(char *const *environment, char *out);
+
 /* How many pointers, and bytes of text, environment_follow needs for this environment. */
 size_t environment_pointers(char *const *environment);
 size_t environment_bytes(char *const *environment);

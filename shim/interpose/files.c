@@ -123,6 +123,9 @@ DEFINE_OPEN_2(__open64_2, KERNEL_O_LARGEFILE)
 DEFINE_OPENAT_2(__openat_2, 0)
 DEFINE_OPENAT_2(__openat64_2, KERNEL_O_LARGEFILE)
 
+ALIAS(__open, open);
+ALIAS(__open64, open64);
+
 /* Not in this libc, but in later ones and in other libraries. */
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size)

@@ -18,7 +18,8 @@
 #include "kernel/next.h"
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
-#include "snapshot/snapshot.h"
+#include "snapshot/guard.h"
+#include "snapshot/preserve.h"
 #include "support/arena.h"
 #include "support/scratch.h"
 
@@ -49,6 +50,7 @@ static void new_process(void)
 {
 	mark_process();
 	process_owns_memory();
+	arena_after_fork();
 	scratch_reset();
 	guarded_drop(GUARDED_MAPS); /* it shows the parent's memory */
 	snapshot_after_fork();
@@ -86,9 +88,17 @@ static void get_ready(void)
 	mark_process();
 	process_owns_memory();
 	load_policy();
+	if (!getauxval(AT_SECURE))
+		preserve_places(environment_get(environ, "TMPDIR"),
+				environment_get(environ, "XDG_CACHE_HOME"));
 	if (the_policy.audit_log[0])
 		sink_configure(the_policy.audit_log);
 	atomic_store(&readiness, READY);
+}
+
+bool same_process_as_before(void)
+{
+	return same_process && atomic_load_explicit(same_process, memory_order_relaxed);
 }
 
 bool enter(struct scope *scope)
@@ -98,36 +108,26 @@ bool enter(struct scope *scope)
 	if (unlikely(atomic_load_explicit(&readiness, memory_order_acquire) != READY))
 		get_ready();
 	if (unlikely(same_process && !atomic_load_explicit(same_process, memory_order_relaxed))) {
-		arena_reset_lock();
 		new_process();
+		guard_after_raw_clone();
 	}
 	return true;
 }
 
-/* Around fork the locks are held, so that the child finds every table whole, and the thread is in
- * a scope, so that handlers of other libraries pass through and no signal handler waits for us. */
+/* Around fork nobody changes the tables (support/gate.h), and the thread is in a scope, so that
+ * handlers of other libraries pass through and no signal handler gets in between. */
 static struct scope fork_scope;
 static bool fork_entered;
 
 static void before_fork(void)
 {
 	struct scope scope;
-	bool entered = enter(&scope);
 
-	if (!entered)
+	if (!enter(&scope))
 		return;
-	nonlinear_lock();
-	snapshot_lock();
-	arena_lock_take();
+	guard_before_fork();
 	fork_scope = scope;
 	fork_entered = true;
-}
-
-static void unlock_all(void)
-{
-	arena_lock_drop();
-	snapshot_unlock();
-	nonlinear_unlock();
 }
 
 static void after_fork_in_parent(void)
@@ -136,7 +136,7 @@ static void after_fork_in_parent(void)
 		return;
 	struct scope scope = fork_scope;
 	fork_entered = false;
-	unlock_all();
+	guard_after_fork_in_parent();
 	scope_leave(&scope);
 }
 
@@ -146,9 +146,20 @@ static void after_fork_in_child(void)
 		return;
 	struct scope scope = fork_scope;
 	fork_entered = false;
-	unlock_all();
 	new_process();
+	guard_after_fork_in_child();
 	scope_leave(&scope);
+}
+
+long process_fork(long nr, long a, long b, long c, long d, long e)
+{
+	before_fork();
+	long r = raw(nr, a, b, c, d, e);
+	if (r == 0)
+		after_fork_in_child();
+	else
+		after_fork_in_parent();
+	return r;
 }
 
 static __attribute__((constructor)) void constructor(void)

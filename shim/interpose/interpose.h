@@ -14,13 +14,19 @@
 #include "support/call.h"
 #include "support/scope.h"
 
-#define EXPORT	    __attribute__((visibility("default")))
+#define EXPORT __attribute__((visibility("default")))
+/* Another name that libc has for the same function, from old binaries. */
+#define ALIAS(other, name) \
+	__asm__(".globl " #other "; .type " #other ", @function; .set " #other ", " #name)
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* Starts a scope, with the library ready and aware of which process this is. False inside the
  * shim: then the wrapper passes straight through. */
 bool enter(struct scope *scope);
+
+/* False in a process that was copied from the one that the tables speak of, until it enters. */
+bool same_process_as_before(void);
 
 /* -errno to -1 and errno. */
 static inline long libc_result(long result)
@@ -37,6 +43,9 @@ long memory_mmap(const struct call *call, uintptr_t address, size_t length, int 
 long memory_munmap(uintptr_t address, size_t length);
 long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
 		   int flags, uintptr_t new_address);
+long memory_mprotect(uintptr_t address, size_t length, int protection);
+long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key);
+long memory_madvise(uintptr_t address, size_t length, int advice);
 long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t size,
 			     int protection, size_t page_offset, int flags);
 
@@ -51,6 +60,14 @@ int descriptors_dup_onto(int from, int onto);
 /* Before another program replaces this one: reports gaps, and writes the totals. */
 long process_execveat(const struct call *call, int directory, const char *path, char *const *argv,
 		      char *const *envp, int flags);
+/* The program's credentials are others now; or it is about to make a call that wants a process of
+ * one thread. */
+void credentials_changed(void);
+void credentials_alone(void);
+
+/* A fork that libc knows nothing of: the system call itself between the handlers. */
+long process_fork(long nr, long a, long b, long c, long d, long e);
+
 /* The end of the process, with its exit status or -1. */
 void process_ends(int status);
 

@@ -8,8 +8,10 @@
 #include <sys/mman.h>
 
 #include "interpose/interpose.h"
+#include "mmfence.h"
 #include "nonlinear/nonlinear.h"
 #include "selfmem/selfmem.h"
+#include "snapshot/attributes.h"
 #include "snapshot/snapshot.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -111,8 +113,11 @@ static long map_file(const struct call *call, const struct map_request *request)
 long memory_mmap(const struct call *call, uintptr_t address, size_t length, int protection,
 		 int flags, int fd, int64_t offset)
 {
-	struct map_request request = { address, length, protection, flags, fd, offset };
+	struct map_request request = {
+		address, length, protection, flags & ~MAP_SNAPSHOT, fd, offset, false,
+	};
 
+	request.asked = flags & MAP_SNAPSHOT && (flags & MAP_TYPE_BITS) == MAP_PRIVATE;
 	return flags & MAP_ANONYMOUS ? map_over(&request) : map_file(call, &request);
 }
 
@@ -147,12 +152,51 @@ long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t 
 {
 	struct remap_request request = { address, size, protection, page_offset, flags };
 	struct scope scope;
+	long result;
 
+	if (same_process_as_before() && nonlinear_remap_known(call, &request, &result))
+		return result;
 	if (!enter(&scope))
 		return raw(SYS_remap_file_pages, address, size, protection, page_offset, flags);
 	long r = nonlinear_remap(call, &request);
 	scope_leave(&scope);
 	return r;
+}
+
+/* A guarded mapping is preserved before it can be stored to: then no store races with it. */
+static long before_protect(uintptr_t address, size_t length, int protection)
+{
+	struct scope scope;
+	long r;
+
+	if (likely(!(protection & PROT_WRITE)) ||
+	    !index_may_touch(address, address + PAGE_UP(length)) || !enter(&scope))
+		return 0;
+	r = snapshot_before_write(address, length);
+	scope_leave(&scope);
+	return r;
+}
+
+long memory_mprotect(uintptr_t address, size_t length, int protection)
+{
+	long r = before_protect(address, length, protection);
+
+	return r ? r : raw(SYS_mprotect, address, length, protection);
+}
+
+long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key)
+{
+	long r = before_protect(address, length, protection);
+
+	attributes_note();
+	return r ? r : raw(SYS_pkey_mprotect, address, length, protection, key);
+}
+
+long memory_madvise(uintptr_t address, size_t length, int advice)
+{
+	if (unlikely(index_may_touch(address, address + PAGE_UP(length))))
+		attributes_note();
+	return raw(SYS_madvise, address, length, advice);
 }
 
 /* ---- libc's names ---- */
@@ -192,20 +236,20 @@ EXPORT void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
 
 EXPORT int mprotect(void *address, size_t length, int protection)
 {
-	return (int)libc_result(raw(SYS_mprotect, address, length, protection));
+	return (int)libc_result(memory_mprotect((uintptr_t)address, length, protection));
 }
 
 EXPORT int pkey_mprotect(void *address, size_t length, int protection, int key)
 {
 	/* As libc has it: without a key it is mprotect, which every kernel has. */
 	if (key == -1)
-		return (int)libc_result(raw(SYS_mprotect, address, length, protection));
-	return (int)libc_result(raw(SYS_pkey_mprotect, address, length, protection, key));
+		return (int)libc_result(memory_mprotect((uintptr_t)address, length, protection));
+	return (int)libc_result(memory_pkey_mprotect((uintptr_t)address, length, protection, key));
 }
 
 EXPORT int madvise(void *address, size_t length, int advice)
 {
-	return (int)libc_result(raw(SYS_madvise, address, length, advice));
+	return (int)libc_result(memory_madvise((uintptr_t)address, length, advice));
 }
 
 EXPORT int posix_madvise(void *address, size_t length, int advice)
@@ -213,7 +257,29 @@ EXPORT int posix_madvise(void *address, size_t length, int advice)
 	/* Destructive on Linux, and so nothing in libc's posix_madvise. */
 	if (advice == POSIX_MADV_DONTNEED)
 		return 0;
-	return (int)-raw(SYS_madvise, address, length, advice);
+	return (int)-memory_madvise((uintptr_t)address, length, advice);
+}
+
+/* Locks are wrapped only to know that there are any: see snapshot/attributes.h. */
+EXPORT int mlock(const void *address, size_t length)
+{
+	attributes_note();
+	return (int)libc_result(raw(SYS_mlock, address, length));
+}
+
+EXPORT int mlock2(const void *address, size_t length, unsigned int flags)
+{
+	attributes_note();
+	/* As libc has it: without flags it is mlock, which every kernel has. */
+	if (!flags)
+		return (int)libc_result(raw(SYS_mlock, address, length));
+	return (int)libc_result(raw(SYS_mlock2, address, length, flags));
+}
+
+EXPORT int mlockall(int flags)
+{
+	attributes_note();
+	return (int)libc_result(raw(SYS_mlockall, flags));
 }
 
 EXPORT int remap_file_pages(void *address, size_t size, int protection, size_t page_offset,

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,6 +80,16 @@ EXPORT void _exit(int status)
 		raw(SYS_exit_group, status);
 }
 
+EXPORT void quick_exit(int status)
+{
+	process_ends(status);
+	if (!next.quick_exit)
+		next_resolve();
+	next.quick_exit(status);
+	for (;;)
+		raw(SYS_exit_group, status);
+}
+
 EXPORT void _Exit(int status)
 {
 	process_ends(status);
@@ -89,6 +100,13 @@ EXPORT void _Exit(int status)
 }
 
 /* ---- gaps ---- */
+
+/* A program as a caller names it: a file, or a name to be searched in $PATH. */
+struct target {
+	int directory;
+	const char *path;
+	bool search;
+};
 
 struct gap {
 	const char *reason;
@@ -133,13 +151,24 @@ static bool find_gap(const struct program *program, bool preloaded, struct gap *
 	return !preloaded;
 }
 
-static void report_gap(const struct call *call, const char *path, const struct gap *gap)
+/* A program that was named by a descriptor alone has the path that this leads to. */
+static void record_program(struct record *record, const struct target *target)
+{
+	char path[PATH_MAX / 4];
+
+	if (target->path[0])
+		record_str(record, "file.path", target->path);
+	else if (raw_fd_path(target->directory, path, sizeof(path)) > 0)
+		record_str(record, "file.path", path);
+}
+
+static void report_gap(const struct call *call, const struct target *target, const struct gap *gap)
 {
 	struct trace trace;
 
 	trace_capture(&trace, call->ip, call->cfa);
 	struct record *record = record_begin(EVENT_COVERAGE_GAP, OUTCOME_UNKNOWN, &trace);
-	record_str(record, "file.path", path);
+	record_program(record, target);
 	record_error(record, 0, gap->message);
 	record_str(record, "mmfence.call", call->name);
 	record_str(record, "mmfence.gap.reason", gap->reason);
@@ -147,13 +176,6 @@ static void report_gap(const struct call *call, const char *path, const struct g
 }
 
 /* ---- before a program is started ---- */
-
-/* A program as a caller names it: a file, or a name to be searched in $PATH. */
-struct target {
-	int directory;
-	const char *path;
-	bool search;
-};
 
 static void inspect_in_path(const char *name, struct program *program)
 {
@@ -196,7 +218,7 @@ static void before_exec(const struct call *call, const struct target *target, bo
 		return;
 	inspect(target, &program);
 	if (find_gap(&program, preloaded, &gap))
-		report_gap(call, target->path, &gap);
+		report_gap(call, target, &gap);
 	if (replaces && memory_is_ours())
 		nonlinear_totals();
 	scope_leave(&scope);

@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <linux/sched.h>
 #include <unistd.h>
 
 #include "interpose/interpose.h"
@@ -72,10 +73,39 @@ static long call_memory(const struct call *call, long nr, long a, long b, long c
 	case SYS_mremap:
 		return memory_mremap(call, (uintptr_t)a, (size_t)b, (size_t)c, (int)d,
 				     (uintptr_t)e);
+	case SYS_mprotect:
+		return memory_mprotect((uintptr_t)a, (size_t)b, (int)c);
+	case SYS_pkey_mprotect:
+		return memory_pkey_mprotect((uintptr_t)a, (size_t)b, (int)c, (int)d);
+	case SYS_madvise:
+		return memory_madvise((uintptr_t)a, (size_t)b, (int)c);
 	default:
 		return memory_remap_file_pages(call, (uintptr_t)a, (size_t)b, (int)c, (size_t)d,
 					       (int)e);
 	}
+}
+
+/* A child with memory of its own that comes back here: not one that shares our memory, nor one that
+ * starts on a stack which holds nothing of ours. */
+static bool forks(long nr, long a, long b)
+{
+	const struct clone_args *args = (const struct clone_args *)a;
+
+	if (nr == SYS_fork)
+		return true;
+	if (nr == SYS_clone)
+		return !(a & CLONE_VM) && !b;
+	return !(args->flags & CLONE_VM) && !args->stack;
+}
+
+static long call_identity(long nr, long a, long b, long c, long d, long e, long f)
+{
+	if (nr == SYS_unshare || nr == SYS_setns)
+		credentials_alone();
+	long r = pass(nr, a, b, c, d, e, f);
+	if (nr != SYS_unshare && nr != SYS_setns && r != -1)
+		credentials_changed();
+	return r;
 }
 
 #define ALL_ARGUMENTS long nr, long a, long b, long c, long d, long e, long f
@@ -87,6 +117,9 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case MMAP_NUMBER:
 	case SYS_munmap:
 	case SYS_mremap:
+	case SYS_mprotect:
+	case SYS_pkey_mprotect:
+	case SYS_madvise:
 	case SYS_remap_file_pages:
 		return libc_result(call_memory(CALL_HERE("syscall"), nr, a, b, c, d, e, f));
 	case SYS_open:
@@ -105,6 +138,36 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_execveat:
 		return libc_result(process_execveat(CALL_HERE("syscall"), (int)a, (const char *)b,
 						    (char *const *)c, (char *const *)d, (int)e));
+	case SYS_fork:
+	case SYS_clone:
+	case SYS_clone3:
+		if (forks(nr, a, b))
+			return libc_result(process_fork(nr, a, b, c, d, e));
+		return pass(nr, a, b, c, d, e, f);
+	case SYS_setuid:
+	case SYS_setgid:
+	case SYS_setreuid:
+	case SYS_setregid:
+	case SYS_setresuid:
+	case SYS_setresgid:
+	case SYS_setgroups:
+	case SYS_setfsuid:
+	case SYS_setfsgid:
+#ifdef __i386__
+	case SYS_setuid32:
+	case SYS_setgid32:
+	case SYS_setreuid32:
+	case SYS_setregid32:
+	case SYS_setresuid32:
+	case SYS_setresgid32:
+	case SYS_setgroups32:
+	case SYS_setfsuid32:
+	case SYS_setfsgid32:
+#endif
+	case SYS_capset:
+	case SYS_unshare:
+	case SYS_setns:
+		return call_identity(nr, a, b, c, d, e, f);
 	case SYS_exit_group:
 		process_ends((int)a);
 		return pass(nr, a, b, c, d, e, f);

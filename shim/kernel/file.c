@@ -109,11 +109,12 @@ static bool is_process_memory(int fd, const struct statx *st, int32_t *owner)
 	return *owner >= 0 || takes_any_position(fd);
 }
 
-static enum file_kind regular_kind(int fd, const struct statx *st)
+static enum file_kind regular_kind(int fd, const struct statx *st, uint32_t *magic)
 {
 	if (st->stx_attributes & STATX_ATTR_DAX)
 		return FILE_OTHER;
-	switch (filesystem_magic(fd)) {
+	*magic = (uint32_t)filesystem_magic(fd);
+	switch (*magic) {
 	case 0:
 	case PROC_SUPER_MAGIC:
 	case SYSFS_MAGIC:
@@ -131,12 +132,13 @@ static enum file_kind regular_kind(int fd, const struct statx *st)
 	}
 }
 
-static enum file_kind kind_of(int fd, const struct statx *st, int32_t *owner)
+static enum file_kind kind_of(int fd, const struct statx *st, struct file *out)
 {
 	switch (st->stx_mode & S_IFMT) {
 	case S_IFREG:
-		return is_process_memory(fd, st, owner) ? FILE_PROCESS_MEMORY
-							: regular_kind(fd, st);
+		return is_process_memory(fd, st, &out->owner)
+			       ? FILE_PROCESS_MEMORY
+			       : regular_kind(fd, st, &out->filesystem);
 	case S_IFBLK:
 		return FILE_BLOCK;
 	case S_IFCHR:
@@ -171,7 +173,7 @@ int file_identify(int fd, struct file *out)
 		.mtime_ns = nanoseconds(&st.stx_mtime),
 		.ctime_ns = nanoseconds(&st.stx_ctime),
 	};
-	out->kind = kind_of(fd, &st, &out->owner);
+	out->kind = kind_of(fd, &st, out);
 	if (out->kind == FILE_BLOCK) {
 		out->size = block_device_size(fd);
 		out->blocks = out->size / 512;

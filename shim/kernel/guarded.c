@@ -19,25 +19,40 @@ struct slot {
 
 static struct slot slots[GUARDED_COUNT];
 
-static bool still_ours(const struct slot *slot, int fd)
+static bool still_ours(const struct slot *slot, int fd, uint64_t *size)
 {
 	struct statx st;
 
-	return !raw_fstat(fd, &st) && st.stx_ino == slot->inode &&
-	       st.stx_dev_major == slot->dev_major && st.stx_dev_minor == slot->dev_minor;
+	if (raw_fstat(fd, &st) || st.stx_ino != slot->inode ||
+	    st.stx_dev_major != slot->dev_major || st.stx_dev_minor != slot->dev_minor)
+		return false;
+	*size = st.stx_size;
+	return true;
 }
 
-int guarded_get(enum guarded_slot which)
+int guarded_get_size(enum guarded_slot which, uint64_t *size)
 {
 	struct slot *slot = &slots[which];
 	int number = atomic_load(&slot->number);
 
 	if (!number)
 		return -1;
-	if (still_ours(slot, number - 1))
+	if (still_ours(slot, number - 1, size))
 		return number - 1;
 	atomic_compare_exchange_strong(&slot->number, &number, 0);
 	return -1;
+}
+
+int guarded_get(enum guarded_slot which)
+{
+	uint64_t size;
+
+	return guarded_get_size(which, &size);
+}
+
+int guarded_get_unchecked(enum guarded_slot which)
+{
+	return atomic_load(&slots[which].number) - 1;
 }
 
 /* Below the soft limit, but out of the way of programs that count on small numbers. */

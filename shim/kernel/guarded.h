@@ -10,11 +10,16 @@
 #define MMFENCE_KERNEL_GUARDED_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum guarded_slot { GUARDED_LOG, GUARDED_MAPS, GUARDED_COUNT };
 
 /* The slot's descriptor, or -1 when it has none or the number is somebody else's by now. */
 int guarded_get(enum guarded_slot slot);
+/* The same, and how large the file is now. */
+int guarded_get_size(enum guarded_slot slot, uint64_t *size);
+/* The same without asking whether it is still ours: only for calls that fail harmlessly if not. */
+int guarded_get_unchecked(enum guarded_slot slot);
 /* Moves fd high and remembers it for the slot; closes fd. The new descriptor, or -errno. */
 int guarded_put(enum guarded_slot slot, int fd);
 /* Closes the slot's descriptor, if it is still ours. */

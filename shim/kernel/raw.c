@@ -11,6 +11,45 @@
 
 #include "kernel/raw.h"
 
+#ifdef __i386__
+#include <sys/auxv.h>
+
+/* The kernel's fast entry, found at start; int $0x80, forty times as slow, before that. Not libc's
+ * own pointer to it, which is in TLS. */
+extern __attribute__((visibility("hidden"))) void (*raw_entry)(void);
+void raw_slow_entry(void) __attribute__((visibility("hidden")));
+void (*raw_entry)(void) = raw_slow_entry;
+
+#define PUSH(reg) "push %" reg "; .cfi_adjust_cfa_offset 4; .cfi_rel_offset " reg ", 0;"
+#define POP(reg)  "pop %" reg "; .cfi_adjust_cfa_offset -4; .cfi_restore " reg ";"
+
+/* clang-format off */
+__asm__(".text; .type raw_slow_entry, @function; .hidden raw_slow_entry;"
+	"raw_slow_entry: .cfi_startproc; int $0x80; ret; .cfi_endproc;"
+	".size raw_slow_entry, . - raw_slow_entry;"
+	".type raw_enter, @function; .hidden raw_enter; .globl raw_enter;"
+	"raw_enter: .cfi_startproc;"
+	PUSH("ebx") PUSH("esi") PUSH("edi") PUSH("ebp")
+	"call 1f; .cfi_adjust_cfa_offset 4; 1: pop %ecx; .cfi_adjust_cfa_offset -4;"
+	"add $_GLOBAL_OFFSET_TABLE_+(.-1b), %ecx;"
+	"push raw_entry@GOTOFF(%ecx); .cfi_adjust_cfa_offset 4;"
+	"mov 4(%eax), %ebx; mov 8(%eax), %ecx; mov 12(%eax), %edx; mov 16(%eax), %esi;"
+	"mov 20(%eax), %edi; mov 24(%eax), %ebp; mov (%eax), %eax;"
+	"call *(%esp);"
+	"lea 4(%esp), %esp; .cfi_adjust_cfa_offset -4;"
+	POP("ebp") POP("edi") POP("esi") POP("ebx")
+	"ret; .cfi_endproc; .size raw_enter, . - raw_enter;");
+/* clang-format on */
+
+static __attribute__((constructor(101))) void find_entry(void)
+{
+	unsigned long entry = getauxval(AT_SYSINFO);
+
+	if (entry)
+		raw_entry = (void (*)(void))entry;
+}
+#endif
+
 long raw_mmap(uintptr_t addr, size_t length, int prot, int flags, int fd, int64_t offset)
 {
 #ifdef __x86_64__

@@ -34,20 +34,16 @@ static inline __attribute__((always_inline)) long raw6(long nr, long a, long b, 
 
 #else
 
-/* ebx is the GOT pointer in position-independent code and ebp may be the frame
- * pointer: both are saved by hand, and the arguments that go there travel in memory. */
+/* Calls with { number, six arguments } in memory. Out of line, in raw.c: it moves the stack pointer
+ * and uses every register, which unwind tables can only tell of a function of its own. */
+long raw_enter(const long *call) __attribute__((regparm(1), visibility("hidden")));
+
 static inline __attribute__((always_inline)) long raw6(long nr, long a, long b, long c, long d,
 						       long e, long f)
 {
-	long args[3] = { nr, a, f };
-	long result;
+	const long call[7] = { nr, a, b, c, d, e, f };
 
-	__asm__ volatile("push %%ebx; push %%ebp; mov 4(%%eax),%%ebx; mov 8(%%eax),%%ebp;"
-			 "mov (%%eax),%%eax; int $0x80; pop %%ebp; pop %%ebx"
-			 : "=a"(result)
-			 : "a"(args), "c"(b), "d"(c), "S"(d), "D"(e)
-			 : "memory");
-	return result;
+	return raw_enter(call);
 }
 
 #endif

@@ -22,53 +22,73 @@
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
 	 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
-struct start {
-	thread_body *body;
-	void *argument;
-};
-
 static int thread_main(void *argument)
 {
-	const struct start *start = argument;
+	struct thread *thread = argument;
 
-	start->body(start->argument);
+	thread->body(thread->argument);
 	return 0;
 }
 
-/* The kernel clears the word and wakes it when the stack is no longer used; the thread
- * counts as one of the process a moment longer, until nobody can signal it. */
-static void thread_join(atomic_int *tid, pid_t number)
+static int clone_thread(struct thread *thread)
+{
+	struct scope signals;
+
+	signals_block(&signals);
+	int saved = errno;
+	thread->number = clone(thread_main, (char *)thread->stack + THREAD_STACK_BYTES,
+			       THREAD_FLAGS, thread, &thread->tid, NULL, &thread->tid);
+	int result = thread->number < 0 ? -errno : 0;
+	errno = saved;
+	signals_restore(&signals);
+	return result;
+}
+
+int thread_start(struct thread *thread, thread_body *body, void *argument)
+{
+	thread->body = body;
+	thread->argument = argument;
+	atomic_store(&thread->tid, 1);
+	thread->stack = raw_mmap(0, THREAD_STACK_BYTES, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (raw_failed(thread->stack))
+		return (int)thread->stack;
+	int r = clone_thread(thread);
+	if (r)
+		thread_forget(thread);
+	return r;
+}
+
+/* The kernel clears the word and wakes it when the stack is no longer used; the thread counts as
+ * one of the process a moment longer, until nobody can signal it. */
+void thread_join(struct thread *thread)
 {
 	pid_t process = (pid_t)raw(SYS_getpid);
 	int seen;
 
-	while ((seen = atomic_load(tid)) != 0)
-		raw(SYS_futex, tid, FUTEX_WAIT, seen, 0, 0, 0);
-	while (raw(SYS_tgkill, process, number, 0) == 0)
+	while ((seen = atomic_load(&thread->tid)) != 0)
+		raw(SYS_futex, &thread->tid, FUTEX_WAIT, seen, 0, 0, 0);
+	while (raw(SYS_tgkill, process, thread->number, 0) == 0)
 		raw(SYS_sched_yield);
+	thread_forget(thread);
+}
+
+void thread_forget(struct thread *thread)
+{
+	if (thread->stack)
+		raw(SYS_munmap, thread->stack, THREAD_STACK_BYTES);
+	thread->stack = 0;
+	thread->number = 0;
 }
 
 int thread_run(thread_body *body, void *argument)
 {
-	struct start start = { body, argument };
-	atomic_int tid = 1;
-	struct scope signals;
-	long stack = raw_mmap(0, THREAD_STACK_BYTES, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	struct thread thread;
+	int r = thread_start(&thread, body, argument);
 
-	if (raw_failed(stack))
-		return (int)stack;
-	signals_block(&signals);
-	int saved = errno;
-	int number = clone(thread_main, (char *)stack + THREAD_STACK_BYTES, THREAD_FLAGS, &start,
-			   &tid, NULL, &tid);
-	int result = number < 0 ? -errno : 0;
-	errno = saved;
-	if (!result)
-		thread_join(&tid, number);
-	signals_restore(&signals);
-	raw(SYS_munmap, stack, THREAD_STACK_BYTES);
-	return result;
+	if (!r)
+		thread_join(&thread);
+	return r;
 }
 
 int thread_own_table(void)

@@ -10,6 +10,7 @@
 #ifndef MMFENCE_KERNEL_THREAD_H
 #define MMFENCE_KERNEL_THREAD_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -17,8 +18,26 @@
 
 typedef void thread_body(void *argument);
 
-/* Runs body on such a thread and waits until the thread is gone: a call that wants a
- * process of one thread finds one afterwards. 0, or -errno when none could be started. */
+struct thread {
+	atomic_int tid; /* cleared by the kernel when the stack is no longer used */
+	pid_t number;
+	long stack;
+	thread_body *body;
+	void *argument;
+};
+
+/* Starts body on such a thread, all its signals blocked. 0, or -errno. The struct must live as long
+ * as the thread. */
+int thread_start(struct thread *thread, thread_body *body, void *argument);
+
+/* Waits until the thread is gone altogether: a call that wants a process of one thread finds one
+ * afterwards. */
+void thread_join(struct thread *thread);
+
+/* In a forked child, where the thread does not exist: gives back its stack. */
+void thread_forget(struct thread *thread);
+
+/* Start and join. */
 int thread_run(thread_body *body, void *argument);
 
 /* The first thing in a body: leaves the program's descriptor table for an empty one. */

@@ -35,12 +35,12 @@ static int maps_descriptor(void)
 	int fd = guarded_get(GUARDED_MAPS);
 
 	if (fd >= 0)
-		return fd;
+		return fd; /* the query itself failed */
 	fd = raw_open("/proc/self/maps", O_RDONLY, 0);
 	return fd < 0 ? fd : guarded_put(GUARDED_MAPS, fd);
 }
 
-static int query(uintptr_t address, struct vma *out, char *name, size_t name_size)
+int vma_query(int fd, uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
 	struct procmap_query q = {
 		.size = sizeof(q),
@@ -49,10 +49,6 @@ static int query(uintptr_t address, struct vma *out, char *name, size_t name_siz
 		.vma_name_size = name ? (uint32_t)name_size : 0,
 		.vma_name_addr = (uintptr_t)name,
 	};
-	int fd = maps_descriptor();
-
-	if (fd < 0)
-		return fd;
 	long r = raw(SYS_ioctl, fd, PROCMAP_QUERY_IOCTL, &q);
 	if (r)
 		return (int)r;
@@ -157,7 +153,14 @@ static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name
 
 int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
-	int r = query(address, out, name, name_size);
+	/* On a descriptor that is not ours any more the query is an unknown ioctl. */
+	int maps = guarded_get_unchecked(GUARDED_MAPS);
+	int r = maps < 0 ? maps : vma_query(maps, address, out, name, name_size);
+
+	if (r && r != -ENOENT) {
+		maps = maps_descriptor();
+		r = maps < 0 ? maps : vma_query(maps, address, out, name, name_size);
+	}
 
 	if (r == 0 || r == -ENOENT)
 		return r;

@@ -23,6 +23,10 @@ struct vma {
  * name (if not NULL) gets the path as /proc/self/maps has it. */
 int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size);
 
+/* The same through a descriptor of /proc/self/maps that the caller has, and only by PROCMAP_QUERY:
+ * for threads with a table of their own. */
+int vma_query(int maps, uintptr_t address, struct vma *out, char *name, size_t name_size);
+
 /* "rw-p" and the like, for events. */
 void vma_protection_text(int protection, bool shared, char out[5]);
 

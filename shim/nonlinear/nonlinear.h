@@ -5,6 +5,7 @@
 #ifndef MMFENCE_NONLINEAR_NONLINEAR_H
 #define MMFENCE_NONLINEAR_NONLINEAR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,11 +23,14 @@ struct remap_request {
  * nonlinear.policy=refuse. Inside a scope. */
 long nonlinear_remap(const struct call *call, const struct remap_request *request);
 
+/* The same for a call from a site that was met before and of which only the count is wanted: true,
+ * and done. No scope, no lock: async-signal-safe. */
+bool nonlinear_remap_known(const struct call *call, const struct remap_request *request,
+			   long *result);
+
 /* The totals of every call site since the last time, as records: at exit and before exec. */
 void nonlinear_totals(void);
 
-void nonlinear_lock(void);
-void nonlinear_unlock(void);
 /* A child counts for itself. */
 void nonlinear_after_fork(void);
 

@@ -36,6 +36,15 @@ struct site {
 static struct lock sites_lock;
 static struct site *sites;
 
+/* Sites that were met before, by their hash: found without a lock, and never freed. */
+#define KNOWN_SITES 256
+static struct site *_Atomic known[KNOWN_SITES];
+
+static struct site *_Atomic *known_slot(uint64_t hash)
+{
+	return &known[hash % KNOWN_SITES];
+}
+
 /* The site of this backtrace, and whether it is new; NULL when there is no memory for it. */
 static struct site *site_get(const struct trace *trace, bool *first)
 {
@@ -54,6 +63,8 @@ static struct site *site_get(const struct trace *trace, bool *first)
 		*first = true;
 	}
 	lock_drop(&sites_lock);
+	if (site)
+		atomic_store(known_slot(trace->hash), site);
 	return site;
 }
 
@@ -149,6 +160,15 @@ static long perform_and_report(const struct call *call, const struct remap_reque
 	return result;
 }
 
+static void count(struct site *site, const struct remap_request *request, long result)
+{
+	atomic_fetch_add_explicit(&site->calls, 1, memory_order_relaxed);
+	if (result)
+		atomic_fetch_add_explicit(&site->failed, 1, memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&site->bytes, request->size, memory_order_relaxed);
+}
+
 long nonlinear_remap(const struct call *call, const struct remap_request *request)
 {
 	struct trace trace;
@@ -160,12 +180,27 @@ long nonlinear_remap(const struct call *call, const struct remap_request *reques
 	struct site *site = site_get(&trace, &first);
 	bool wanted = first || the_policy.audit_nonlinear == AUDIT_NONLINEAR_EVERY;
 	long result = wanted ? perform_and_report(call, request, &trace) : perform(call, request);
-	if (site) {
-		atomic_fetch_add_explicit(&site->calls, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(result ? &site->failed : &site->bytes,
-					  result ? 1 : request->size, memory_order_relaxed);
-	}
+	if (site)
+		count(site, request, result);
 	return result;
+}
+
+bool nonlinear_remap_known(const struct call *call, const struct remap_request *request,
+			   long *result)
+{
+	struct trace trace;
+
+	if (the_policy.audit_nonlinear != AUDIT_NONLINEAR_SITES ||
+	    the_policy.nonlinear_policy != NONLINEAR_ALLOW || !audit_enabled() ||
+	    index_may_touch(request->address, request->address + PAGE_UP(request->size)))
+		return false;
+	trace_capture(&trace, call->ip, call->cfa);
+	struct site *site = atomic_load_explicit(known_slot(trace.hash), memory_order_acquire);
+	if (!site || site->trace.hash != trace.hash)
+		return false;
+	*result = kernel_remap((void *)request);
+	count(site, request, *result);
+	return true;
 }
 
 static void report_total(struct site *site)
@@ -192,19 +227,11 @@ void nonlinear_totals(void)
 	lock_drop(&sites_lock);
 }
 
-void nonlinear_lock(void)
-{
-	lock_take(&sites_lock);
-}
-
-void nonlinear_unlock(void)
-{
-	lock_drop(&sites_lock);
-}
-
 /* The parent reports what it counted; the child's first call of each site is a first call again. */
 void nonlinear_after_fork(void)
 {
 	lock_reset(&sites_lock);
 	sites = NULL;
+	for (int i = 0; i < KNOWN_SITES; i++)
+		atomic_store(&known[i], NULL);
 }

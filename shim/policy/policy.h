@@ -100,8 +100,8 @@ int policy_from_file(struct policy *policy, const char *path, policy_complaint *
 #define POLICY_FILE "/etc/mmfence.conf"
 
 /* Defaults, then the file, then the environment. The file is config, or what MMFENCE_CONFIG says
- * ("" is none), or POLICY_FILE. A file that was named and does not exist is complained of. In secure
- * mode: environment NULL. */
+ * ("" is none), or POLICY_FILE; one that was named and does not exist is complained of. In secure
+ * mode the library gives no environment (NULL). */
 void policy_from_sources(struct policy *policy, const char *config, char *const *environment,
 			 policy_complaint *complain);
 

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/memfd.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -20,28 +19,21 @@
 #include "kernel/raw.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
-#include "snapshot/snapshot.h"
+#include "snapshot/copy.h"
+#include "snapshot/keeper.h"
+#include "snapshot/preserve.h"
 #include "support/text.h"
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
 #endif
 
 #define ATTEMPTS 3
 
-/* One of the two signals that libc keeps for itself and sends to single threads only: no program
- * can wait for it, and none is sent to the whole process. */
-#define LEASE_SIGNAL 33
-
 /* What the capture thread works with. */
 struct work {
 	struct capture *capture;
-	int source; /* the file */
-	int copy;   /* the memfd */
-	bool own;   /* the source's open file description is ours: it may be moved and leased */
+	struct copy copy; /* from the file to the memfd */
 	bool leased;
 };
 
@@ -82,13 +74,14 @@ static int source_open(struct work *work)
 
 	if (!capture->borrow) {
 		path_of_program_descriptor(capture, path, sizeof(path));
-		work->source = raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-		work->own = work->source >= 0;
+		work->copy.source = raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+		work->copy.seekable = work->copy.source >= 0;
 	}
-	if (!work->own)
-		work->source = borrow_descriptor(capture);
-	return work->source < 0 ? fail(capture, work->source, "the file could not be opened again")
-				: 0;
+	if (!work->copy.seekable)
+		work->copy.source = borrow_descriptor(capture);
+	return work->copy.source < 0
+		       ? fail(capture, work->copy.source, "the file could not be opened again")
+		       : 0;
 }
 
 static void lease_try(struct work *work)
@@ -96,12 +89,12 @@ static void lease_try(struct work *work)
 	struct f_owner_ex me = { F_OWNER_TID, (pid_t)raw(SYS_gettid) };
 
 	work->capture->reason = "the file could not be opened again";
-	if (!work->own)
+	if (!work->copy.seekable)
 		return;
 	/* Owner and signal first: a break in between would kill the process with SIGIO. */
-	raw(SYS_fcntl, work->source, F_SETOWN_EX, &me);
-	raw(SYS_fcntl, work->source, F_SETSIG, LEASE_SIGNAL);
-	long r = raw(SYS_fcntl, work->source, F_SETLEASE, F_RDLCK);
+	raw(SYS_fcntl, work->copy.source, F_SETOWN_EX, &me);
+	raw(SYS_fcntl, work->copy.source, F_SETSIG, KEEPER_LEASE_SIGNAL);
+	long r = raw(SYS_fcntl, work->copy.source, F_SETLEASE, F_RDLCK);
 	work->leased = r == 0;
 	switch (r) {
 	case 0:
@@ -118,79 +111,19 @@ static void lease_try(struct work *work)
 	}
 }
 
-static int memfd_new(void)
-{
-	static const char name[] = "mmfence";
-	int fd = (int)raw(SYS_memfd_create, name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-
-	if (fd == -EINVAL) /* before 6.3 */
-		fd = (int)raw(SYS_memfd_create, name, MFD_CLOEXEC);
-	return fd;
-}
-
-static int64_t send(int to, int from, int64_t *offset, uint64_t length)
-{
-	size_t most = length > 0x7ffff000 ? 0x7ffff000 : (size_t)length;
-#ifdef __x86_64__
-	return raw(SYS_sendfile, to, from, offset, most);
-#else
-	return raw(SYS_sendfile64, to, from, offset, most);
-#endif
-}
-
-/* 0, -ENODATA when the file ended early, or -errno. */
-static int copy_range(struct work *work, int64_t start, int64_t end)
-{
-	int64_t at = raw_lseek(work->copy, start, SEEK_SET);
-
-	if (at < 0)
-		return (int)at;
-	while (start < end) {
-		int64_t sent = send(work->copy, work->source, &start, (uint64_t)(end - start));
-		if (sent == 0)
-			return -ENODATA;
-		if (sent < 0 && sent != -EINTR)
-			return (int)sent;
-		if (sent > 0)
-			work->capture->bytes += (uint64_t)sent;
-	}
-	return 0;
-}
-
-/* Where the next data begins; holes are told only through a description of ours, since asking
- * moves its position. */
-static int64_t next_data(const struct work *work, int64_t at, int64_t end)
-{
-	int64_t data = work->own ? raw_lseek(work->source, at, SEEK_DATA) : at;
-
-	if (data == -ENXIO)
-		return end;
-	return data < 0 ? at : data;
-}
-
-static int64_t next_hole(const struct work *work, int64_t at, int64_t end)
-{
-	int64_t hole = work->own ? raw_lseek(work->source, at, SEEK_HOLE) : end;
-
-	return hole < 0 || hole > end ? end : hole;
-}
-
+/* The part of the mapping that the file has bytes for now, whatever it had when it was decided. */
 static int copy_window(struct work *work, const struct file *file)
 {
-	const struct decision *window = work->capture->decision;
-	int64_t at = window->window_start;
-	int64_t last = window->window_end < file->size ? window->window_end : file->size;
+	const struct map_request *request = work->capture->request;
+	int64_t at = request->offset;
+	int64_t last = at + (int64_t)PAGE_UP((uint64_t)request->length);
 
-	if (file->blocks * 512 >= file->size)
-		return copy_range(work, at, last);
-	while ((at = next_data(work, at, last)) < last) {
-		int64_t end = next_hole(work, at, last);
-		int r = copy_range(work, at, end);
-		if (r)
-			return r;
-		at = end;
-	}
-	return 0;
+	if (last > file->size || last < at)
+		last = file->size;
+	if (at >= last)
+		return 0;
+	return file->blocks * 512 >= file->size ? copy_range(&work->copy, at, last)
+						: copy_data(&work->copy, at, last);
 }
 
 static bool unchanged(const struct file *before, const struct file *after)
@@ -206,7 +139,7 @@ static bool lease_held_to_the_end(struct work *work)
 	if (!work->leased)
 		return false;
 	work->leased = false;
-	return raw(SYS_fcntl, work->source, F_SETLEASE, F_UNLCK) == 0;
+	return raw(SYS_fcntl, work->copy.source, F_SETLEASE, F_UNLCK) == 0;
 }
 
 /* One attempt. 1: the file changed meanwhile. */
@@ -214,23 +147,24 @@ static int copy_once(struct work *work)
 {
 	struct capture *capture = work->capture;
 	struct file before, after;
-	int r = file_identify(work->source, &before);
+	int r = file_identify(work->copy.source, &before);
 
-	capture->bytes = 0;
+	work->copy.bytes = 0;
 	if (!r)
-		r = raw_ftruncate(work->copy, 0);
+		r = raw_ftruncate(work->copy.target, 0);
 	if (!r)
-		r = raw_ftruncate(work->copy, before.size);
+		r = raw_ftruncate(work->copy.target, before.size);
 	if (!r)
 		r = copy_window(work, &before);
 	if (r && r != -ENODATA)
 		return fail(capture, r, "the copy failed");
+	capture->bytes = work->copy.bytes;
 	capture->file_size = before.size;
 	if (!r && lease_held_to_the_end(work)) {
 		capture->consistency = PROVEN;
 		return 0;
 	}
-	if (r || file_identify(work->source, &after) || !unchanged(&before, &after))
+	if (r || file_identify(work->copy.source, &after) || !unchanged(&before, &after))
 		return 1;
 	capture->consistency = VERIFIED;
 	return 0;
@@ -240,9 +174,6 @@ static int copy_file(struct work *work)
 {
 	struct capture *capture = work->capture;
 
-	work->copy = memfd_new();
-	if (work->copy < 0)
-		return fail(capture, work->copy, "memfd_create failed");
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		int r = copy_once(work);
 		if (r <= 0)
@@ -251,6 +182,41 @@ static int copy_file(struct work *work)
 	capture->consistency = TORN_POSSIBLE;
 	capture->reason = "the file kept changing";
 	return 0;
+}
+
+/* A clone is one moment of the file, whoever writes. */
+static int clone_file(struct work *work)
+{
+	struct capture *capture = work->capture;
+	struct file clone;
+	int r = file_identify(work->copy.target, &clone);
+
+	capture->consistency = PROVEN;
+	capture->reason = NULL;
+	capture->file_size = clone.size;
+	return r;
+}
+
+/* Somewhere to put the pages; then put them there. */
+static int preserve_file(struct work *work)
+{
+	struct capture *capture = work->capture;
+	struct preserve preserve = {
+		.source = work->copy.source,
+		.path = capture->path,
+		.file = capture->file,
+		.most = capture->decision->bytes,
+		.no_copy = capture->decision->no_copy,
+	};
+	int r = preserve_begin(&preserve);
+
+	if (r)
+		return fail(capture, r, preserve.reason);
+	work->copy.target = preserve.target;
+	capture->engine = preserve.engine;
+	capture->charged = preserve.charged;
+	capture->whole = preserve.whole;
+	return preserve.whole ? clone_file(work) : copy_file(work);
 }
 
 /* A descriptor that cannot write: mprotect(PROT_WRITE) on its shared mapping is EACCES. */
@@ -270,7 +236,7 @@ static int replace(struct work *work)
 	struct capture *capture = work->capture;
 	const struct map_request *request = capture->request;
 	int flags = MAP_FIXED | (capture->decision->shared ? MAP_SHARED : MAP_PRIVATE);
-	int fd = capture->decision->shared ? read_only_copy(work->copy) : work->copy;
+	int fd = capture->decision->shared ? read_only_copy(work->copy.target) : work->copy.target;
 
 	if (fd < 0)
 		return fail(capture, fd, "the copy could not be opened read-only");
@@ -296,60 +262,65 @@ static bool consistent_enough(const struct capture *capture)
 	}
 }
 
-static int budget_take(struct capture *capture)
-{
-	const struct decision *window = capture->decision;
-	uint64_t bytes = (uint64_t)(window->window_end - window->window_start);
-	uint64_t allocated = (uint64_t)capture->file->blocks * 512;
-	const char *reason;
-
-	if (allocated < bytes)
-		bytes = allocated;
-	int r = budget_charge(bytes, &reason);
-	if (r)
-		return fail(capture, r, reason);
-	capture->charged = bytes;
-	return 0;
-}
-
 static int capture_steps(struct work *work)
 {
 	struct capture *capture = work->capture;
 	int r = source_open(work);
 
-	if (!r)
-		r = budget_take(capture);
 	if (r)
 		return r;
 	lease_try(work);
-	r = copy_file(work);
+	r = preserve_file(work);
 	if (!r && !consistent_enough(capture))
 		r = fail(capture, -ENOMEM, "the consistency is less than snapshot.require");
 	return r ? r : replace(work);
 }
 
-static void capture_body(void *argument)
+/* On the keeper, or on a thread of its own: either way with another descriptor table. */
+static void capture_here(struct capture *capture)
 {
-	struct work work = { .capture = argument, .source = -1, .copy = -1 };
-	int r = thread_own_table();
+	struct work work = { .capture = capture, .copy = { -1, -1, false, 0 } };
 
-	if (r) {
-		fail(work.capture, r, "no descriptor table of its own for the capture");
-		return;
-	}
-	work.capture->result = 0;
-	if (capture_steps(&work) && work.capture->charged) {
-		budget_release(work.capture->charged);
-		work.capture->charged = 0;
+	capture->result = 0;
+	if (capture_steps(&work) && capture->charged) {
+		budget_release(capture->charged);
+		capture->charged = 0;
 	}
 	if (work.leased)
-		raw(SYS_fcntl, work.source, F_SETLEASE, F_UNLCK);
+		raw(SYS_fcntl, work.copy.source, F_SETLEASE, F_UNLCK);
+	if (work.copy.source >= 0)
+		raw_close(work.copy.source);
+	if (work.copy.target >= 0)
+		raw_close(work.copy.target);
 }
+
+static void on_keeper(void *argument)
+{
+	capture_here(argument);
+}
+
+static void on_own_thread(void *argument)
+{
+	int r = thread_own_table();
+
+	if (r)
+		fail(argument, r, "no descriptor table of its own for the capture");
+	else
+		capture_here(argument);
+}
+
+/* A small copy is not worth a thread; a large one would keep the keeper from a lease that breaks.
+ */
+#define KEEPER_BYTES (4ULL << 20)
 
 void capture_run(struct capture *capture)
 {
-	int r = thread_run(capture_body, capture);
+	bool small = capture->decision->bytes <= KEEPER_BYTES;
+	int r = small && the_policy.snapshot_guard != GUARD_NONE ? keeper_call(on_keeper, capture)
+								 : -ENOSYS;
 
+	if (r)
+		r = thread_run(on_own_thread, capture);
 	if (r)
 		fail(capture, r, "no thread could be started for the capture");
 }

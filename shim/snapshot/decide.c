@@ -3,6 +3,7 @@
  * Which mappings become snapshots: the kernel's facts about the file against the
  * policy. Decides, and does nothing.
  */
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "kernel/raw.h"
@@ -22,35 +23,40 @@ static bool may_be_shared_snapshot(const struct map_request *request)
 
 bool snapshot_possible(const struct map_request *request)
 {
-	if (the_policy.snapshot_mode != SNAPSHOT_ON)
+	if (the_policy.snapshot_mode != SNAPSHOT_ON && !request->asked)
 		return false;
 	if (request->flags & (MAP_ANONYMOUS | MAP_HUGETLB | MAP_GROWSDOWN))
 		return false;
 	return (request->flags & MAP_TYPE_BITS) == MAP_PRIVATE || may_be_shared_snapshot(request);
 }
 
-/* The part of the mapping that the file has bytes for. */
-static void window_set(const struct map_request *request, const struct file *file,
-		       struct decision *out)
+/* Bytes that the file has for the mapping, holes not counted where they can be told apart. */
+static uint64_t bytes_at_most(const struct map_request *request, const struct file *file)
 {
-	int64_t end = request->offset + (int64_t)PAGE_UP((uint64_t)request->length);
-
-	out->window_start = request->offset < file->size ? request->offset : file->size;
-	out->window_end = end < file->size && end > 0 ? end : file->size;
-}
-
-static uint64_t bytes_at_most(const struct file *file, const struct decision *decision)
-{
-	uint64_t window = (uint64_t)(decision->window_end - decision->window_start);
 	uint64_t allocated = (uint64_t)file->blocks * 512;
+	int64_t left = file->size - request->offset;
+	uint64_t window = PAGE_UP((uint64_t)request->length);
 
+	if (left <= 0)
+		return 0;
+	if (window > (uint64_t)left)
+		window = (uint64_t)left;
 	return allocated < window ? allocated : window;
 }
 
-static void refuse(struct decision *out, const char *reason)
+static const char *no_copy(uint64_t bytes, bool named)
 {
-	out->verdict = VERDICT_REFUSE;
-	out->reason = reason;
+	if (!named && bytes > the_policy.snapshot_copy_limit)
+		return "larger than snapshot.copy-limit";
+	if (the_policy.snapshot_max_copy && bytes > the_policy.snapshot_max_copy)
+		return "larger than snapshot.max-copy";
+	return NULL;
+}
+
+/* A shared mapping of a descriptor that can write could be made writable. */
+static bool could_write(int fd)
+{
+	return (raw(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
 void decide(const struct map_request *request, const struct file *file, const char *path,
@@ -59,20 +65,17 @@ void decide(const struct map_request *request, const struct file *file, const ch
 	*out = (struct decision){ .verdict = VERDICT_IGNORE };
 	if (file->kind != FILE_ORDINARY && file->kind != FILE_BLOCK)
 		return;
-	bool named = glob_list_match(the_policy.snapshot_paths, path);
+	bool named = request->asked || glob_list_match(the_policy.snapshot_paths, path);
 	out->shared = (request->flags & MAP_TYPE_BITS) != MAP_PRIVATE;
 	if (out->shared) {
-		if (!glob_list_match(the_policy.snapshot_shared, path))
+		if (could_write(request->fd) || !glob_list_match(the_policy.snapshot_shared, path))
 			return;
 		named = true;
 	}
 	if (!named && (file->deleted || glob_list_match(the_policy.snapshot_exclude, path)))
 		return;
-	window_set(request, file, out);
-	uint64_t bytes = bytes_at_most(file, out);
 	out->verdict = VERDICT_TAKE;
-	if (!named && bytes > the_policy.snapshot_copy_limit)
-		refuse(out, "larger than snapshot.copy-limit");
-	else if (the_policy.snapshot_max_copy && bytes > the_policy.snapshot_max_copy)
-		refuse(out, "larger than snapshot.max-copy");
+	out->guard = the_policy.snapshot_guard != GUARD_NONE && !(request->protection & PROT_WRITE);
+	out->bytes = bytes_at_most(request, file);
+	out->no_copy = no_copy(out->bytes, named);
 }

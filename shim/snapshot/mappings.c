@@ -11,9 +11,13 @@
 #include "audit/event.h"
 #include "audit/trace.h"
 #include "kernel/raw.h"
-#include "snapshot/snapshot.h"
+#include "kernel/vma.h"
+#include "snapshot/guard.h"
 #include "support/arena.h"
+#include "support/gate.h"
 #include "support/lock.h"
+
+static const char *const fate_names[] = { "untouched", "preserved", "private", "lost" };
 
 static struct lock snapshots_lock;
 static uint64_t next_id = 1;
@@ -28,25 +32,34 @@ static void piece_removed(const struct piece *piece, void *context)
 	snapshot->mapped -= piece->end - piece->start;
 	if (snapshot->mapped)
 		return;
+	if (snapshot->lease)
+		guard_leave(snapshot);
 	snapshot->next_ended = *ended;
 	*ended = snapshot;
 }
 
 void snapshot_free(struct snapshot *snapshot)
 {
-	budget_release(snapshot->charged);
+	struct store *store = snapshot->store;
+
+	if (store && __atomic_sub_fetch(&store->users, 1, __ATOMIC_ACQ_REL) == 0) {
+		budget_release(store->charged);
+		arena_free(store, sizeof(*store));
+	}
 	arena_free(snapshot->path, snapshot->path_size);
 	arena_free(snapshot, sizeof(*snapshot));
 }
 
-static void report_ended(struct snapshot *ended)
+void report_ended(struct snapshot *ended)
 {
+	if (ended)
+		guard_left();
 	while (ended) {
 		struct snapshot *next = ended->next_ended;
 		struct record *record = record_begin(EVENT_SNAPSHOT_END, OUTCOME_SUCCESS, NULL);
 		record_str(record, "file.path", ended->path);
 		record_uint(record, "mmfence.snapshot.id", ended->id);
-		record_str(record, "mmfence.snapshot.fate", "private");
+		record_str(record, "mmfence.snapshot.fate", fate_names[ended->fate]);
 		record_emit(record);
 		snapshot_free(ended);
 		ended = next;
@@ -68,13 +81,13 @@ long snapshot_mmap_over(const struct map_request *request)
 
 	if (!index_may_touch(request->address, end))
 		return plain_mmap(request);
-	lock_take(&snapshots_lock);
+	snapshot_lock();
 	long r = index_reserve();
 	if (!r)
 		r = plain_mmap(request);
 	if (!raw_failed(r))
 		index_remove(request->address, end, piece_removed, &ended);
-	lock_drop(&snapshots_lock);
+	snapshot_unlock();
 	report_ended(ended);
 	return r;
 }
@@ -83,13 +96,13 @@ long snapshot_munmap(uintptr_t address, size_t length)
 {
 	struct snapshot *ended = NULL;
 
-	lock_take(&snapshots_lock);
+	snapshot_lock();
 	long r = index_reserve();
 	if (!r)
 		r = raw(SYS_munmap, address, length);
 	if (!r)
 		index_remove(address, address + PAGE_UP(length), piece_removed, &ended);
-	lock_drop(&snapshots_lock);
+	snapshot_unlock();
 	report_ended(ended);
 	return r;
 }
@@ -111,13 +124,18 @@ static void report_grow(const struct call *call, const struct piece *piece, size
 	record_emit(record);
 }
 
+/* Growth shows more of the file: pages that are held, or pages past its end. */
 static bool grows_beyond_capture(uintptr_t old, size_t new_size, struct piece *piece)
 {
 	if (!index_next(old, piece) || piece->start > old)
 		return false;
+	const struct snapshot *snapshot = piece->snapshot;
+	int64_t here = piece->offset + (int64_t)(piece->end - piece->start);
 	int64_t end = piece->offset + (int64_t)(old - piece->start) + (int64_t)PAGE_UP(new_size);
-	int64_t captured = piece->snapshot->captured_end;
-	return captured != INT64_MAX && end > (int64_t)PAGE_UP((uint64_t)captured);
+	if (snapshot->whole || here >= snapshot->file_size)
+		return false;
+	return end > (int64_t)PAGE_UP((uint64_t)snapshot->captured_end) ||
+	       snapshot->captured_start == snapshot->captured_end;
 }
 
 static void piece_add(const struct piece *piece)
@@ -176,6 +194,15 @@ static void index_mremap(uintptr_t old, size_t old_size, size_t new_size, int fl
 	}
 }
 
+/* Otherwise the kernel refuses, with an error of its own. */
+static bool is_one_area(uintptr_t address, size_t size)
+{
+	struct vma vma;
+
+	return !vma_find(address, &vma, NULL, 0) && vma.start <= address &&
+	       vma.end >= address + PAGE_UP(size);
+}
+
 static long mremap_locked(uintptr_t old, size_t old_size, size_t new_size, int flags,
 			  uintptr_t new_address, struct snapshot **ended)
 {
@@ -196,11 +223,12 @@ long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, si
 	struct snapshot *ended = NULL;
 	struct piece piece;
 
-	lock_take(&snapshots_lock);
-	bool beyond = new_size > old_size && grows_beyond_capture(old, new_size, &piece);
+	snapshot_lock();
+	bool beyond = new_size > old_size && grows_beyond_capture(old, new_size, &piece) &&
+		      is_one_area(old, old_size);
 	long r = beyond ? -ENOMEM
 			: mremap_locked(old, old_size, new_size, flags, new_address, &ended);
-	lock_drop(&snapshots_lock);
+	snapshot_unlock();
 	if (beyond)
 		report_grow(call, &piece, new_size);
 	report_ended(ended);
@@ -211,8 +239,8 @@ long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, si
 
 static bool captured(const struct snapshot *snapshot, int64_t start, int64_t end)
 {
-	return start >= snapshot->captured_start &&
-	       (snapshot->captured_end == INT64_MAX || end <= snapshot->captured_end);
+	return snapshot->whole ||
+	       (start >= snapshot->captured_start && end <= snapshot->captured_end);
 }
 
 long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int64_t offset,
@@ -222,7 +250,7 @@ long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int
 	struct piece piece;
 	uintptr_t end = address + PAGE_UP(size);
 
-	lock_take(&snapshots_lock);
+	snapshot_lock();
 	bool ours = index_next(address, &piece) && piece.start <= address && piece.end >= end;
 	bool beyond = ours && !captured(piece.snapshot, offset, offset + (int64_t)PAGE_UP(size));
 	long r = beyond ? -ENOMEM : index_reserve();
@@ -233,7 +261,7 @@ long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int
 		index_remove(address, end, piece_removed, &ended);
 		index_add(&(struct piece){ address, end, offset, piece.snapshot });
 	}
-	lock_drop(&snapshots_lock);
+	snapshot_unlock();
 	if (beyond)
 		report_grow(call, &piece, size);
 	report_ended(ended);
@@ -242,27 +270,24 @@ long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int
 
 /* ---- one more ---- */
 
-int snapshot_enter(const struct piece *piece)
+int piece_enter(const struct piece *piece, struct snapshot **ended)
 {
-	struct snapshot *ended = NULL;
-
-	lock_take(&snapshots_lock);
 	int r = index_reserve();
-	if (!r) {
-		piece->snapshot->id = next_id++;
-		/* What is still listed there went away without our knowledge. */
-		index_remove(piece->start, piece->end, piece_removed, &ended);
-		piece_add(piece);
-	}
-	lock_drop(&snapshots_lock);
-	report_ended(ended);
-	return r;
+
+	if (r)
+		return r;
+	piece->snapshot->id = next_id++;
+	/* What is still listed there went away without our knowledge. */
+	index_remove(piece->start, piece->end, piece_removed, ended);
+	piece_add(piece);
+	return 0;
 }
 
-/* ---- around fork ---- */
+/* ---- the lock ---- */
 
 void snapshot_lock(void)
 {
+	gate_wait();
 	lock_take(&snapshots_lock);
 }
 
@@ -271,8 +296,14 @@ void snapshot_unlock(void)
 	lock_drop(&snapshots_lock);
 }
 
+void snapshot_before_fork(void)
+{
+	gate_close(&snapshots_lock);
+}
+
 void snapshot_after_fork(void)
 {
+	gate_open();
 	lock_reset(&snapshots_lock);
 	totals_reset();
 }

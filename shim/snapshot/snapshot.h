@@ -17,6 +17,16 @@
 #include "support/call.h"
 
 enum consistency { TORN_POSSIBLE, VERIFIED, PROVEN };
+enum engine { ENGINE_GUARD, ENGINE_CLONE, ENGINE_MEMORY, ENGINE_SPILL };
+enum fate { FATE_UNTOUCHED, FATE_PRESERVED, FATE_PRIVATE, FATE_LOST };
+
+struct lease;
+
+/* Pages put aside, shared by the snapshots that show them. Under the snapshot lock. */
+struct store {
+	unsigned int users;
+	uint64_t charged; /* bytes of the memory budget */
+};
 
 /* An mmap call of a file, as the program made it. */
 struct map_request {
@@ -26,6 +36,7 @@ struct map_request {
 	int flags;
 	int fd;
 	int64_t offset; /* bytes */
+	bool asked;	/* with MAP_SNAPSHOT: a snapshot or nothing */
 };
 
 /* One capture; every piece of memory that shows it points here. */
@@ -33,10 +44,13 @@ struct snapshot {
 	uint64_t id;
 	uint64_t device, inode;
 	int64_t file_size; /* at capture */
-	int64_t captured_start;
-	int64_t captured_end; /* file offset; INT64_MAX when the capture reached the file's end */
-	uint64_t charged;     /* bytes of the memory budget */
-	uint64_t mapped;      /* bytes of address space that show it */
+	bool whole;	   /* all of the file is held, not only the part that is mapped */
+	int64_t captured_start, captured_end; /* the part, otherwise: file offsets */
+	struct store *store;		      /* NULL: nothing is charged */
+	struct lease *lease;		      /* while it is guarded */
+	enum engine engine;
+	enum fate fate;
+	uint64_t mapped; /* bytes of address space that show it */
 	enum consistency consistency;
 	char *path;
 	size_t path_size;
@@ -52,6 +66,10 @@ long snapshot_munmap(uintptr_t address, size_t length);
 long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
 		     int flags, uintptr_t new_address);
 
+/* The range is about to be made writable: what is guarded in it is preserved. 0, or -ENOMEM when
+ * that failed and the policy is to deny. */
+long snapshot_before_write(uintptr_t address, size_t length);
+
 /* remap_file_pages within a shared read-only snapshot: done by remap, unless it asks for pages
  * that were not captured (-ENOMEM). */
 long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int64_t offset,
@@ -63,9 +81,12 @@ bool snapshot_possible(const struct map_request *request);
  * or -ENOMEM with the mapping gone when it is denied. */
 long snapshot_take(const struct call *call, const struct map_request *request, uintptr_t address);
 
-/* Around fork, and in a child that no handler saw. */
+/* What the index lists is read and changed under this lock. */
 void snapshot_lock(void);
 void snapshot_unlock(void);
+/* Nobody gets the lock any more, until support/gate.h's gate is opened again. */
+void snapshot_before_fork(void);
+/* In a child. */
 void snapshot_after_fork(void);
 
 struct snapshot_totals {
@@ -75,13 +96,14 @@ struct snapshot_totals snapshot_totals(void);
 
 /* ---- within the room ---- */
 
-enum verdict { VERDICT_IGNORE, VERDICT_TAKE, VERDICT_REFUSE };
+enum verdict { VERDICT_IGNORE, VERDICT_TAKE };
 
 struct decision {
 	enum verdict verdict;
-	const char *reason;		  /* of a refusal */
-	bool shared;			  /* a shared read-only mapping */
-	int64_t window_start, window_end; /* bytes of the file that are to be captured */
+	bool guard;	     /* the plain mapping may stay while nobody writes */
+	bool shared;	     /* a shared read-only mapping */
+	const char *no_copy; /* why pages must not be copied for it, or NULL */
+	uint64_t bytes;	     /* that a copy would take at most */
 };
 
 /* path is what the kernel calls the file. */
@@ -93,6 +115,7 @@ struct capture {
 	const struct map_request *request;
 	const struct decision *decision;
 	const struct file *file;
+	const char *path;
 	uintptr_t address;
 	int thread;  /* the program's thread whose table has the descriptor */
 	bool borrow; /* do not open the file again: the program holds a write lease on it */
@@ -100,6 +123,8 @@ struct capture {
 	int result;	    /* 0: the mapping shows the capture now; -errno: it is untouched */
 	const char *reason; /* of a failure, or of a consistency below proven */
 	enum consistency consistency;
+	enum engine engine;
+	bool whole;
 	int64_t file_size;
 	uint64_t bytes; /* copied */
 	uint64_t charged;
@@ -108,9 +133,14 @@ struct capture {
 /* Captures and replaces the mapping. The charge is the snapshot's from then on. */
 void capture_run(struct capture *capture);
 
-/* Enters a new snapshot's only piece in the index and numbers it: 0 or -ENOMEM. */
-int snapshot_enter(const struct piece *piece);
+/* With the lock held: enters a new snapshot's only piece in the index and numbers it. 0 or -ENOMEM.
+ * Snapshots whose addresses it takes are added to *ended, for report_ended once the lock is free.
+ */
+int piece_enter(const struct piece *piece, struct snapshot **ended);
+void report_ended(struct snapshot *ended);
 void snapshot_free(struct snapshot *snapshot);
+
+const char *engine_name(enum engine engine);
 
 void totals_reset(void);
 

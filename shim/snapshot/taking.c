@@ -16,12 +16,18 @@
 #include "kernel/raw.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
-#include "snapshot/snapshot.h"
+#include "snapshot/guard.h"
 #include "support/arena.h"
 
 static atomic_ullong total_snapshots, total_bytes, total_unprotected;
 
+static const char *const engine_names[] = { "guard", "clone", "memory", "spill" };
 static const char *const consistency_names[] = { "torn-possible", "verified", "proven" };
+
+const char *engine_name(enum engine engine)
+{
+	return engine_names[engine];
+}
 
 static uint64_t microseconds(void)
 {
@@ -70,7 +76,7 @@ static struct record *record_taking(const struct taking *taking, enum event_acti
 
 static long unprotected(const struct taking *taking, int error, const char *reason)
 {
-	bool deny = the_policy.snapshot_on_failure == ON_FAILURE_DENY;
+	bool deny = taking->request->asked || the_policy.snapshot_on_failure == ON_FAILURE_DENY;
 
 	atomic_fetch_add(&total_unprotected, 1);
 	if (deny)
@@ -83,13 +89,15 @@ static long unprotected(const struct taking *taking, int error, const char *reas
 	return deny ? -ENOMEM : (long)taking->address;
 }
 
-static void report_created(const struct taking *taking, const struct capture *capture, uint64_t id)
+static void report_created(const struct taking *taking, const struct snapshot *snapshot,
+			   const struct capture *capture)
 {
 	struct record *record = record_taking(taking, EVENT_SNAPSHOT_CREATE, OUTCOME_SUCCESS);
 
-	record_uint(record, "mmfence.snapshot.id", id);
-	record_str(record, "mmfence.snapshot.engine", "memory");
-	record_str(record, "mmfence.snapshot.consistency", consistency_names[capture->consistency]);
+	record_uint(record, "mmfence.snapshot.id", snapshot->id);
+	record_str(record, "mmfence.snapshot.engine", engine_name(snapshot->engine));
+	record_str(record, "mmfence.snapshot.consistency",
+		   consistency_names[snapshot->consistency]);
 	if (capture->reason)
 		record_str(record, "mmfence.snapshot.reason", capture->reason);
 	record_uint(record, "mmfence.snapshot.bytes", capture->bytes);
@@ -110,58 +118,85 @@ static struct snapshot *snapshot_new(const struct taking *taking)
 		arena_free(snapshot, sizeof(*snapshot));
 		return NULL;
 	}
+	snapshot->device = taking->file->device;
+	snapshot->inode = taking->file->inode;
 	return snapshot;
 }
 
-static void snapshot_fill(struct snapshot *snapshot, const struct capture *capture)
+static int snapshot_fill(struct snapshot *snapshot, const struct capture *capture)
 {
-	bool to_end = capture->decision->window_end >= capture->file->size;
+	const struct map_request *request = capture->request;
 
-	snapshot->device = capture->file->device;
-	snapshot->inode = capture->file->inode;
 	snapshot->file_size = capture->file_size;
-	snapshot->captured_start = capture->decision->window_start;
-	snapshot->captured_end = to_end ? INT64_MAX : capture->decision->window_end;
-	snapshot->charged = capture->charged;
+	snapshot->whole = capture->whole;
+	snapshot->captured_start = request->offset;
+	snapshot->captured_end = request->offset + (int64_t)PAGE_UP((uint64_t)request->length);
 	snapshot->consistency = capture->consistency;
+	snapshot->engine = capture->engine;
+	snapshot->fate = FATE_PRIVATE;
+	if (!capture->charged)
+		return 0;
+	snapshot->store = arena_alloc(sizeof(*snapshot->store));
+	if (!snapshot->store)
+		return -ENOMEM;
+	*snapshot->store = (struct store){ 1, capture->charged };
+	return 0;
 }
 
-static int capture_and_enter(struct capture *capture, struct snapshot *snapshot)
+/* A copy that is not listed could grow into pages that were never captured: better none at all. */
+static int capture_and_enter(struct capture *capture, const struct piece *piece)
 {
+	struct snapshot *ended = NULL;
+
 	capture_run(capture);
 	if (capture->result)
 		return capture->result;
-	snapshot_fill(snapshot, capture);
-	uintptr_t end = capture->address + PAGE_UP(capture->request->length);
-	int r = snapshot_enter(
-		&(struct piece){ capture->address, end, capture->request->offset, snapshot });
-	if (r) /* a copy that is not listed could grow into pages that were never captured */
-		capture->reason = "no memory for the index";
+	int r = snapshot_fill(piece->snapshot, capture);
+	snapshot_lock();
+	if (!r)
+		r = piece_enter(piece, &ended);
+	snapshot_unlock();
+	report_ended(ended);
+	if (!r)
+		return 0;
+	if (!piece->snapshot->store)
+		budget_release(capture->charged);
+	capture->reason = "no memory for the index";
 	return r;
+}
+
+static void count(uint64_t bytes)
+{
+	atomic_fetch_add(&total_snapshots, 1);
+	atomic_fetch_add(&total_bytes, bytes);
 }
 
 static long take(const struct taking *taking, const struct decision *decision)
 {
-	struct snapshot *snapshot = snapshot_new(taking);
+	uintptr_t end = taking->address + PAGE_UP(taking->request->length);
+	struct piece piece = { taking->address, end, taking->request->offset,
+			       snapshot_new(taking) };
 	struct capture capture = {
 		.request = taking->request,
 		.decision = decision,
 		.file = taking->file,
+		.path = taking->path,
 		.address = taking->address,
 		.thread = (int)raw(SYS_gettid),
 		.borrow = raw(SYS_fcntl, taking->request->fd, F_GETLEASE) == F_WRLCK,
 	};
 
-	if (!snapshot)
+	if (!piece.snapshot)
 		return unprotected(taking, ENOMEM, "no memory for the index");
-	int r = capture_and_enter(&capture, snapshot);
+	bool guarded = decision->guard && !capture.borrow &&
+		       !guard_take(taking->request, taking->file, &piece, &capture.reason);
+	int r = guarded ? 0 : capture_and_enter(&capture, &piece);
 	if (r) {
-		snapshot_free(snapshot);
+		snapshot_free(piece.snapshot);
 		return unprotected(taking, -r, capture.reason);
 	}
-	atomic_fetch_add(&total_snapshots, 1);
-	atomic_fetch_add(&total_bytes, capture.bytes);
-	report_created(taking, &capture, snapshot->id);
+	count(capture.bytes);
+	report_created(taking, piece.snapshot, &capture);
 	return (long)taking->address;
 }
 
@@ -170,14 +205,9 @@ static long take_if_wanted(struct taking *taking)
 	struct decision decision;
 
 	decide(taking->request, taking->file, taking->path, &decision);
-	switch (decision.verdict) {
-	case VERDICT_TAKE:
-		return take(taking, &decision);
-	case VERDICT_REFUSE:
-		return unprotected(taking, 0, decision.reason);
-	default:
+	if (decision.verdict == VERDICT_IGNORE)
 		return (long)taking->address;
-	}
+	return take(taking, &decision);
 }
 
 long snapshot_take(const struct call *call, const struct map_request *request, uintptr_t address)
@@ -195,6 +225,13 @@ long snapshot_take(const struct call *call, const struct map_request *request, u
 	long r = take_if_wanted(&taking);
 	arena_free(path, PATH_MAX);
 	return r;
+}
+
+long snapshot_before_write(uintptr_t address, size_t length)
+{
+	int r = guard_preserve_range(address, address + PAGE_UP(length), "protect");
+
+	return r && the_policy.snapshot_on_failure == ON_FAILURE_DENY ? -ENOMEM : 0;
 }
 
 void totals_reset(void)

@@ -117,17 +117,12 @@ size_t arena_in_use(void)
 	return __atomic_load_n(&in_use, __ATOMIC_RELAXED);
 }
 
-void arena_reset_lock(void)
+void arena_after_fork(void)
 {
+	if (!lock_try(&arena_lock)) {
+		chunk = chunk_end = NULL;
+		for (int i = 0; i < CLASS_COUNT; i++)
+			free_lists[i] = NULL;
+	}
 	lock_reset(&arena_lock);
-}
-
-void arena_lock_take(void)
-{
-	lock_take(&arena_lock);
-}
-
-void arena_lock_drop(void)
-{
-	lock_drop(&arena_lock);
 }

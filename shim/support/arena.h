@@ -17,9 +17,7 @@ char *arena_strdup(const char *text);
 /* Bytes handed out and not given back. */
 size_t arena_in_use(void);
 
-/* Around fork: held across it, so that the child finds the lists whole. */
-void arena_lock_take(void);
-void arena_lock_drop(void);
-void arena_reset_lock(void);
+/* In a child: if another thread was in here when it was copied, the free lists are given up. */
+void arena_after_fork(void);
 
 #endif

@@ -5,7 +5,8 @@ BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 
 $(B)/bench/%: tests/bench/%.c tests/bench/clock.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(COMMON) -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -o $@ $<
 
 bench-run: all $(BENCH)
 	@sh tests/bench/run.sh $(B)

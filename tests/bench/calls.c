@@ -2,8 +2,9 @@
 /*
  *	calls KIND MILLISECONDS FILE
  *
- * Makes one kind of call over and over for so long, and prints the ns that one took on
- * average. FILE is an ordinary file of at least FILE_PAGES pages. `calls preloaded` says by
+ * Makes one kind of call over and over for so long, in batches, and prints the ns that one
+ * took in the median batch: one in which the program had to wait for its processor does not
+ * count. FILE is an ordinary file of at least FILE_PAGES pages. `calls preloaded` says by
  * its exit status whether the library is there at all.
  */
 #include <fcntl.h>
@@ -13,10 +14,11 @@
 #include <unistd.h>
 #include "clock.h"
 
-#define PAGE	   4096UL
-#define FILE_PAGES 1024
-#define WINDOW	   64
-#define BATCH	   50
+#define PAGE	     4096UL
+#define FILE_PAGES   1024
+#define WINDOW	     64
+#define BATCH	     50
+#define MOST_BATCHES 10000
 
 static const char *path;
 static int fd;
@@ -85,21 +87,27 @@ static int preloaded(void)
 	return found;
 }
 
-static double measure(void (*call)(void), double milliseconds)
+static double batch(void (*call)(void))
 {
-	double begin, spent;
-	size_t count = 0;
+	double begin = now_ns();
 
 	for (int i = 0; i < BATCH; i++)
 		call();
-	begin = now_ns();
-	do {
-		for (int i = 0; i < BATCH; i++)
-			call();
-		count += BATCH;
-		spent = now_ns() - begin;
-	} while (spent < milliseconds * 1e6);
-	return spent / (double)count;
+	return now_ns() - begin;
+}
+
+static double measure(void (*call)(void), double milliseconds)
+{
+	static double batches[MOST_BATCHES];
+	double spent = 0;
+	size_t count = 0;
+
+	batch(call);
+	while (count < MOST_BATCHES && spent < milliseconds * 1e6) {
+		batches[count] = batch(call);
+		spent += batches[count++];
+	}
+	return median(batches, count) / BATCH;
 }
 
 int main(int argc, char **argv)

@@ -58,17 +58,19 @@ static double round_ns(void *(*map)(int fd, size_t size), int fd, size_t size)
 	return spent;
 }
 
-static int is_snapshot(int fd, size_t size)
+static int is_snapshot(const char *path, int fd, size_t size)
 {
 	volatile char *map = map_private(fd, size);
 	char old = map[0], new = (char)~old;
+	int writer = open(path, O_WRONLY | O_CLOEXEC);
 	int kept;
 
-	if (pwrite(fd, &new, 1, 0) != 1)
-		die("pwrite");
+	if (writer < 0 || pwrite(writer, &new, 1, 0) != 1)
+		die(path);
 	kept = map[0] == old;
-	if (pwrite(fd, &old, 1, 0) != 1)
-		die("pwrite");
+	if (pwrite(writer, &old, 1, 0) != 1)
+		die(path);
+	close(writer);
 	munmap((void *)map, size);
 	return kept;
 }
@@ -85,10 +87,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: copy plain|snapshot ROUNDS FILE\n");
 		return 2;
 	}
-	fd = open(argv[3], O_RDWR | O_CLOEXEC);
+	fd = open(argv[3], O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &file))
 		die(argv[3]);
-	if (!plain && !is_snapshot(fd, (size_t)file.st_size)) {
+	if (!plain && !is_snapshot(argv[3], fd, (size_t)file.st_size)) {
 		fprintf(stderr, "copy: a change of the file shows through: no snapshot\n");
 		return 3;
 	}

@@ -13,7 +13,7 @@ build=$(cd "$1" && pwd)
 pairs=${BENCH_PAIRS:-41}
 work=$(mktemp -d "${TMPDIR:-/tmp}/mmfence-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' HUP INT TERM
+trap 'exit 130' HUP INT PIPE TERM
 cd "$work"
 unset LD_PRELOAD
 export LC_ALL=C
@@ -136,6 +136,8 @@ log="MMFENCE_AUDIT_LOG=$work/log.jsonl"
 row "what" bare fenced ratio target ""
 started "a process that does nothing" 1.25 "$fence"
 started "  the same with a log" - "$fence $log"
+command="$build/bench/calls anonymous 20 file"
+measure "  noise: bare and bare once more" - "$pairs" "$command" "$command"
 call "open + close" 1.10 open
 call "anonymous mmap + munmap" 1.03 anonymous
 call "shared writable file mmap + munmap" 1.05 shared

@@ -4,12 +4,14 @@
  * content stays the captured one.
  */
 #include <inttypes.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 #include "helper.h"
 
 #define FILE_NAME "advice.data"
-#define PAGES     8
-#define BYTES     (PAGES * PAGE)
+#define PAGES	  8
+#define BYTES	  (PAGES * PAGE)
 
 static char *fresh(int prot)
 {
@@ -67,7 +69,7 @@ static void flags_of(const void *view, char *flags, size_t size)
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
 			here = (uintptr_t)view >= start && (uintptr_t)view < end;
 		else if (here && !strncmp(line, "VmFlags:", 8))
-			snprintf(flags, size, "%s", line + 8);
+			snprintf(flags, size, "%.*s", (int)size - 1, line + 8);
 	}
 	fclose(smaps);
 }
@@ -133,6 +135,48 @@ static void lock_stays(const void *unused)
 	has_flag(view, "lo", "after the change");
 	view_check(view, 1, 0, PAGES, "content");
 	must(munlock(view, BYTES) == 0);
+}
+
+static void key_stays(const void *unused)
+{
+	char *view = fresh(PROT_READ), line[256] = "", wanted[64];
+	int key = pkey_alloc(0, 0);
+	FILE *smaps;
+	bool found = false;
+
+	(void)unused;
+	if (key < 0)
+		skip("this processor has no protection keys");
+	must(pkey_mprotect(view, BYTES, PROT_READ, key) == 0);
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+	view_check(view, 1, 0, PAGES, "content");
+	snprintf(wanted, sizeof(wanted), "ProtectionKey:%14d", key);
+	smaps = fopen("/proc/self/smaps", "re");
+	must(smaps);
+	while (fgets(line, sizeof(line), smaps))
+		found |= !strncmp(line, wanted, strlen(wanted));
+	fclose(smaps);
+	promise(found, "the protection key is gone");
+}
+
+/* A file system without executables: a copy elsewhere must not be a way round it. */
+static void noexec_stays(const void *prot)
+{
+	must(mkdir("noexec", 0700) == 0 || errno == EEXIST);
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("noexec", "noexec", "tmpfs", MS_NOEXEC, NULL))
+		skip("only root can mount: %s", strerror(errno));
+	file_make("noexec/data", 1, PAGES);
+	int fd = file_open("noexec/data");
+	promise(mmap(NULL, BYTES, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED &&
+			errno == EPERM,
+		"mmap with PROT_EXEC: %s", strerror(errno));
+	char *view = view_make("noexec/data", *(const int *)prot, 0, PAGES);
+	promise(mprotect(view, BYTES, PROT_READ | PROT_EXEC) == -1 && errno == EACCES,
+		"mprotect with PROT_EXEC was allowed");
+	must(truncate("noexec/data", 0) == 0);
+	promise(mprotect(view, BYTES, PROT_READ | PROT_EXEC) == -1 && errno == EACCES,
+		"mprotect with PROT_EXEC was allowed after a change");
 }
 
 struct flag {
@@ -282,6 +326,9 @@ int main(int argc, char **argv)
 		{ "advice_sequential", advice_stays, &sequential, false },
 		{ "dontfork", dontfork_keeps_it_from_the_child, NULL, HOLDS_BARE },
 		{ "lock_stays", lock_stays, NULL, false },
+		{ "key_stays", key_stays, NULL, false },
+		{ "noexec_ro", noexec_stays, &ro, HOLDS_BARE },
+		{ "noexec_rw", noexec_stays, &rw, HOLDS_BARE },
 		{ "map_locked", mmap_flag, &locked, false },
 		{ "map_populate", mmap_flag, &populate, false },
 		{ "map_nonblock", mmap_flag, &nonblock, false },

@@ -18,9 +18,21 @@
 static const char *volatile nowhere;
 
 static const char *const paths[] = {
-	"calls.file", "calls.dir",  "calls.missing", "calls.missing/x", "calls.file/x",
-	"calls.link", "calls.loop", "",		     "/dev/null",	"/dev/zero",
-	"/proc/self/maps", "/proc/self/mem", "/proc/self/nothing", "..", NULL,
+	"calls.file",
+	"calls.dir",
+	"calls.missing",
+	"calls.missing/x",
+	"calls.file/x",
+	"calls.link",
+	"calls.loop",
+	"",
+	"/dev/null",
+	"/dev/zero",
+	"/proc/self/maps",
+	"/proc/self/mem",
+	"/proc/self/nothing",
+	"..",
+	NULL,
 };
 
 static const int open_flags[] = {
@@ -158,9 +170,10 @@ static void openat_and_openat2(void)
 
 static void streams(void)
 {
-	static const char *const modes[] = { "r",   "w",   "a",   "r+", "w+", "a+", "rb", "r+b",
-					     "re",  "wx",  "w+x", "rm", "rc", "",   "z",  "+",
-					     "rw",  "rcem", "r,ccs=UTF-8", "r,ccs=nonsense" };
+	static const char *const modes[] = {
+		"r",   "w",  "a",  "r+", "w+", "a+", "rb", "r+b",  "re",	  "wx",
+		"w+x", "rm", "rc", "",	 "z",  "+",  "rw", "rcem", "r,ccs=UTF-8", "r,ccs=nonsense"
+	};
 	static const char *const files[] = { "calls.file", "calls.dir", "calls.missing/x",
 					     "calls.loop" };
 
@@ -168,8 +181,8 @@ static void streams(void)
 		for (size_t mode = 0; mode < COUNT(modes); mode++) {
 			printf("fopen %s %s", files[i], modes[mode]);
 			errno = 0;
-			FILE *file = i % 2 ? fopen64(files[i], modes[mode]) :
-					     fopen(files[i], modes[mode]);
+			FILE *file = i % 2 ? fopen64(files[i], modes[mode])
+					   : fopen(files[i], modes[mode]);
 			if (file)
 				printf(" fd %d, %ld, errno %d\n", fileno(file), ftell(file), errno);
 			else
@@ -187,12 +200,14 @@ static void reopening(void)
 	for (size_t mode = 0; mode < COUNT(modes); mode++)
 		for (int named = 0; named < 3; named++) {
 			FILE *file = fopen("calls.file", "r"), *again;
-			const char *name = named == 0 ? "calls.link" : named == 1 ? NULL : "calls.dir";
+			const char *name = named == 0	? "calls.link"
+					   : named == 1 ? NULL
+							: "calls.dir";
 
 			must(file);
 			errno = 0;
-			again = mode % 2 ? freopen64(name, modes[mode], file) :
-					   freopen(name, modes[mode], file);
+			again = mode % 2 ? freopen64(name, modes[mode], file)
+					 : freopen(name, modes[mode], file);
 			printf("freopen %s %s", say_path(name), modes[mode]);
 			if (again)
 				printf(" fd %d, errno %d\n", fileno(again), errno);
@@ -203,9 +218,9 @@ static void reopening(void)
 		}
 }
 
-#define SAY(call)                       \
-	do {                            \
-		printf("%s", #call);    \
+#define SAY(call)                        \
+	do {                             \
+		printf("%s", #call);     \
 		say_errno((long)(call)); \
 	} while (0)
 
@@ -355,13 +370,13 @@ static void errno_of_success(void)
 {
 	errno = 4242;
 	int fd = open("calls.file", O_RDONLY);
-	void *at = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+	void *at = mmap(NULL, 4 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
 	printf("open and mmap: %d\n", errno);
 	mprotect(at, PAGE, PROT_READ | PROT_WRITE);
 	madvise(at, PAGE, MADV_DONTNEED);
 	printf("mprotect and madvise: %d\n", errno);
-	at = mremap(at, PAGE, 2 * PAGE, MREMAP_MAYMOVE);
-	munmap(at, 2 * PAGE);
+	at = mremap(at, 4 * PAGE, 8 * PAGE, MREMAP_MAYMOVE);
+	munmap(at, 8 * PAGE);
 	dup2(fd, 40);
 	close(40);
 	close(fd);
@@ -374,10 +389,9 @@ static const struct part {
 	const char *name;
 	void (*run)(void);
 } parts[] = {
-	{ "opening", opening },	      { "openat", openat_and_openat2 },
-	{ "streams", streams },	      { "reopening", reopening },
-	{ "descriptors", descriptors }, { "mapping", mapping },
-	{ "starting", starting },     { "errno", errno_of_success },
+	{ "opening", opening },	    { "openat", openat_and_openat2 }, { "streams", streams },
+	{ "reopening", reopening }, { "descriptors", descriptors },   { "mapping", mapping },
+	{ "starting", starting },   { "errno", errno_of_success },
 };
 
 int main(int argc, char **argv)

@@ -6,8 +6,8 @@
 #include "helper.h"
 
 #define FILE_NAME "cut.data"
-#define PAGES     16
-#define TAIL      100
+#define PAGES	  16
+#define TAIL	  100
 
 static const int read_only = PROT_READ;
 static const int writable = PROT_READ | PROT_WRITE;
@@ -161,10 +161,10 @@ static void system_calls_see_the_capture(const void *prot)
 	promise(page_is(page, 1, 1), "write from the view wrote something else");
 }
 
-#define BOTH(function, bare)                                     \
-	{ #function "/ro", function, &read_only, bare },         \
-	{                                                        \
-		#function "/rw", function, &writable, bare       \
+#define BOTH(function, bare)                               \
+	{ #function "/ro", function, &read_only, bare },   \
+	{                                                  \
+#function "/rw", function, &writable, bare \
 	}
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@
 #include "helper.h"
 
 #define OWN_FILE "descriptors.own"
-#define MAPPED   "descriptors.data"
+#define MAPPED	 "descriptors.data"
 #define MAPPINGS 5
 
 static int own_file, highest;

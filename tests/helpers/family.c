@@ -10,8 +10,8 @@
 #include "helper.h"
 
 #define FILE_NAME "family.data"
-#define PAGES     8
-#define BYTES     (PAGES * PAGE)
+#define PAGES	  8
+#define BYTES	  (PAGES * PAGE)
 
 static char *fresh(void)
 {

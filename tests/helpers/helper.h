@@ -33,7 +33,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE        4096UL
+#define PAGE	    4096UL
 #define EXIT_BROKEN 1
 #define EXIT_SKIP   77
 #define EXIT_TRIAL  99
@@ -41,9 +41,8 @@
 
 /* --- saying how it went --- */
 
-__attribute__((format(printf, 2, 3), noreturn)) static inline void helper_end(int status,
-									      const char *format,
-									      ...)
+__attribute__((format(printf, 2, 3), noreturn)) static inline void
+helper_end(int status, const char *format, ...)
 {
 	char line[512];
 	va_list list;
@@ -66,9 +65,9 @@ __attribute__((format(printf, 2, 3), noreturn)) static inline void helper_end(in
 /* What the trial needs failed: neither kept nor broken. */
 #define die(what) helper_end(EXIT_TRIAL, "%s:%d: %s: %s", __FILE__, __LINE__, what, strerror(errno))
 
-#define must(condition)             \
-	do {                        \
-		if (!(condition))   \
+#define must(condition)                  \
+	do {                             \
+		if (!(condition))        \
 			die(#condition); \
 	} while (0)
 
@@ -334,7 +333,9 @@ static inline int case_judge(const struct test_case *test, bool bare)
 			printf("this case cannot fail: ");
 	}
 	printf("%s: %s\n", test->name,
-	       status == 0 ? "kept" : status == EXIT_SKIP ? "skipped" : "broken");
+	       status == 0	     ? "kept"
+	       : status == EXIT_SKIP ? "skipped"
+				     : "broken");
 	fflush(stdout);
 	return status;
 }

@@ -15,8 +15,8 @@
 #include "helper.h"
 
 #define FILE_NAME "hermit.data"
-#define PAGES     8
-#define BYTES     (PAGES * PAGE)
+#define PAGES	  8
+#define BYTES	  (PAGES * PAGE)
 
 static char *fresh(void)
 {
@@ -352,8 +352,8 @@ static void map_in_handler(int signal)
 static void calls_from_a_signal_stack(const void *unused)
 {
 	size_t size = (getauxval(AT_MINSIGSTKSZ) + 8192 + PAGE - 1) / PAGE * PAGE;
-	char *room = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
+	char *room =
+		mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	stack_t stack = { .ss_sp = room + PAGE, .ss_size = size };
 	struct sigaction action = { .sa_handler = map_in_handler, .sa_flags = SA_ONSTACK };
 

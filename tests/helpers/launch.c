@@ -174,17 +174,26 @@ static const struct way {
 	const char *name;
 	void (*start)(char **argv);
 } ways[] = {
-	{ "execve", way_execve },     { "empty", way_empty },
-	{ "other", way_other },	      { "unset", way_unset },
-	{ "clearenv", way_clearenv }, { "replaced", way_replaced },
-	{ "execvp", way_execvp },     { "execvpe", way_execvpe },
-	{ "execl", way_execl },	      { "execle", way_execle },
-	{ "fexecve", way_fexecve },   { "execveat", way_execveat },
-	{ "syscall", way_syscall },   { "posix_spawn", way_posix_spawn },
+	{ "execve", way_execve },
+	{ "empty", way_empty },
+	{ "other", way_other },
+	{ "unset", way_unset },
+	{ "clearenv", way_clearenv },
+	{ "replaced", way_replaced },
+	{ "execvp", way_execvp },
+	{ "execvpe", way_execvpe },
+	{ "execl", way_execl },
+	{ "execle", way_execle },
+	{ "fexecve", way_fexecve },
+	{ "execveat", way_execveat },
+	{ "syscall", way_syscall },
+	{ "posix_spawn", way_posix_spawn },
 	{ "posix_spawn_empty", way_posix_spawn_empty },
 	{ "posix_spawnp", way_posix_spawnp },
-	{ "fork", way_fork },	      { "vfork", way_vfork },
-	{ "system", way_system },     { "twice", way_twice },
+	{ "fork", way_fork },
+	{ "vfork", way_vfork },
+	{ "system", way_system },
+	{ "twice", way_twice },
 };
 
 int main(int argc, char **argv)

@@ -108,9 +108,9 @@ static int open_special(void)
 	if (is(want.kind, "hugetlb"))
 		fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
 	else
-		fd = open(is(want.kind, "zero") ? "/dev/zero" :
-			  is(want.kind, "proc") ? "/proc/self/maps" :
-						  "/sys/kernel/btf/vmlinux",
+		fd = open(is(want.kind, "zero")	  ? "/dev/zero"
+			  : is(want.kind, "proc") ? "/proc/self/maps"
+						  : "/sys/kernel/btf/vmlinux",
 			  O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		skip("%s: %s", want.kind, strerror(errno));
@@ -270,7 +270,7 @@ static void churn(void)
 static int observe(const struct other *other)
 {
 	char *views[64];
-	int fds[64];
+	int fds[64], errors[64];
 
 	must(want.count <= COUNT(views));
 	for (size_t i = 0; i < want.count; i++)
@@ -279,16 +279,16 @@ static int observe(const struct other *other)
 	limit_all();
 	for (size_t i = 0; i < want.count; i++) {
 		views[i] = map_it(fds[i]);
-		if (views[i] == MAP_FAILED)
-			printf("%s%s", i ? " " : "", strerrorname_np(errno));
+		errors[i] = errno;
 	}
 	if (!is(want.writer, "busy"))
 		other_go(other);
 	for (size_t i = 0; i < want.count; i++) {
-		if (views[i] == MAP_FAILED)
-			continue;
-		printf("%s%s", i ? " " : "", is(want.writer, "busy") ? "mapped" : judge(views[i]));
-		if (is(want.map, "shared"))
+		printf("%s%s", i ? " " : "",
+		       views[i] == MAP_FAILED	 ? strerrorname_np(errors[i])
+		       : is(want.writer, "busy") ? "mapped"
+						 : judge(views[i]));
+		if (is(want.map, "shared") && views[i] != MAP_FAILED)
 			say_writable(views[i]);
 	}
 	printf("\n");
@@ -305,9 +305,9 @@ static int observe_file(void)
 			file_make(file_name(i), 1, want.pages);
 	else
 		nameless = make_nameless();
-	other = other_start(busy	? write_all_the_time :
-			    open_first	? hold_then_overwrite :
-					  overwrite,
+	other = other_start(busy	 ? write_all_the_time
+			    : open_first ? hold_then_overwrite
+					 : overwrite,
 			    NULL);
 	if (busy || open_first)
 		other_go(&other);

@@ -12,7 +12,7 @@
 #include <linux/falloc.h>
 #endif
 
-#define PAGES 16
+#define PAGES	  16
 #define FILE_NAME "overwrite.data"
 #define NEW_NAME  "overwrite.new"
 
@@ -224,9 +224,9 @@ static const struct way {
 };
 
 #define BY_OTHER 1
-#define TOUCHED  2
+#define TOUCHED	 2
 #define WRITABLE 4
-#define KEPT     8
+#define KEPT	 8
 #define COMBINED 16
 
 struct trial {

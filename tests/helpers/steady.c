@@ -36,7 +36,7 @@ static void parse(const char *argument)
 		const char *name;
 		size_t *value;
 	} numbers[] = {
-		{ "count=", &want.count },   { "threads=", &want.threads },
+		{ "count=", &want.count },	   { "threads=", &want.threads },
 		{ "processes=", &want.processes }, { "pipe=", &want.pipe },
 		{ "fsize=", &want.fsize },
 	};

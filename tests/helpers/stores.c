@@ -5,7 +5,7 @@
 #include "helper.h"
 
 #define FILE_NAME "stores.data"
-#define PAGES     8
+#define PAGES	  8
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT 21

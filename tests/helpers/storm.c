@@ -30,9 +30,9 @@ static void parse(const char *argument)
 		const char *name;
 		size_t *value;
 	} options[] = {
-		{ "ms=", &want.ms },	     { "threads=", &want.threads },
+		{ "ms=", &want.ms },	       { "threads=", &want.threads },
 		{ "signals=", &want.signals }, { "fork=", &want.fork },
-		{ "dlopen=", &want.dlopen }, { "captured=", &want.captured },
+		{ "dlopen=", &want.dlopen },   { "captured=", &want.captured },
 	};
 
 	for (size_t i = 0; i < COUNT(options); i++)
@@ -127,8 +127,8 @@ static void map_file(const char *name, unsigned int generation)
 static void map_anonymous(unsigned int turn)
 {
 	size_t length = (1 + turn % 7) * PAGE;
-	char *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			    0);
+	char *memory =
+		mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	must(memory != MAP_FAILED);
 	memset(memory, (int)turn, length);

@@ -6,15 +6,15 @@
 #include "helper.h"
 
 #define FILE_NAME "values.data"
-#define PAGES     8
-#define BYTES     (PAGES * PAGE)
+#define PAGES	  8
+#define BYTES	  (PAGES * PAGE)
 
 #ifndef MADV_COLD
-#define MADV_COLD 20
+#define MADV_COLD    20
 #define MADV_PAGEOUT 21
 #endif
 #ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
 #ifndef MADV_DONTNEED_LOCKED
@@ -40,12 +40,12 @@ static void say(const char *what, long result)
 #define SAY(call) say(#call, (long)(call))
 
 /* Addresses differ from run to run: only whether it worked, and where relative to another. */
-#define SAY_AT(call, near)                                                                 \
-	do {                                                                               \
-		char *at_ = (char *)(call);                                                \
-		if (at_ == MAP_FAILED)                                                     \
-			printf("%s = %s\n", #call, strerrorname_np(errno));                \
-		else                                                                       \
+#define SAY_AT(call, near)                                                                         \
+	do {                                                                                       \
+		char *at_ = (char *)(call);                                                        \
+		if (at_ == MAP_FAILED)                                                             \
+			printf("%s = %s\n", #call, strerrorname_np(errno));                        \
+		else                                                                               \
 			printf("%s = %s\n", #call, at_ == (char *)(near) ? "there" : "elsewhere"); \
 	} while (0)
 
@@ -95,11 +95,26 @@ static void syncing(int prot)
 static void advising(int prot)
 {
 	static const int advices[] = {
-		MADV_NORMAL,	    MADV_RANDOM,	 MADV_SEQUENTIAL,      MADV_WILLNEED,
-		MADV_DONTNEED,	    MADV_FREE,		 MADV_REMOVE,	       MADV_DONTFORK,
-		MADV_DOFORK,	    MADV_DONTDUMP,	 MADV_DODUMP,	       MADV_WIPEONFORK,
-		MADV_KEEPONFORK,    MADV_COLD,		 MADV_PAGEOUT,	       MADV_POPULATE_READ,
-		MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED, 12345,	       -1,
+		MADV_NORMAL,
+		MADV_RANDOM,
+		MADV_SEQUENTIAL,
+		MADV_WILLNEED,
+		MADV_DONTNEED,
+		MADV_FREE,
+		MADV_REMOVE,
+		MADV_DONTFORK,
+		MADV_DOFORK,
+		MADV_DONTDUMP,
+		MADV_DODUMP,
+		MADV_WIPEONFORK,
+		MADV_KEEPONFORK,
+		MADV_COLD,
+		MADV_PAGEOUT,
+		MADV_POPULATE_READ,
+		MADV_POPULATE_WRITE,
+		MADV_DONTNEED_LOCKED,
+		12345,
+		-1,
 	};
 
 	fresh(prot);

@@ -31,22 +31,24 @@ struct run {
 	const char *variant; /* plain, large, fortify, m32, asan, static; NULL: helper is a path */
 	const char *helper;
 	const char *args[RUN_MOST];
-	const char *options[RUN_MOST]; /* "snapshot.mode=off" */
-	const char *env[RUN_MOST]; /* "NAME=value" */
-	const char *preload; /* NULL: the library, by $LIB; RUN_BARE: none */
+	const char *options[RUN_MOST];		    /* "snapshot.mode=off" */
+	const char *env[RUN_MOST];		    /* "NAME=value" */
+	const char *preload;			    /* NULL: the library, by $LIB; RUN_BARE: none */
 	const char *preload_before, *preload_after; /* other libraries in LD_PRELOAD */
-	const char *log; /* NULL: run.log_path; otherwise audit.log as given */
-	const char *input; /* a file to read from; NULL: /dev/null */
+	const char *log;		  /* NULL: run.log_path; otherwise audit.log as given */
+	const char *input;		  /* a file to read from; NULL: /dev/null */
 	void (*prepare)(struct run *run); /* in the child, in run.dir/work, before exec */
-	int seconds; /* 60 if 0 */
+	int seconds;			  /* 60 if 0 */
+	bool may_be_torn;		  /* a disk that is full cuts records short */
 
 	/* What came of it. */
 	pid_t pid;
-	int status; /* as waitpid has it */
+	int status;   /* as waitpid has it */
 	char *output; /* standard output */
 	char *errors; /* standard error */
 	json_t **records;
 	size_t record_count;
+	size_t torn; /* lines that are no JSON */
 	char dir[PATH_MAX - 64];
 	char log_path[PATH_MAX];
 };
@@ -85,34 +87,34 @@ const char *library_path(const char *name);
 void skip_unless_root(void);
 
 /* One test for each way that helpers are built. */
-#define EACH_VARIANT(suite, name)                         \
-	static void suite##_##name(const char *variant);  \
-	Test(suite, name##_plain)                         \
-	{                                                 \
-		suite##_##name("plain");                  \
-	}                                                 \
-	Test(suite, name##_large_files)                   \
-	{                                                 \
-		suite##_##name("large");                  \
-	}                                                 \
-	Test(suite, name##_fortify)                       \
-	{                                                 \
-		suite##_##name("fortify");                \
-	}                                                 \
-	Test(suite, name##_32_bit)                        \
-	{                                                 \
-		suite##_##name("m32");                    \
-	}                                                 \
+#define EACH_VARIANT(suite, name)                        \
+	static void suite##_##name(const char *variant); \
+	Test(suite, name##_plain)                        \
+	{                                                \
+		suite##_##name("plain");                 \
+	}                                                \
+	Test(suite, name##_large_files)                  \
+	{                                                \
+		suite##_##name("large");                 \
+	}                                                \
+	Test(suite, name##_fortify)                      \
+	{                                                \
+		suite##_##name("fortify");               \
+	}                                                \
+	Test(suite, name##_32_bit)                       \
+	{                                                \
+		suite##_##name("m32");                   \
+	}                                                \
 	static void suite##_##name(const char *variant)
 
 /* A test that one case (or several, by pattern) of a helper holds, in every variant. */
-#define HELPER_HOLDS(suite, name, program, pattern)                                           \
-	EACH_VARIANT(suite, name)                                                             \
-	{                                                                                     \
+#define HELPER_HOLDS(suite, name, program, pattern)                                              \
+	EACH_VARIANT(suite, name)                                                                \
+	{                                                                                        \
 		struct run run = { .variant = variant, .helper = program, .args = { pattern } }; \
-		run_helper(&run);                                                             \
-		run_must_hold(&run);                                                          \
-		run_end(&run);                                                                \
+		run_helper(&run);                                                                \
+		run_must_hold(&run);                                                             \
+		run_end(&run);                                                                   \
 	}
 
 #endif

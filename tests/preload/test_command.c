@@ -96,9 +96,9 @@ Test(command, bad_value_starts_nothing)
 
 Test(command, unavailable_value_starts_nothing)
 {
-	struct run run = COMMAND("run", "-o", "snapshot.preserve=clone", "--", STARTED);
+	struct run run = COMMAND("run", "-o", "selfmem.map=emulate", "--", STARTED);
 
-	expect_refusal(&run, "mmfence: snapshot.preserve=clone is not yet available\n");
+	expect_refusal(&run, "mmfence: selfmem.map=emulate is not yet available\n");
 }
 
 Test(command, unknown_key_starts_nothing)
@@ -343,9 +343,12 @@ Test(command, signals_reach_the_command)
 
 Test(command, signal_state_is_inherited)
 {
-	static const char show[] = "grep -E '^Sig(Blk|Ign)' /proc/self/status";
-	struct run bare = { .helper = "/bin/sh", .args = { "-c", show }, .preload = RUN_BARE };
-	struct run fenced = COMMAND("run", "-q", "--", "/bin/sh", "-c", show);
+	static const char pattern[] = "^Sig(Blk|Ign)";
+	struct run bare = { .helper = "/bin/grep",
+			    .args = { "-E", pattern, "/proc/self/status" },
+			    .preload = RUN_BARE };
+	struct run fenced =
+		COMMAND("run", "-q", "--", "/bin/grep", "-E", pattern, "/proc/self/status");
 
 	run_helper(&bare);
 	run_helper(&fenced);
@@ -522,9 +525,16 @@ static void install(struct run *run)
 	write_program("i386", ELFCLASS32, EM_386, "/bin/sh");
 }
 
-static void expect_refusal_in(const char *directory, const char *sentence)
+static void install_nothing_else(struct run *run)
 {
-	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE, .prepare = install };
+	install(run);
+	shell_or_die("rm -r */lib");
+}
+
+static void expect_refusal_in(const char *directory, void (*prepare)(struct run *run),
+			      const char *sentence)
+{
+	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE, .prepare = prepare };
 	char build[PATH_MAX + 8], line[PATH_MAX];
 
 	place = directory;
@@ -538,16 +548,26 @@ static void expect_refusal_in(const char *directory, const char *sentence)
 
 Test(command, program_without_its_library_is_refused)
 {
-	expect_refusal_in("here",
+	expect_refusal_in("here", install,
 			  "mmfence: ./i386 is a 32-bit program, and the 32-bit libmmfence.so "
 			  "is not installed\n");
 }
 
+Test(command, command_without_its_library_is_refused)
+{
+	expect_refusal_in(
+		"here", install_nothing_else,
+		"mmfence: libmmfence.so is in none of lib/x86_64-linux-gnu, lib64 and lib");
+}
+
 Test(command, directory_the_dynamic_linker_cannot_name_is_refused)
 {
-	expect_refusal_in("with space", "the dynamic linker cannot preload a library from ");
-	expect_refusal_in("with:colon", "the dynamic linker cannot preload a library from ");
-	expect_refusal_in("with$dollar", "the dynamic linker cannot preload a library from ");
+	expect_refusal_in("with space", install,
+			  "the dynamic linker cannot preload a library from ");
+	expect_refusal_in("with:colon", install,
+			  "the dynamic linker cannot preload a library from ");
+	expect_refusal_in("with$dollar", install,
+			  "the dynamic linker cannot preload a library from ");
 }
 
 /* --- the log --- */
@@ -573,6 +593,22 @@ static void go_to_percent(struct run *run)
 	without_log(run);
 	if (mkdir("100%p", 0755) || chdir("100%p"))
 		_exit(98);
+}
+
+static void go_to_proc(struct run *run)
+{
+	(void)run;
+	if (chdir("/proc"))
+		_exit(98);
+}
+
+Test(command, log_of_a_directory_without_room_starts_nothing)
+{
+	struct run run = COMMAND("run", "--", "true");
+
+	run.env[0] = "MMFENCE_AUDIT_LOG=";
+	run.prepare = go_to_proc;
+	expect_refusal(&run, "mmfence: the log /proc/mmfence.true.");
 }
 
 Test(command, percent_signs_in_the_directory_are_no_placeholders)
@@ -766,7 +802,19 @@ Test(command, doctor_tries_this_machine)
 	cr_expect(strstr(run.output, "ok  preloading: LD_PRELOAD=/"), "%s", run.output);
 	cr_expect(strstr(run.output, "leases here: "), "%s", run.output);
 	cr_expect(!strstr(run.output, "\nno  "), "%s", run.output);
-	cr_expect(!exists(&run, ".mmfence-doctor.XXXXXX"));
+	run_end(&run);
+}
+
+Test(command, doctor_leaves_nothing_behind)
+{
+	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE };
+	char line[PATH_MAX];
+
+	snprintf(line, sizeof(line), "%s doctor >/dev/null; ls -A", build_path("bin/mmfence"));
+	run.args[0] = "-c";
+	run.args[1] = line;
+	run_helper(&run);
+	expect_output(&run, "");
 	run_end(&run);
 }
 
@@ -804,10 +852,13 @@ Test(command, doctor_finds_what_cannot_be_fenced)
 	cr_expect(strstr(program.output, "no  program: " STATIC_PROGRAM " is statically linked"),
 		  "%s", program.output);
 	setting.options[0] = "snapshot.mode=perhaps";
+	setting.prepare = without_log;
 	run_helper(&setting);
 	expect_exit(&setting, 1);
 	cr_expect(strstr(setting.output, "no  settings: MMFENCE_SNAPSHOT_MODE: "), "%s",
 		  setting.output);
+	cr_expect(!strstr(setting.output, "all at their defaults"));
+	cr_expect(strstr(setting.output, "ok  preloading: "), "%s", setting.output);
 	run_end(&program);
 	run_end(&setting);
 }

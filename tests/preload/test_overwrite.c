@@ -4,6 +4,7 @@
  * by whom the file is changed. Each test runs all sixteen combinations of who changes it,
  * before or after the first touch, protection, and whether the descriptor stays open.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -40,9 +41,11 @@ static void go_to_shared_memory(struct run *run)
 
 EACH_VARIANT(S1, snapshot_survives_on_tmpfs)
 {
-	char dir[] = "/dev/shm/mmfence.XXXXXX", command[128];
+	const char *given = getenv("MMFENCE_SHM");
+	char dir[128], command[160];
 	struct run run = { .variant = variant, .helper = "overwrite" };
 
+	snprintf(dir, sizeof(dir), "%s/mmfence.XXXXXX", given ? given : "/dev/shm");
 	if (!mkdtemp(dir))
 		cr_skip_test("/dev/shm is not there");
 	shared_memory = dir;

@@ -114,13 +114,11 @@ Test(policy, choices)
 
 Test(policy, what_is_not_there_yet_says_so)
 {
-	expect_refused("snapshot.preserve", "clone",
-		       "snapshot.preserve=clone is not yet available");
 	expect_refused("selfmem.map", "emulate", "selfmem.map=emulate is not yet available");
-	expect_refused("snapshot.spill-dir", "/tmp", "snapshot.spill-dir is not yet available");
-	expect_set("snapshot.spill-dir", "");
-	expect_refused("snapshot.preserve", "!clone",
-		       "snapshot.preserve: \"!clone\" is not one of auto, memory");
+	expect_refused("nonlinear.emulate", "always",
+		       "nonlinear.emulate=always is not yet available");
+	expect_refused("selfmem.map", "!emulate",
+		       "selfmem.map: \"!emulate\" is not one of refuse");
 }
 
 Test(policy, sizes)

@@ -293,6 +293,22 @@ Test(record, long_values_leave_a_valid_record)
 	hostile_values(0xe2);
 }
 
+Test(record, one_long_value_is_cut_and_said)
+{
+	static char value[RECORD_VALUE_BYTES + 1];
+	struct record *record = fresh(NULL);
+	json_t *root;
+	const char *got;
+
+	memset(value, 'v', sizeof(value) - 1);
+	record_str(record, "error.message", value);
+	root = parsed(record);
+	got = string_at(root, "error.message");
+	cr_assert(is_truncated(root));
+	cr_assert_str_eq(got + strlen(got) - 4, "v\xe2\x80\xa6");
+	json_decref(root);
+}
+
 Test(record, a_path_of_any_length_is_whole)
 {
 	char path[4096];
@@ -390,6 +406,30 @@ Test(record, a_trace_becomes_stack_and_modules)
 				 address);
 		modules = at(root, "mmfence.modules");
 		cr_assert_geq(json_array_size(modules), 2); /* the test and libc at least */
+		for (size_t i = 0; i < json_array_size(modules); i++)
+			for (size_t j = 0; j < i; j++)
+				cr_assert_not(json_equal(json_array_get(modules, i),
+							 json_array_get(modules, j)));
+		json_decref(root);
+	}
+}
+
+/* Many traces share few places in the memory of their texts. */
+Test(record, traces_are_not_taken_for_each_other)
+{
+	for (uint64_t i = 0; i < 300; i++) {
+		struct trace trace = { .hash = (i % 50) << 32,
+				       .count = 1,
+				       .frame = { i % 50 + 1 } };
+		json_t *root = parsed(fresh(&trace));
+		const char *text = json_string_value(json_array_get(at(root, "mmfence.stack"), 0));
+
+		cr_assert_eq(strtoul(text, NULL, 16), i % 50 + 1);
+		json_decref(root);
+		trace.frame[0] += 1000;
+		root = parsed(fresh(&trace));
+		text = json_string_value(json_array_get(at(root, "mmfence.stack"), 0));
+		cr_assert_eq(strtoul(text, NULL, 16), i % 50 + 1001);
 		json_decref(root);
 	}
 }

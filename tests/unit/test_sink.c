@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -155,6 +157,8 @@ Test(sink, start_says_who_it_is)
 	char here[4096];
 	json_t *process;
 
+	/* Two arguments, whatever there were. */
+	program_invocation_name[2] = 0;
 	sink_configure(log_path);
 	emit(1);
 	read_log(log_path);
@@ -164,8 +168,12 @@ Test(sink, start_says_who_it_is)
 		     getppid());
 	cr_assert_str_eq(json_string_value(json_object_get(process, "working_directory")),
 			 getcwd(here, sizeof(here)));
-	cr_assert_not_null(strstr(json_string_value(json_object_get(process, "command_line")),
-				  program_invocation_short_name));
+	FILE *file = fopen("/proc/self/cmdline", "r");
+	size_t length = fread(here, 1, sizeof(here) - 1, file);
+	fclose(file);
+	for (size_t i = 0; i < length - 1; i++)
+		here[i] = here[i] ?: ' ';
+	cr_assert_str_eq(json_string_value(json_object_get(process, "command_line")), here);
 	cr_assert_eq(member(0, "mmfence", "bits"), 8 * (int)sizeof(long));
 }
 
@@ -523,6 +531,67 @@ Test(sink, a_child_announces_itself)
 	cr_assert_neq(member(2, "process", "pid"), getpid());
 	cr_assert_eq(member(3, "process", "pid"), member(2, "process", "pid"));
 	cr_assert_eq(member(8, "process", "pid"), getpid());
+}
+
+Test(sink, a_child_keeps_the_open_log)
+{
+	int status;
+
+	sink_configure(log_path);
+	emit(0);
+	if (!fork()) {
+		sink_after_fork();
+		_exit(guarded_get(GUARDED_LOG) < 0);
+	}
+	wait(&status);
+	cr_assert_eq(status, 0);
+}
+
+Test(sink, a_child_with_a_new_name)
+{
+	sink_configure(log_path);
+	emit(0);
+	if (!fork()) {
+		prctl(PR_SET_NAME, "renamed");
+		sink_after_fork();
+		emit(1);
+		_exit(0);
+	}
+	wait(NULL);
+	read_log(log_path);
+	cr_assert_str_eq(
+		json_string_value(json_object_get(json_object_get(lines[3], "process"), "name")),
+		"renamed");
+}
+
+static void *emit_in_thread(void *unused)
+{
+	struct scope inner;
+
+	signals_block(&inner);
+	emit((int)gettid());
+	return unused;
+}
+
+Test(sink, threads_have_their_own_number)
+{
+	pthread_t thread;
+
+	sink_configure(log_path);
+	emit((int)gettid());
+	for (int i = 0; i < 5; i++) {
+		pthread_create(&thread, NULL, emit_in_thread, NULL);
+		pthread_join(thread, NULL);
+	}
+	read_log(log_path);
+	cr_assert_eq(line_count, 7);
+	for (int i = 1; i < 7; i++) {
+		json_t *process = json_object_get(lines[i], "process");
+		json_t *tid = json_object_get(json_object_get(process, "thread"), "id");
+
+		cr_assert_eq(json_integer_value(json_object_get(process, "pid")), getpid());
+		cr_assert_eq(json_integer_value(tid), member(i, "mmfence", "number"));
+	}
 }
 
 Test(sink, a_child_that_shares_memory_announces_itself)

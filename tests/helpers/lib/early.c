@@ -21,8 +21,8 @@ static void check_stream(const char *name)
 
 static void check_anonymous(void)
 {
-	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			    0);
+	char *memory =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	promise(memory != MAP_FAILED, "mmap in a constructor: %s", strerror(errno));
 	memory = mremap(memory, 2 * PAGE, PAGE, 0);
@@ -38,7 +38,8 @@ static void check_descriptors(const char *name)
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 30);
 
 	promise(fd >= 0 && copy >= 30, "open in a constructor: %s", strerror(errno));
-	promise(dup2(fd, copy) == copy && dup3(fd, copy, O_CLOEXEC) == copy, "dup in a constructor");
+	promise(dup2(fd, copy) == copy && dup3(fd, copy, O_CLOEXEC) == copy,
+		"dup in a constructor");
 	promise(close_range((unsigned int)copy, (unsigned int)copy, 0) == 0 && close(fd) == 0,
 		"close in a constructor");
 	promise(syscall(SYS_getpid) == getpid(), "syscall in a constructor");

@@ -9,7 +9,7 @@
 #include "../helper.h"
 
 #define FILE_NAME "unwinder.data"
-#define PAGES     4
+#define PAGES	  4
 
 static int depth_here(void)
 {

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeping lock, advice and protection key over a replacement: see attributes.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernel/raw.h"
+#include "snapshot/attributes.h"
+#include "support/arena.h"
+
+#define BUFFER_BYTES 16384
+
+static atomic_bool noted;
+
+/* VmFlags, and the advice that sets them; a lock is set in another way. */
+static const struct {
+	char flag[3];
+	int advice;
+} kept[] = {
+	{ "dc", MADV_DONTFORK },  { "dd", MADV_DONTDUMP },
+	{ "hg", MADV_HUGEPAGE },  { "nh", MADV_NOHUGEPAGE },
+	{ "rr", MADV_RANDOM },	  { "sr", MADV_SEQUENTIAL },
+	{ "mg", MADV_MERGEABLE }, { "lo", -1 },
+};
+#define KEPT_COUNT (sizeof(kept) / sizeof(*kept))
+
+void attributes_note(void)
+{
+	atomic_store_explicit(&noted, true, memory_order_relaxed);
+}
+
+/* One line of smaps at a time. */
+struct reader {
+	int fd;
+	char *buffer;
+	size_t used, line;
+};
+
+static char *next_line(struct reader *reader)
+{
+	for (;;) {
+		char *start = reader->buffer + reader->line;
+		char *end = memchr(start, '\n', reader->used - reader->line);
+		if (end) {
+			*end = 0;
+			reader->line = (size_t)(end + 1 - reader->buffer);
+			return start;
+		}
+		reader->used -= reader->line;
+		memmove(reader->buffer, start, reader->used);
+		reader->line = 0;
+		long got = raw(SYS_read, reader->fd, reader->buffer + reader->used,
+			       BUFFER_BYTES - 1 - reader->used);
+		if (got == -EINTR)
+			continue;
+		if (got <= 0)
+			return NULL;
+		reader->used += (size_t)got;
+	}
+}
+
+static bool is_header(const char *line)
+{
+	return (line[0] >= '0' && line[0] <= '9') || (line[0] >= 'a' && line[0] <= 'f');
+}
+
+static uintptr_t hexadecimal(const char **at)
+{
+	uintptr_t value = 0;
+
+	for (;; (*at)++) {
+		if (**at >= '0' && **at <= '9')
+			value = value * 16 + (uintptr_t)(**at - '0');
+		else if (**at >= 'a' && **at <= 'f')
+			value = value * 16 + (uintptr_t)(**at - 'a' + 10);
+		else
+			return value;
+	}
+}
+
+static bool header_holds(const char *line, uintptr_t address)
+{
+	uintptr_t start = hexadecimal(&line);
+
+	line++;
+	return address >= start && address < hexadecimal(&line);
+}
+
+static void parse_flags(const char *at, struct attributes *out)
+{
+	for (; at[0] && at[1]; at += at[2] ? 3 : 2) {
+		while (*at == ' ')
+			at++;
+		if (!at[0] || !at[1])
+			return;
+		for (unsigned int i = 0; i < KEPT_COUNT; i++)
+			if (at[0] == kept[i].flag[0] && at[1] == kept[i].flag[1])
+				out->flags |= 1U << i;
+	}
+}
+
+static int decimal(const char *at)
+{
+	int value = 0;
+
+	while (*at == ' ')
+		at++;
+	for (; *at >= '0' && *at <= '9'; at++)
+		value = value * 10 + (*at - '0');
+	return value;
+}
+
+static void scan(struct reader *reader, uintptr_t address, struct attributes *out)
+{
+	bool here = false;
+	char *line;
+
+	while ((line = next_line(reader))) {
+		if (is_header(line)) {
+			if (here)
+				return;
+			here = header_holds(line, address);
+		} else if (here && !strncmp(line, "VmFlags:", 8)) {
+			parse_flags(line + 8, out);
+		} else if (here && !strncmp(line, "ProtectionKey:", 14)) {
+			out->key = decimal(line + 14);
+		}
+	}
+}
+
+void attributes_get(uintptr_t address, struct attributes *out)
+{
+	struct reader reader = { .fd = -1 };
+
+	*out = (struct attributes){ 0, 0 };
+	if (!atomic_load_explicit(&noted, memory_order_relaxed))
+		return;
+	reader.fd = raw_open("/proc/self/smaps", O_RDONLY, 0);
+	reader.buffer = reader.fd < 0 ? NULL : arena_alloc(BUFFER_BYTES);
+	if (reader.buffer)
+		scan(&reader, address, out);
+	arena_free(reader.buffer, BUFFER_BYTES);
+	if (reader.fd >= 0)
+		raw_close(reader.fd);
+}
+
+void attributes_apply(const struct attributes *attributes, uintptr_t start, uintptr_t end,
+		      int protection)
+{
+	for (unsigned int i = 0; i < KEPT_COUNT; i++) {
+		if (!(attributes->flags & 1U << i))
+			continue;
+		if (kept[i].advice < 0)
+			raw(SYS_mlock, start, end - start);
+		else
+			raw(SYS_madvise, start, end - start, kept[i].advice);
+	}
+	if (attributes->key > 0)
+		raw(SYS_pkey_mprotect, start, end - start, protection, attributes->key);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes from one descriptor to another at the same offsets, holes left out. On bare
+ * threads too: raw calls only.
+ */
+#ifndef MMFENCE_SNAPSHOT_COPY_H
+#define MMFENCE_SNAPSHOT_COPY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct copy {
+	int source, target;
+	bool seekable;	/* the source's description is ours: asking it for holes moves its position
+			 */
+	uint64_t bytes; /* copied so far */
+};
+
+/* An anonymous file in memory, or -errno. */
+int copy_memfd(void);
+
+/* Bytes [start, end), which the source has: 0, -ENODATA when it ended early, or -errno. */
+int copy_range(struct copy *copy, int64_t start, int64_t end);
+/* The same, but only the source's data. */
+int copy_data(struct copy *copy, int64_t start, int64_t end);
+/* The same, but only what the target has a hole for. */
+int copy_missing(struct copy *copy, int64_t start, int64_t end);
+
+#endif

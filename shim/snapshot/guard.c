@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking files under guard and letting them go: see guard.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "kernel/capability.h"
+#include "kernel/raw.h"
+#include "kernel/vma.h"
+#include "policy/policy.h"
+#include "snapshot/keeper.h"
+#include "snapshot/lease.h"
+#include "support/text.h"
+
+struct lease *leases;
+static atomic_bool unused_leases;
+
+/* File systems whose every change goes through this kernel. Elsewhere (network, FUSE) a lease may
+ * be granted and a server change the file all the same. */
+static bool filesystem_keeps_leases(uint32_t magic)
+{
+	switch (magic) {
+	case EXT4_SUPER_MAGIC: /* and ext2, ext3 */
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+	case OVERLAYFS_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case SQUASHFS_MAGIC:
+	case ISOFS_SUPER_MAGIC:
+	case MSDOS_SUPER_MAGIC:
+	case 0xe0f5e1e2: /* erofs */
+	case 0xca451a4e: /* bcachefs */
+	case 0x2fc12fc1: /* zfs */
+	case 0x2011bab0: /* exfat */
+	case 0x7366746e: /* ntfs3 */
+		return true;
+	default:
+		return false;
+	}
+}
+
+struct lease *lease_find(const struct lease_key *key)
+{
+	struct lease *lease;
+
+	HASH_FIND(hh, leases, key, sizeof(*key), lease);
+	return lease;
+}
+
+/* ---- taking ---- */
+
+struct grant {
+	const struct map_request *request;
+	const struct file *file;
+	const struct piece *piece;
+	int thread;
+	struct snapshot *ended;
+	const char *reason;
+	int result;
+};
+
+static int join(struct lease *lease, const struct piece *piece, struct snapshot **ended)
+{
+	struct snapshot *snapshot = piece->snapshot;
+	int r = piece_enter(piece, ended);
+
+	if (r)
+		return r;
+	snapshot->lease = lease;
+	snapshot->engine = ENGINE_GUARD;
+	snapshot->consistency = PROVEN;
+	snapshot->whole = true;
+	snapshot->fate = FATE_UNTOUCHED;
+	snapshot->file_size = lease->file.size;
+	lease->users++;
+	return 0;
+}
+
+static int join_existing(const struct file *file, const struct piece *piece,
+			 struct snapshot **ended)
+{
+	struct lease_key key = { file->device, file->inode };
+	int r = -ENOENT;
+
+	snapshot_lock();
+	struct lease *lease = lease_find(&key);
+	if (lease)
+		r = lease->state == LEASE_HELD ? join(lease, piece, ended) : -EAGAIN;
+	snapshot_unlock();
+	return r;
+}
+
+void lease_own(int fd)
+{
+	struct f_owner_ex me = { F_OWNER_TID, (pid_t)raw(SYS_gettid) };
+
+	raw(SYS_fcntl, fd, F_SETOWN_EX, &me);
+	raw(SYS_fcntl, fd, F_SETSIG, KEEPER_LEASE_SIGNAL);
+}
+
+static int open_program_descriptor(const struct grant *grant)
+{
+	char path[64];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_add(&text, "/proc/self/task/");
+	text_add_uint(&text, (unsigned int)grant->thread);
+	text_add(&text, "/fd/");
+	text_add_uint(&text, (unsigned int)grant->request->fd);
+	return raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+static const char *refusal(int error)
+{
+	switch (error) {
+	case -EAGAIN:
+		return "somebody has the file open for writing";
+	case -EACCES:
+		return "no lease: not the file's owner";
+	case -EMFILE:
+	case -ENFILE:
+		return "no lease: RLIMIT_NOFILE";
+	default:
+		return "no lease on this file system";
+	}
+}
+
+/* The lease is taken first, and the file looked at under it. */
+static int lease_take(int fd, struct file *file, const struct file *expected)
+{
+	lease_own(fd); /* first: a break in between would kill the process with SIGIO */
+	int r = (int)raw(SYS_fcntl, fd, F_SETLEASE, F_RDLCK);
+
+	if (!r)
+		r = file_identify(fd, file);
+	if (!r && (file->device != expected->device || file->inode != expected->inode))
+		r = -ESTALE;
+	return r;
+}
+
+static struct lease *lease_new(const struct grant *grant, int fd, const struct file *file)
+{
+	struct lease *lease = arena_alloc(sizeof(*lease));
+	const char *path = grant->piece->snapshot->path;
+	struct vma vma;
+
+	if (!lease)
+		return NULL;
+	lease->key = (struct lease_key){ file->device, file->inode };
+	lease->fd = lease->signal_fd = fd;
+	lease->file = *file;
+	lease->path_size = strlen(path) + 1;
+	lease->path = arena_strdup(path);
+	if (!lease->path || vma_query(keeper_maps(), grant->piece->start, &vma, NULL, 0)) {
+		arena_free(lease->path, lease->path_size);
+		arena_free(lease, sizeof(*lease));
+		return NULL;
+	}
+	lease->vma_inode = vma.inode;
+	return lease;
+}
+
+static int lease_add(struct grant *grant, int fd, const struct file *file)
+{
+	struct lease *lease = lease_new(grant, fd, file);
+
+	if (!lease)
+		return -ENOMEM;
+	snapshot_lock();
+	HASH_ADD(hh, leases, key, sizeof(lease->key), lease);
+	int r = lease->unlisted ? -ENOMEM : join(lease, grant->piece, &grant->ended);
+	if (r && !lease->unlisted)
+		HASH_DEL(leases, lease);
+	snapshot_unlock();
+	if (r) {
+		arena_free(lease->path, lease->path_size);
+		arena_free(lease, sizeof(*lease));
+	}
+	return r;
+}
+
+static int grant_new(struct grant *grant)
+{
+	struct file file;
+	int fd = open_program_descriptor(grant);
+	int r = fd < 0 ? fd : lease_take(fd, &file, grant->file);
+
+	if (r)
+		grant->reason = fd < 0 && fd != -EMFILE && fd != -ENFILE
+					? "the file could not be opened again"
+					: refusal(r);
+	else
+		r = lease_add(grant, fd, &file);
+	if (r == -ENOMEM)
+		grant->reason = "no memory for the lease";
+	if (r && fd >= 0)
+		raw_close(fd);
+	return r;
+}
+
+static void grant_on_keeper(void *argument)
+{
+	struct grant *grant = argument;
+
+	/* Meanwhile another thread may have had the same file granted. */
+	grant->result = join_existing(grant->file, grant->piece, &grant->ended);
+	if (grant->result == -ENOENT)
+		grant->result = grant_new(grant);
+}
+
+int guard_take(const struct map_request *request, const struct file *file,
+	       const struct piece *piece, const char **reason)
+{
+	struct grant grant = {
+		.request = request,
+		.file = file,
+		.piece = piece,
+		.thread = (int)raw(SYS_gettid),
+	};
+
+	*reason = "leases are not to be trusted on this file system";
+	if (file->kind != FILE_ORDINARY || !filesystem_keeps_leases(file->filesystem))
+		return -EOPNOTSUPP;
+	int r = join_existing(file, piece, &grant.ended);
+	if (r == -ENOENT) {
+		r = keeper_call(grant_on_keeper, &grant);
+		*reason = r ? "the keeper could not be started" : grant.reason;
+		r = r ? r : grant.result;
+	} else if (r) {
+		*reason = "the file is about to be written to";
+	}
+	report_ended(grant.ended);
+	return r;
+}
+
+/* ---- letting go ---- */
+
+bool lease_end(struct lease *lease)
+{
+	snapshot_lock();
+	HASH_DEL(leases, lease);
+	snapshot_unlock();
+	bool held = lease->fd >= 0 && raw(SYS_fcntl, lease->fd, F_SETLEASE, F_UNLCK) == 0;
+	if (lease->fd >= 0)
+		raw_close(lease->fd);
+	arena_free(lease->path, lease->path_size);
+	arena_free(lease, sizeof(*lease));
+	return held;
+}
+
+void guard_leave(struct snapshot *snapshot)
+{
+	if (--snapshot->lease->users == 0)
+		atomic_store(&unused_leases, true);
+	snapshot->lease = NULL;
+}
+
+void guard_left(void)
+{
+	if (atomic_load_explicit(&unused_leases, memory_order_relaxed))
+		keeper_poke();
+}
+
+static bool unused(struct lease *lease)
+{
+	snapshot_lock();
+	bool is = lease->users == 0;
+	if (is)
+		lease->state = LEASE_BREAKING; /* nobody joins any more */
+	snapshot_unlock();
+	return is;
+}
+
+void guard_drop_unused(void)
+{
+	struct lease *lease, *following;
+
+	atomic_store(&unused_leases, false);
+	HASH_ITER (hh, leases, lease, following)
+		if (unused(lease))
+			lease_end(lease);
+}
+
+/* ---- breaks and requests ---- */
+
+static void preserve_if_broken(struct lease *lease)
+{
+	if (raw(SYS_fcntl, lease->fd, F_GETLEASE) != F_RDLCK)
+		lease_preserve(lease, "break");
+}
+
+void guard_broken(int fd)
+{
+	struct lease *lease, *following;
+
+	/* Several may have had this number, one here and others in a parent: ask them. */
+	HASH_ITER (hh, leases, lease, following)
+		if (lease->signal_fd == fd)
+			preserve_if_broken(lease);
+}
+
+void guard_ask_all(void)
+{
+	struct lease *lease, *following;
+
+	HASH_ITER (hh, leases, lease, following)
+		preserve_if_broken(lease);
+}
+
+struct wish {
+	struct lease_key key;
+	const char *trigger;
+	int result;
+};
+
+static void preserve_on_keeper(void *argument)
+{
+	struct wish *wish = argument;
+	struct lease *lease = lease_find(&wish->key);
+
+	wish->result = lease ? lease_preserve(lease, wish->trigger) : 0;
+}
+
+static void preserve_all_on_keeper(void *argument)
+{
+	struct wish *wish = argument;
+	struct lease *lease, *following;
+
+	HASH_ITER (hh, leases, lease, following)
+		lease_preserve(lease, wish->trigger);
+}
+
+/* The first guarded piece in the range. */
+static bool guarded_in(uintptr_t start, uintptr_t end, struct lease_key *key)
+{
+	struct piece piece;
+	bool found = false;
+
+	snapshot_lock();
+	for (uintptr_t at = start; !found && index_next(at, &piece) && piece.start < end;
+	     at = piece.end)
+		if (piece.snapshot->lease) {
+			*key = piece.snapshot->lease->key;
+			found = true;
+		}
+	snapshot_unlock();
+	return found;
+}
+
+int guard_preserve_file(const struct lease_key *key, const char *trigger)
+{
+	struct wish wish = { .key = *key, .trigger = trigger };
+	int r = keeper_call_running(preserve_on_keeper, &wish);
+
+	return r ? r : wish.result;
+}
+
+int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger)
+{
+	struct lease_key key;
+	int result = 0;
+
+	while (guard_any() && guarded_in(start, end, &key)) {
+		int r = guard_preserve_file(&key, trigger);
+		if (r == -ESRCH) /* no keeper, no guard */
+			return r;
+		if (r)
+			result = r;
+	}
+	return result;
+}
+
+bool guard_any(void)
+{
+	return __atomic_load_n(&leases, __ATOMIC_ACQUIRE) != NULL;
+}
+
+void guard_preserve_all_and_stop(const char *trigger)
+{
+	struct wish wish = { .trigger = trigger };
+
+	if (!keeper_running())
+		return;
+	keeper_call_running(preserve_all_on_keeper, &wish);
+	keeper_stop(NULL);
+}
+
+/* ---- credentials ---- */
+
+struct identity_change {
+	struct credentials credentials;
+	int result;
+};
+
+static void follow_on_keeper(void *argument)
+{
+	struct identity_change *follow = argument;
+
+	follow->result = credentials_set(&follow->credentials);
+}
+
+void guard_follow_credentials(void)
+{
+	struct identity_change *follow = keeper_running() ? arena_alloc(sizeof(*follow)) : NULL;
+
+	if (!follow)
+		return;
+	int r = credentials_get(&follow->credentials);
+	if (!r)
+		r = keeper_call_running(follow_on_keeper, follow);
+	if (r || follow->result)
+		guard_preserve_all_and_stop("credentials");
+	arena_free(follow, sizeof(*follow));
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guard: read leases, one for each distinct file with guarded snapshots, held by
+ * the keeper. While a lease is there the plain mapping is the snapshot; when it
+ * breaks, the pages are put aside (preserve.h) and the mappings replaced before the
+ * writer is let in.
+ *
+ * The table of leases is under the snapshot lock. A lease that is breaking takes no
+ * more snapshots.
+ */
+#ifndef MMFENCE_SNAPSHOT_GUARD_H
+#define MMFENCE_SNAPSHOT_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "snapshot/snapshot.h"
+
+struct lease;
+
+/* ---- for the program's threads ---- */
+
+/* Puts snapshot, whose only piece is *piece, under the guard of the file's lease. 0: done, the
+ * piece is in the index. -errno and why: nothing was done, and the mapping is as it was. */
+int guard_take(const struct map_request *request, const struct file *file,
+	       const struct piece *piece, const char **reason);
+
+/* Preserves all guarded snapshots in the range now: 0, or -errno when some could not be. */
+int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger);
+struct lease_key;
+/* One file. */
+int guard_preserve_file(const struct lease_key *key, const char *trigger);
+/* All, and ends the keeper: before calls that it would be in the way of. */
+void guard_preserve_all_and_stop(const char *trigger);
+bool guard_any(void);
+
+/* Under the snapshot lock: a guarded snapshot has ended. */
+void guard_leave(struct snapshot *snapshot);
+/* After the lock: lets the keeper give back what nobody needs. */
+void guard_left(void);
+
+/* The program changed its credentials: the keeper does the same, or preserves all and ends. */
+void guard_follow_credentials(void);
+
+/* Around fork: before it, each lease gets a second one on a descriptor that the child inherits.
+ * Nobody changes the tables from then on. */
+void guard_before_fork(void);
+void guard_after_fork_in_parent(void);
+void guard_after_fork_in_child(void);
+/* In a child that no handler saw: leases are taken anew where the files are as they were. */
+void guard_after_raw_clone(void);
+
+/* ---- on the keeper ---- */
+
+void guard_broken(int fd);
+void guard_ask_all(void);
+void guard_drop_unused(void);
+
+#endif

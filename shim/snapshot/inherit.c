@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Leases over fork: before it the keeper opens each guarded file again and leases it a
+ * second time; a writer then waits for both processes, and neither needs the other to
+ * live. The new descriptions travel in a socket that the child inherits: they are
+ * never in the program's own table, where closing one would drop its record locks.
+ *
+ * In a child that no handler saw (a raw clone) leases are taken anew, and kept if the
+ * files are as they were.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "kernel/raw.h"
+#include "snapshot/keeper.h"
+#include "snapshot/lease.h"
+#include "support/gate.h"
+#include "support/text.h"
+
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
+#define BATCH 128 /* the kernel takes 253 */
+
+/* The two ends, in the program's table, while the gate is closed. */
+static int ends[2] = { -1, -1 };
+
+/* A message: which files these descriptors lease. */
+struct parcel {
+	size_t count;
+	struct {
+		struct lease_key key;
+		int signal_fd;
+	} labels[BATCH];
+	int fds[BATCH];
+};
+
+struct envelope {
+	struct msghdr header;
+	struct iovec content;
+	char control[CMSG_SPACE(BATCH * sizeof(int))] __attribute__((aligned(8)));
+};
+
+static void envelope_make(struct envelope *envelope, struct parcel *parcel)
+{
+	memset(&envelope->header, 0, sizeof(envelope->header));
+	envelope->content.iov_base = parcel->labels;
+	envelope->content.iov_len = sizeof(parcel->labels);
+	envelope->header.msg_iov = &envelope->content;
+	envelope->header.msg_iovlen = 1;
+	envelope->header.msg_control = envelope->control;
+	envelope->header.msg_controllen = sizeof(envelope->control);
+}
+
+/* ---- before, on the keeper ---- */
+
+static int own_copy(int fd)
+{
+	int process = (int)raw(SYS_pidfd_open, raw(SYS_getpid), 0);
+
+	if (process < 0)
+		return process;
+	int copy = (int)raw(SYS_pidfd_getfd, process, fd, 0);
+	raw_close(process);
+	return copy;
+}
+
+static int send_parcel(int socket, struct parcel *parcel)
+{
+	struct envelope envelope;
+
+	envelope_make(&envelope, parcel);
+	envelope.content.iov_len = parcel->count * sizeof(*parcel->labels);
+	struct cmsghdr *control = CMSG_FIRSTHDR(&envelope.header);
+	control->cmsg_level = SOL_SOCKET;
+	control->cmsg_type = SCM_RIGHTS;
+	control->cmsg_len = CMSG_LEN(parcel->count * sizeof(int));
+	envelope.header.msg_controllen = CMSG_SPACE(parcel->count * sizeof(int));
+	memcpy(CMSG_DATA(control), parcel->fds, parcel->count * sizeof(int));
+	long sent = raw(SYS_sendmsg, socket, &envelope.header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return sent < 0 ? (int)sent : 0;
+}
+
+/* What could not be handed over is preserved: then both have the old pages. */
+static void parcel_close(struct parcel *parcel, bool sent)
+{
+	for (size_t i = 0; i < parcel->count; i++) {
+		struct lease *lease = sent ? NULL : lease_find(&parcel->labels[i].key);
+		raw_close(parcel->fds[i]);
+		if (lease)
+			lease_preserve(lease, "fork");
+	}
+	parcel->count = 0;
+}
+
+static void flush(int socket, struct parcel *parcel)
+{
+	if (parcel->count)
+		parcel_close(parcel, !send_parcel(socket, parcel));
+}
+
+/* Until the child's keeper owns it, a break of the second lease only wakes ours for nothing. */
+static int second_lease(const struct lease *lease)
+{
+	struct f_owner_ex me = { F_OWNER_TID, (pid_t)raw(SYS_gettid) };
+	char path[40];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_add(&text, "/proc/thread-self/fd/");
+	text_add_uint(&text, (unsigned int)lease->fd);
+	int fd = raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd < 0)
+		return fd;
+	raw(SYS_fcntl, fd, F_SETOWN_EX, &me);
+	raw(SYS_fcntl, fd, F_SETSIG, KEEPER_REQUEST_SIGNAL);
+	int r = (int)raw(SYS_fcntl, fd, F_SETLEASE, F_RDLCK);
+	if (r)
+		raw_close(fd);
+	return r ? r : fd;
+}
+
+static void hand_over(struct lease *lease, int socket, struct parcel *parcel)
+{
+	int fd = second_lease(lease);
+
+	if (fd < 0) { /* about to be written to, or no descriptor left */
+		lease_preserve(lease, "fork");
+		return;
+	}
+	parcel->labels[parcel->count].key = lease->key;
+	parcel->labels[parcel->count].signal_fd = fd;
+	parcel->fds[parcel->count++] = fd;
+	if (parcel->count == BATCH)
+		flush(socket, parcel);
+}
+
+static void hand_over_all(void *pair)
+{
+	struct parcel *parcel = arena_alloc(sizeof(*parcel));
+	int socket = parcel ? own_copy(((const int *)pair)[0]) : -1;
+	struct lease *lease, *following;
+
+	guard_drop_unused();
+	HASH_ITER (hh, leases, lease, following)
+		if (socket < 0)
+			lease_preserve(lease, "fork");
+		else
+			hand_over(lease, socket, parcel);
+	if (socket >= 0) {
+		flush(socket, parcel);
+		raw_close(socket);
+	}
+	arena_free(parcel, sizeof(*parcel));
+}
+
+/* ---- before, on the thread that forks ---- */
+
+static void close_ends(void)
+{
+	for (int i = 0; i < 2; i++) {
+		if (ends[i] >= 0)
+			raw_close(ends[i]);
+		ends[i] = -1;
+	}
+}
+
+void guard_before_fork(void)
+{
+	int pair[2] = { -1, -1 };
+
+	keeper_hold();
+	if (guard_any()) {
+		if (raw(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+			pair[0] = pair[1] = -1;
+		keeper_call_held(hand_over_all, pair);
+	}
+	snapshot_before_fork(); /* another thread's fork is over by then */
+	keeper_release();
+	ends[0] = pair[0];
+	ends[1] = pair[1];
+}
+
+void guard_after_fork_in_parent(void)
+{
+	close_ends(); /* the child has its own, and in them the second leases */
+	gate_open();
+}
+
+/* ---- in the child ---- */
+
+static void adopt(const struct lease_key *key, int signal_fd, int fd)
+{
+	struct lease *lease = lease_find(key);
+
+	if (!lease) { /* its last snapshot went, or was preserved, before the fork itself */
+		raw_close(fd);
+		return;
+	}
+	lease->fd = fd;
+	lease->signal_fd = signal_fd;
+	lease_own(fd);
+	/* A break that began before sends us no signal. */
+	if (raw(SYS_fcntl, fd, F_GETLEASE) != F_RDLCK)
+		lease_preserve(lease, "break");
+	else
+		lease->state = LEASE_HELD;
+}
+
+/* False when there is no more. */
+static bool receive(int socket, struct parcel *parcel)
+{
+	struct envelope envelope;
+
+	envelope_make(&envelope, parcel);
+	long got = raw(SYS_recvmsg, socket, &envelope.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (got <= 0)
+		return false;
+	struct cmsghdr *control = CMSG_FIRSTHDR(&envelope.header);
+	if (!control || control->cmsg_type != SCM_RIGHTS)
+		return false;
+	parcel->count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	memcpy(parcel->fds, CMSG_DATA(control), parcel->count * sizeof(int));
+	for (size_t i = 0; i < parcel->count; i++)
+		adopt(&parcel->labels[i].key, parcel->labels[i].signal_fd, parcel->fds[i]);
+	return true;
+}
+
+static void lose_without_descriptor(const char *reason)
+{
+	struct lease *lease, *following;
+
+	HASH_ITER (hh, leases, lease, following)
+		if (lease->fd < 0)
+			lease_lose(lease, reason);
+}
+
+static void adopt_all(void *unused)
+{
+	struct parcel *parcel = arena_alloc(sizeof(*parcel));
+	int socket = own_copy(ends[1]);
+
+	(void)unused;
+	while (parcel && socket >= 0 && receive(socket, parcel))
+		;
+	if (socket >= 0)
+		raw_close(socket);
+	arena_free(parcel, sizeof(*parcel));
+	lose_without_descriptor("the lease could not be taken over by the child");
+}
+
+/* The numbers are those of the parent's keeper. */
+static void forget_descriptors(void)
+{
+	for (struct lease *lease = leases; lease; lease = lease->hh.next)
+		lease->fd = -1;
+}
+
+void guard_after_fork_in_child(void)
+{
+	keeper_forget();
+	forget_descriptors();
+	if (leases && keeper_call(adopt_all, NULL))
+		lose_without_descriptor("no keeper could be started in the child");
+	close_ends();
+}
+
+/* ---- in a child that nobody announced ---- */
+
+static bool same_content(const struct file *then, const struct file *now)
+{
+	return then->device == now->device && then->inode == now->inode &&
+	       then->size == now->size && then->mtime_ns == now->mtime_ns &&
+	       then->ctime_ns == now->ctime_ns;
+}
+
+static void lease_again(struct lease *lease)
+{
+	struct file now;
+	int fd = raw_open(lease->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+
+	if (fd < 0)
+		return;
+	lease_own(fd);
+	int r = (int)raw(SYS_fcntl, fd, F_SETLEASE, F_RDLCK);
+	if (!r)
+		r = file_identify(fd, &now);
+	if (!r && !same_content(&lease->file, &now))
+		r = -ESTALE;
+	if (r) {
+		raw_close(fd);
+		return;
+	}
+	lease->fd = lease->signal_fd = fd;
+	lease->state = LEASE_HELD;
+}
+
+static void lease_all_again(void *unused)
+{
+	(void)unused;
+	for (struct lease *lease = leases; lease; lease = lease->hh.next)
+		lease_again(lease);
+	lose_without_descriptor("a raw clone: the file was written to before the child could be "
+				"guarded, or cannot be leased");
+}
+
+void guard_after_raw_clone(void)
+{
+	keeper_forget();
+	forget_descriptors();
+	if (leases && keeper_call(lease_all_again, NULL))
+		lose_without_descriptor("no keeper could be started in the child");
+}

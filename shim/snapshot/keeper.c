@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper's life and its mailbox, which holds one request at a time. What it does
+ * is told by others: see keeper.h, and guard.c for the leases.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "kernel/capability.h"
+#include "kernel/raw.h"
+#include "kernel/thread.h"
+#include "snapshot/guard.h"
+#include "snapshot/keeper.h"
+#include "support/lock.h"
+
+enum state { ABSENT, STARTING, RUNNING, ENDING };
+
+static struct {
+	struct lock mailbox; /* whoever holds it may put a request */
+	atomic_int state;
+	int start_error;
+	struct thread thread;
+	int maps;
+	keeper_task *task;
+	void *argument;
+	atomic_int answered;
+	atomic_int poked;
+	bool end;
+} keeper;
+
+/* A signal that was lost because the queue was full is made good for by asking each lease now and
+ * then: the kernel gives a writer's opponent tens of seconds. */
+#define ASK_SECONDS 5
+
+static void wait_set(unsigned long set[8 / sizeof(long)])
+{
+	for (unsigned int i = 0; i < 8 / sizeof(long); i++)
+		set[i] = 0;
+	for (int number = KEEPER_REQUEST_SIGNAL; number <= KEEPER_LEASE_SIGNAL; number++)
+		set[(unsigned int)(number - 1) / (8 * sizeof(long))] |=
+			1UL << (unsigned int)(number - 1) % (8 * sizeof(long));
+}
+
+static void serve_request(void)
+{
+	keeper_task *task = keeper.task;
+
+	if (atomic_exchange(&keeper.poked, 0))
+		guard_drop_unused();
+	if (!task)
+		return;
+	task(keeper.argument);
+	keeper.task = NULL;
+	atomic_store(&keeper.answered, 1);
+	futex_wake(&keeper.answered, 1);
+}
+
+static void serve(void)
+{
+	unsigned long set[8 / sizeof(long)];
+	siginfo_t info;
+
+	wait_set(set);
+	while (!keeper.end) {
+		struct timespec ask = { ASK_SECONDS, 0 };
+		long number = raw(SYS_rt_sigtimedwait, set, &info, &ask, 8);
+		if (number == KEEPER_LEASE_SIGNAL)
+			guard_broken(info.si_fd);
+		else if (number == KEEPER_REQUEST_SIGNAL)
+			serve_request();
+		else
+			guard_ask_all();
+	}
+}
+
+static int prepare(void)
+{
+	int r = thread_own_table();
+
+	if (r)
+		return r;
+	/* The first number, 0, is taken by it, so that no lease has the number that means nothing.
+	 */
+	keeper.maps = raw_open("/proc/self/maps", O_RDONLY, 0);
+	if (keeper.maps < 0)
+		return keeper.maps;
+	capability_keep_for_leases();
+	return 0;
+}
+
+static void body(void *unused)
+{
+	(void)unused;
+	int r = prepare();
+
+	keeper.start_error = r;
+	atomic_store(&keeper.state, r ? ENDING : RUNNING);
+	futex_wake(&keeper.state, 1);
+	if (!r)
+		serve();
+}
+
+static int start(void)
+{
+	if (atomic_load(&keeper.state) == RUNNING)
+		return 0;
+	atomic_store(&keeper.state, STARTING);
+	keeper.end = false;
+	keeper.task = NULL;
+	int r = thread_start(&keeper.thread, body, NULL);
+	if (r) {
+		atomic_store(&keeper.state, ABSENT);
+		return r;
+	}
+	while (atomic_load(&keeper.state) == STARTING)
+		futex_wait(&keeper.state, STARTING);
+	if (atomic_load(&keeper.state) == RUNNING)
+		return 0;
+	thread_join(&keeper.thread);
+	atomic_store(&keeper.state, ABSENT);
+	return keeper.start_error;
+}
+
+static int wake(void)
+{
+	return (int)raw(SYS_tgkill, raw(SYS_getpid), keeper.thread.number, KEEPER_REQUEST_SIGNAL);
+}
+
+/* With the mailbox held. */
+static int post(keeper_task *task, void *argument)
+{
+	keeper.argument = argument;
+	atomic_store(&keeper.answered, 0);
+	keeper.task = task;
+	int r = wake();
+	if (r) {
+		keeper.task = NULL;
+		return r;
+	}
+	while (!atomic_load(&keeper.answered))
+		futex_wait(&keeper.answered, 0);
+	return 0;
+}
+
+int keeper_call(keeper_task *task, void *argument)
+{
+	lock_take(&keeper.mailbox);
+	int r = start();
+	if (!r)
+		r = post(task, argument);
+	lock_drop(&keeper.mailbox);
+	return r;
+}
+
+int keeper_call_running(keeper_task *task, void *argument)
+{
+	lock_take(&keeper.mailbox);
+	int r = keeper_call_held(task, argument);
+	lock_drop(&keeper.mailbox);
+	return r;
+}
+
+int keeper_call_held(keeper_task *task, void *argument)
+{
+	return keeper_running() ? post(task, argument) : -ESRCH;
+}
+
+void keeper_poke(void)
+{
+	if (!keeper_running() || atomic_exchange(&keeper.poked, 1))
+		return;
+	wake();
+}
+
+bool keeper_running(void)
+{
+	return atomic_load(&keeper.state) == RUNNING;
+}
+
+pid_t keeper_thread(void)
+{
+	return keeper.thread.number;
+}
+
+int keeper_maps(void)
+{
+	return keeper.maps;
+}
+
+static void finish(void *last)
+{
+	keeper_task *task = *(keeper_task **)last;
+
+	if (task)
+		task(NULL);
+	keeper.end = true;
+}
+
+void keeper_stop(keeper_task *last)
+{
+	lock_take(&keeper.mailbox);
+	if (keeper_running() && !post(finish, &last)) {
+		thread_join(&keeper.thread);
+		atomic_store(&keeper.state, ABSENT);
+	}
+	lock_drop(&keeper.mailbox);
+}
+
+void keeper_hold(void)
+{
+	lock_take(&keeper.mailbox);
+}
+
+void keeper_release(void)
+{
+	lock_drop(&keeper.mailbox);
+}
+
+void keeper_forget(void)
+{
+	lock_reset(&keeper.mailbox);
+	thread_forget(&keeper.thread);
+	keeper.task = NULL;
+	atomic_store(&keeper.poked, 0);
+	atomic_store(&keeper.state, ABSENT);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper: one bare thread (kernel/thread.h) per process that holds the leases in
+ * a descriptor table of its own and serves their breaks. It waits with
+ * rt_sigtimedwait for two signals that libc keeps for itself, 32 (a request) and 33
+ * (a lease breaks): no program can wait for these, and none of them is ever sent to a
+ * process as a whole.
+ */
+#ifndef MMFENCE_SNAPSHOT_KEEPER_H
+#define MMFENCE_SNAPSHOT_KEEPER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define KEEPER_REQUEST_SIGNAL 32
+#define KEEPER_LEASE_SIGNAL   33
+
+/* Runs on the keeper: raw calls only, no TLS. */
+typedef void keeper_task(void *argument);
+
+/* Runs task on the keeper and waits for it; starts the keeper if need be. 0, or -errno when there
+ * is none to be had, and task was not run. Never with the snapshot lock held. */
+int keeper_call(keeper_task *task, void *argument);
+
+/* The same, but only if there is a keeper: -ESRCH if not. */
+int keeper_call_running(keeper_task *task, void *argument);
+
+/* The same while keeper_hold is in force. */
+int keeper_call_held(keeper_task *task, void *argument);
+
+/* Has the keeper look for leases that nobody needs any more; does not wait. */
+void keeper_poke(void);
+
+bool keeper_running(void);
+pid_t keeper_thread(void);
+
+/* On the keeper: its descriptor of /proc/self/maps, or -errno. */
+int keeper_maps(void);
+
+/* Ends it and waits until it is gone. Its leases are given back first, by last, which runs on it.
+ */
+void keeper_stop(keeper_task *last);
+
+/* No request is under way while held: around fork. */
+void keeper_hold(void);
+void keeper_release(void);
+/* In a child: there is none yet. */
+void keeper_forget(void);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of leases, within the guard: guard.c takes and gives back, serve.c serves
+ * breaks, inherit.c hands leases to children. Changed only on the keeper and with the
+ * snapshot lock held, so that the keeper may read it without.
+ */
+#ifndef MMFENCE_SNAPSHOT_LEASE_H
+#define MMFENCE_SNAPSHOT_LEASE_H
+
+#include "snapshot/guard.h"
+#include "support/arena.h"
+
+#define HASH_NONFATAL_OOM	   1
+#define uthash_nonfatal_oom(lease) ((lease)->unlisted = true)
+#define uthash_malloc(size)	   arena_alloc(size)
+#define uthash_free(block, size)   arena_free(block, size)
+#include <uthash.h>
+
+enum lease_state { LEASE_HELD, LEASE_BREAKING };
+
+struct lease_key {
+	uint64_t device, inode;
+};
+
+struct lease {
+	struct lease_key key;
+	uint64_t vma_inode; /* as /proc/self/maps has it, which may differ (overlayfs, btrfs) */
+	enum lease_state state;
+	unsigned int users; /* snapshots */
+	int signal_fd;	    /* what a break's signal calls it: its number where it was taken */
+	int fd;		    /* in the keeper's table; -1 in a child that has not adopted it */
+	struct file file;   /* at the grant */
+	char *path;
+	size_t path_size;
+	bool unlisted; /* no memory for the table */
+	UT_hash_handle hh;
+};
+
+extern struct lease *leases;
+
+/* ---- guard.c ---- */
+
+struct lease *lease_find(const struct lease_key *key);
+/* On the keeper: out of the table, unlocked, closed. Whether the lease was there to the end. */
+bool lease_end(struct lease *lease);
+/* On the keeper: owner and signal of the descriptor, before it is leased or adopted. */
+void lease_own(int fd);
+
+/* ---- serve.c ---- */
+
+/* On the keeper: puts the pages of all its snapshots aside, replaces the mappings, and ends the
+ * lease. 0, or -errno: then its snapshots are lost, and the program has been told. */
+int lease_preserve(struct lease *lease, const char *trigger);
+/* The same without a copy: nothing more can be done for its snapshots. */
+void lease_lose(struct lease *lease, const char *reason);
+
+#endif

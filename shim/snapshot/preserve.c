@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clone, memfd, spill file: see preserve.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "kernel/raw.h"
+#include "policy/policy.h"
+#include "snapshot/copy.h"
+#include "snapshot/preserve.h"
+#include "snapshot/snapshot.h"
+#include "support/arena.h"
+
+#define PATH_BYTES 4096
+
+static const char *temporary_directory, *cache_directory;
+
+void preserve_places(const char *temporary, const char *cache)
+{
+	temporary_directory = temporary;
+	cache_directory = cache;
+}
+
+static int unnamed_file(const char *directory)
+{
+	return (int)raw(SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC | 0100000,
+			0600);
+}
+
+static int clone_into(const struct preserve *preserve, const char *directory)
+{
+	int fd = unnamed_file(directory);
+
+	if (fd < 0)
+		return fd;
+	int r = (int)raw(SYS_ioctl, fd, FICLONE, preserve->source);
+	if (r) {
+		raw_close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* The file's own directory is on the same file system for sure; it may not be writable. */
+static int clone_beside(const struct preserve *preserve)
+{
+	char *directory = arena_alloc(PATH_BYTES);
+	char *end;
+	int fd = -ENOENT;
+
+	if (!directory)
+		return -ENOMEM;
+	strncpy(directory, preserve->path, PATH_BYTES - 1);
+	end = strrchr(directory, '/');
+	if (end) {
+		end[end == directory] = 0;
+		fd = clone_into(preserve, directory);
+	}
+	arena_free(directory, PATH_BYTES);
+	return fd;
+}
+
+static int clone_try(const struct preserve *preserve)
+{
+	const char *const places[] = { the_policy.snapshot_clone_dir, temporary_directory,
+				       "/var/tmp", cache_directory };
+	int fd = clone_beside(preserve);
+
+	/* A file system without reflinks says so at once, and in every directory. */
+	for (unsigned int i = 0; fd < 0 && fd != -EOPNOTSUPP && fd != -ENOTTY && fd != -EINVAL &&
+				 i < sizeof(places) / sizeof(*places);
+	     i++)
+		if (places[i] && places[i][0])
+			fd = clone_into(preserve, places[i]);
+	return fd;
+}
+
+static int begin_clone(struct preserve *preserve)
+{
+	int fd = clone_try(preserve);
+
+	if (fd < 0)
+		return fd;
+	preserve->target = fd;
+	preserve->engine = ENGINE_CLONE;
+	preserve->whole = true;
+	return 0;
+}
+
+static int sized(struct preserve *preserve, int fd, enum engine engine)
+{
+	int r = fd < 0 ? fd : raw_ftruncate(fd, preserve->file->size);
+
+	if (fd >= 0 && r)
+		raw_close(fd);
+	if (r)
+		return r;
+	preserve->target = fd;
+	preserve->engine = engine;
+	preserve->whole = false;
+	return 0;
+}
+
+static int begin_memory(struct preserve *preserve)
+{
+	int r = budget_charge(preserve->most, &preserve->reason);
+
+	if (r)
+		return r;
+	r = sized(preserve, copy_memfd(), ENGINE_MEMORY);
+	if (r) {
+		budget_release(preserve->most);
+		preserve->reason = "memfd_create failed";
+		return r;
+	}
+	preserve->charged = preserve->most;
+	return 0;
+}
+
+static int begin_spill(struct preserve *preserve)
+{
+	int r;
+
+	if (!the_policy.snapshot_spill_dir[0])
+		return -ENOENT;
+	r = sized(preserve, unnamed_file(the_policy.snapshot_spill_dir), ENGINE_SPILL);
+	if (r)
+		preserve->reason = "no file could be made in snapshot.spill-dir";
+	return r;
+}
+
+int preserve_begin(struct preserve *preserve)
+{
+	int wanted = the_policy.snapshot_preserve;
+	int r = -EOPNOTSUPP;
+
+	preserve->target = -1;
+	preserve->reason = "no reflink clone is to be had";
+	if (wanted == PRESERVE_AUTO || wanted == PRESERVE_CLONE)
+		r = begin_clone(preserve);
+	if (r && preserve->no_copy) {
+		preserve->reason = preserve->no_copy;
+		return -EFBIG;
+	}
+	if (r && (wanted == PRESERVE_AUTO || wanted == PRESERVE_MEMORY))
+		r = begin_memory(preserve);
+	if (r && (wanted == PRESERVE_AUTO || wanted == PRESERVE_SPILL))
+		r = begin_spill(preserve);
+	return r;
+}
+
+/* No room in one place: what is there already goes to the next. */
+int preserve_window(struct preserve *preserve, int64_t start, int64_t end)
+{
+	struct copy copy = { preserve->source, preserve->target, true, 0 };
+
+	if (preserve->whole)
+		return 0;
+	if (end > preserve->file->size)
+		end = preserve->file->size;
+	int r = copy_missing(&copy, start, end);
+	preserve->bytes += copy.bytes;
+	if (r)
+		preserve->reason =
+			r == -ENOSPC ? "no space left for the old pages" : "the copy failed";
+	return r;
+}
+
+void preserve_end(struct preserve *preserve, bool failed)
+{
+	if (preserve->target >= 0)
+		raw_close(preserve->target);
+	preserve->target = -1;
+	if (!failed)
+		return;
+	budget_release(preserve->charged);
+	preserve->charged = 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where old pages go when somebody comes: a reflink clone of the whole file, a memfd,
+ * or a spill file with the parts that are mapped. Under a lease the file cannot
+ * change meanwhile. On the keeper.
+ */
+#ifndef MMFENCE_SNAPSHOT_PRESERVE_H
+#define MMFENCE_SNAPSHOT_PRESERVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/file.h"
+#include "snapshot/snapshot.h"
+
+struct preserve {
+	int source; /* the leased descriptor */
+	const char *path;
+	const struct file *file;
+	uint64_t most;	     /* bytes that may have to be copied */
+	const char *no_copy; /* a clone or nothing, and why; or NULL */
+	/* what came of it */
+	int target; /* holds the pages at the file's own offsets */
+	enum engine engine;
+	bool whole;
+	uint64_t bytes, charged;
+	const char *reason; /* of a failure */
+};
+
+/* Where the user's temporary and cached files go, for clones; NULL for neither. Once, at start. */
+void preserve_places(const char *temporary, const char *cache);
+
+/* Opens the target, a clone if the policy and the file system have it: 0 or -errno. */
+int preserve_begin(struct preserve *preserve);
+/* Puts bytes [start, end) of the file there, as far as they are not: 0 or -errno. */
+int preserve_window(struct preserve *preserve, int64_t start, int64_t end);
+/* Closes the target; after a failure gives back the charge too. */
+void preserve_end(struct preserve *preserve, bool failed);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gate of gate.h: a word that holds the forking thread's number. No TLS: the
+ * keeper waits here too.
+ */
+#include <linux/futex.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include "kernel/raw.h"
+#include "support/gate.h"
+#include "support/text.h"
+
+#define PATIENCE_NANOSECONDS 20000000
+#define MOST_TURNS	     50 /* a second, where /proc does not tell */
+
+static atomic_int forking;
+
+/* The kernel tells in which system call a thread sleeps. */
+static bool waits_for_lock(int thread, int turn)
+{
+	char path[48], line[16];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_add(&text, "/proc/self/task/");
+	text_add_uint(&text, (unsigned int)thread);
+	text_add(&text, "/syscall");
+	if (raw_read_file(path, line, sizeof(line)) <= 0)
+		return turn >= MOST_TURNS;
+	int number = 0;
+	for (const char *at = line; *at >= '0' && *at <= '9'; at++)
+		number = number * 10 + (*at - '0');
+	return line[0] >= '0' && line[0] <= '9' && number == SYS_futex;
+}
+
+void gate_wait(void)
+{
+	struct timespec patience = { 0, PATIENCE_NANOSECONDS };
+	int thread;
+
+	if (!atomic_load_explicit(&forking, memory_order_acquire))
+		return;
+	int self = (int)raw(SYS_gettid);
+	for (int turn = 0; (thread = atomic_load(&forking)) && thread != self; turn++) {
+		raw(SYS_futex, &forking, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, thread, &patience, 0, 0);
+		if (atomic_load(&forking) == thread && waits_for_lock(thread, turn))
+			return;
+	}
+}
+
+void gate_close(struct lock *lock)
+{
+	gate_wait(); /* another thread's fork */
+	atomic_store(&forking, (int)raw(SYS_gettid));
+	lock_take(lock);
+	lock_drop(lock);
+}
+
+void gate_open(void)
+{
+	atomic_store(&forking, 0);
+	futex_wake(&forking, INT32_MAX);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * S11: what a writer sees of somebody else's snapshots: it gets in, soon, and what it finds
+ * is an ordinary file.
+ */
+#include <time.h>
+
+#include "helper.h"
+
+#define FILE_NAME "writer.data"
+#define PAGES	  64
+#define BYTES	  (PAGES * PAGE)
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void open_and_write(const void *unused)
+{
+	double before = now();
+
+	(void)unused;
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+	promise(now() - before < 5, "the writer waited %.1f seconds", now() - before);
+}
+
+/* fcntl(2): open with O_NONBLOCK fails with EWOULDBLOCK while a lease is being broken. */
+static void open_nonblocking(const void *unused)
+{
+	int fd, refused = 0;
+	double before = now();
+
+	(void)unused;
+	while ((fd = open(FILE_NAME, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0) {
+		promise(errno == EWOULDBLOCK, "open: %s", strerror(errno));
+		promise(now() - before < 5, "still refused after 5 seconds");
+		refused++;
+	}
+	file_fill(fd, 2, 0, PAGES);
+	close(fd);
+	(void)refused;
+}
+
+static void open_and_read(const void *unused)
+{
+	double before = now();
+	int fd = file_open(FILE_NAME);
+	char page[PAGE];
+
+	(void)unused;
+	must(pread(fd, page, PAGE, 0) == (ssize_t)PAGE && page_is(page, 1, 0));
+	close(fd);
+	promise(now() - before < 1, "a reader waited");
+}
+
+static void by_other(other_act *act)
+{
+	struct other other;
+
+	file_make(FILE_NAME, 1, PAGES);
+	other = other_start(act, NULL);
+	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	other_go(&other);
+	view_check(view, 1, 0, PAGES, "the mapping");
+	other_end(&other);
+}
+
+static void nonblocking(const void *unused)
+{
+	(void)unused;
+	by_other(open_nonblocking);
+}
+
+static void waits(const void *unused)
+{
+	(void)unused;
+	by_other(open_and_write);
+}
+
+static void reader(const void *unused)
+{
+	(void)unused;
+	by_other(open_and_read);
+}
+
+static void own(const void *unused)
+{
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	open_and_write(NULL);
+	view_check(view, 1, 0, PAGES, "the mapping");
+	/* And again, with new content. */
+	char *second = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	file_overwrite(FILE_NAME, 3, 0, PAGES);
+	view_check(view, 1, 0, PAGES, "the first mapping");
+	view_check(second, 2, 0, PAGES, "the second mapping");
+	must(munmap(view, BYTES) == 0 && munmap(second, BYTES) == 0);
+}
+
+static void many_mappings(const void *unused)
+{
+	enum { MANY = 300 };
+	static char *views[MANY];
+	struct other other;
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	other = other_start(open_and_write, NULL);
+	for (size_t i = 0; i < MANY; i++)
+		views[i] = view_make(FILE_NAME, PROT_READ, i % 60, 1 + i % 4);
+	for (size_t i = 0; i < MANY; i += 3)
+		must(munmap(views[i], (1 + i % 4) * PAGE) == 0);
+	other_go(&other);
+	for (size_t i = 0; i < MANY; i++)
+		if (i % 3)
+			view_check(views[i], 1, i % 60, 1 + i % 4, "one of many mappings");
+	other_end(&other);
+}
+
+enum { FILES = 200 };
+
+static const char *numbered(size_t number)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "writer.%zu", number);
+	return name;
+}
+
+/* All leases are broken as fast as a program can. */
+static void write_all(const void *unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < FILES; i++)
+		if (i % 2)
+			file_overwrite(numbered(i), 2, 0, 2);
+		else
+			must(truncate(numbered(i), 0) == 0);
+}
+
+static void many_files(const void *unused)
+{
+	static char *views[FILES];
+	struct other other;
+
+	(void)unused;
+	for (size_t i = 0; i < FILES; i++)
+		file_make(numbered(i), 1, 2);
+	other = other_start(write_all, NULL);
+	for (size_t i = 0; i < FILES; i++)
+		views[i] = view_make(numbered(i), PROT_READ, 0, 2);
+	other_go(&other);
+	for (size_t i = 0; i < FILES; i++)
+		view_check(views[i], 1, 0, 2, "one of many files");
+	other_end(&other);
+}
+
+/* The program maps and unmaps all the time while others write: nobody waits for it. */
+static void busy(const void *unused)
+{
+	double end = now() + 0.7;
+	pid_t child;
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	child = fork();
+	must(child >= 0);
+	if (!child) {
+		while (now() < end)
+			open_and_write(NULL);
+		_exit(0);
+	}
+	while (now() < end) {
+		char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+		char first[PAGE];
+		memcpy(first, view + 7 * PAGE, PAGE);
+		for (int i = 0; i < 20; i++)
+			promise(!memcmp(first, view + 7 * PAGE, PAGE), "a page changed");
+		must(munmap(view, BYTES) == 0);
+	}
+	child_wait(child);
+}
+
+static void unmapped(const void *unused)
+{
+	struct other other;
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	other = other_start(open_and_write, NULL);
+	must(munmap(view_make(FILE_NAME, PROT_READ, 0, PAGES), BYTES) == 0);
+	other_go(&other);
+	other_end(&other);
+}
+
+static void exited(const void *unused)
+{
+	pid_t child;
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	child = fork();
+	must(child >= 0);
+	if (!child) {
+		view_make(FILE_NAME, PROT_READ, 0, PAGES);
+		kill(getpid(), SIGKILL);
+	}
+	must(waitpid(child, NULL, 0) == child);
+	open_and_write(NULL);
+}
+
+static bool log_says(const char *word)
+{
+	const char *path = getenv("MMFENCE_AUDIT_LOG");
+	static char line[65536];
+	bool found = false;
+	FILE *log = path ? fopen(path, "re") : NULL;
+
+	while (log && fgets(line, sizeof(line), log))
+		found |= strstr(line, word) != NULL;
+	if (log)
+		fclose(log);
+	return found;
+}
+
+/* Stopped for longer than fs.lease-break-time: the kernel lets the writer in. */
+static void stopped(const void *unused)
+{
+	double end;
+	pid_t child;
+	int status;
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	child = fork();
+	must(child >= 0);
+	if (!child) {
+		view_make(FILE_NAME, PROT_READ, 0, PAGES);
+		must(raise(SIGSTOP) == 0);
+		end = now() + 5;
+		while (now() < end && !log_says("snapshot.lost"))
+			;
+		_exit(0);
+	}
+	must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+	must(kill(child, SIGCONT) == 0);
+	child_wait(child);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "nonblocking", nonblocking, NULL, false },
+		{ "waits", waits, NULL, false },
+		{ "reader", reader, NULL, HOLDS_BARE },
+		{ "own", own, NULL, false },
+		{ "many_mappings", many_mappings, NULL, false },
+		{ "many_files", many_files, NULL, false },
+		{ "busy", busy, NULL, false },
+		{ "unmapped", unmapped, NULL, HOLDS_BARE },
+		{ "exited", exited, NULL, HOLDS_BARE },
+		{ "stopped", stopped, NULL, HOLDS_BARE },
+	};
+
+	return cases_main(cases, COUNT(cases), argc, argv);
+}

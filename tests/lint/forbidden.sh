@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# forbidden.sh BUILD: the rooms below interpose/ must not call what interpose/ wraps (it would
+# come back to us), nor anything that allocates, locks or needs a thread libc knows about.
+set -eu
+build=${1:?usage: forbidden.sh BUILD}
+export LC_ALL=C
+rooms='kernel policy snapshot nonlinear selfmem audit support'
+
+# Names, as patterns of a whole line.
+forbidden='malloc|calloc|realloc|reallocarray|free|memalign|aligned_alloc|posix_memalign|valloc
+strdup|strndup|asprintf|vasprintf|getline|getdelim|open_memstream
+v?f?printf|v?d?printf|v?sn?printf|puts|fputs|putchar|fwrite|fread|f?scanf|perror|__.*printf_chk|__.*printf
+pthread_.*|call_once|mtx_.*|sem_.*
+dlopen|dlsym|dlclose|dladdr|dl_iterate_phdr
+getenv|setenv|putenv|unsetenv|syslog|exit|abort|atexit|__cxa_atexit|system|popen|fork|vfork
+localtime|localtime_r|gmtime|strftime|setlocale|strerror|qsort
+__stack_chk_fail|__tls_get_addr|___tls_get_addr'
+
+# OBJECT NAME REASON
+exceptions() {
+	cat <<-'END'
+	policy/file.o dlopen the INI parser is loaded only where there is a file to parse
+	policy/file.o dlsym the same
+	policy/file.o dlclose the same
+	kernel/next.o dlsym this is where the next library in the chain is found, once
+	kernel/next.o dlvsym the same
+	END
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+nm -D --defined-only "$build/lib/x86_64-linux-gnu/libmmfence.so" | awk '{ print $NF }' |
+	sed 's/@.*//' >"$work/wrapped"
+printf '%s\n' "$forbidden" | tr '|' '\n' | sed 's/\./\\./g; s/\\\.\*/.*/g' >"$work/patterns"
+cat "$work/wrapped" >>"$work/patterns"
+exceptions | cut -d' ' -f1,2 | sort >"$work/exceptions"
+
+status=0 objects=0
+for bits in 64 32; do
+	for room in $rooms; do
+		for object in "$build/obj$bits/shim/$room"/*.o; do
+			[ -f "$object" ] || continue
+			# An object whose source is gone is no longer linked.
+			[ -f "shim/$room/$(basename "$object" .o).c" ] || continue
+			objects=$((objects + 1))
+			nm -u "$object" | awk '{ print $NF }' | sed 's/@.*//' |
+				grep -E -x -f "$work/patterns" |
+				sed "s|^|$room/$(basename "$object") |" | sort |
+				comm -23 - "$work/exceptions" |
+				sed "s|^|$bits bit: |; s| \([^ ]*\)\$| must not use \1|" >"$work/found"
+			if [ -s "$work/found" ]; then
+				cat "$work/found"
+				status=1
+			fi
+		done
+	done
+done
+if [ $objects = 0 ]; then
+	echo "forbidden.sh: no objects in $build" >&2
+	exit 1
+fi
+[ $status = 0 ] && echo "forbidden: $objects objects below interpose/ use nothing they must not"
+exit $status

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A6 and the exec half of P4: a program that starts another takes the fence along, or the
+ * log says that it could not.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+/* Starts "observe" by way of "launch". */
+static void launch_observe(struct run *run, const char *way)
+{
+	run->helper = "launch";
+	run->args[0] = way;
+	run->args[1] = build_path("helpers/%s/observe", run->variant);
+	run_helper(run);
+	cr_assert(run_exit(run) == 0, "%s: %d %s%s", way, run_exit(run), run->output, run->errors);
+}
+
+static void is_followed(const char *variant, const char *way)
+{
+	struct run run = { .variant = variant };
+
+	launch_observe(&run, way);
+	cr_assert_str_eq(run.output, "captured\n", "%s: %s", way, run.output);
+	cr_assert(count_events(&run, "snapshot.create") == 1, "%s: no record of the new program",
+		  way);
+	cr_assert(count_events(&run, "coverage.gap") == 0, "%s", way);
+	run_end(&run);
+}
+
+#define FOLLOWED(name)                         \
+	EACH_VARIANT(P4, fence_follows_##name) \
+	{                                      \
+		is_followed(variant, #name);   \
+	}
+
+FOLLOWED(execve)
+FOLLOWED(empty)
+FOLLOWED(other)
+FOLLOWED(unset)
+FOLLOWED(clearenv)
+FOLLOWED(replaced)
+FOLLOWED(execvp)
+FOLLOWED(execvpe)
+FOLLOWED(execl)
+FOLLOWED(execle)
+FOLLOWED(fexecve)
+FOLLOWED(execveat)
+FOLLOWED(syscall)
+FOLLOWED(posix_spawn)
+FOLLOWED(posix_spawn_empty)
+FOLLOWED(posix_spawnp)
+FOLLOWED(fork)
+FOLLOWED(vfork)
+FOLLOWED(system)
+FOLLOWED(twice)
+
+/* P4, A6: with follow=none the program's wish is granted, and the log says so. */
+EACH_VARIANT(A6, preload_removed)
+{
+	static const char *const ways[] = { "empty",   "unset",	  "replaced",
+					    "fexecve", "syscall", "posix_spawn_empty",
+					    "vfork" };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct run run = { .variant = variant, .options = { "process.follow=none" } };
+		launch_observe(&run, ways[i]);
+		cr_assert_str_eq(run.output, "plain\n", "%s: %s", ways[i], run.output);
+		json_t *gap = find_event(&run, "coverage.gap");
+		cr_assert(gap, "%s: no coverage.gap", ways[i]);
+		cr_assert_str_eq(field_string(gap, "mmfence.gap.reason"), "environment");
+		cr_assert(strstr(field_string(gap, "file.path"), "observe"));
+		run_end(&run);
+	}
+}
+
+/* The options go along too. */
+EACH_VARIANT(P4, options_follow)
+{
+	struct run run = { .variant = variant,
+			   .options = { "snapshot.copy-limit=4K", "snapshot.guard=none" } };
+
+	launch_observe(&run, "empty");
+	cr_assert_str_eq(run.output, "plain\n");
+	cr_assert(count_events(&run, "snapshot.unprotected") == 1);
+	run_end(&run);
+}
+
+static void gap_is(struct run *run, const char *reason, const char *program)
+{
+	json_t *gap = find_event(run, "coverage.gap");
+
+	cr_assert(gap, "no coverage.gap");
+	cr_assert(count_events(run, "coverage.gap") == 1);
+	cr_assert_str_eq(field_string(gap, "mmfence.gap.reason"), reason);
+	cr_assert(strstr(field_string(gap, "file.path"), program), "%s",
+		  field_string(gap, "file.path"));
+	cr_assert(field_string(gap, "error.message"));
+}
+
+/* Starts a program by several ways; each must leave one gap, and run. */
+static void leaves_a_gap(const char *variant, const char *program, const char *reason,
+			 const char *preload, bool whatever_the_status)
+{
+	static const char *const ways[] = { "execve",	   "execvp", "fexecve",
+					    "posix_spawn", "vfork",  "empty" };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct run run = { .variant = variant,
+				   .helper = "launch",
+				   .args = { ways[i], program, "7" },
+				   .preload = preload };
+		run_helper(&run);
+		cr_assert(run_exit(&run) == 7 || whatever_the_status, "%s: %d", ways[i],
+			  run_exit(&run));
+		gap_is(&run, reason, "noop");
+		run_end(&run);
+	}
+}
+
+EACH_VARIANT(A6, static_program)
+{
+	leaves_a_gap(variant, build_path("helpers/static/noop"), "static", NULL, false);
+}
+
+static char *copy_set_id(const char *variant, mode_t mode)
+{
+	char command[2 * PATH_MAX];
+	char *program;
+
+	cr_assert(asprintf(&program, "%s/set-id-noop.%s", getenv("MMFENCE_TMP") ?: "/tmp",
+			   variant) > 0);
+	snprintf(command, sizeof(command), "cp '%s' '%s'", build_path("helpers/%s/noop", variant),
+		 program);
+	cr_assert(system(command) == 0 && chown(program, 65534, 65534) == 0 &&
+		  chmod(program, mode) == 0);
+	return program;
+}
+
+EACH_VARIANT(A6, set_user_id_program)
+{
+	skip_unless_root();
+	char *program = copy_set_id(variant, 04755);
+	leaves_a_gap(variant, program, "set-id", NULL, false);
+	unlink(program);
+	free(program);
+}
+
+EACH_VARIANT(A6, set_group_id_program)
+{
+	skip_unless_root();
+	char *program = copy_set_id(variant, 02755);
+	leaves_a_gap(variant, program, "set-id", NULL, false);
+	unlink(program);
+	free(program);
+}
+
+/* A preload without $LIB is of one word size only. */
+Test(A6, program_of_another_word_size)
+{
+	const char *library = build_path("lib/x86_64-linux-gnu/libmmfence.so");
+
+	leaves_a_gap("plain", build_path("helpers/m32/noop"), "architecture", library, false);
+}
+
+Test(A6, program_of_another_word_size_from_32_bit)
+{
+	const char *library = build_path("lib32/libmmfence.so");
+
+	leaves_a_gap("m32", build_path("helpers/plain/noop"), "architecture", library, false);
+}
+
+/* With $LIB both word sizes are followed. */
+Test(A6, both_word_sizes_are_followed)
+{
+	struct run run = { .variant = "plain", .helper = "launch" };
+
+	run.args[0] = "execve";
+	run.args[1] = build_path("helpers/m32/observe");
+	run_helper(&run);
+	cr_assert_str_eq(run.output, "captured\n");
+	cr_assert(count_events(&run, "coverage.gap") == 0);
+	cr_assert(field_number(find_event_number(&run, "process.start", 1), "mmfence.bits") == 32 ||
+		  field_number(find_event(&run, "process.start"), "mmfence.bits") == 32);
+	run_end(&run);
+}
+
+/* A script is as good as its interpreter. */
+EACH_VARIANT(A6, script)
+{
+	struct run run = { .variant = variant, .helper = "launch", .args = { "empty" } };
+	char script[PATH_MAX];
+
+	snprintf(script, sizeof(script), "%s/script.%s", getenv("MMFENCE_TMP") ?: "/tmp", variant);
+	FILE *file = fopen(script, "we");
+	cr_assert(file);
+	fprintf(file, "#!/bin/sh\nexec '%s'\n", build_path("helpers/%s/observe", variant));
+	fclose(file);
+	cr_assert(chmod(script, 0755) == 0);
+	run.args[1] = script;
+	run_helper(&run);
+	cr_assert_str_eq(run.output, "captured\n", "%s", run.output);
+	cr_assert(count_events(&run, "coverage.gap") == 0);
+	run_end(&run);
+	unlink(script);
+}

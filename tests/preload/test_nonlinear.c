@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * N1, N5: remap_file_pages is recorded by call site, and can be refused. The helper calls
+ * it from three sites: a 100 times, b 10 times, c 3 times with an error.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner.h"
+
+#define WORKED "110 worked, 3 failed, EINVAL\n"
+
+static void call_all(struct run *run, const char *end)
+{
+	run->helper = "nonlinear";
+	run->args[0] = end;
+	run_helper(run);
+}
+
+/* N1: by default the first call of each site, and each site's totals at the end. */
+static void totals_are_right(const struct run *run)
+{
+	static const json_int_t calls[] = { 100, 10, 3 }, failed[] = { 0, 0, 3 };
+	static const json_int_t bytes[] = { 100 * 4096, 10 * 8192, 0 };
+
+	cr_assert(count_events(run, "nonlinear.total") == 3, "%zu totals",
+		  count_events(run, "nonlinear.total"));
+	for (size_t i = 0; i < 3; i++) {
+		const char *site =
+			field_string(find_event_number(run, "nonlinear.remap", i), "mmfence.site");
+		json_t *total = NULL;
+		for (size_t j = 0; j < 3; j++) {
+			json_t *candidate = find_event_number(run, "nonlinear.total", j);
+			if (!strcmp(field_string(candidate, "mmfence.site"), site))
+				total = candidate;
+		}
+		cr_assert(total, "no total for site %s", site);
+		cr_assert(field_number(total, "mmfence.total.calls") == calls[i]);
+		cr_assert(field_number(total, "mmfence.total.failed") == failed[i]);
+		cr_assert(field_number(total, "mmfence.total.bytes") == bytes[i] || i == 2,
+			  "%lld bytes", (long long)field_number(total, "mmfence.total.bytes"));
+	}
+}
+
+static void first_calls_are_right(const struct run *run)
+{
+	json_t *a = find_event_number(run, "nonlinear.remap", 0);
+	json_t *b = find_event_number(run, "nonlinear.remap", 1);
+	json_t *c = find_event_number(run, "nonlinear.remap", 2);
+
+	cr_assert(field_number(a, "mmfence.mapping.page_offset") == 5);
+	cr_assert(field_number(a, "mmfence.mapping.linear_page_offset") == 2);
+	cr_assert(field_number(a, "mmfence.mapping.length") == 4096);
+	cr_assert_str_eq(field_string(a, "mmfence.mapping.protection"), "rw-s");
+	cr_assert_str_eq(field_string(a, "event.outcome"), "success");
+	cr_assert(strstr(field_string(a, "file.path"), "/work/nonlinear.data"));
+	cr_assert(json_array_size(field(a, "mmfence.stack")) >= 3, "no backtrace");
+	cr_assert(json_array_size(field(a, "mmfence.modules")) >= 1, "no modules");
+	cr_assert(field_number(b, "mmfence.mapping.length") == 8192);
+	cr_assert_str_eq(field_string(c, "event.outcome"), "failure");
+	cr_assert_str_eq(field_string(c, "error.code"), "EINVAL");
+	cr_assert_str_neq(field_string(a, "mmfence.site"), field_string(b, "mmfence.site"));
+	cr_assert_str_neq(field_string(b, "mmfence.site"), field_string(c, "mmfence.site"));
+}
+
+EACH_VARIANT(N1, first_call_of_each_site_and_totals)
+{
+	struct run run = { .variant = variant };
+
+	call_all(&run, "return");
+	cr_assert_str_eq(run.output, WORKED);
+	cr_assert(count_events(&run, "nonlinear.remap") == 3, "%zu remaps",
+		  count_events(&run, "nonlinear.remap"));
+	first_calls_are_right(&run);
+	totals_are_right(&run);
+	run_end(&run);
+}
+
+/* N1: linear_page_offset is what the call replaced, also when that was not linear any more. */
+EACH_VARIANT(N1, every_call)
+{
+	struct run run = { .variant = variant, .options = { "audit.nonlinear=every" } };
+
+	call_all(&run, "return");
+	cr_assert_str_eq(run.output, WORKED);
+	cr_assert(count_events(&run, "nonlinear.remap") == 113);
+	json_t *again = find_event_number(&run, "nonlinear.remap", 16);
+	cr_assert(field_number(again, "mmfence.mapping.page_offset") == 21);
+	cr_assert(field_number(again, "mmfence.mapping.linear_page_offset") == 5);
+	run_end(&run);
+}
+
+EACH_VARIANT(N1, off)
+{
+	struct run run = { .variant = variant, .options = { "audit.nonlinear=off" } };
+
+	call_all(&run, "return");
+	cr_assert_str_eq(run.output, WORKED);
+	cr_assert(count_events(&run, "nonlinear.remap") == 0);
+	cr_assert(count_events(&run, "nonlinear.total") == 0);
+	run_end(&run);
+}
+
+static void totals_after(const char *variant, const char *end)
+{
+	struct run run = { .variant = variant };
+
+	call_all(&run, end);
+	cr_assert(run_exit(&run) == 0);
+	cr_assert_str_eq(run.output, WORKED);
+	totals_are_right(&run);
+	run_end(&run);
+}
+
+#define TOTALS(name, end)                       \
+	EACH_VARIANT(N1, totals_through_##name) \
+	{                                       \
+		totals_after(variant, end);     \
+	}
+
+TOTALS(exit, "exit")
+TOTALS(underscore_exit, "_exit")
+TOTALS(underscore_big_exit, "_Exit")
+TOTALS(quick_exit, "quick_exit")
+TOTALS(exit_group_by_syscall, "syscall")
+TOTALS(exec, "exec")
+
+/* N1: a child's calls are its own. */
+EACH_VARIANT(N1, totals_of_a_child)
+{
+	struct run run = { .variant = variant };
+	size_t of_child = 0;
+
+	call_all(&run, "fork");
+	cr_assert(run_exit(&run) == 0);
+	json_int_t parent = field_number(find_event(&run, "process.start"), "process.pid");
+	for (size_t i = 0; find_event_number(&run, "nonlinear.total", i); i++) {
+		json_t *total = find_event_number(&run, "nonlinear.total", i);
+		if (field_number(total, "process.pid") == parent)
+			continue;
+		of_child++;
+		cr_assert(field_number(total, "mmfence.total.calls") == 7);
+	}
+	cr_assert(of_child == 1, "%zu sites in the child", of_child);
+	cr_assert(count_events(&run, "nonlinear.total") == 4);
+	run_end(&run);
+}
+
+/* N1: a process that is killed has no totals, but its first calls are on file (A2). */
+EACH_VARIANT(N1, first_calls_of_a_killed_process)
+{
+	struct run run = { .variant = variant };
+
+	call_all(&run, "kill");
+	cr_assert(run_exit(&run) == 128 + 9);
+	cr_assert(count_events(&run, "nonlinear.remap") == 3);
+	run_end(&run);
+}
+
+EACH_VARIANT(N5, refuse)
+{
+	struct run run = { .variant = variant, .options = { "nonlinear.policy=refuse" } };
+
+	call_all(&run, "return");
+	cr_assert_str_eq(run.output, "0 worked, 113 failed, ENOSYS\n");
+	json_t *event = find_event(&run, "nonlinear.remap");
+	cr_assert(event);
+	cr_assert_str_eq(field_string(event, "event.outcome"), "failure");
+	cr_assert_str_eq(field_string(event, "error.code"), "ENOSYS");
+	cr_assert_str_eq(field_string(event, "mmfence.policy"), "refuse");
+	run_end(&run);
+}

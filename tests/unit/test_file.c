@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * M1, S7: a descriptor is judged by what it is.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "kernel/file.h"
+
+static struct file identify(int fd)
+{
+	struct file file;
+
+	cr_assert(fd >= 0, "%s", strerror(errno));
+	cr_assert_eq(file_identify(fd, &file), 0);
+	return file;
+}
+
+static enum file_kind kind_of(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+	enum file_kind kind = identify(fd).kind;
+
+	close(fd);
+	return kind;
+}
+
+static int make_file(char *path)
+{
+	int fd;
+
+	strcpy(path, "/tmp/mmfence-file.XXXXXX");
+	fd = mkstemp(path);
+	cr_assert(fd >= 0);
+	return fd;
+}
+
+Test(file, ordinary)
+{
+	char path[64];
+	int fd = make_file(path);
+	struct stat st;
+
+	cr_assert_eq(write(fd, path, 10), 10);
+	cr_assert_eq(fsync(fd), 0);
+	cr_assert_eq(fstat(fd, &st), 0);
+	struct file file = identify(fd);
+	cr_assert_eq(file.kind, FILE_ORDINARY);
+	cr_assert_not(file.deleted);
+	cr_assert_eq(file.size, 10);
+	cr_assert_eq(file.blocks, st.st_blocks);
+	cr_assert_eq(file.inode, st.st_ino);
+	cr_assert_eq(file.device, (uint64_t)major(st.st_dev) << 32 | minor(st.st_dev));
+	cr_assert_eq(file.mtime_ns, st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec);
+	cr_assert_eq(file.ctime_ns, st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec);
+	cr_assert_eq(unlink(path), 0);
+	cr_assert(identify(fd).deleted);
+}
+
+/* One with the mode and the emptiness of a memory file, which it is not. */
+Test(file, empty_and_private)
+{
+	char path[64];
+	int fd = make_file(path);
+
+	cr_assert_eq(fchmod(fd, 0600), 0);
+	cr_assert_eq(identify(fd).kind, FILE_ORDINARY);
+	cr_assert_not(file_fresh_is_suspect(fd));
+	unlink(path);
+}
+
+Test(file, anonymous)
+{
+	struct file file = identify((int)syscall(SYS_memfd_create, "file", 0));
+
+	cr_assert_eq(file.kind, FILE_ORDINARY);
+	cr_assert(file.deleted);
+}
+
+Test(file, process_memory)
+{
+	char path[64];
+
+	cr_assert_eq(kind_of("/proc/self/mem", O_RDONLY), FILE_PROCESS_MEMORY);
+	cr_assert_eq(kind_of("/proc/self/mem", O_RDWR), FILE_PROCESS_MEMORY);
+	cr_assert_eq(kind_of("/proc/thread-self/mem", O_WRONLY), FILE_PROCESS_MEMORY);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/mem", getpid(), getpid());
+	cr_assert_eq(kind_of(path, O_RDONLY), FILE_PROCESS_MEMORY);
+}
+
+Test(file, owner_of_process_memory)
+{
+	char path[64];
+
+	cr_assert_eq(identify(open("/proc/self/mem", O_RDONLY)).owner, getpid());
+	snprintf(path, sizeof(path), "/proc/%d/mem", getppid());
+	int fd = open(path, O_RDONLY);
+	if (fd >= 0)
+		cr_assert_eq(identify(fd).owner, getppid());
+	cr_assert_eq(identify(open("/", O_RDONLY)).owner, -1);
+}
+
+Test(file, other_files_of_procfs)
+{
+	static const char *const names[] = { "maps", "status", "environ",   "auxv",   "pagemap",
+					     "stat", "smaps",  "mountinfo", "cmdline" };
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/self/%s", names[i]);
+		cr_assert_eq(kind_of(path, O_RDONLY), FILE_OTHER, "%s", path);
+	}
+	cr_assert_eq(kind_of("/proc/version", O_RDONLY), FILE_OTHER);
+	cr_assert_eq(kind_of("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY), FILE_OTHER);
+}
+
+Test(file, neither_file_nor_memory)
+{
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	cr_assert_eq(identify(ends[0]).kind, FILE_OTHER);
+	cr_assert_eq(identify(socket(AF_UNIX, SOCK_STREAM, 0)).kind, FILE_OTHER);
+	cr_assert_eq(kind_of("/", O_RDONLY), FILE_OTHER);
+	cr_assert_eq(kind_of("/dev/null", O_RDWR), FILE_OTHER);
+	cr_assert_eq(kind_of("/dev/zero", O_RDWR), FILE_OTHER);
+}
+
+Test(file, bad_descriptor)
+{
+	struct file file;
+
+	cr_assert_eq(file_identify(-1, &file), -EBADF);
+	cr_assert_eq(file_identify(12345, &file), -EBADF);
+	cr_assert_not(file_fresh_is_suspect(12345));
+	cr_assert_not(file_is_device_memory(12345));
+}
+
+/* The look at a fresh descriptor leaves its position at 0. */
+Test(file, fresh_memory_is_suspect)
+{
+	int fd = open("/proc/self/mem", O_RDWR);
+
+	cr_assert(file_fresh_is_suspect(fd));
+	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 0);
+	fd = open("/etc/passwd", O_RDONLY);
+	cr_assert_not(file_fresh_is_suspect(fd));
+	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 0);
+}
+
+/* The program's own position stays, also where the kind is found out by trying positions. */
+Test(file, position_stays)
+{
+	int fd = open("/proc/self/mem", O_RDONLY);
+
+	cr_assert_eq(lseek(fd, 4096, SEEK_SET), 4096);
+	identify(fd);
+	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 4096);
+}
+
+Test(file, devices_by_number)
+{
+	static const struct {
+		unsigned int minor;
+		bool memory;
+	} devices[] = { { 1, true },  { 2, true },  { 4, true },
+			{ 3, false }, { 5, false }, { 8, false } };
+
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "/tmp/mmfence-device.%d", getpid());
+		if (mknod(path, S_IFCHR | 0600, makedev(1, devices[i].minor)))
+			cr_skip_test("only root can make a device");
+		int fd = open(path, O_PATH | O_CLOEXEC);
+		unlink(path);
+		cr_assert(fd >= 0);
+		cr_assert_eq(file_is_device_memory(fd), devices[i].memory, "1:%u",
+			     devices[i].minor);
+		close(fd);
+	}
+}
