@@ -32,31 +32,31 @@ extern "C" {
 
 /* Where the bytes are. */
 enum mmfence_engine {
-	MMFENCE_GUARD, /* in the file itself, which a read lease keeps as it is */
-	MMFENCE_CLONE, /* in a reflink clone of the file */
+	MMFENCE_GUARD,	/* in the file itself, which a read lease keeps as it is */
+	MMFENCE_CLONE,	/* in a reflink clone of the file */
 	MMFENCE_MEMORY, /* in a memfd */
-	MMFENCE_SPILL /* in an unnamed file in snapshot.spill-dir */
+	MMFENCE_SPILL	/* in an unnamed file in snapshot.spill-dir */
 };
 
 /* What is known of the capture. */
 enum mmfence_consistency {
 	MMFENCE_TORN_POSSIBLE, /* the file kept changing while it was copied */
-	MMFENCE_VERIFIED, /* size, mtime and ctime were the same before and after */
-	MMFENCE_PROVEN /* the kernel let no writer in, or it is an atomic clone */
+	MMFENCE_VERIFIED,      /* size, mtime and ctime were the same before and after */
+	MMFENCE_PROVEN	       /* the kernel let no writer in, or it is an atomic clone */
 };
 
 enum mmfence_fate {
 	MMFENCE_UNTOUCHED, /* guarded, and nobody wrote */
 	MMFENCE_PRESERVED, /* guarded, and the pages were put aside when somebody came */
-	MMFENCE_PRIVATE, /* copied or cloned when it was mapped */
-	MMFENCE_LOST /* the promise could not be kept; the log says why */
+	MMFENCE_PRIVATE,   /* copied or cloned when it was mapped */
+	MMFENCE_LOST	   /* the promise could not be kept; the log says why */
 };
 
 struct mmfence_snapshot {
-	uint64_t id; /* unique in the process */
-	void *address; /* of the contiguous piece of it that holds the address asked for */
-	size_t length; /* bytes */
-	int64_t offset; /* of address in the file, bytes */
+	uint64_t id;	   /* unique in the process */
+	void *address;	   /* of the contiguous piece of it that holds the address asked for */
+	size_t length;	   /* bytes */
+	int64_t offset;	   /* of address in the file, bytes */
 	int64_t file_size; /* bytes, at capture */
 	enum mmfence_engine engine;
 	enum mmfence_consistency consistency;

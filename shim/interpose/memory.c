@@ -167,12 +167,15 @@ long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t 
 static long before_protect(uintptr_t address, size_t length, int protection)
 {
 	struct scope scope;
-	long r;
+	long r = 0;
 
-	if (likely(!(protection & PROT_WRITE)) ||
+	if (likely(!(protection & (PROT_WRITE | PROT_EXEC))) ||
 	    !index_may_touch(address, address + PAGE_UP(length)) || !enter(&scope))
 		return 0;
-	r = snapshot_before_write(address, length);
+	if (protection & PROT_EXEC && snapshot_forbids_exec(address, length))
+		r = -EACCES;
+	if (!r && protection & PROT_WRITE)
+		r = snapshot_before_write(address, length);
 	scope_leave(&scope);
 	return r;
 }

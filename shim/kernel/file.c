@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -34,16 +35,19 @@ static bool device_is_memory(uint32_t major, uint32_t minor)
 	return major == MEM_MAJOR && (minor == 1 || minor == 2 || minor == 4);
 }
 
-static int32_t filesystem_magic(int fd)
+/* The magic number, or 0; and whether the mount is noexec. */
+static int32_t filesystem_magic(int fd, bool *noexec)
 {
-	/* statfs64 has another size argument on i386; the type comes first in both. */
 #ifdef __x86_64__
 	struct statfs st;
-	return raw(SYS_fstatfs, fd, &st) ? 0 : (int32_t)st.f_type;
+	long r = raw(SYS_fstatfs, fd, &st);
 #else
 	struct statfs64 st;
-	return raw(SYS_fstatfs64, fd, 84, &st) ? 0 : (int32_t)st.f_type;
+	long r = raw(SYS_fstatfs64, fd, 84, &st);
 #endif
+	if (noexec)
+		*noexec = !r && st.f_flags & ST_NOEXEC;
+	return r ? 0 : (int32_t)st.f_type;
 }
 
 /* /proc/PID/mem and no other file of procfs takes positions that are negative. A fresh
@@ -102,19 +106,19 @@ static bool is_process_memory(int fd, const struct statx *st, int32_t *owner)
 	if (!S_ISREG(st->stx_mode) || (st->stx_mode & 07777) != 0600 || st->stx_size ||
 	    st->stx_dev_major)
 		return false;
-	if (filesystem_magic(fd) != PROC_SUPER_MAGIC)
+	if (filesystem_magic(fd, NULL) != PROC_SUPER_MAGIC)
 		return false;
 	if (raw_fd_path(fd, path, sizeof(path)) > 0)
 		*owner = owner_of(path);
 	return *owner >= 0 || takes_any_position(fd);
 }
 
-static enum file_kind regular_kind(int fd, const struct statx *st, uint32_t *magic)
+static enum file_kind regular_kind(int fd, const struct statx *st, struct file *out)
 {
 	if (st->stx_attributes & STATX_ATTR_DAX)
 		return FILE_OTHER;
-	*magic = (uint32_t)filesystem_magic(fd);
-	switch (*magic) {
+	out->filesystem = (uint32_t)filesystem_magic(fd, &out->noexec);
+	switch (out->filesystem) {
 	case 0:
 	case PROC_SUPER_MAGIC:
 	case SYSFS_MAGIC:
@@ -136,9 +140,8 @@ static enum file_kind kind_of(int fd, const struct statx *st, struct file *out)
 {
 	switch (st->stx_mode & S_IFMT) {
 	case S_IFREG:
-		return is_process_memory(fd, st, &out->owner)
-			       ? FILE_PROCESS_MEMORY
-			       : regular_kind(fd, st, &out->filesystem);
+		return is_process_memory(fd, st, &out->owner) ? FILE_PROCESS_MEMORY
+							      : regular_kind(fd, st, out);
 	case S_IFBLK:
 		return FILE_BLOCK;
 	case S_IFCHR:

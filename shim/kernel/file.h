@@ -25,6 +25,7 @@ struct file {
 	int64_t size;		    /* of a block device too */
 	int64_t blocks;		    /* of 512 bytes, allocated */
 	int64_t mtime_ns, ctime_ns; /* since the epoch */
+	bool noexec;		    /* an ordinary file on a mount without execution */
 	uint32_t filesystem;	    /* magic, of an ordinary file */
 	int32_t owner;		    /* of process memory: its pid as this procfs has it, or -1 */
 };

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "kernel/raw.h"
 #include "policy/policy.h"
@@ -115,13 +116,23 @@ static uint64_t available_in_cgroup(void)
 	return room;
 }
 
+/* Free memory without what page cache could give back: where there is no /proc. */
+static uint64_t free_memory(void)
+{
+	struct sysinfo info;
+
+	if (raw(SYS_sysinfo, &info))
+		return 0;
+	return ((uint64_t)info.freeram + info.bufferram) * info.mem_unit;
+}
+
 static uint64_t available(void)
 {
 	char *buffer = arena_alloc(TEXT_BYTES);
-	uint64_t room = UINT64_MAX;
+	uint64_t room = free_memory();
 
 	if (buffer && raw_read_file("/proc/meminfo", buffer, TEXT_BYTES) > 0)
-		room = number_after(buffer, "MemAvailable:", UINT64_MAX / 2048) * 1024;
+		room = number_after(buffer, "MemAvailable:", room / 1024) * 1024;
 	arena_free(buffer, TEXT_BYTES);
 	uint64_t group = available_in_cgroup();
 	return group < room ? group : room;

@@ -25,7 +25,7 @@ static struct {
 	atomic_int state;
 	int start_error;
 	struct thread thread;
-	int maps;
+	int maps, pagemap, memory;
 	keeper_task *task;
 	void *argument;
 	atomic_int answered;
@@ -89,6 +89,8 @@ static int prepare(void)
 	keeper.maps = raw_open("/proc/self/maps", O_RDONLY, 0);
 	if (keeper.maps < 0)
 		return keeper.maps;
+	keeper.pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
+	keeper.memory = raw_open("/proc/self/mem", O_RDWR, 0);
 	capability_keep_for_leases();
 	return 0;
 }
@@ -190,6 +192,16 @@ pid_t keeper_thread(void)
 int keeper_maps(void)
 {
 	return keeper.maps;
+}
+
+int keeper_pagemap(void)
+{
+	return keeper.pagemap;
+}
+
+int keeper_memory(void)
+{
+	return keeper.memory;
 }
 
 static void finish(void *last)

@@ -34,8 +34,12 @@ void keeper_poke(void);
 bool keeper_running(void);
 pid_t keeper_thread(void);
 
-/* On the keeper: its descriptor of /proc/self/maps, or -errno. */
+/* On the keeper: its descriptors of /proc/self/maps, pagemap and mem. Opened when it starts: later
+ * the program may have dropped the right to open them, or have another root directory. The last two
+ * may be -errno. */
 int keeper_maps(void);
+int keeper_pagemap(void);
+int keeper_memory(void);
 
 /* Ends it and waits until it is gone. Its leases are given back first, by last, which runs on it.
  */

@@ -4,11 +4,11 @@
  * in one call where the kernel has it, /proc/self/pagemap page by page where not.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "kernel/raw.h"
+#include "snapshot/keeper.h"
 #include "snapshot/private.h"
 #include "support/arena.h"
 
@@ -39,7 +39,7 @@ struct private_run {
 };
 
 struct search {
-	int pagemap, memory;
+	int pagemap;
 	struct private_run *runs;
 };
 
@@ -73,11 +73,9 @@ static int save_run(struct search *search, uintptr_t start, uintptr_t end)
 	run->length = end - start;
 	run->next = search->runs;
 	search->runs = run;
-	if (search->memory < 0)
-		search->memory = raw_open("/proc/self/mem", O_RDWR, 0);
-	if (search->memory < 0)
-		return search->memory;
-	return transfer(search->memory, false, start, run->bytes, run->length);
+	if (keeper_memory() < 0)
+		return keeper_memory();
+	return transfer(keeper_memory(), false, start, run->bytes, run->length);
 }
 
 /* 0 with *at moved on, or -errno; -ENOTTY where the kernel has no such call. */
@@ -129,10 +127,13 @@ static int read_some(struct search *search, uintptr_t *at, uintptr_t end)
 
 int private_save(uintptr_t start, uintptr_t end, struct private_run **runs)
 {
-	struct search search = { raw_open("/proc/self/pagemap", O_RDONLY, 0), -1, NULL };
-	int r = search.pagemap < 0 ? search.pagemap : 0;
+	struct search search = { keeper_pagemap(), NULL };
 	bool scan = true;
+	int r = 0;
 
+	*runs = NULL;
+	if (search.pagemap < 0) /* nobody can tell: there are hardly ever any */
+		return 0;
 	for (uintptr_t at = start; !r && at < end;) {
 		r = scan ? scan_some(&search, &at, end) : read_some(&search, &at, end);
 		if (scan && (r == -ENOTTY || r == -EINVAL)) {
@@ -141,15 +142,10 @@ int private_save(uintptr_t start, uintptr_t end, struct private_run **runs)
 			r = 0;
 		}
 	}
-	if (search.pagemap >= 0)
-		raw_close(search.pagemap);
-	if (search.memory >= 0)
-		raw_close(search.memory);
-	*runs = search.runs;
 	if (!r)
-		return 0;
-	private_free(search.runs);
-	*runs = NULL;
+		*runs = search.runs;
+	else
+		private_free(search.runs);
 	return r;
 }
 
@@ -166,15 +162,8 @@ int private_restore(struct private_run *runs)
 {
 	int r = 0;
 
-	if (!runs)
-		return 0;
-	int memory = raw_open("/proc/self/mem", O_RDWR, 0);
-	if (memory < 0)
-		r = memory;
 	for (struct private_run *run = runs; !r && run; run = run->next)
-		r = transfer(memory, true, run->start, run->bytes, run->length);
-	if (memory >= 0)
-		raw_close(memory);
+		r = transfer(keeper_memory(), true, run->start, run->bytes, run->length);
 	private_free(runs);
 	return r;
 }

@@ -283,23 +283,20 @@ static int put_aside(struct lease *lease, struct preserve *preserve, const struc
 	return r;
 }
 
-/* The writer is let in before anything is written about it. */
+/* The record is on file before the writer is let in: nothing that follows from it can be seen
+ * earlier, and a process that ends then loses none. */
 static void finish(struct lease *lease, const struct preserve *preserve, const char *trigger,
 		   uint64_t started)
 {
 	unsigned int count = 0;
-	uint64_t took = microseconds() - started;
-	char *path = arena_strdup(lease->path);
 	size_t path_size = lease->path_size;
-	struct lease copy = { .path = path };
+	char *path = arena_strdup(lease->path);
 
 	snapshot_lock();
 	uint64_t first = snapshots_leave(lease, preserve, FATE_PRESERVED, &count);
 	snapshot_unlock();
-	bool held = lease_end(lease);
-	if (path && held)
-		report_preserve(&copy, preserve, first, count, trigger, took);
-	else if (path)
+	report_preserve(lease, preserve, first, count, trigger, microseconds() - started);
+	if (!lease_end(lease) && path)
 		report_lost(
 			path, first, count,
 			"the kernel broke the lease by force: the process was stopped too long");

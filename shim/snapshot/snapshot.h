@@ -46,6 +46,7 @@ struct snapshot {
 	int64_t file_size; /* at capture */
 	bool whole;	   /* all of the file is held, not only the part that is mapped */
 	int64_t captured_start, captured_end; /* the part, otherwise: file offsets */
+	bool noexec;			      /* the file is on a mount without execution */
 	struct store *store;		      /* NULL: nothing is charged */
 	struct lease *lease;		      /* while it is guarded */
 	enum engine engine;
@@ -69,6 +70,10 @@ long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, si
 /* The range is about to be made writable: what is guarded in it is preserved. 0, or -ENOMEM when
  * that failed and the policy is to deny. */
 long snapshot_before_write(uintptr_t address, size_t length);
+
+/* Whether the range shows a file of a mount without execution: mprotect(PROT_EXEC) is EACCES there.
+ */
+bool snapshot_forbids_exec(uintptr_t address, size_t length);
 
 /* remap_file_pages within a shared read-only snapshot: done by remap, unless it asks for pages
  * that were not captured (-ENOMEM). */

@@ -53,7 +53,8 @@ static void record_mapping(struct record *record, const struct taking *taking)
 
 	vma_protection_text(taking->request->protection, taking->request->flags & MAP_SHARED,
 			    protection);
-	record_address(record, "mmfence.mapping.address", taking->address);
+	if (taking->address)
+		record_address(record, "mmfence.mapping.address", taking->address);
 	record_uint(record, "mmfence.mapping.length", taking->request->length);
 	record_int(record, "mmfence.mapping.offset", taking->request->offset);
 	record_str(record, "mmfence.mapping.protection", protection);
@@ -74,19 +75,31 @@ static struct record *record_taking(const struct taking *taking, enum event_acti
 	return record;
 }
 
-static long unprotected(const struct taking *taking, int error, const char *reason)
+static void report_unprotected(const struct taking *taking, int error, const char *reason,
+			       bool deny)
 {
-	bool deny = taking->request->asked || the_policy.snapshot_on_failure == ON_FAILURE_DENY;
-
-	atomic_fetch_add(&total_unprotected, 1);
-	if (deny)
-		snapshot_munmap(taking->address, taking->request->length);
 	struct record *record = record_taking(taking, EVENT_SNAPSHOT_UNPROTECTED, OUTCOME_FAILURE);
+
 	record_error(record, error, reason);
 	record_str(record, "mmfence.snapshot.decision", deny ? "deny" : "plain");
 	record_mapping(record, taking);
 	record_emit(record);
-	return deny ? -ENOMEM : (long)taking->address;
+}
+
+static long unprotected(const struct taking *taking, int error, const char *reason)
+{
+	bool deny = taking->request->asked || the_policy.snapshot_on_failure == ON_FAILURE_DENY;
+	struct taking denied = *taking;
+
+	atomic_fetch_add(&total_unprotected, 1);
+	if (!deny) {
+		report_unprotected(taking, error, reason, deny);
+		return (long)taking->address;
+	}
+	snapshot_munmap(taking->address, taking->request->length);
+	denied.address = 0;
+	report_unprotected(&denied, error, reason, deny);
+	return -ENOMEM;
 }
 
 static void report_created(const struct taking *taking, const struct snapshot *snapshot,
@@ -120,6 +133,7 @@ static struct snapshot *snapshot_new(const struct taking *taking)
 	}
 	snapshot->device = taking->file->device;
 	snapshot->inode = taking->file->inode;
+	snapshot->noexec = taking->file->noexec;
 	return snapshot;
 }
 
@@ -225,6 +239,21 @@ long snapshot_take(const struct call *call, const struct map_request *request, u
 	long r = take_if_wanted(&taking);
 	arena_free(path, PATH_MAX);
 	return r;
+}
+
+/* A memfd is never on such a mount, so that the kernel would allow it. */
+bool snapshot_forbids_exec(uintptr_t address, size_t length)
+{
+	struct piece piece;
+	bool forbids = false;
+
+	snapshot_lock();
+	for (uintptr_t at = address;
+	     !forbids && index_next(at, &piece) && piece.start < address + PAGE_UP(length);
+	     at = piece.end)
+		forbids = piece.snapshot->noexec;
+	snapshot_unlock();
+	return forbids;
 }
 
 long snapshot_before_write(uintptr_t address, size_t length)
