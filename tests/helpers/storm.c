@@ -223,6 +223,8 @@ int main(int argc, char **argv)
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += (time_t)(want.ms / 1000);
 	deadline.tv_nsec += (long)(want.ms % 1000) * 1000000;
+	deadline.tv_sec += deadline.tv_nsec / 1000000000;
+	deadline.tv_nsec %= 1000000000;
 	file_make("storm.steady", 1, PAGES);
 	if (want.signals)
 		start_timer();
