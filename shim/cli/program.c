@@ -40,7 +40,8 @@ static const char *search_path(void)
 	return standard;
 }
 
-/* As execvp: the first that can be run; if none, and one was there, EACCES. */
+/* As a shell: the first that can be run; if none, and one was seen there, EACCES. A directory that
+ * this user may not search shows none. */
 static int search(const char *name, char *out, size_t size)
 {
 	int error = ENOENT;
@@ -56,7 +57,7 @@ static int search(const char *name, char *out, size_t size)
 		int r = runnable(out);
 		if (!r)
 			return 0;
-		if (r == EACCES || r == EISDIR)
+		if ((r == EACCES || r == EISDIR) && !access(out, F_OK))
 			error = EACCES;
 	}
 	return error;

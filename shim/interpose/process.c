@@ -6,7 +6,6 @@
  */
 #include <alloca.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include "kernel/program.h"
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
+#include "snapshot/drift.h"
 #include "snapshot/snapshot.h"
 #include "support/arena.h"
 #include "support/text.h"
@@ -64,6 +64,7 @@ void process_ends(int status)
 		return;
 	if (memory_is_ours()) {
 		nonlinear_totals();
+		drift_at_end();
 		if (audit_process_started())
 			report_end(status);
 		sink_flush_dropped();
@@ -108,6 +109,8 @@ struct target {
 	bool search;
 };
 
+#define FOUND_BYTES 1024
+
 struct gap {
 	const char *reason;
 	const char *message;
@@ -151,24 +154,13 @@ static bool find_gap(const struct program *program, bool preloaded, struct gap *
 	return !preloaded;
 }
 
-/* A program that was named by a descriptor alone has the path that this leads to. */
-static void record_program(struct record *record, const struct target *target)
-{
-	char path[PATH_MAX / 4];
-
-	if (target->path[0])
-		record_str(record, "file.path", target->path);
-	else if (raw_fd_path(target->directory, path, sizeof(path)) > 0)
-		record_str(record, "file.path", path);
-}
-
-static void report_gap(const struct call *call, const struct target *target, const struct gap *gap)
+static void report_gap(const struct call *call, const char *path, const struct gap *gap)
 {
 	struct trace trace;
 
 	trace_capture(&trace, call->ip, call->cfa);
 	struct record *record = record_begin(EVENT_COVERAGE_GAP, OUTCOME_UNKNOWN, &trace);
-	record_program(record, target);
+	record_str(record, "file.path", path);
 	record_error(record, 0, gap->message);
 	record_str(record, "mmfence.call", call->name);
 	record_str(record, "mmfence.gap.reason", gap->reason);
@@ -177,50 +169,58 @@ static void report_gap(const struct call *call, const struct target *target, con
 
 /* ---- before a program is started ---- */
 
-static void inspect_in_path(const char *name, struct program *program)
+static void inspect_in_path(const char *name, struct program *program, char *found)
 {
-	char buffer[PATH_MAX / 4];
 	const char *path = environment_get(environ, "PATH");
+	struct text text;
 
 	for (path = path ? path : "/bin:/usr/bin"; program->kind == PROGRAM_UNKNOWN;) {
 		size_t length = strcspn(path, ":");
-		struct text text;
-		text_init(&text, buffer, sizeof(buffer));
+		text_init(&text, found, FOUND_BYTES);
 		text_add_bytes(&text, path, length);
 		text_add(&text, length ? "/" : "");
 		text_add(&text, name);
-		if (!text.overflow && !raw(SYS_faccessat, AT_FDCWD, buffer, X_OK))
-			program_inspect(AT_FDCWD, buffer, program);
+		if (!text.overflow && !raw(SYS_faccessat, AT_FDCWD, found, X_OK))
+			program_inspect(AT_FDCWD, found, program);
 		if (!path[length])
 			return;
 		path += length + 1;
 	}
 }
 
-static void inspect(const struct target *target, struct program *program)
+/* found gets the path: as given, as found in $PATH, or where the descriptor leads. */
+static void inspect(const struct target *target, struct program *program, char *found)
 {
+	struct text text;
+
 	*program = (struct program){ .kind = PROGRAM_UNKNOWN };
-	if (target->search && !strchr(target->path, '/'))
-		inspect_in_path(target->path, program);
-	else
-		program_inspect(target->directory, target->path, program);
+	if (target->search && !strchr(target->path, '/')) {
+		inspect_in_path(target->path, program, found);
+		return;
+	}
+	program_inspect(target->directory, target->path, program);
+	text_init(&text, found, FOUND_BYTES);
+	text_add(&text, target->path);
+	if (!target->path[0] && raw_fd_path(target->directory, found, FOUND_BYTES) < 0)
+		found[0] = 0;
 }
 
 /* What this process knows is lost with its memory; a child that shares memory loses nothing. */
 static void before_exec(const struct call *call, const struct target *target, bool preloaded,
 			bool replaces)
 {
+	char found[FOUND_BYTES];
 	struct program program;
 	struct scope scope;
 	struct gap gap;
 
 	if (!audit_enabled() || !enter(&scope))
 		return;
-	inspect(target, &program);
+	inspect(target, &program, found);
 	if (find_gap(&program, preloaded, &gap))
-		report_gap(call, target, &gap);
+		report_gap(call, found, &gap);
 	if (replaces && memory_is_ours())
-		nonlinear_totals();
+		nonlinear_totals(); /* drift is left to the end: exec may fail */
 	scope_leave(&scope);
 }
 

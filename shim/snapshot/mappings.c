@@ -12,6 +12,7 @@
 #include "audit/trace.h"
 #include "kernel/raw.h"
 #include "kernel/vma.h"
+#include "snapshot/drift.h"
 #include "snapshot/guard.h"
 #include "support/arena.h"
 #include "support/gate.h"
@@ -81,6 +82,7 @@ long snapshot_mmap_over(const struct map_request *request)
 
 	if (!index_may_touch(request->address, end))
 		return plain_mmap(request);
+	drift_before_unmap(request->address, end);
 	snapshot_lock();
 	long r = index_reserve();
 	if (!r)
@@ -96,6 +98,7 @@ long snapshot_munmap(uintptr_t address, size_t length)
 {
 	struct snapshot *ended = NULL;
 
+	drift_before_unmap(address, address + PAGE_UP(length));
 	snapshot_lock();
 	long r = index_reserve();
 	if (!r)

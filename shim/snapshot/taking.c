@@ -204,6 +204,8 @@ static long take(const struct taking *taking, const struct decision *decision)
 		return unprotected(taking, ENOMEM, "no memory for the index");
 	bool guarded = decision->guard && !capture.borrow &&
 		       !guard_take(taking->request, taking->file, &piece, &capture.reason);
+	if (!guarded)
+		capture.reason = NULL;
 	int r = guarded ? 0 : capture_and_enter(&capture, &piece);
 	if (r) {
 		snapshot_free(piece.snapshot);

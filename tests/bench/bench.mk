@@ -3,7 +3,7 @@
 
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 
-$(B)/bench/%: tests/bench/%.c tests/bench/clock.h
+$(B)/bench/%: tests/bench/%.c tests/bench/clock.h tests/bench/guarded.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(COMMON) -o $@ $<

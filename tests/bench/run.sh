@@ -12,15 +12,16 @@ set -eu
 build=$(cd "$1" && pwd)
 pairs=${BENCH_PAIRS:-41}
 work=$(mktemp -d "${TMPDIR:-/tmp}/mmfence-bench.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+here=$(cd "$(dirname "$0")" && pwd)
+trap 'cd "$work" && guard_clean; cd / && rm -rf "$work"' EXIT
 trap 'exit 130' HUP INT PIPE TERM
 cd "$work"
 unset LD_PRELOAD
 export LC_ALL=C
 lib=$build/lib/x86_64-linux-gnu/libmmfence.so
 fence="LD_PRELOAD=$lib"
-met=0
-targets=0
+. "$here/table.sh"
+. "$here/guard.sh"
 
 # All on one processor, where that can be had: moving about is the largest noise.
 pin=
@@ -33,66 +34,6 @@ if ! env "$fence" "$build/bench/calls" preloaded; then
 	echo "bench: $lib was not loaded; nothing measured" >&2
 	exit 1
 fi
-
-# row WHAT BARE FENCED RATIO TARGET VERDICT
-row() { printf '%-42s | %9s | %9s | %6s | %6s | %s\n' "$@"; }
-
-# The median of one number a line.
-middle() {
-	sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
-}
-
-# human NS
-human() {
-	echo "$1" | awk '$1 < 1e4 { printf "%.0f ns", $1 }
-		$1 >= 1e4 && $1 < 1e7 { printf "%.1f us", $1 / 1e3 }
-		$1 >= 1e7 { printf "%.1f ms", $1 / 1e6 }'
-}
-
-# result WHAT TARGET: the row for ./pairs, two numbers of ns a line. TARGET - is none.
-result() {
-	bare=$(awk '{ print $1 }' pairs | middle)
-	fenced=$(awk '{ print $2 }' pairs | middle)
-	ratio=$(awk '{ print $2 / $1 }' pairs | middle)
-	verdict=
-	if [ "$2" != - ]; then
-		targets=$((targets + 1))
-		verdict=MISSED
-		if awk -v r="$ratio" -v t="$2" 'BEGIN { exit !(r <= t) }'; then
-			verdict=met
-			met=$((met + 1))
-		fi
-	fi
-	row "$1" "$(human "$bare")" "$(human "$fenced")" "$(printf %.3f "$ratio")" "$2" "$verdict"
-}
-
-# pair COUNT BARE FENCED: two commands that print ns, run in turn, into ./pairs. FENCED starts with
-# variables for env(1). Complaints go to ./complaint. Fails when either command does.
-pair() {
-	count=$1 bare_command=$2 fenced_command=$3
-	: >pairs
-	while [ "$count" -gt 0 ]; do
-		# shellcheck disable=SC2086
-		a=$($pin $bare_command 2>complaint) || return 1
-		# shellcheck disable=SC2086
-		b=$($pin env $fenced_command 2>complaint) || return 1
-		echo "$a $b" >>pairs
-		rm -f log.jsonl trace
-		count=$((count - 1))
-	done
-}
-
-# measure WHAT TARGET COUNT BARE FENCED
-measure() {
-	if pair "$3" "$4" "$5"; then
-		result "$1" "$2"
-	elif [ "$2" = - ]; then
-		row "$1" - - - - "SKIP: $(tail -n 1 complaint | cut -c 1-60)"
-	else
-		targets=$((targets + 1))
-		row "$1" - - - "$2" "MISSED: $(tail -n 1 complaint | cut -c 1-60)"
-	fi
-}
 
 # call WHAT TARGET KIND [VARIABLES]
 call() {
@@ -151,4 +92,5 @@ traced "perf trace" perf trace -e remap_file_pages
 copied 1 50
 copied 16 8
 copied 64 4
+guard_rows
 echo "$met of $targets targets met"

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * S12: maps a file, then changes pages 3, 4 and 9 of it and cuts its last page off. "unmap"
+ * ends the snapshot before the process does; "own" stores into page 5 first; "whole" is
+ * nothing written at all.
+ */
+#include "helper.h"
+
+#define PAGES 16
+
+static void change(const char *name)
+{
+	int fd = open(name, O_WRONLY);
+
+	must(fd >= 0);
+	must(pwrite(fd, "other", 5, 3 * PAGE) == 5 && pwrite(fd, "other", 5, 4 * PAGE) == 5);
+	must(pwrite(fd, "other", 5, 9 * PAGE + 100) == 5);
+	must(ftruncate(fd, (PAGES - 1) * PAGE) == 0);
+	must(close(fd) == 0);
+}
+
+int main(int argc, char **argv)
+{
+	bool own = argc > 1 && !strcmp(argv[1], "own");
+
+	file_make("drift.data", 1, PAGES);
+	int fd = open("drift.data", O_RDONLY);
+	char *view =
+		mmap(NULL, PAGES * PAGE, PROT_READ | (own ? PROT_WRITE : 0), MAP_PRIVATE, fd, 0);
+	must(fd >= 0 && view != MAP_FAILED);
+	if (own)
+		view[5 * PAGE] = 'o';
+	if (argc > 1 && strcmp(argv[1], "whole"))
+		change("drift.data");
+	if (argc > 1 && !strcmp(argv[1], "unmap"))
+		must(munmap(view, PAGES * PAGE) == 0);
+	return 0;
+}
