@@ -40,9 +40,10 @@ SHIM_SRC := $(sort $(wildcard shim/interpose/*.c shim/kernel/*.c shim/policy/*.c
 SHIM_OBJ64 := $(SHIM_SRC:%.c=$(B)/obj64/%.o)
 SHIM_OBJ32 := $(SHIM_SRC:%.c=$(B)/obj32/%.o)
 
-# The command shares the option table, the kernel's raw calls and the text builder with the library.
+# The command shares with the library the option table, what decides about mappings, what tells files
+# and file systems apart, the kernel's raw calls and the text builder.
 CLI_SRC := $(sort $(wildcard shim/cli/*.c)) $(sort $(wildcard shim/policy/*.c)) \
-	shim/support/text.c shim/kernel/raw.c
+	shim/snapshot/decide.c shim/support/text.c $(addprefix shim/kernel/,file.c filesystem.c raw.c)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/cli/%.o)
 
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))

@@ -18,15 +18,19 @@
 #include "cli/doctor.h"
 #include "policy/policy.h"
 
+#define KEY_AS_DATA 0x100
+
+enum subject_kind { SUBJECT_MACHINE, SUBJECT_PROGRAM, SUBJECT_DIRECTORY, SUBJECT_FILE };
+
 static bool broken;
 
-void doctor_say(enum verdict verdict, const char *what, const char *format, ...)
+void doctor_say(enum finding finding, const char *what, const char *format, ...)
 {
 	static const char *const marks[] = { "ok", "no", "--" };
 	va_list list;
 
-	broken |= verdict == BROKEN;
-	printf("%s  %s: ", marks[verdict], what);
+	broken |= finding == BROKEN;
+	printf("%s  %s: ", marks[finding], what);
 	va_start(list, format);
 	vprintf(format, list);
 	va_end(list);
@@ -120,85 +124,111 @@ static void complain_of_setting(const char *sentence)
 
 static void doctor_settings(void)
 {
-	static struct policy policy;
 	char buffer[64];
 	int changed = 0;
 
-	policy_from_sources(&policy, NULL, environ, complain_of_setting);
+	policy_from_sources(&the_policy, NULL, environ, complain_of_setting);
 	for (size_t i = 0; i < policy_option_count; i++) {
-		if (policy_is_default(&policy, i))
+		if (policy_is_default(&the_policy, i))
 			continue;
 		doctor_say(WORKS, "settings", "%s=%s", policy_options[i].name,
-			   policy_value(&policy, i, buffer, sizeof(buffer)));
+			   policy_value(&the_policy, i, buffer, sizeof(buffer)));
 		changed++;
 	}
 	if (!changed && !bad_settings)
 		doctor_say(WORKS, "settings", "all at their defaults");
 }
 
+struct subject {
+	const char *name; /* NULL: this machine and this directory */
+	bool as_data;	  /* a file that programs map, even if it could be run */
+};
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
-	const char **subject = state->input;
+	struct subject *subject = state->input;
 
-	if (key != ARGP_KEY_ARG)
+	switch (key) {
+	case KEY_AS_DATA:
+		subject->as_data = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (subject->name)
+			argp_error(state, "only one program, directory or file at a time");
+		subject->name = argument;
+		return 0;
+	case ARGP_KEY_END:
+		if (subject->as_data && !subject->name)
+			argp_error(state, "--as-data is for a file");
+		return 0;
+	default:
 		return ARGP_ERR_UNKNOWN;
-	if (*subject)
-		argp_error(state, "only one program, directory or file at a time");
-	*subject = argument;
-	return 0;
+	}
 }
 
 /* A file that cannot be run is a file that somebody maps; what is not there may be in PATH. */
-static bool is_program(const char *subject)
+static bool is_program(const char *name)
 {
-	return access(subject, F_OK) || !access(subject, X_OK);
+	return access(name, F_OK) || !access(name, X_OK);
 }
 
-static void doctor_parent(const char *path)
+/* 0, or with a sentence said STATUS_USAGE. */
+static int classify(struct subject *subject, struct program *program, enum subject_kind *kind)
 {
-	char *directory = realpath(path, NULL);
-	char *slash = directory ? strrchr(directory, '/') : NULL;
+	char sentence[8192];
+	struct stat st;
 
-	if (slash)
-		slash[slash == directory] = 0;
-	doctor_directory(directory ? directory : ".");
-	free(directory);
+	*kind = !subject->name ? SUBJECT_MACHINE : SUBJECT_FILE;
+	if (!subject->name)
+		return 0;
+	int error = stat(subject->name, &st) ? errno : 0;
+	if (subject->as_data && (error || S_ISDIR(st.st_mode))) {
+		complain("%s: %s", subject->name, strerror(error ? error : EISDIR));
+		return STATUS_USAGE;
+	}
+	if (!error && S_ISDIR(st.st_mode)) {
+		*kind = SUBJECT_DIRECTORY;
+	} else if (!subject->as_data && is_program(subject->name)) {
+		*kind = SUBJECT_PROGRAM;
+		if (program_find(subject->name, program, sentence, sizeof(sentence))) {
+			complain("%s", sentence);
+			return STATUS_USAGE;
+		}
+	}
+	return 0;
 }
 
-static int examine(const char *subject)
+static int examine(struct subject *subject)
 {
 	struct preload preload;
 	struct program program;
-	struct stat st;
-	char sentence[8192];
-	bool directory = subject && !stat(subject, &st) && S_ISDIR(st.st_mode);
-	bool runnable = subject && !directory && is_program(subject);
+	enum subject_kind kind;
 
-	if (runnable && program_find(subject, &program, sentence, sizeof(sentence))) {
-		complain("%s", sentence);
+	if (classify(subject, &program, &kind))
 		return STATUS_USAGE;
-	}
 	signal(SIGIO, SIG_IGN); /* what a lease of ours may send */
 	doctor_library(&preload);
 	doctor_settings();
 	doctor_kernel();
 	doctor_memory();
-	if (!subject || runnable)
-		doctor_directory(".");
-	else if (directory)
-		doctor_directory(subject);
+	if (kind == SUBJECT_FILE)
+		doctor_file(subject->name);
 	else
-		doctor_parent(subject);
-	if (runnable)
+		doctor_directory(kind == SUBJECT_DIRECTORY ? subject->name : ".");
+	if (kind == SUBJECT_PROGRAM)
 		doctor_program(&program, &preload);
-	else if (subject && !directory)
-		doctor_file(subject);
 	return broken ? STATUS_BAD : 0;
 }
 
 int doctor_main(int argc, char **argv)
 {
+	static const struct argp_option options[] = {
+		{ "as-data", KEY_AS_DATA, NULL, 0,
+		  "look at a program as a file that others map, not as one to be run", 0 },
+		{ 0 },
+	};
 	static const struct argp argp = {
+		.options = options,
 		.parser = parse,
 		.args_doc = "[PROGRAM|DIRECTORY|FILE]",
 		.doc = "Tries what mmfence needs on this machine: in the current directory or the one "
@@ -207,9 +237,9 @@ int doctor_main(int argc, char **argv)
 		       "not there, and mmfence does without). Exit status: 0, 1 if there was a `no', 2 "
 		       "for wrong usage.",
 	};
-	const char *subject = NULL;
+	struct subject subject = { NULL, false };
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &subject))
 		return STATUS_USAGE;
-	return examine(subject);
+	return examine(&subject);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel offers, and how much memory and how many descriptors there are.
+ * What the kernel offers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -80,7 +79,7 @@ static void try_remap(void)
 		doctor_say(WORKS, "remap_file_pages", "the kernel has it");
 	else
 		doctor_say(ABSENT, "remap_file_pages",
-			   "%m; mmfence does it by mmap (nonlinear.emulate)");
+			   "%m; programs that need it fail, with mmfence as without");
 	munmap(map, 2 * page);
 }
 
@@ -130,86 +129,4 @@ void doctor_kernel(void)
 	try_areas();
 	try_pages();
 	try_remap();
-}
-
-/* In bytes, or -1. */
-static long long memory_available(void)
-{
-	char line[256];
-	long long kilobytes = -1;
-	FILE *in = fopen("/proc/meminfo", "re");
-
-	while (in && kilobytes < 0 && fgets(line, sizeof(line), in))
-		sscanf(line, "MemAvailable: %lld kB", &kilobytes);
-	if (in)
-		fclose(in);
-	return kilobytes < 0 ? -1 : kilobytes * 1024;
-}
-
-/* What this group may still take, by one of /proc/self/cgroup's lines ("4:memory:/x", "0::/x"). */
-static long long group_room(const char *line)
-{
-	char controllers[64] = "", path[512] = "", file[1024];
-	bool second = sscanf(line, "0::%511[^\n]", path) == 1;
-
-	if (!second && (sscanf(line, "%*d:%63[^:]:%511[^\n]", controllers, path) != 2 ||
-			strcmp(controllers, "memory")))
-		return -1;
-	const char *root = second ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-
-	snprintf(file, sizeof(file), "%s%s/%s", root, path,
-		 second ? "memory.max" : "memory.limit_in_bytes");
-	long long limit = doctor_number(file);
-	snprintf(file, sizeof(file), "%s%s/%s", root, path,
-		 second ? "memory.current" : "memory.usage_in_bytes");
-	long long used = doctor_number(file);
-
-	return limit < 0 || used < 0 || limit < used ? -1 : limit - used;
-}
-
-static long long least_group_room(void)
-{
-	char line[1024];
-	long long least = -1;
-	FILE *in = fopen("/proc/self/cgroup", "re");
-
-	while (in && fgets(line, sizeof(line), in)) {
-		long long room = group_room(line);
-
-		if (room >= 0 && (least < 0 || room < least))
-			least = room;
-	}
-	if (in)
-		fclose(in);
-	return least;
-}
-
-static void look_at_limit(int resource, const char *name, rlim_t enough, const char *otherwise)
-{
-	struct rlimit limit;
-
-	if (getrlimit(resource, &limit))
-		return;
-	if (limit.rlim_cur == RLIM_INFINITY)
-		doctor_say(WORKS, name, "no limit");
-	else
-		doctor_say(limit.rlim_cur >= enough ? WORKS : ABSENT, name, "%ju%s%s",
-			   (uintmax_t)limit.rlim_cur, limit.rlim_cur >= enough ? "" : "; ",
-			   limit.rlim_cur >= enough ? "" : otherwise);
-}
-
-void doctor_memory(void)
-{
-	long long available = memory_available();
-	long long group = least_group_room();
-	bool grouped = group >= 0 && group < available;
-
-	if (grouped)
-		available = group;
-	doctor_say(available > 0 ? WORKS : ABSENT, "memory",
-		   "%lld MiB available%s; copies take at most half (snapshot.memory)",
-		   available >> 20, grouped ? " in this control group" : "");
-	look_at_limit(RLIMIT_NOFILE, "RLIMIT_NOFILE", 64, "the log needs one more");
-	look_at_limit(RLIMIT_FSIZE, "RLIMIT_FSIZE", RLIM_INFINITY,
-		      "bytes: larger copies and logs cannot be made");
 }

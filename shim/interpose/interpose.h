@@ -65,6 +65,10 @@ long process_execveat(const struct call *call, int directory, const char *path, 
 void credentials_changed(void);
 void credentials_alone(void);
 
+/* seccomp(2) and prctl(2): the program may put itself under a filter. */
+long sandbox_seccomp(const struct call *call, long operation, long flags, long arguments);
+long sandbox_prctl(const struct call *call, long option, long a, long b, long c, long d);
+
 /* A fork that libc knows nothing of: the system call itself between the handlers. */
 long process_fork(long nr, long a, long b, long c, long d, long e);
 

@@ -168,6 +168,10 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_unshare:
 	case SYS_setns:
 		return call_identity(nr, a, b, c, d, e, f);
+	case SYS_seccomp:
+		return libc_result(sandbox_seccomp(CALL_HERE("syscall"), a, b, c));
+	case SYS_prctl:
+		return libc_result(sandbox_prctl(CALL_HERE("syscall"), a, b, c, d, e));
 	case SYS_exit_group:
 		process_ends((int)a);
 		return pass(nr, a, b, c, d, e, f);

@@ -64,6 +64,7 @@
 	NEXT(int, setfsgid, (gid_t))                                                     \
 	NEXT(int, capset,                                                                \
 	     (struct __user_cap_header_struct *, const struct __user_cap_data_struct *)) \
+	NEXT(int, prctl, (int, unsigned long, unsigned long, unsigned long, unsigned long))   \
 	NEXT(int, unshare, (int))                                                        \
 	NEXT(int, setns, (int, int))
 

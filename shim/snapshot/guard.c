@@ -4,11 +4,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "kernel/capability.h"
+#include "kernel/filesystem.h"
 #include "kernel/raw.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
@@ -18,32 +18,6 @@
 
 struct lease *leases;
 static atomic_bool unused_leases;
-
-/* File systems whose every change goes through this kernel. Elsewhere (network, FUSE) a lease may
- * be granted and a server change the file all the same. */
-static bool filesystem_keeps_leases(uint32_t magic)
-{
-	switch (magic) {
-	case EXT4_SUPER_MAGIC: /* and ext2, ext3 */
-	case XFS_SUPER_MAGIC:
-	case BTRFS_SUPER_MAGIC:
-	case TMPFS_MAGIC:
-	case RAMFS_MAGIC:
-	case OVERLAYFS_SUPER_MAGIC:
-	case F2FS_SUPER_MAGIC:
-	case SQUASHFS_MAGIC:
-	case ISOFS_SUPER_MAGIC:
-	case MSDOS_SUPER_MAGIC:
-	case 0xe0f5e1e2: /* erofs */
-	case 0xca451a4e: /* bcachefs */
-	case 0x2fc12fc1: /* zfs */
-	case 0x2011bab0: /* exfat */
-	case 0x7366746e: /* ntfs3 */
-		return true;
-	default:
-		return false;
-	}
-}
 
 struct lease *lease_find(const struct lease_key *key)
 {

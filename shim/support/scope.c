@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "kernel/raw.h"
@@ -15,9 +16,21 @@ static __thread int depth __attribute__((tls_model("initial-exec")));
 
 #define SIGSET_BYTES 8
 
+static atomic_bool silent;
+
+void scope_silence(void)
+{
+	atomic_store(&silent, true);
+}
+
+bool scope_silent(void)
+{
+	return atomic_load_explicit(&silent, memory_order_relaxed);
+}
+
 bool scope_enter(struct scope *scope)
 {
-	if (depth)
+	if (depth || scope_silent())
 		return false;
 	signals_block(scope);
 	depth = 1;

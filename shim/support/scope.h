@@ -20,6 +20,11 @@ struct scope {
 bool scope_enter(struct scope *scope);
 void scope_leave(const struct scope *scope);
 
+/* From now on no scope is entered in this process, and no system call made that the program did not
+ * ask for: it has put itself under a seccomp filter, which may kill for any. */
+void scope_silence(void);
+bool scope_silent(void);
+
 /* Whether this thread is inside the shim. */
 bool scope_inside(void);
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * P1: a program that maps a file, puts itself under a seccomp filter which kills for every
+ * call but the few that it makes itself, and then opens, maps and unmaps as before.
+ * "prctl" and "syscall" are the two ways there.
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "helper.h"
+
+#define PAGES 4
+
+#define ALLOW(number)                                            \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##number, 0, 1), \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+static void enter(const char *how)
+{
+	struct sock_filter rules[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		ALLOW(munmap),
+		ALLOW(openat),
+		ALLOW(close),
+		ALLOW(write),
+		ALLOW(exit_group),
+		ALLOW(brk),
+#ifdef __i386__
+		ALLOW(mmap2),
+		ALLOW(open),
+#else
+		ALLOW(mmap),
+#endif
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog program = { COUNT(rules), rules };
+
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	if (!strcmp(how, "prctl"))
+		must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	else
+		must(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+}
+
+static char *map(const char *name)
+{
+	int fd = open(name, O_RDONLY);
+	char *view = mmap(NULL, PAGES * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	must(fd >= 0 && view != MAP_FAILED && close(fd) == 0);
+	return view;
+}
+
+int main(int argc, char **argv)
+{
+	must(argc == 2);
+	file_make("sandbox.data", 1, PAGES);
+	char *before = map("sandbox.data");
+	enter(argv[1]);
+	char *after = map("sandbox.data");
+	promise(page_is(before, 1, 0) && page_is(after, 1, 0), "other bytes");
+	must(munmap(before, PAGES * PAGE) == 0 && munmap(after, PAGES * PAGE) == 0);
+	must(open("sandbox.none", O_RDONLY) == -1);
+	must(write(1, "done\n", 5) == 5);
+	_exit(0);
+}
