@@ -3,6 +3,7 @@
 # make            the libraries (64 and 32 bit) and build/bin/mmfence
 # make demo       the examples and three real programs, bare and fenced
 # make check      all tests          make bench      the tables of costs
+# make torture    readers against writers, for two minutes
 # make lint       formatting, exports, forbidden calls
 # make install PREFIX=/usr/local DESTDIR=
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# check.sh BUILD SUITE…: runs the suites unit, preload and real, and adds up what they say.
+# check.sh BUILD SUITE…: runs the suites unit, preload, real and torture, and adds up what they say.
 # FILTER is a pattern of tests, as Criterion's --filter. MMFENCE_KEEP=1 keeps the files.
 # The last line is "N passed, N failed, N skipped"; exit status 1 when a test failed.
 set -u
@@ -48,10 +48,23 @@ real() {
 	fi
 }
 
+# torture: one verdict on twenty seconds.
+torture() {
+	passes=0 failures=0 skips=0
+	# shellcheck disable=SC2016
+	if "$MMFENCE_BUILD/torture/torture" --library "$MMFENCE_BUILD"'/$LIB/libmmfence.so' \
+		--directory "$MMFENCE_TMP" --seconds 20; then
+		passes=1
+	else
+		failures=1
+	fi
+}
+
 for suite; do
 	echo "=== $suite"
 	case $suite in
 	real) real ;;
+	torture) torture ;;
 	*) criterion "$suite" ;;
 	esac
 	passed=$((passed + passes)) failed=$((failed + failures)) skipped=$((skipped + skips))

@@ -78,11 +78,12 @@ $(T)/preload: $(PRELOAD_TESTS)
 .PHONY: check-build check-run test-unit test-preload test-real
 check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload
 
-check-run: check-build
-	@sh tests/check.sh $(B) unit preload real
+check-run: check-build torture-build
+	@sh tests/check.sh $(B) unit preload real torture
 
 test-unit test-preload test-real: check-build
 	@FILTER='$(FILTER)' sh tests/check.sh $(B) $(@:test-%=%)
 
 -include $(HELPER_PROGRAMS:=.d) $(UNIT_TESTS:.o=.d) $(PRELOAD_TESTS:.o=.d)
--include tests/bench/bench.mk
+include tests/bench/bench.mk
+include tests/torture/torture.mk

@@ -206,7 +206,8 @@ static int examine(struct subject *subject)
 
 	if (classify(subject, &program, &kind))
 		return STATUS_USAGE;
-	signal(SIGIO, SIG_IGN); /* what a lease of ours may send */
+	signal(SIGIO, SIG_IGN);	  /* what a lease of ours may send */
+	signal(SIGXFSZ, SIG_IGN); /* what a clone past RLIMIT_FSIZE sends */
 	doctor_library(&preload);
 	doctor_settings();
 	doctor_kernel();

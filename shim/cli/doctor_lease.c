@@ -59,8 +59,8 @@ static void say_owner(const struct mapped_file *mapped)
 			   "first user namespace",
 			   owner);
 	} else {
-		doctor_say(ABSENT, line, "refused: the file belongs to %s, and there is no CAP_LEASE",
-			   owner);
+		doctor_say(ABSENT, line,
+			   "refused: the file belongs to %s, and there is no CAP_LEASE", owner);
 		advise(owner);
 	}
 	free(owner);

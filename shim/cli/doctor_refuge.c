@@ -114,8 +114,9 @@ static bool look_at_memory(uint64_t bytes)
 		doctor_say(WORKS, "old pages in memory", "%s of at most %s",
 			   doctor_size(bytes, need), doctor_size(limit, room));
 	else
-		doctor_say(ABSENT, "old pages in memory", "it takes up to %s, and there is room for %s",
-			   doctor_size(bytes, need), doctor_size(half, room));
+		doctor_say(ABSENT, "old pages in memory",
+			   "it takes up to %s, and there is room for %s", doctor_size(bytes, need),
+			   doctor_size(half, room));
 	return fits;
 }
 

@@ -22,6 +22,7 @@
 #include "snapshot/preserve.h"
 #include "support/arena.h"
 #include "support/scratch.h"
+#include "support/text.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -76,6 +77,22 @@ static void load_policy(void)
 	policy_from_sources(&the_policy, NULL, getauxval(AT_SECURE) ? NULL : environ, complain);
 }
 
+/* As the XDG base directory specification has it. */
+static const char *cache_directory(void)
+{
+	static char buffer[1024];
+	const char *set = environment_get(environ, "XDG_CACHE_HOME");
+	const char *home = environment_get(environ, "HOME");
+	struct text text;
+
+	if ((set && *set) || !home)
+		return set;
+	text_init(&text, buffer, sizeof(buffer));
+	text_add(&text, home);
+	text_add(&text, "/.cache");
+	return text.overflow ? NULL : buffer;
+}
+
 static void get_ready(void)
 {
 	int expected = NOT_READY;
@@ -89,8 +106,7 @@ static void get_ready(void)
 	process_owns_memory();
 	load_policy();
 	if (!getauxval(AT_SECURE))
-		preserve_places(environment_get(environ, "TMPDIR"),
-				environment_get(environ, "XDG_CACHE_HOME"));
+		preserve_places(environment_get(environ, "TMPDIR"), cache_directory());
 	if (the_policy.audit_log[0])
 		sink_configure(the_policy.audit_log);
 	atomic_store(&readiness, READY);

@@ -185,6 +185,24 @@ int file_identify(int fd, struct file *out)
 	return 0;
 }
 
+static bool blocks_tell(uint32_t filesystem)
+{
+	return filesystem == EXT4_SUPER_MAGIC || filesystem == XFS_SUPER_MAGIC ||
+	       filesystem == TMPFS_MAGIC;
+}
+
+uint64_t file_bytes_at_most(const struct file *file, int64_t start, int64_t end)
+{
+	uint64_t allocated = (uint64_t)file->blocks * 512;
+
+	if (end > file->size || end < start)
+		end = file->size;
+	if (start >= end)
+		return 0;
+	uint64_t bytes = (uint64_t)(end - start);
+	return blocks_tell(file->filesystem) && allocated < bytes ? allocated : bytes;
+}
+
 bool file_fresh_is_suspect(int fd)
 {
 	int64_t far = INT64_MIN;

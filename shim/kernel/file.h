@@ -33,6 +33,10 @@ struct file {
 /* 0, or -errno. Two system calls for an ordinary file. */
 int file_identify(int fd, struct file *out);
 
+/* How much of [start, end) a copy takes at the most: holes are left out where the file system tells
+ * them apart from data that it keeps compressed, or somewhere else. */
+uint64_t file_bytes_at_most(const struct file *file, int64_t start, int64_t end);
+
 /* Whether fd, just opened and known to nobody else yet, may show memory of a process
  * or of the machine. One cheap system call; a yes is to be confirmed with file_identify.
  * Moves the position of files where it says yes, and puts it back to 0. */

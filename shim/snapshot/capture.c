@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "kernel/filesystem.h"
 #include "kernel/raw.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
@@ -90,6 +91,9 @@ static void lease_try(struct work *work)
 
 	work->capture->reason = "the file could not be opened again";
 	if (!work->copy.seekable)
+		return;
+	work->capture->reason = "leases are not to be trusted on this file system";
+	if (!filesystem_keeps_leases(work->capture->file->filesystem))
 		return;
 	/* Owner and signal first: a break in between would kill the process with SIGIO. */
 	raw(SYS_fcntl, work->copy.source, F_SETOWN_EX, &me);

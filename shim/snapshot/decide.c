@@ -30,20 +30,6 @@ bool snapshot_possible(const struct map_request *request)
 	return (request->flags & MAP_TYPE_BITS) == MAP_PRIVATE || may_be_shared_snapshot(request);
 }
 
-/* Bytes that the file has for the mapping, holes not counted where they can be told apart. */
-static uint64_t bytes_at_most(const struct map_request *request, const struct file *file)
-{
-	uint64_t allocated = (uint64_t)file->blocks * 512;
-	int64_t left = file->size - request->offset;
-	uint64_t window = PAGE_UP((uint64_t)request->length);
-
-	if (left <= 0)
-		return 0;
-	if (window > (uint64_t)left)
-		window = (uint64_t)left;
-	return allocated < window ? allocated : window;
-}
-
 static const char *no_copy(uint64_t bytes, bool named)
 {
 	if (!named && bytes > the_policy.snapshot_copy_limit)
@@ -76,6 +62,8 @@ void decide(const struct map_request *request, const struct file *file, const ch
 		return;
 	out->verdict = VERDICT_TAKE;
 	out->guard = the_policy.snapshot_guard != GUARD_NONE && !(request->protection & PROT_WRITE);
-	out->bytes = bytes_at_most(request, file);
+	out->bytes =
+		file_bytes_at_most(file, request->offset,
+				   request->offset + (int64_t)PAGE_UP((uint64_t)request->length));
 	out->no_copy = no_copy(out->bytes, named);
 }

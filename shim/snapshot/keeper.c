@@ -69,11 +69,12 @@ static void serve(void)
 	while (!keeper.end) {
 		struct timespec ask = { ASK_SECONDS, 0 };
 		long number = raw(SYS_rt_sigtimedwait, set, &info, &ask, 8);
-		if (number == KEEPER_LEASE_SIGNAL)
+		if (number == KEEPER_LEASE_SIGNAL) {
 			guard_broken(info.si_fd);
-		else if (number == KEEPER_REQUEST_SIGNAL)
-			serve_request();
-		else
+			continue;
+		}
+		serve_request(); /* with a full queue the signal itself may have been refused */
+		if (number != KEEPER_REQUEST_SIGNAL)
 			guard_ask_all();
 	}
 }
@@ -133,13 +134,25 @@ static int wake(void)
 	return (int)raw(SYS_tgkill, raw(SYS_getpid), keeper.thread.number, KEEPER_REQUEST_SIGNAL);
 }
 
+/* With a full signal queue (RLIMIT_SIGPENDING) the signal is refused; then the keeper finds the
+ * request when it asks its leases. */
+static int wake_surely(void)
+{
+	struct timespec pause = { 0, 10000000 };
+	int r;
+
+	while ((r = wake()) == -EAGAIN && !atomic_load(&keeper.answered))
+		raw(SYS_nanosleep, &pause, 0);
+	return r == -EAGAIN ? 0 : r;
+}
+
 /* With the mailbox held. */
 static int post(keeper_task *task, void *argument)
 {
 	keeper.argument = argument;
 	atomic_store(&keeper.answered, 0);
 	keeper.task = task;
-	int r = wake();
+	int r = wake_surely();
 	if (r) {
 		keeper.task = NULL;
 		return r;

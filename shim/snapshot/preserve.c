@@ -162,7 +162,7 @@ int preserve_window(struct preserve *preserve, int64_t start, int64_t end)
 		return 0;
 	if (end > preserve->file->size)
 		end = preserve->file->size;
-	int r = copy_missing(&copy, start, end);
+	int r = copy_missing_fast(&copy, start, end);
 	preserve->bytes += copy.bytes;
 	if (r)
 		preserve->reason =

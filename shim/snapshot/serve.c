@@ -79,13 +79,10 @@ static struct window *windows_get(struct lease *lease, size_t *count)
 
 static uint64_t bytes_at_most(const struct lease *lease, const struct window *windows, size_t count)
 {
-	uint64_t most = (uint64_t)lease->file.blocks * 512, sum = 0;
+	uint64_t most = file_bytes_at_most(&lease->file, 0, lease->file.size), sum = 0;
 
-	if (most > (uint64_t)lease->file.size)
-		most = (uint64_t)lease->file.size;
 	for (size_t i = 0; i < count; i++)
-		if (windows[i].end > windows[i].start)
-			sum += (uint64_t)(windows[i].end - windows[i].start);
+		sum += file_bytes_at_most(&lease->file, windows[i].start, windows[i].end);
 	return sum < most ? sum : most;
 }
 

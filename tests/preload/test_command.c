@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -834,7 +835,7 @@ Test(command, doctor_looks_at_programs_files_and_directories)
 	cr_expect(strstr(directory.output, "directory: /tmp, on "), "%s", directory.output);
 	run_helper(&file);
 	expect_exit(&file, 0);
-	cr_expect(strstr(file.output, "lease on it: "), "%s", file.output);
+	cr_expect(strstr(file.output, "guard by lease: "), "%s", file.output);
 	expect_refusal(&missing, "mmfence: mmfence-no-such-command: not found\n");
 	run_end(&program);
 	run_end(&directory);
@@ -861,4 +862,275 @@ Test(command, doctor_finds_what_cannot_be_fenced)
 	cr_expect(strstr(setting.output, "ok  preloading: "), "%s", setting.output);
 	run_end(&program);
 	run_end(&setting);
+}
+
+/* --- doctor FILE --- */
+
+static void expect_line(const struct run *run, const char *line)
+{
+	cr_expect(strstr(run->output, line), "no \"%s\" in:\n%s%s", line, run->output, run->errors);
+}
+
+static void expect_no_line(const struct run *run, const char *line)
+{
+	cr_expect(!strstr(run->output, line), "\"%s\" in:\n%s", line, run->output);
+}
+
+static void write_pages(const char *path, size_t pages)
+{
+	static const char page[4096] = "mmfence";
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	cr_assert(fd >= 0, "%s: %s", path, strerror(errno));
+	while (pages--)
+		cr_assert(write(fd, page, sizeof(page)) == sizeof(page));
+	close(fd);
+}
+
+/* In the child, and so in run.dir/work. */
+static void with_two_pages(struct run *run)
+{
+	(void)run;
+	without_log(run);
+	write_pages("data", 2);
+}
+
+/* As root in mounts of its own, which end with it; 77 says that something cannot be had here. */
+static void run_in_mounts(struct run *run, const char *script)
+{
+	static char line[4 * PATH_MAX];
+
+	skip_unless_root();
+	snprintf(line, sizeof(line), "doctor() { %s doctor \"$@\"; }\n%s",
+		 build_path("bin/mmfence"), script);
+	*run = (struct run){ .helper = "/usr/bin/unshare",
+			     .preload = RUN_BARE,
+			     .prepare = with_two_pages,
+			     .args = { "-m", "/bin/sh", "-c", line } };
+	if (access(run->helper, X_OK))
+		cr_skip_test("no unshare");
+	run_helper(run);
+	if (run_exit(run) == 77)
+		cr_skip_test("%s", run->errors);
+	expect_exit(run, 0);
+}
+
+static void as_somebody_else(struct run *run, const char *inherited, const char *ambient)
+{
+	skip_unless_root();
+	*run = (struct run){ .helper = "/usr/bin/setpriv",
+			     .preload = RUN_BARE,
+			     .prepare = with_two_pages,
+			     .args = { "--reuid=65534", "--regid=65534", "--clear-groups",
+				       inherited, ambient, build_path("bin/mmfence"), "doctor",
+				       "data" } };
+	if (access(run->helper, X_OK))
+		cr_skip_test("no setpriv");
+	run_helper(run);
+	if (run_exit(run) >= 126)
+		cr_skip_test("another user cannot run it from there");
+	expect_exit(run, 0);
+}
+
+Test(command, doctor_finds_that_an_owner_is_guarded)
+{
+	struct run run = COMMAND("doctor", "data");
+
+	run.prepare = with_two_pages;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	expect_line(&run, "/work/data, 8.0 KiB, on ");
+	expect_line(&run, "ok  guard by lease: granted");
+	expect_line(&run, "ok  read-only private mapping: guarded; ");
+	expect_line(&run, "ok  writable private mapping: ");
+	expect_line(&run, "ok  verdict: snapshots cost nothing until somebody writes; ");
+	expect_no_line(&run, "advice: ");
+	run_end(&run);
+}
+
+Test(command, doctor_advises_who_is_not_the_owner)
+{
+	struct run run;
+
+	as_somebody_else(&run, "--inh-caps=-all", "--ambient-caps=-all");
+	expect_line(&run,
+		    "--  guard by lease: refused: the file belongs to root (uid 0), and there "
+		    "is no CAP_LEASE\n--  advice: run as root (uid 0), or with CAP_LEASE");
+	expect_line(&run, "AmbientCapabilities=CAP_LEASE");
+	expect_line(&run, " at once\n");
+	run_end(&run);
+}
+
+Test(command, doctor_knows_what_cap_lease_is_for)
+{
+	struct run run;
+
+	as_somebody_else(&run, "--inh-caps=+lease", "--ambient-caps=+lease");
+	expect_line(&run, "ok  guard by lease: granted");
+	expect_no_line(&run, "advice: ");
+	run_end(&run);
+}
+
+static char shared_data[PATH_MAX];
+
+static void expect_this_writer(void)
+{
+	struct run run = COMMAND("doctor", shared_data);
+	char line[128];
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	snprintf(line, sizeof(line), "--  guard by lease: refused: open for writing by %d (",
+		 getpid());
+	expect_line(&run, line);
+	expect_no_line(&run, "ok  read-only private mapping: guarded");
+	expect_no_line(&run, "advice: ");
+	run_end(&run);
+}
+
+Test(command, doctor_names_who_writes)
+{
+	strcpy(shared_data, "/tmp/mmfence-doctor-test.XXXXXX");
+	int fd = mkostemp(shared_data, O_CLOEXEC);
+	cr_assert(fd >= 0 && !ftruncate(fd, 8192));
+
+	expect_this_writer();
+	/* Read-only and private now, but made from a description that can write. */
+	void *map = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, fd, 0);
+	cr_assert(map != MAP_FAILED);
+	close(fd);
+	expect_this_writer();
+	munmap(map, 8192);
+	unlink(shared_data);
+}
+
+Test(command, doctor_knows_tmpfs)
+{
+	struct run run = COMMAND("doctor", shared_data);
+
+	strcpy(shared_data, "/dev/shm/mmfence-doctor-test.XXXXXX");
+	int fd = mkostemp(shared_data, O_CLOEXEC);
+	if (fd < 0)
+		cr_skip_test("no tmpfs in /dev/shm");
+	close(fd);
+	write_pages(shared_data, 2);
+	run_helper(&run);
+	unlink(shared_data);
+	expect_exit(&run, 0);
+	expect_line(&run, ", 8.0 KiB, on tmpfs\n");
+	expect_line(&run, "ok  guard by lease: granted");
+	expect_line(&run,
+		    "--  old pages by clone: none; /dev/shm: no reflinks on this file system\n");
+	expect_line(&run, "guarded; copied into memory when somebody is about to write\n");
+	run_end(&run);
+}
+
+Test(command, doctor_leaves_special_files_alone)
+{
+	struct run proc = COMMAND("doctor", "/proc/version");
+	struct run device = COMMAND("doctor", "/dev/null");
+
+	run_helper(&proc);
+	expect_exit(&proc, 0);
+	expect_line(&proc, "--  file: /proc/version, on procfs\n");
+	expect_line(&proc, "--  verdict: its mappings are left alone: ");
+	expect_no_line(&proc, "guard by lease");
+	run_helper(&device);
+	expect_exit(&device, 0);
+	expect_line(&device, "--  file: /dev/null, a character device\n");
+	expect_line(&device, "--  verdict: its mappings are left alone: ");
+	run_end(&proc);
+	run_end(&device);
+}
+
+Test(command, doctor_takes_a_program_as_data)
+{
+	struct run program = COMMAND("doctor", "--as-data", "/bin/sh");
+	struct run nothing = COMMAND("doctor", "--as-data");
+	struct run missing = COMMAND("doctor", "--as-data", "/no/such/file");
+	struct run missing_program = COMMAND("doctor", "/no/such/file");
+
+	run_helper(&program);
+	expect_exit(&program, 0);
+	expect_line(&program, "  guard by lease: ");
+	expect_no_line(&program, "dynamically linked");
+	run_end(&program);
+	run_helper(&nothing);
+	expect_exit(&nothing, 2);
+	expect_errors(&nothing, "--as-data is for a file");
+	run_end(&nothing);
+	expect_refusal(&missing, "mmfence: /no/such/file: No such file or directory\n");
+	expect_refusal(&missing_program, "mmfence: /no/such/file: not found\n");
+}
+
+/* Its own directory first; then, for a user who may not write there, the one that was named. */
+Test(command, doctor_finds_where_clones_are_made)
+{
+	struct run run;
+
+	run_in_mounts(&run,
+		      "command -v mkfs.xfs >/dev/null && truncate -s 400M image &&"
+		      " mkfs.xfs -q -m reflink=1 image && mkdir xfs && mount -o loop image xfs ||"
+		      " { echo 'no XFS can be made and mounted here' >&2; exit 77; }\n"
+		      "cp data xfs/data && mkdir -m 1777 xfs/clones && doctor xfs/data || exit 1\n"
+		      "export MMFENCE_SNAPSHOT_CLONE_DIR=$PWD/xfs/clones\n"
+		      "mount --bind xfs/data data && doctor data\n");
+	expect_line(&run, "/work/xfs/data, 8.0 KiB, on XFS\nok  guard by lease: granted");
+	expect_line(&run, "/work/xfs\nok  old pages in memory: ");
+	expect_line(&run, "cloned in ");
+	expect_line(&run, "/work/xfs/clones, not in ");
+	expect_line(&run, "/work: on another file system\n");
+	run_end(&run);
+}
+
+Test(command, doctor_does_not_trust_every_file_system)
+{
+	struct run run;
+
+	run_in_mounts(&run, "mkdir queue && mount -t mqueue none queue && : >queue/data ||"
+			    " { echo 'no mqueue file system here' >&2; exit 77; }\n"
+			    "doctor queue/data\n");
+	expect_line(&run, "--  guard by lease: not tried: not to be trusted on mqueue, ");
+	expect_line(&run,
+		    "  read-only private mapping: copied into memory at once, verified at best");
+	run_end(&run);
+}
+
+Test(command, doctor_knows_that_leases_are_switched_off)
+{
+	struct run run;
+
+	run_in_mounts(&run, "echo 0 >off && mount --bind off /proc/sys/fs/leases-enable ||"
+			    " { echo 'nothing can be mounted here' >&2; exit 77; }\n"
+			    "doctor data\n");
+	expect_line(&run, "--  guard by lease: refused: fs.leases-enable is 0\n");
+	expect_no_line(&run, "mapping: guarded");
+	run_end(&run);
+}
+
+Test(command, doctor_knows_the_settings_of_a_file)
+{
+	struct run limit = COMMAND("doctor", "data");
+	struct run excluded = COMMAND("doctor", "data");
+	struct run none = COMMAND("doctor", "data");
+
+	limit.prepare = excluded.prepare = none.prepare = with_two_pages;
+	limit.options[0] = "snapshot.copy-limit=4K";
+	limit.options[1] = "snapshot.preserve=memory";
+	run_helper(&limit);
+	expect_line(&limit, "ok  read-only private mapping: guarded; copied into memory");
+	expect_line(&limit,
+		    "--  writable private mapping: left plain: larger than snapshot.copy-limit");
+	excluded.options[0] = "snapshot.exclude=/**/data";
+	run_helper(&excluded);
+	expect_line(&excluded, "--  verdict: its mappings are left alone: snapshot.exclude");
+	expect_no_line(&excluded, "guard by lease");
+	none.options[0] = "snapshot.preserve=spill";
+	run_helper(&none);
+	expect_line(&none, "--  read-only private mapping: guarded, but lost when somebody writes");
+	expect_line(&none,
+		    "--  writable private mapping: left plain: there is no place for a copy");
+	run_end(&limit);
+	run_end(&excluded);
+	run_end(&none);
 }
