@@ -52,7 +52,8 @@ real() {
 torture() {
 	passes=0 failures=0 skips=0
 	# shellcheck disable=SC2016
-	if "$MMFENCE_BUILD/torture/torture" --library "$MMFENCE_BUILD"'/$LIB/libmmfence.so' \
+	if env -u MMFENCE_BUILD -u MMFENCE_TMP -u MMFENCE_SHM \
+		"$MMFENCE_BUILD/torture/torture" --library "$MMFENCE_BUILD"'/$LIB/libmmfence.so' \
 		--directory "$MMFENCE_TMP" --seconds 20; then
 		passes=1
 	else

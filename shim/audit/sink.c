@@ -96,23 +96,17 @@ static int signal_of(const struct statx *st)
 	return SIGXFSZ;
 }
 
-/* The same file, to be read too if that is allowed. */
-static int reopen_readable(int fd, const struct statx *expected)
+/* A file is opened to be read too, if that is allowed; a pipe must not be. */
+static int open_path(void)
 {
-	int flags = (OPEN_FLAGS & ~(O_ACCMODE | O_CREAT)) | O_RDWR;
-	int fresh = raw_open(path, flags, 0);
 	struct statx st;
+	bool file = look_at(path, &st) || S_ISREG(st.stx_mode);
+	int fd = -EACCES;
 
-	if (fresh >= 0 && (raw_fstat(fresh, &st) || st.stx_ino != expected->stx_ino ||
-			   st.stx_dev_minor != expected->stx_dev_minor)) {
-		raw_close(fresh);
-		fresh = -1;
-	}
-	atomic_store(&readable, fresh >= 0);
-	if (fresh < 0)
-		return fd;
-	raw_close(fd);
-	return fresh;
+	if (file)
+		fd = raw_open(path, (OPEN_FLAGS & ~O_ACCMODE) | O_RDWR, 0600);
+	atomic_store(&readable, fd >= 0);
+	return fd == -EACCES ? raw_open(path, OPEN_FLAGS, 0600) : fd;
 }
 
 /* Opens the file. The descriptor, not yet guarded, or -errno. */
@@ -124,7 +118,7 @@ static int open_file(struct statx *st)
 		path[0] = 0;
 		return -ENAMETOOLONG;
 	}
-	fd = raw_open(path, OPEN_FLAGS, 0600);
+	fd = open_path();
 	if (fd < 0)
 		return fd;
 	r = raw_fstat(fd, st);
@@ -132,7 +126,7 @@ static int open_file(struct statx *st)
 		raw_close(fd);
 		return r;
 	}
-	return S_ISREG(st->stx_mode) ? reopen_readable(fd, st) : fd;
+	return fd;
 }
 
 static int install(int fd, const struct statx *st)
@@ -167,7 +161,11 @@ static bool opening_take(void)
 	for (int i = 0; i < PATIENCE; i++) {
 		if (!atomic_flag_test_and_set(&opening))
 			return true;
-		raw(SYS_sched_yield);
+		struct timespec moment = { 0, 200000 };
+		if (i < 16)
+			raw(SYS_sched_yield);
+		else
+			raw(SYS_nanosleep, &moment, 0);
 	}
 	return false;
 }

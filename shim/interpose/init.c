@@ -132,8 +132,8 @@ bool enter(struct scope *scope)
 
 /* Around fork nobody changes the tables (support/gate.h), and the thread is in a scope, so that
  * handlers of other libraries pass through and no signal handler gets in between. */
-static struct scope fork_scope;
-static bool fork_entered;
+static __thread struct scope fork_scope;
+static __thread bool fork_entered;
 
 static void before_fork(void)
 {

@@ -180,11 +180,32 @@ static long before_protect(uintptr_t address, size_t length, int protection)
 	return r;
 }
 
+/* Under the snapshot lock: between the keeper's look at an area and its replacement nobody may
+ * change what the area has. */
+static long change_area(bool ours, long nr, uintptr_t address, size_t length, long a, long b)
+{
+	struct scope scope;
+
+	if (likely(!ours) || !enter(&scope))
+		return raw(nr, address, length, a, b);
+	snapshot_lock();
+	long r = raw(nr, address, length, a, b);
+	snapshot_unlock();
+	scope_leave(&scope);
+	return r;
+}
+
+static bool ours(uintptr_t address, size_t length)
+{
+	return index_may_touch(address, address + PAGE_UP(length));
+}
+
 long memory_mprotect(uintptr_t address, size_t length, int protection)
 {
 	long r = before_protect(address, length, protection);
 
-	return r ? r : raw(SYS_mprotect, address, length, protection);
+	return r ? r
+		 : change_area(ours(address, length), SYS_mprotect, address, length, protection, 0);
 }
 
 long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key)
@@ -192,14 +213,19 @@ long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int 
 	long r = before_protect(address, length, protection);
 
 	attributes_note();
-	return r ? r : raw(SYS_pkey_mprotect, address, length, protection, key);
+	return r ? r
+		 : change_area(ours(address, length), SYS_pkey_mprotect, address, length,
+			       protection, key);
 }
 
 long memory_madvise(uintptr_t address, size_t length, int advice)
 {
-	if (unlikely(index_may_touch(address, address + PAGE_UP(length))))
+	bool touches = ours(address, length);
+
+	if (unlikely(touches))
 		attributes_note();
-	return raw(SYS_madvise, address, length, advice);
+	return change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
+			   SYS_madvise, address, length, advice, 0);
 }
 
 /* ---- libc's names ---- */

@@ -23,6 +23,8 @@
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
 #include "snapshot/drift.h"
+#include "snapshot/guard.h"
+#include "snapshot/keeper.h"
 #include "snapshot/snapshot.h"
 #include "support/arena.h"
 #include "support/text.h"
@@ -69,6 +71,16 @@ void process_ends(int status)
 			report_end(status);
 		sink_flush_dropped();
 	}
+	scope_leave(&scope);
+}
+
+void process_thread_ends(void)
+{
+	struct scope scope;
+
+	if (!keeper_is_company() || !enter(&scope))
+		return;
+	guard_preserve_all_and_stop("exit");
 	scope_leave(&scope);
 }
 
@@ -214,7 +226,9 @@ static void before_exec(const struct call *call, const struct target *target, bo
 	struct scope scope;
 	struct gap gap;
 
-	if (!audit_enabled() || !enter(&scope))
+	/* A path that is no pointer is for the kernel to refuse. */
+	if (!audit_enabled() || raw(SYS_faccessat, AT_FDCWD, target->path, F_OK) == -EFAULT ||
+	    !enter(&scope))
 		return;
 	inspect(target, &program, found);
 	if (find_gap(&program, preloaded, &gap))

@@ -172,6 +172,9 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 		return libc_result(sandbox_seccomp(CALL_HERE("syscall"), a, b, c));
 	case SYS_prctl:
 		return libc_result(sandbox_prctl(CALL_HERE("syscall"), a, b, c, d, e));
+	case SYS_exit: /* of a thread; of the last one the process ends, without the keeper too */
+		process_thread_ends();
+		return pass(nr, a, b, c, d, e, f);
 	case SYS_exit_group:
 		process_ends((int)a);
 		return pass(nr, a, b, c, d, e, f);

@@ -17,7 +17,28 @@ struct slot {
 	uint64_t inode;
 };
 
-static struct slot slots[GUARDED_COUNT];
+/* The program's, and those of the thread that has a table of its own: told apart by their stack,
+ * for that thread has no TLS. */
+static struct slot slots[2][GUARDED_COUNT];
+static _Atomic uintptr_t other_start, other_end;
+
+void guarded_other_table(uintptr_t start, uintptr_t end)
+{
+	atomic_store(&other_end, 0);
+	for (int i = 0; i < GUARDED_COUNT; i++)
+		atomic_store(&slots[1][i].number, 0);
+	atomic_store(&other_start, start);
+	atomic_store(&other_end, end);
+}
+
+static struct slot *slot_of(enum guarded_slot which)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	bool other = here < atomic_load_explicit(&other_end, memory_order_relaxed) &&
+		     here >= atomic_load_explicit(&other_start, memory_order_relaxed);
+
+	return &slots[other][which];
+}
 
 static bool still_ours(const struct slot *slot, int fd, uint64_t *size)
 {
@@ -32,7 +53,7 @@ static bool still_ours(const struct slot *slot, int fd, uint64_t *size)
 
 int guarded_get_size(enum guarded_slot which, uint64_t *size)
 {
-	struct slot *slot = &slots[which];
+	struct slot *slot = slot_of(which);
 	int number = atomic_load(&slot->number);
 
 	if (!number)
@@ -52,7 +73,7 @@ int guarded_get(enum guarded_slot which)
 
 int guarded_get_unchecked(enum guarded_slot which)
 {
-	return atomic_load(&slots[which].number) - 1;
+	return atomic_load(&slot_of(which)->number) - 1;
 }
 
 /* Below the soft limit, but out of the way of programs that count on small numbers. */
@@ -79,7 +100,7 @@ static int move_high(int fd)
 
 int guarded_put(enum guarded_slot which, int fd)
 {
-	struct slot *slot = &slots[which];
+	struct slot *slot = slot_of(which);
 	struct statx st;
 	int r = raw_fstat(fd, &st);
 
@@ -97,7 +118,7 @@ void guarded_drop(enum guarded_slot which)
 {
 	int fd = guarded_get(which);
 
-	atomic_store(&slots[which].number, 0);
+	atomic_store(&slot_of(which)->number, 0);
 	if (fd >= 0)
 		raw_close(fd);
 }
@@ -106,7 +127,7 @@ bool guarded_is(int fd)
 {
 	for (int i = 0; i < GUARDED_COUNT; i++)
 		if (fd >= 0 &&
-		    atomic_load_explicit(&slots[i].number, memory_order_relaxed) == fd + 1)
+		    atomic_load_explicit(&slots[0][i].number, memory_order_relaxed) == fd + 1)
 			return true;
 	return false;
 }
@@ -116,7 +137,7 @@ int guarded_in_range(unsigned int first, unsigned int last)
 	int found = -1;
 
 	for (int i = 0; i < GUARDED_COUNT; i++) {
-		int fd = atomic_load(&slots[i].number) - 1;
+		int fd = atomic_load(&slots[0][i].number) - 1;
 		if (fd >= 0 && (unsigned int)fd >= first && (unsigned int)fd <= last &&
 		    (found < 0 || fd < found))
 			found = fd;
@@ -136,6 +157,6 @@ static void slot_yield(struct slot *slot, int fd)
 void guarded_yield(int fd)
 {
 	for (int i = 0; i < GUARDED_COUNT; i++)
-		if (atomic_load(&slots[i].number) == fd + 1)
-			slot_yield(&slots[i], fd);
+		if (atomic_load(&slots[0][i].number) == fd + 1)
+			slot_yield(&slots[0][i], fd);
 }

@@ -31,4 +31,7 @@ int guarded_in_range(unsigned int first, unsigned int last);
 /* The program wants this number (dup2 onto it): ours moves elsewhere. */
 void guarded_yield(int fd);
 
+/* The thread on this stack has a descriptor table of its own, empty as yet; 0, 0: there is none. */
+void guarded_other_table(uintptr_t start, uintptr_t end);
+
 #endif

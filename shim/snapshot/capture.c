@@ -247,6 +247,8 @@ static int replace(struct work *work)
 	flags |= request->flags & (MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK);
 	long r = raw_mmap(capture->address, request->length, request->protection, flags, fd,
 			  request->offset);
+	if (fd != work->copy.target)
+		raw_close(fd);
 	if (raw_failed(r))
 		return fail(capture, (int)r, "the copy could not be mapped");
 	if (request->flags & MAP_LOCKED)

@@ -164,7 +164,10 @@ static int grant_new(struct grant *grant)
 {
 	struct file file;
 	int fd = open_program_descriptor(grant);
-	int r = fd < 0 ? fd : lease_take(fd, &file, grant->file);
+	int r = fd < 0 ? fd : keeper_can_spare(fd) ? 0 : -EMFILE;
+
+	if (!r)
+		r = lease_take(fd, &file, grant->file);
 
 	if (r)
 		grant->reason = fd < 0 && fd != -EMFILE && fd != -ENFILE
@@ -216,17 +219,17 @@ int guard_take(const struct map_request *request, const struct file *file,
 
 /* ---- letting go ---- */
 
-bool lease_end(struct lease *lease)
+int lease_end(struct lease *lease)
 {
 	snapshot_lock();
 	HASH_DEL(leases, lease);
 	snapshot_unlock();
-	bool held = lease->fd >= 0 && raw(SYS_fcntl, lease->fd, F_SETLEASE, F_UNLCK) == 0;
+	int r = lease->fd < 0 ? -EBADF : (int)raw(SYS_fcntl, lease->fd, F_SETLEASE, F_UNLCK);
 	if (lease->fd >= 0)
 		raw_close(lease->fd);
 	arena_free(lease->path, lease->path_size);
 	arena_free(lease, sizeof(*lease));
-	return held;
+	return r;
 }
 
 void guard_leave(struct snapshot *snapshot)

@@ -87,9 +87,11 @@ static int send_parcel(int socket, struct parcel *parcel)
 /* What could not be handed over is preserved: then both have the old pages. */
 static void parcel_close(struct parcel *parcel, bool sent)
 {
-	for (size_t i = 0; i < parcel->count; i++) {
-		struct lease *lease = sent ? NULL : lease_find(&parcel->labels[i].key);
+	/* All first: a copy needs descriptors. */
+	for (size_t i = 0; i < parcel->count; i++)
 		raw_close(parcel->fds[i]);
+	for (size_t i = 0; !sent && i < parcel->count; i++) {
+		struct lease *lease = lease_find(&parcel->labels[i].key);
 		if (lease)
 			lease_preserve(lease, "fork");
 	}
@@ -127,6 +129,10 @@ static void hand_over(struct lease *lease, int socket, struct parcel *parcel)
 {
 	int fd = second_lease(lease);
 
+	if (fd < 0 && parcel->count) { /* what is under way holds descriptors that a copy needs */
+		flush(socket, parcel);
+		fd = second_lease(lease);
+	}
 	if (fd < 0) { /* about to be written to, or no descriptor left */
 		lease_preserve(lease, "fork");
 		return;
@@ -134,7 +140,7 @@ static void hand_over(struct lease *lease, int socket, struct parcel *parcel)
 	parcel->labels[parcel->count].key = lease->key;
 	parcel->labels[parcel->count].signal_fd = fd;
 	parcel->fds[parcel->count++] = fd;
-	if (parcel->count == BATCH)
+	if (parcel->count == BATCH || !keeper_can_spare(fd))
 		flush(socket, parcel);
 }
 

@@ -8,10 +8,13 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "kernel/capability.h"
+#include "kernel/guarded.h"
 #include "kernel/raw.h"
 #include "kernel/thread.h"
 #include "snapshot/guard.h"
@@ -25,7 +28,7 @@ static struct {
 	atomic_int state;
 	int start_error;
 	struct thread thread;
-	int maps, pagemap, memory;
+	int maps, pagemap, memory, stat;
 	keeper_task *task;
 	void *argument;
 	atomic_int answered;
@@ -35,7 +38,7 @@ static struct {
 
 /* A signal that was lost because the queue was full is made good for by asking each lease now and
  * then: the kernel gives a writer's opponent tens of seconds. */
-#define ASK_SECONDS 5
+#define ASK_SECONDS 1
 
 static void wait_set(unsigned long set[8 / sizeof(long)])
 {
@@ -60,6 +63,52 @@ static void serve_request(void)
 	futex_wake(&keeper.answered, 1);
 }
 
+/* In "pid (name) state ppid …" the name may hold anything; at is its end, the state is field 3. */
+static long stat_field(const char *at, int wanted)
+{
+	long value = 0;
+
+	at++;
+	for (int field = 3; field < wanted && at; field++)
+		at = strchr(at + 1, ' ');
+	for (at = at ? at + 1 : ""; *at >= '0' && *at <= '9'; at++)
+		value = value * 10 + (*at - '0');
+	return value;
+}
+
+#define STAT_THREADS 20
+#define STAT_STATUS  52
+
+/* Ends as the program's last thread did: the status of a process is that of the thread which goes
+ * last, and that would be us. */
+static void end_like(long status)
+{
+	unsigned long none[8 / sizeof(long)] = { 0 }, action[8] = { 0 };
+	int number = (int)(status & 0x7f);
+
+	if (number) {
+		raw(SYS_rt_sigaction, number, action, 0, 8);
+		raw(SYS_tgkill, raw(SYS_getpid), raw(SYS_gettid), number);
+		raw(SYS_rt_sigprocmask, SIG_SETMASK, none, 0, 8);
+	}
+	raw(SYS_exit, status >> 8 & 0xff);
+}
+
+/* When all other threads are gone, none of them by exit_group, the process has ended but for us.
+ * The kernel keeps the first thread as a zombie. */
+static void end_if_alone(void)
+{
+	char text[1024];
+	int64_t got = raw_pread(keeper.stat, text, sizeof(text) - 1, 0);
+
+	if (got <= 0)
+		return;
+	text[got] = 0;
+	const char *at = strrchr(text, ')');
+	if (at && at[2] == 'Z' && stat_field(at, STAT_THREADS) == 2)
+		end_like(stat_field(at, STAT_STATUS));
+}
+
 static void serve(void)
 {
 	unsigned long set[8 / sizeof(long)];
@@ -74,17 +123,34 @@ static void serve(void)
 			continue;
 		}
 		serve_request(); /* with a full queue the signal itself may have been refused */
-		if (number != KEEPER_REQUEST_SIGNAL)
-			guard_ask_all();
+		if (number == KEEPER_REQUEST_SIGNAL)
+			continue;
+		guard_ask_all();
+		end_if_alone();
 	}
+}
+
+/* The program's: later it may not be allowed to open it. */
+static void log_inherit(int fd)
+{
+	int process = (int)raw(SYS_pidfd_open, raw(SYS_getpid), 0);
+	int copy = process < 0 ? process : (int)raw(SYS_pidfd_getfd, process, fd, 0);
+
+	if (process >= 0)
+		raw_close(process);
+	if (copy >= 0)
+		guarded_put(GUARDED_LOG, copy);
 }
 
 static int prepare(void)
 {
+	int log = guarded_get_unchecked(GUARDED_LOG);
 	int r = thread_own_table();
 
 	if (r)
 		return r;
+	guarded_other_table((uintptr_t)keeper.thread.stack,
+			    (uintptr_t)keeper.thread.stack + THREAD_STACK_BYTES);
 	/* The first number, 0, is taken by it, so that no lease has the number that means nothing.
 	 */
 	keeper.maps = raw_open("/proc/self/maps", O_RDONLY, 0);
@@ -92,6 +158,9 @@ static int prepare(void)
 		return keeper.maps;
 	keeper.pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
 	keeper.memory = raw_open("/proc/self/mem", O_RDWR, 0);
+	keeper.stat = raw_open("/proc/self/stat", O_RDONLY, 0);
+	if (log >= 0)
+		log_inherit(log);
 	capability_keep_for_leases();
 	return 0;
 }
@@ -207,6 +276,30 @@ int keeper_maps(void)
 	return keeper.maps;
 }
 
+/* The target, its read-only twin, a directory of /proc, and some. */
+#define SPARE_DESCRIPTORS 8
+
+bool keeper_can_spare(int fd)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit;
+
+	return raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) ||
+	       (uint64_t)fd + SPARE_DESCRIPTORS < limit.soft;
+}
+
+bool keeper_is_company(void)
+{
+	char text[1024];
+	const char *at;
+
+	if (!keeper_running() || raw_read_file("/proc/self/stat", text, sizeof(text)) <= 0)
+		return false;
+	at = strrchr(text, ')');
+	return at && stat_field(at, STAT_THREADS) == 2;
+}
+
 int keeper_pagemap(void)
 {
 	return keeper.pagemap;
@@ -249,6 +342,7 @@ void keeper_release(void)
 void keeper_forget(void)
 {
 	lock_reset(&keeper.mailbox);
+	guarded_other_table(0, 0);
 	thread_forget(&keeper.thread);
 	keeper.task = NULL;
 	atomic_store(&keeper.poked, 0);

@@ -34,6 +34,13 @@ void keeper_poke(void);
 bool keeper_running(void);
 pid_t keeper_thread(void);
 
+/* On the keeper: whether this number leaves enough free ones, under RLIMIT_NOFILE, to serve a
+ * break. */
+bool keeper_can_spare(int fd);
+
+/* Whether the calling thread and the keeper are all threads of the process. */
+bool keeper_is_company(void);
+
 /* On the keeper: its descriptors of /proc/self/maps, pagemap and mem. Opened when it starts: later
  * the program may have dropped the right to open them, or have another root directory. The last two
  * may be -errno. */

@@ -41,8 +41,9 @@ extern struct lease *leases;
 /* ---- guard.c ---- */
 
 struct lease *lease_find(const struct lease_key *key);
-/* On the keeper: out of the table, unlocked, closed. Whether the lease was there to the end. */
-bool lease_end(struct lease *lease);
+/* On the keeper: out of the table, unlocked, closed. 0 if the lease was there to the
+ * end; -EAGAIN if the kernel had taken it away; or another -errno. */
+int lease_end(struct lease *lease);
 /* On the keeper: owner and signal of the descriptor, before it is leased or adopted. */
 void lease_own(int fd);
 

@@ -238,12 +238,13 @@ static void report_preserve(const struct lease *lease, const struct preserve *pr
 	record_emit(record);
 }
 
-static void report_lost(const char *path, uint64_t first, unsigned int count, const char *reason)
+static void report_lost(const char *path, uint64_t first, unsigned int count, int error,
+			const char *reason)
 {
 	struct record *record = record_begin(EVENT_SNAPSHOT_LOST, OUTCOME_FAILURE, NULL);
 
 	record_str(record, "file.path", path);
-	record_error(record, 0, reason);
+	record_error(record, error, reason);
 	record_uint(record, "mmfence.snapshot.id", first);
 	record_uint(record, "mmfence.snapshot.count", count);
 	record_emit(record);
@@ -257,14 +258,19 @@ void lease_lose(struct lease *lease, const char *reason)
 	snapshot_lock();
 	uint64_t first = snapshots_leave(lease, &nothing, FATE_LOST, &count);
 	snapshot_unlock();
-	report_lost(lease->path, first, count, reason);
+	report_lost(lease->path, first, count, 0, reason);
 	lease_end(lease);
 }
 
 /* ---- the whole ---- */
 
+struct left {
+	uint64_t first;
+	unsigned int count;
+};
+
 static int put_aside(struct lease *lease, struct preserve *preserve, const struct window *windows,
-		     size_t count)
+		     size_t count, struct left *left)
 {
 	int r = preserve_begin(preserve);
 
@@ -276,6 +282,9 @@ static int put_aside(struct lease *lease, struct preserve *preserve, const struc
 	preserve->reason = NULL;
 	snapshot_lock();
 	r = replace_all(lease, preserve);
+	/* At once: nobody may grow a replaced mapping as if all of the file were held. */
+	if (!r)
+		left->first = snapshots_leave(lease, preserve, FATE_PRESERVED, &left->count);
 	snapshot_unlock();
 	return r;
 }
@@ -283,19 +292,18 @@ static int put_aside(struct lease *lease, struct preserve *preserve, const struc
 /* The record is on file before the writer is let in: nothing that follows from it can be seen
  * earlier, and a process that ends then loses none. */
 static void finish(struct lease *lease, const struct preserve *preserve, const char *trigger,
-		   uint64_t started)
+		   uint64_t started, const struct left *left)
 {
-	unsigned int count = 0;
 	size_t path_size = lease->path_size;
 	char *path = arena_strdup(lease->path);
 
-	snapshot_lock();
-	uint64_t first = snapshots_leave(lease, preserve, FATE_PRESERVED, &count);
-	snapshot_unlock();
-	report_preserve(lease, preserve, first, count, trigger, microseconds() - started);
-	if (!lease_end(lease) && path)
+	report_preserve(lease, preserve, left->first, left->count, trigger,
+			microseconds() - started);
+	/* Another error than that there is no lease: the program gave up the right to give it back,
+	 * which closing the file has done all the same. */
+	if (lease_end(lease) == -EAGAIN && path)
 		report_lost(
-			path, first, count,
+			path, left->first, left->count, 0,
 			"the kernel broke the lease by force: the process was stopped too long");
 	arena_free(path, path_size);
 }
@@ -313,17 +321,18 @@ int lease_preserve(struct lease *lease, const char *trigger)
 		.most = bytes_at_most(lease, windows, windows ? count : 0),
 	};
 	size_t windows_size = (count + 1) * sizeof(*windows);
+	struct left left = { 0, 0 };
 
 	if (windows && !count) {
 		arena_free(windows, windows_size);
 		lease_end(lease);
 		return 0;
 	}
-	int r = windows ? put_aside(lease, &preserve, windows, count) : -ENOMEM;
+	int r = windows ? put_aside(lease, &preserve, windows, count, &left) : -ENOMEM;
 	if (r)
 		lease_lose(lease, preserve.reason ? preserve.reason : "no memory");
 	else
-		finish(lease, &preserve, trigger, started);
+		finish(lease, &preserve, trigger, started, &left);
 	preserve_end(&preserve, r != 0);
 	arena_free(windows, windows_size);
 	return r;

@@ -49,10 +49,16 @@ void gate_wait(void)
 	}
 }
 
+/* Forking threads wait for each other to the end: none of them is in libc's locks yet. */
 void gate_close(struct lock *lock)
 {
-	gate_wait(); /* another thread's fork */
-	atomic_store(&forking, (int)raw(SYS_gettid));
+	int self = (int)raw(SYS_gettid);
+	int thread = 0;
+
+	while (!atomic_compare_exchange_strong(&forking, &thread, self)) {
+		futex_wait(&forking, thread);
+		thread = 0;
+	}
 	lock_take(lock);
 	lock_drop(lock);
 }

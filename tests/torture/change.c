@@ -173,6 +173,8 @@ static void by_nothing(struct work *work)
 	in_place(work);
 }
 
+/* Not among them: open(O_RDONLY | O_TRUNC), which POSIX leaves undefined. Linux cuts the file and
+ * breaks no read lease for it, so that nothing held by leases can know. */
 static const struct {
 	const char *name;
 	void (*make)(struct work *work);

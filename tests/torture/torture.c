@@ -137,65 +137,6 @@ static void remove_all(void)
 		fprintf(stderr, "torture: %s could not be removed\n", directory);
 }
 
-/* What the log says: how often each of these, and the first record that must not be there. */
-static struct {
-	const char *text;
-	bool bad;
-	unsigned long count;
-} events[] = {
-	{ "\"snapshot.create\"", false, 0 },
-	{ "\"engine\":\"guard\"", false, 0 },
-	{ "\"snapshot.preserve\"", false, 0 },
-	{ "\"trigger\":\"break\"", false, 0 },
-	{ "\"trigger\":\"protect\"", false, 0 },
-	{ "\"trigger\":\"fork\"", false, 0 },
-	{ "\"trigger\":\"credentials\"", false, 0 },
-	{ "\"snapshot.grow\"", false, 0 },
-	{ "\"snapshot.unprotected\"", false, 0 },
-	{ "\"snapshot.lost\"", true, 0 },
-	{ "\"log.dropped\"", true, 0 },
-};
-
-static bool log_count(void)
-{
-	static char line[65536];
-	FILE *log = want.library ? fopen(want.log, "re") : NULL;
-	bool good = true;
-
-	while (log && fgets(line, sizeof(line), log))
-		for (size_t i = 0; i < COUNT(events); i++) {
-			if (!strstr(line, events[i].text))
-				continue;
-			if (events[i].bad && !events[i].count)
-				fprintf(stderr, "torture: FAILED: in the log: %s", line);
-			good = good && !events[i].bad;
-			events[i].count++;
-		}
-	if (log)
-		fclose(log);
-	return good;
-}
-
-static unsigned long long counter(enum counter which)
-{
-	return atomic_load(&state->counters[which]);
-}
-
-static void summary(void)
-{
-	printf("%llu processes, %llu changes, %llu captures (%llu of known content, %llu refused), "
-	       "%llu forks, %llu grown,\n%llu stores, %llu faults past the end, %.1f GB checked, "
-	       "longest wait of a writer %.1f ms\n",
-	       counter(COUNT_PROCESSES), counter(COUNT_CHANGES), counter(COUNT_CAPTURES),
-	       counter(COUNT_EXACT), counter(COUNT_REFUSED), counter(COUNT_FORKS),
-	       counter(COUNT_GROWN), counter(COUNT_STORES), counter(COUNT_FAULTS),
-	       (double)counter(COUNT_BYTES) / 1e9, (double)counter(COUNT_WAIT_US) / 1e3);
-	printf("log:");
-	for (size_t i = 0; i < COUNT(events); i++)
-		printf(" %s %lu", events[i].text, events[i].count);
-	printf("\n");
-}
-
 /* ---- in between ---- */
 
 static void reap(void)
@@ -377,12 +318,14 @@ static int supervise(int argc, char **argv)
 	bool good = watch();
 	say_failure();
 	kill_all();
-	if (counter(COUNT_SEEN_KILLED) > counter(COUNT_KILLED) && good) {
+	if (atomic_load(&state->counters[COUNT_SEEN_KILLED]) >
+		    atomic_load(&state->counters[COUNT_KILLED]) &&
+	    good) {
 		fprintf(stderr, "torture: FAILED: a process was killed, and not by us\n");
 		good = false;
 	}
-	good = log_count() && good;
-	summary();
+	good = (!want.library || log_count(want.log)) && good;
+	summary_print();
 	if (!good)
 		fprintf(stderr, "torture: seed %u; %s is kept\n", seed, directory);
 	else

@@ -245,6 +245,12 @@ void writer_main(uint64_t serial);
 void reader_fork(struct reader *reader);
 void children_reap(bool all);
 
+/* ---- summary.c ---- */
+
+/* Counts the log's records; false, having said so, when there are some that must not be. */
+bool log_count(const char *path);
+void summary_print(void);
+
 /* ---- watch.c ---- */
 
 /* The processes that come from this one: the number, at most so many. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * P1: under a seccomp filter that kills, mmfence makes no call that the program does not make,
- * and the log says that it sees nothing from there on.
+ * and the log says that it sees nothing from there on. P5: the end of the last thread.
  */
 #include "runner.h"
 
@@ -27,4 +27,26 @@ EACH_VARIANT(P1, seccomp_filter_by_prctl)
 EACH_VARIANT(P1, seccomp_filter_by_syscall)
 {
 	falls_silent(variant, "syscall");
+}
+
+static void leaves(const char *variant, const char *how)
+{
+	struct run run = { .variant = variant, .helper = "leave", .args = { how } };
+
+	run_helper(&run);
+	cr_assert(count_events(&run, "snapshot.create") == 1);
+	cr_assert(run_exit(&run) == 3, "%d", run.status);
+	run_end(&run);
+}
+
+/* P5: the keeper does not keep a program alive whose last thread has gone, and leaves its status.
+ */
+EACH_VARIANT(P5, raw_exit_of_the_last_thread)
+{
+	leaves(variant, "libc");
+}
+
+EACH_VARIANT(P5, exit_by_hand_of_the_last_thread)
+{
+	leaves(variant, "hand");
 }
