@@ -264,6 +264,14 @@ void lease_lose(struct lease *lease, const char *reason)
 
 /* ---- the whole ---- */
 
+/* The one way past a read lease that the kernel leaves open. */
+static bool was_cut(const struct lease *lease)
+{
+	struct file now;
+
+	return !file_identify(lease->fd, &now) && now.size < lease->file.size;
+}
+
 struct left {
 	uint64_t first;
 	unsigned int count;
@@ -272,8 +280,12 @@ struct left {
 static int put_aside(struct lease *lease, struct preserve *preserve, const struct window *windows,
 		     size_t count, struct left *left)
 {
-	int r = preserve_begin(preserve);
+	int r = was_cut(lease) ? -ESTALE : preserve_begin(preserve);
 
+	if (r == -ESTALE)
+		preserve->reason =
+			"the file was cut off by an open with O_RDONLY and O_TRUNC, which "
+			"breaks no lease";
 	for (size_t i = 0; !r && i < count; i++)
 		if (windows[i].start < windows[i].end)
 			r = preserve_window(preserve, windows[i].start, windows[i].end);
