@@ -35,6 +35,7 @@ static pid_t owner;
 void process_owns_memory(void)
 {
 	owner = (pid_t)raw(SYS_getpid);
+	keeper_lives_here();
 }
 
 static bool memory_is_ours(void)

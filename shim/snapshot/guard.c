@@ -363,7 +363,7 @@ void guard_preserve_all_and_stop(const char *trigger)
 {
 	struct wish wish = { .trigger = trigger };
 
-	if (!keeper_running())
+	if (!keeper_running() || !keeper_is_ours())
 		return;
 	keeper_call_running(preserve_all_on_keeper, &wish);
 	keeper_stop(NULL);
@@ -385,7 +385,8 @@ static void follow_on_keeper(void *argument)
 
 void guard_follow_credentials(void)
 {
-	struct identity_change *follow = keeper_running() ? arena_alloc(sizeof(*follow)) : NULL;
+	struct identity_change *follow =
+		keeper_running() && keeper_is_ours() ? arena_alloc(sizeof(*follow)) : NULL;
 
 	if (!follow)
 		return;

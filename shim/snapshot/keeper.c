@@ -198,9 +198,23 @@ static int start(void)
 	return keeper.start_error;
 }
 
+/* The process whose memory this is: another one may live in it (vfork, clone with CLONE_VM), with
+ * descriptors of its own that the keeper cannot reach, and a life that may be shorter. */
+static pid_t home;
+
+void keeper_lives_here(void)
+{
+	home = (pid_t)raw(SYS_getpid);
+}
+
+bool keeper_is_ours(void)
+{
+	return (pid_t)raw(SYS_getpid) == home;
+}
+
 static int wake(void)
 {
-	return (int)raw(SYS_tgkill, raw(SYS_getpid), keeper.thread.number, KEEPER_REQUEST_SIGNAL);
+	return (int)raw(SYS_tgkill, home, keeper.thread.number, KEEPER_REQUEST_SIGNAL);
 }
 
 /* With a full signal queue (RLIMIT_SIGPENDING) the signal is refused; then the keeper finds the
@@ -233,6 +247,8 @@ static int post(keeper_task *task, void *argument)
 
 int keeper_call(keeper_task *task, void *argument)
 {
+	if (!keeper_is_ours())
+		return -EXDEV;
 	lock_take(&keeper.mailbox);
 	int r = start();
 	if (!r)

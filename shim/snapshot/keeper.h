@@ -31,6 +31,11 @@ int keeper_call_held(keeper_task *task, void *argument);
 /* Has the keeper look for leases that nobody needs any more; does not wait. */
 void keeper_poke(void);
 
+/* This process, and no other that shares its memory, may start the keeper from now on. */
+void keeper_lives_here(void);
+
+bool keeper_is_ours(void);
+
 bool keeper_running(void);
 pid_t keeper_thread(void);
 
