@@ -12,7 +12,7 @@ CC := gcc
 endif
 PREFIX  ?= /usr/local
 DESTDIR ?=
-VERSION := 0.1.0
+VERSION := 0.2.0
 B       := build
 # make V=1 shows the commands.
 Q := $(if $(V),,@)

@@ -3,7 +3,8 @@
 #
 # check.sh BUILD SUITE…: runs the suites unit, preload, real and torture, and adds up what they say.
 # FILTER is a pattern of tests, as Criterion's --filter. MMFENCE_KEEP=1 keeps the files.
-# The last line is "N passed, N failed, N skipped"; exit status 1 when a test failed.
+# What failed is named once more at the end. The last line is "N passed, N failed, N skipped"; exit
+# status 1 when a test failed.
 set -u
 
 export LC_ALL=C
@@ -28,6 +29,8 @@ criterion() {
 	skips=$(grep '^ok - .* # SKIP' "$tap" | grep -c -v 'Test is disabled$')
 	passes=$(grep '^ok - ' "$tap" | grep -c -v ' # SKIP')
 	failures=$(grep -c '^not ok - ' "$tap")
+	failed_tests="$failed_tests$(sed -n 's/^not ok - /FAILED /p' "$tap")
+"
 	# A runner that crashed has no report.
 	if [ $status != 0 ] && [ "$failures" = 0 ]; then
 		echo "$1: the runner ended with status $status"
@@ -41,6 +44,8 @@ real() {
 	cat "$MMFENCE_TMP/real.out"
 	passes=$(grep -c '^PASS ' "$MMFENCE_TMP/real.out")
 	failures=$(grep -c '^FAIL ' "$MMFENCE_TMP/real.out")
+	failed_tests="$failed_tests$(sed -n 's/^FAIL /FAILED /p' "$MMFENCE_TMP/real.out")
+"
 	skips=$(grep -c '^SKIP ' "$MMFENCE_TMP/real.out")
 	if [ "$passes" = 0 ] && [ "$failures" = 0 ]; then
 		echo "real: nothing ran"
@@ -58,9 +63,12 @@ torture() {
 		passes=1
 	else
 		failures=1
+		failed_tests="${failed_tests}FAILED torture
+"
 	fi
 }
 
+failed_tests=
 for suite; do
 	echo "=== $suite"
 	case $suite in
@@ -72,5 +80,6 @@ for suite; do
 done
 
 echo
+printf %s "$failed_tests" | grep -v '^$'
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

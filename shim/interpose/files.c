@@ -15,6 +15,8 @@
 #include "kernel/file.h"
 #include "kernel/next.h"
 #include "selfmem/selfmem.h"
+#include "snapshot/guard.h"
+#include "snapshot/keeper.h"
 
 #define KERNEL_O_LARGEFILE 0100000
 
@@ -46,6 +48,27 @@ static int finish_open(const struct call *call, int fd, int flags)
 	return fd < 0 ? fd : (int)libc_result(opened(call, fd, flags));
 }
 
+/* A lease refuses a writer that does not wait. The program's own is not to notice ours. */
+bool open_again(int directory, const char *path, int flags)
+{
+	struct scope scope;
+
+	if (!(flags & O_NONBLOCK) || !keeper_running() || !enter(&scope))
+		return false;
+	bool again = guard_let_in(directory, path);
+	scope_leave(&scope);
+	return again;
+}
+
+/* Then errno is again what it was before. */
+static bool failed_for_us(int fd, int directory, const char *path, int flags, int before)
+{
+	if (likely(fd >= 0) || errno != EAGAIN || !open_again(directory, path, flags))
+		return false;
+	errno = before;
+	return true;
+}
+
 static int raw_openat(int directory, const char *path, int flags, mode_t mode)
 {
 	return (int)libc_result(raw(SYS_openat, directory, path, flags, mode));
@@ -65,51 +88,63 @@ static bool needs_mode(int flags)
 		va_end(list);                \
 	}
 
-/* One open function: its largeness, and how libc declares it. */
-#define DEFINE_OPEN(name, large)                                                                \
-	EXPORT int name(const char *path, int flags, ...)                                       \
-	{                                                                                       \
-		MODE_ARGUMENT(flags, mode)                                                      \
-		int fd = likely(next.name) ? next.name(path, flags, mode)                       \
-					   : raw_openat(AT_FDCWD, path, flags | (large), mode); \
-		return finish_open(CALL_HERE(#name), fd, flags);                                \
+/* How each open function of libc's is handed on; and its wrapper. */
+#define DEFINE_ONCE(name, large, ...)                                                          \
+	static int name##_once(int directory, const char *path, int flags, mode_t mode)        \
+	{                                                                                      \
+		(void)mode;                                                                    \
+		return likely(next.name) ? next.name(__VA_ARGS__)                              \
+					 : raw_openat(directory, path, flags | (large), mode); \
 	}
 
-#define DEFINE_OPENAT(name, large)                                                               \
-	EXPORT int name(int directory, const char *path, int flags, ...)                         \
-	{                                                                                        \
-		MODE_ARGUMENT(flags, mode)                                                       \
-		int fd = likely(next.name) ? next.name(directory, path, flags, mode)             \
-					   : raw_openat(directory, path, flags | (large), mode); \
-		return finish_open(CALL_HERE(#name), fd, flags);                                 \
+#define OPEN(name, directory, path, flags, mode)                                 \
+	do {                                                                     \
+		int before = errno;                                              \
+		int fd = name##_once(directory, path, flags, mode);              \
+		if (unlikely(failed_for_us(fd, directory, path, flags, before))) \
+			fd = name##_once(directory, path, flags, mode);          \
+		return finish_open(CALL_HERE(#name), fd, flags);                 \
+	} while (0)
+
+#define DEFINE_OPEN(name, large)                          \
+	DEFINE_ONCE(name, large, path, flags, mode)       \
+	EXPORT int name(const char *path, int flags, ...) \
+	{                                                 \
+		MODE_ARGUMENT(flags, mode)                \
+		OPEN(name, AT_FDCWD, path, flags, mode);  \
 	}
 
-#define DEFINE_CREAT(name, large)                                                               \
-	EXPORT int name(const char *path, mode_t mode)                                          \
-	{                                                                                       \
-		int flags = O_CREAT | O_WRONLY | O_TRUNC;                                       \
-		int fd = likely(next.name) ? next.name(path, mode)                              \
-					   : raw_openat(AT_FDCWD, path, flags | (large), mode); \
-		return finish_open(CALL_HERE(#name), fd, flags);                                \
+#define DEFINE_OPENAT(name, large)                                       \
+	DEFINE_ONCE(name, large, directory, path, flags, mode)           \
+	EXPORT int name(int directory, const char *path, int flags, ...) \
+	{                                                                \
+		MODE_ARGUMENT(flags, mode)                               \
+		OPEN(name, directory, path, flags, mode);                \
+	}
+
+/* It has no O_NONBLOCK. */
+#define DEFINE_CREAT(name, large)                                             \
+	DEFINE_ONCE(name, (large) | O_CREAT | O_WRONLY | O_TRUNC, path, mode) \
+	EXPORT int name(const char *path, mode_t mode)                        \
+	{                                                                     \
+		OPEN(name, AT_FDCWD, path, O_WRONLY, mode);                   \
 	}
 
 /* What FORTIFY makes of an open without a mode. */
-#define DEFINE_OPEN_2(name, large)                                                           \
-	EXPORT int name(const char *path, int flags);                                        \
-	EXPORT int name(const char *path, int flags)                                         \
-	{                                                                                    \
-		int fd = likely(next.name) ? next.name(path, flags)                          \
-					   : raw_openat(AT_FDCWD, path, flags | (large), 0); \
-		return finish_open(CALL_HERE(#name), fd, flags);                             \
+#define DEFINE_OPEN_2(name, large)                    \
+	DEFINE_ONCE(name, large, path, flags)         \
+	EXPORT int name(const char *path, int flags); \
+	EXPORT int name(const char *path, int flags)  \
+	{                                             \
+		OPEN(name, AT_FDCWD, path, flags, 0); \
 	}
 
-#define DEFINE_OPENAT_2(name, large)                                                          \
-	EXPORT int name(int directory, const char *path, int flags);                          \
-	EXPORT int name(int directory, const char *path, int flags)                           \
-	{                                                                                     \
-		int fd = likely(next.name) ? next.name(directory, path, flags)                \
-					   : raw_openat(directory, path, flags | (large), 0); \
-		return finish_open(CALL_HERE(#name), fd, flags);                              \
+#define DEFINE_OPENAT_2(name, large)                                 \
+	DEFINE_ONCE(name, large, directory, path, flags)             \
+	EXPORT int name(int directory, const char *path, int flags); \
+	EXPORT int name(int directory, const char *path, int flags)  \
+	{                                                            \
+		OPEN(name, directory, path, flags, 0);               \
 	}
 
 DEFINE_OPEN(open, 0)
@@ -132,6 +167,8 @@ EXPORT int openat2(int directory, const char *path, const struct open_how *how, 
 {
 	long fd = raw(SYS_openat2, directory, path, how, size);
 
+	if (unlikely(fd == -EAGAIN) && open_again(directory, path, (int)how->flags))
+		fd = raw(SYS_openat2, directory, path, how, size);
 	if (fd < 0)
 		return (int)libc_result(fd);
 	return (int)libc_result(opened(CALL_HERE("openat2"), fd, (int)how->flags));

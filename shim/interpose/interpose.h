@@ -46,6 +46,9 @@ long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size
 long memory_mprotect(uintptr_t address, size_t length, int protection);
 long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key);
 long memory_madvise(uintptr_t address, size_t length, int advice);
+/* mlock, mlock2 and munlock; mlockall and munlockall. */
+long memory_lock(long nr, uintptr_t address, size_t length, unsigned int flags);
+long memory_lock_all(long nr, int flags);
 long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t size,
 			     int protection, size_t page_offset, int flags);
 
@@ -56,6 +59,14 @@ long opened(const struct call *call, long fd, int flags);
 long descriptors_close(int fd);
 long descriptors_close_range(unsigned int first, unsigned int last, unsigned int flags);
 int descriptors_dup_onto(int from, int onto);
+
+/* An open for writing of that path failed with EAGAIN: whether a lease of ours was the reason and
+ * is not any more, so that it is worth another try. */
+bool open_again(int directory, const char *path, int flags);
+
+/* The program sets a limit of its own (process 0) or another's; soft, of 4 or 8 bytes, may be NULL.
+ */
+void limits_change(pid_t process, int resource, const void *soft, size_t size);
 
 /* Before another program replaces this one: reports gaps, and writes the totals. */
 long process_execveat(const struct call *call, int directory, const char *path, char *const *argv,

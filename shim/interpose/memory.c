@@ -12,6 +12,7 @@
 #include "nonlinear/nonlinear.h"
 #include "selfmem/selfmem.h"
 #include "snapshot/attributes.h"
+#include "snapshot/guard.h"
 #include "snapshot/snapshot.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -228,6 +229,18 @@ long memory_madvise(uintptr_t address, size_t length, int advice)
 			   SYS_madvise, address, length, advice, 0);
 }
 
+long memory_lock(long nr, uintptr_t address, size_t length, unsigned int flags)
+{
+	attributes_note();
+	return change_area(ours(address, length), nr, address, length, (long)flags, 0);
+}
+
+long memory_lock_all(long nr, int flags)
+{
+	attributes_note();
+	return change_area(guard_any(), nr, (uintptr_t)flags, 0, 0, 0);
+}
+
 /* ---- libc's names ---- */
 
 EXPORT void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
@@ -289,26 +302,31 @@ EXPORT int posix_madvise(void *address, size_t length, int advice)
 	return (int)-memory_madvise((uintptr_t)address, length, advice);
 }
 
-/* Locks are wrapped only to know that there are any: see snapshot/attributes.h. */
 EXPORT int mlock(const void *address, size_t length)
 {
-	attributes_note();
-	return (int)libc_result(raw(SYS_mlock, address, length));
+	return (int)libc_result(memory_lock(SYS_mlock, (uintptr_t)address, length, 0));
 }
 
 EXPORT int mlock2(const void *address, size_t length, unsigned int flags)
 {
-	attributes_note();
 	/* As libc has it: without flags it is mlock, which every kernel has. */
-	if (!flags)
-		return (int)libc_result(raw(SYS_mlock, address, length));
-	return (int)libc_result(raw(SYS_mlock2, address, length, flags));
+	return (int)libc_result(
+		memory_lock(flags ? SYS_mlock2 : SYS_mlock, (uintptr_t)address, length, flags));
+}
+
+EXPORT int munlock(const void *address, size_t length)
+{
+	return (int)libc_result(memory_lock(SYS_munlock, (uintptr_t)address, length, 0));
 }
 
 EXPORT int mlockall(int flags)
 {
-	attributes_note();
-	return (int)libc_result(raw(SYS_mlockall, flags));
+	return (int)libc_result(memory_lock_all(SYS_mlockall, flags));
+}
+
+EXPORT int munlockall(void)
+{
+	return (int)libc_result(memory_lock_all(SYS_munlockall, 0));
 }
 
 EXPORT int remap_file_pages(void *address, size_t size, int protection, size_t page_offset,

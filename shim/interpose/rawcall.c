@@ -23,20 +23,38 @@ static long pass(long nr, long a, long b, long c, long d, long e, long f)
 	return onward(nr, a, b, c, d, e, f);
 }
 
-static long call_open(const struct call *call, long nr, long a, long b, long c, long d)
+/* openat2's are in memory, which may be none: only after the kernel has read it. */
+static int open_flags(long nr, long b, long c)
 {
 	switch (nr) {
 	case SYS_open:
-		return opened(call, raw(nr, a, b, c), (int)b);
+		return (int)b;
 	case SYS_openat:
-		return opened(call, raw(nr, a, b, c, d), (int)c);
+		return (int)c;
 	case SYS_creat:
-		return opened(call, raw(nr, a, b), O_WRONLY);
-	default: {
-		long fd = raw(nr, a, b, c, d);
-		return fd < 0 ? fd : opened(call, fd, (int)((const struct open_how *)c)->flags);
+		return O_WRONLY;
+	default:
+		return (int)((const struct open_how *)c)->flags;
 	}
-	}
+}
+
+static long call_open(const struct call *call, long nr, long a, long b, long c, long d)
+{
+	bool at = nr == SYS_openat || nr == SYS_openat2;
+	long fd = raw(nr, a, b, c, d);
+
+	if (unlikely(fd == -EAGAIN) &&
+	    open_again(at ? (int)a : AT_FDCWD, (const char *)(at ? b : a), open_flags(nr, b, c)))
+		fd = raw(nr, a, b, c, d);
+	return fd < 0 ? fd : opened(call, fd, open_flags(nr, b, c));
+}
+
+static void call_limit(long nr, long a, long b, long c)
+{
+	if (nr == SYS_prlimit64)
+		limits_change((pid_t)a, (int)b, (const void *)c, sizeof(uint64_t));
+	else
+		limits_change(0, (int)a, (const void *)b, sizeof(long));
 }
 
 static long call_descriptor(long nr, long a, long b, long c)
@@ -79,6 +97,13 @@ static long call_memory(const struct call *call, long nr, long a, long b, long c
 		return memory_pkey_mprotect((uintptr_t)a, (size_t)b, (int)c, (int)d);
 	case SYS_madvise:
 		return memory_madvise((uintptr_t)a, (size_t)b, (int)c);
+	case SYS_mlock:
+	case SYS_mlock2:
+	case SYS_munlock:
+		return memory_lock(nr, (uintptr_t)a, (size_t)b, (unsigned int)c);
+	case SYS_mlockall:
+	case SYS_munlockall:
+		return memory_lock_all(nr, (int)a);
 	default:
 		return memory_remap_file_pages(call, (uintptr_t)a, (size_t)b, (int)c, (size_t)d,
 					       (int)e);
@@ -121,6 +146,11 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_pkey_mprotect:
 	case SYS_madvise:
 	case SYS_remap_file_pages:
+	case SYS_mlock:
+	case SYS_mlock2:
+	case SYS_munlock:
+	case SYS_mlockall:
+	case SYS_munlockall:
 		return libc_result(call_memory(CALL_HERE("syscall"), nr, a, b, c, d, e, f));
 	case SYS_open:
 	case SYS_openat:
@@ -168,6 +198,10 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_unshare:
 	case SYS_setns:
 		return call_identity(nr, a, b, c, d, e, f);
+	case SYS_setrlimit:
+	case SYS_prlimit64:
+		call_limit(nr, a, b, c);
+		return pass(nr, a, b, c, d, e, f);
 	case SYS_seccomp:
 		return libc_result(sandbox_seccomp(CALL_HERE("syscall"), a, b, c));
 	case SYS_prctl:

@@ -185,6 +185,18 @@ int file_identify(int fd, struct file *out)
 	return 0;
 }
 
+int file_at(int directory, const char *path, struct file *out)
+{
+	struct statx st;
+	int r = (int)raw(SYS_statx, directory, path, 0, STATX_INO, &st);
+
+	*out = (struct file){
+		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
+		.inode = st.stx_ino,
+	};
+	return r;
+}
+
 static bool blocks_tell(uint32_t filesystem)
 {
 	return filesystem == EXT4_SUPER_MAGIC || filesystem == XFS_SUPER_MAGIC ||

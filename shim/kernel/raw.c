@@ -108,6 +108,11 @@ int raw_open(const char *path, int flags, int mode)
 	return (int)raw(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC | KERNEL_O_LARGEFILE, mode);
 }
 
+int raw_open_in(int directory, const char *path, int flags)
+{
+	return (int)raw(SYS_openat, directory, path, flags | O_CLOEXEC | KERNEL_O_LARGEFILE, 0);
+}
+
 int raw_close(int fd)
 {
 	return (int)raw(SYS_close, fd);

@@ -89,6 +89,7 @@ int raw_ftruncate(int fd, int64_t size);
 
 /* Opens for reading, close-on-exec. */
 int raw_open(const char *path, int flags, int mode);
+int raw_open_in(int directory, const char *path, int flags);
 int raw_close(int fd);
 
 /* Where fd leads, as /proc/self/fd has it: the length, the text ended with a NUL; or -errno. */

@@ -3,6 +3,7 @@
  * Starting and joining the bare threads of thread.h.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include "kernel/raw.h"
 #include "kernel/thread.h"
 #include "support/scope.h"
+#include "support/text.h"
 
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE 2U
@@ -22,12 +24,51 @@
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
 	 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
-static int thread_main(void *argument)
+/* By name, for the assembler below. */
+__attribute__((used)) void thread_main(struct thread *thread) __asm__("mmfence_thread_main");
+void thread_main(struct thread *thread)
 {
-	struct thread *thread = argument;
-
 	thread->body(thread->argument);
-	return 0;
+	raw(SYS_exit, 0);
+}
+
+/* Not libc's clone: that keeps errno, and a thread of ours that starts another has none. The
+ * child's first and only frame is thread_main's, at the top of its stack. */
+static long clone_onto(struct thread *thread)
+{
+	uintptr_t top = (uintptr_t)thread->stack + THREAD_STACK_BYTES;
+	long result;
+
+#ifdef __x86_64__
+	register long r10 __asm__("r10") = (long)&thread->tid;
+
+	top -= sizeof(thread);
+	*(struct thread **)top = thread;
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "pop %%rdi\n\t"
+			 "call mmfence_thread_main\n"
+			 "1:"
+			 : "=a"(result)
+			 : "a"(SYS_clone), "D"(THREAD_FLAGS), "S"(top), "d"(&thread->tid), "r"(r10)
+			 : "rcx", "r11", "memory");
+#else
+	top -= 4 * sizeof(thread);
+	*(struct thread **)top = thread;
+	__asm__ volatile("int $0x80\n\t"
+			 "test %%eax, %%eax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "call mmfence_thread_main\n"
+			 "1:"
+			 : "=a"(result)
+			 : "a"(SYS_clone), "b"(THREAD_FLAGS), "c"(top), "d"(&thread->tid), "S"(0),
+			   "D"(&thread->tid)
+			 : "memory");
+#endif
+	return result;
 }
 
 static int clone_thread(struct thread *thread)
@@ -35,13 +76,10 @@ static int clone_thread(struct thread *thread)
 	struct scope signals;
 
 	signals_block(&signals);
-	int saved = errno;
-	thread->number = clone(thread_main, (char *)thread->stack + THREAD_STACK_BYTES,
-			       THREAD_FLAGS, thread, &thread->tid, NULL, &thread->tid);
-	int result = thread->number < 0 ? -errno : 0;
-	errno = saved;
+	long result = clone_onto(thread);
 	signals_restore(&signals);
-	return result;
+	thread->number = result < 0 ? 0 : (pid_t)result;
+	return result < 0 ? (int)result : 0;
 }
 
 int thread_start(struct thread *thread, thread_body *body, void *argument)
@@ -89,6 +127,19 @@ int thread_run(thread_body *body, void *argument)
 	if (!r)
 		thread_join(&thread);
 	return r;
+}
+
+int thread_open_again(int proc, pid_t thread, int fd, int flags)
+{
+	char path[64];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_add(&text, proc < 0 ? "/proc/self/task/" : "task/");
+	text_add_uint(&text, (unsigned int)(thread ? thread : raw(SYS_gettid)));
+	text_add(&text, "/fd/");
+	text_add_uint(&text, (unsigned int)fd);
+	return raw_open_in(proc < 0 ? AT_FDCWD : proc, path, flags);
 }
 
 int thread_own_table(void)

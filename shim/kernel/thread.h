@@ -40,6 +40,10 @@ void thread_forget(struct thread *thread);
 /* Start and join. */
 int thread_run(thread_body *body, void *argument);
 
+/* Opens anew what fd is open on, in the table of that thread (0: the calling one's). proc is a
+ * descriptor of /proc/self, or -1: then /proc must be in sight. */
+int thread_open_again(int proc, pid_t thread, int fd, int flags);
+
 /* The first thing in a body: leaves the program's descriptor table for an empty one. */
 int thread_own_table(void);
 

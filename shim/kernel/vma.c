@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking up areas: see vma.h. The descriptor of /proc/self/maps is kept between
- * queries; it shows the memory of the process that opened it, so that a forked
- * child drops it (support for that: guarded_drop, in the fork handler).
+ * Looking up areas: see vma.h. The descriptor of maps (the thread's: the process has
+ * none where its first thread ended) is kept between queries; it shows the memory of the process
+ * that opened it, so that a forked child drops it (support for that: guarded_drop, in the fork
+ * handler).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +37,7 @@ static int maps_descriptor(void)
 
 	if (fd >= 0)
 		return fd; /* the query itself failed */
-	fd = raw_open("/proc/self/maps", O_RDONLY, 0);
+	fd = raw_open("/proc/thread-self/maps", O_RDONLY, 0);
 	return fd < 0 ? fd : guarded_put(GUARDED_MAPS, fd);
 }
 
@@ -140,7 +141,7 @@ static int scan(int fd, uintptr_t address, char *buffer, struct vma *out, char *
 
 static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
-	int fd = raw_open("/proc/self/maps", O_RDONLY, 0);
+	int fd = raw_open("/proc/thread-self/maps", O_RDONLY, 0);
 
 	if (fd < 0)
 		return fd;

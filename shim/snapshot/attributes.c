@@ -10,21 +10,28 @@
 
 #include "kernel/raw.h"
 #include "snapshot/attributes.h"
+#include "snapshot/keeper.h"
 #include "support/arena.h"
 
 #define BUFFER_BYTES 16384
 
 static atomic_bool noted;
 
-/* VmFlags, and the advice that sets them; a lock is set in another way. */
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1
+#endif
+
+/* VmFlags, and the advice that sets them; these are set in other ways. */
+enum { LOCKED = -1, LOCKED_ON_FAULT = -2, NOT_RESERVED = -3 };
+
 static const struct {
 	char flag[3];
 	int advice;
 } kept[] = {
-	{ "dc", MADV_DONTFORK },  { "dd", MADV_DONTDUMP },
-	{ "hg", MADV_HUGEPAGE },  { "nh", MADV_NOHUGEPAGE },
-	{ "rr", MADV_RANDOM },	  { "sr", MADV_SEQUENTIAL },
-	{ "mg", MADV_MERGEABLE }, { "lo", -1 },
+	{ "dc", MADV_DONTFORK },   { "dd", MADV_DONTDUMP },   { "hg", MADV_HUGEPAGE },
+	{ "nh", MADV_NOHUGEPAGE }, { "rr", MADV_RANDOM },     { "sr", MADV_SEQUENTIAL },
+	{ "mg", MADV_MERGEABLE },  { "lf", LOCKED_ON_FAULT }, { "lo", LOCKED },
+	{ "nr", NOT_RESERVED },
 };
 #define KEPT_COUNT (sizeof(kept) / sizeof(*kept))
 
@@ -139,7 +146,7 @@ void attributes_get(uintptr_t address, struct attributes *out)
 	*out = (struct attributes){ 0, 0 };
 	if (!atomic_load_explicit(&noted, memory_order_relaxed))
 		return;
-	reader.fd = raw_open("/proc/self/smaps", O_RDONLY, 0);
+	reader.fd = keeper_open("smaps", O_RDONLY);
 	reader.buffer = reader.fd < 0 ? NULL : arena_alloc(BUFFER_BYTES);
 	if (reader.buffer)
 		scan(&reader, address, out);
@@ -148,17 +155,30 @@ void attributes_get(uintptr_t address, struct attributes *out)
 		raw_close(reader.fd);
 }
 
+static bool has(const struct attributes *attributes, int advice)
+{
+	for (unsigned int i = 0; i < KEPT_COUNT; i++)
+		if (kept[i].advice == advice)
+			return attributes->flags & 1U << i;
+	return false;
+}
+
+int attributes_map_flags(const struct attributes *attributes)
+{
+	return has(attributes, NOT_RESERVED) ? MAP_NORESERVE : 0;
+}
+
 void attributes_apply(const struct attributes *attributes, uintptr_t start, uintptr_t end,
 		      int protection)
 {
-	for (unsigned int i = 0; i < KEPT_COUNT; i++) {
-		if (!(attributes->flags & 1U << i))
-			continue;
-		if (kept[i].advice < 0)
-			raw(SYS_mlock, start, end - start);
-		else
+	for (unsigned int i = 0; i < KEPT_COUNT; i++)
+		if (attributes->flags & 1U << i && kept[i].advice >= 0)
 			raw(SYS_madvise, start, end - start, kept[i].advice);
-	}
+	/* What is locked on fault is shown as locked too. */
+	if (has(attributes, LOCKED_ON_FAULT))
+		raw(SYS_mlock2, start, end - start, MLOCK_ONFAULT);
+	else if (has(attributes, LOCKED))
+		raw(SYS_mlock, start, end - start);
 	if (attributes->key > 0)
 		raw(SYS_pkey_mprotect, start, end - start, protection, attributes->key);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a mapping has besides its protection: memory lock, advice, protection key.
- * Asked of the kernel (VmFlags in smaps) before a mapping is replaced, and given to
- * what replaces it. Reading smaps walks page tables, so it is done only in processes
- * that ever made a call that sets any of these.
+ * What a mapping has besides its protection: memory lock, advice, protection key, and
+ * whether its memory is reserved. Asked of the kernel (VmFlags in smaps) before a mapping is
+ * replaced, and given to what replaces it. Reading smaps walks page tables, so it is done only in
+ * processes that ever made a call that sets any of these.
  */
 #ifndef MMFENCE_SNAPSHOT_ATTRIBUTES_H
 #define MMFENCE_SNAPSHOT_ATTRIBUTES_H
@@ -19,9 +19,11 @@ struct attributes {
 /* The program made a call that sets any. */
 void attributes_note(void);
 
-/* Of the area that holds address; opens smaps anew, on a thread with a table of its own. Nothing is
- * set in *out when there is nothing to keep. */
+/* Of the area that holds address; on the keeper. Nothing is set in *out when there is nothing to
+ * keep. */
 void attributes_get(uintptr_t address, struct attributes *out);
+/* For the mmap that replaces it. */
+int attributes_map_flags(const struct attributes *attributes);
 void attributes_apply(const struct attributes *attributes, uintptr_t start, uintptr_t end,
 		      int protection);
 

@@ -45,17 +45,6 @@ static int fail(struct capture *capture, int error, const char *reason)
 	return error;
 }
 
-static void path_of_program_descriptor(const struct capture *capture, char *out, size_t size)
-{
-	struct text path;
-
-	text_init(&path, out, size);
-	text_add(&path, "/proc/self/task/");
-	text_add_uint(&path, (unsigned int)capture->thread);
-	text_add(&path, "/fd/");
-	text_add_uint(&path, (unsigned int)capture->request->fd);
-}
-
 /* The program's own description: where the file may not be opened again, or there is no /proc. */
 static int borrow_descriptor(const struct capture *capture)
 {
@@ -71,11 +60,10 @@ static int borrow_descriptor(const struct capture *capture)
 static int source_open(struct work *work)
 {
 	struct capture *capture = work->capture;
-	char path[64];
 
 	if (!capture->borrow) {
-		path_of_program_descriptor(capture, path, sizeof(path));
-		work->copy.source = raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+		work->copy.source = thread_open_again(-1, capture->thread, capture->request->fd,
+						      O_RDONLY | O_NONBLOCK | O_NOCTTY);
 		work->copy.seekable = work->copy.source >= 0;
 	}
 	if (!work->copy.seekable)
@@ -223,24 +211,16 @@ static int preserve_file(struct work *work)
 	return preserve.whole ? clone_file(work) : copy_file(work);
 }
 
-/* A descriptor that cannot write: mprotect(PROT_WRITE) on its shared mapping is EACCES. */
-static int read_only_copy(int copy)
-{
-	char path[40];
-	struct text text;
-
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/thread-self/fd/");
-	text_add_uint(&text, (unsigned int)copy);
-	return raw_open(path, O_RDONLY, 0);
-}
-
 static int replace(struct work *work)
 {
 	struct capture *capture = work->capture;
 	const struct map_request *request = capture->request;
 	int flags = MAP_FIXED | (capture->decision->shared ? MAP_SHARED : MAP_PRIVATE);
-	int fd = capture->decision->shared ? read_only_copy(work->copy.target) : work->copy.target;
+	int fd = work->copy.target;
+
+	/* One that cannot write: mprotect(PROT_WRITE) on its shared mapping is EACCES. */
+	if (capture->decision->shared)
+		fd = thread_open_again(-1, 0, fd, O_RDONLY);
 
 	if (fd < 0)
 		return fail(capture, fd, "the copy could not be opened read-only");

@@ -128,18 +128,6 @@ static bool two_processors(void)
 	return count > 1;
 }
 
-/* A description of its own, because writing moves the position. */
-static int open_again(int fd)
-{
-	char path[40];
-	struct text text;
-
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/thread-self/fd/");
-	text_add_uint(&text, (unsigned int)fd);
-	return raw_open(path, O_RDWR, 0);
-}
-
 static int copy_by_two(struct copy *copy, struct half *upper, int64_t start, int64_t end)
 {
 	upper->start = start + (int64_t)PAGE_DOWN((uint64_t)(end - start) / 2);
@@ -158,7 +146,8 @@ int copy_missing_fast(struct copy *copy, int64_t start, int64_t end)
 
 	if (end - start < WORTH_TWO || !two_processors())
 		return copy_missing(copy, start, end);
-	upper.copy.target = open_again(copy->target);
+	/* A description of its own, because writing moves the position. */
+	upper.copy.target = thread_open_again(-1, 0, copy->target, O_RDWR);
 	if (upper.copy.target < 0)
 		return copy_missing(copy, start, end);
 	int r = copy_by_two(copy, &upper, start, end);

@@ -106,8 +106,8 @@ static void compare(void *argument)
 	if (thread_own_table())
 		return;
 	it->file = raw_open(it->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	it->memory = raw_open("/proc/self/mem", O_RDONLY, 0);
-	it->pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
+	it->memory = raw_open("/proc/thread-self/mem", O_RDONLY, 0);
+	it->pagemap = raw_open("/proc/thread-self/pagemap", O_RDONLY, 0);
 	it->reason = "the file is no longer there, or may not be read";
 	if (it->file < 0 || it->memory < 0 || it->pagemap < 0 || file_identify(it->file, &now))
 		return;

@@ -10,6 +10,7 @@
 #include "kernel/capability.h"
 #include "kernel/filesystem.h"
 #include "kernel/raw.h"
+#include "kernel/thread.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
 #include "snapshot/keeper.h"
@@ -76,19 +77,6 @@ void lease_own(int fd)
 
 	raw(SYS_fcntl, fd, F_SETOWN_EX, &me);
 	raw(SYS_fcntl, fd, F_SETSIG, KEEPER_LEASE_SIGNAL);
-}
-
-static int open_program_descriptor(const struct grant *grant)
-{
-	char path[64];
-	struct text text;
-
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/self/task/");
-	text_add_uint(&text, (unsigned int)grant->thread);
-	text_add(&text, "/fd/");
-	text_add_uint(&text, (unsigned int)grant->request->fd);
-	return raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 }
 
 static const char *refusal(int error)
@@ -163,7 +151,8 @@ static int lease_add(struct grant *grant, int fd, const struct file *file)
 static int grant_new(struct grant *grant)
 {
 	struct file file;
-	int fd = open_program_descriptor(grant);
+	int fd = thread_open_again(keeper_proc(), grant->thread, grant->request->fd,
+				   O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	int r = fd < 0 ? fd : keeper_can_spare(fd) ? 0 : -EMFILE;
 
 	if (!r)
@@ -261,7 +250,7 @@ void guard_drop_unused(void)
 
 	atomic_store(&unused_leases, false);
 	HASH_ITER (hh, leases, lease, following)
-		if (unused(lease))
+		if (!lease_is_served(lease) && unused(lease))
 			lease_end(lease);
 }
 
@@ -270,7 +259,7 @@ void guard_drop_unused(void)
 static void preserve_if_broken(struct lease *lease)
 {
 	if (raw(SYS_fcntl, lease->fd, F_GETLEASE) != F_RDLCK)
-		lease_preserve(lease, "break");
+		lease_break(lease);
 }
 
 void guard_broken(int fd)
@@ -315,7 +304,7 @@ static void preserve_all_on_keeper(void *argument)
 }
 
 /* The first guarded piece in the range. */
-static bool guarded_in(uintptr_t start, uintptr_t end, struct lease_key *key)
+static bool guarded_in(uintptr_t start, uintptr_t end, bool shared_too, struct lease_key *key)
 {
 	struct piece piece;
 	bool found = false;
@@ -323,7 +312,7 @@ static bool guarded_in(uintptr_t start, uintptr_t end, struct lease_key *key)
 	snapshot_lock();
 	for (uintptr_t at = start; !found && index_next(at, &piece) && piece.start < end;
 	     at = piece.end)
-		if (piece.snapshot->lease) {
+		if (piece.snapshot->lease && (shared_too || !piece.snapshot->shared)) {
 			*key = piece.snapshot->lease->key;
 			found = true;
 		}
@@ -339,12 +328,12 @@ int guard_preserve_file(const struct lease_key *key, const char *trigger)
 	return r ? r : wish.result;
 }
 
-int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger)
+static int preserve_in(uintptr_t start, uintptr_t end, bool shared_too, const char *trigger)
 {
 	struct lease_key key;
 	int result = 0;
 
-	while (guard_any() && guarded_in(start, end, &key)) {
+	while (guard_any() && guarded_in(start, end, shared_too, &key)) {
 		int r = guard_preserve_file(&key, trigger);
 		if (r == -ESRCH) /* no keeper, no guard */
 			return r;
@@ -352,6 +341,49 @@ int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger)
 			result = r;
 	}
 	return result;
+}
+
+int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger)
+{
+	return preserve_in(start, end, true, trigger);
+}
+
+int guard_preserve_private(uintptr_t start, uintptr_t end)
+{
+	return preserve_in(start, end, false, "protect");
+}
+
+bool guard_let_in(int directory, const char *path)
+{
+	struct file file;
+	struct lease_key key;
+
+	if (!keeper_is_ours() || file_at(directory, path, &file))
+		return false;
+	key = (struct lease_key){ file.device, file.inode };
+	/* It may be gone from the table already, because the keeper was faster: then it is gone
+	 * altogether once the keeper has answered. */
+	return !guard_preserve_file(&key, "break");
+}
+
+struct lower_limit {
+	struct wish wish;
+	uint64_t descriptors;
+};
+
+static void limit_on_keeper(void *argument)
+{
+	struct lower_limit *lower = argument;
+
+	if (!keeper_could_serve(lower->descriptors))
+		preserve_all_on_keeper(&lower->wish);
+}
+
+void guard_before_limit(uint64_t descriptors)
+{
+	struct lower_limit lower = { { .trigger = "limit" }, descriptors };
+
+	keeper_call_running(limit_on_keeper, &lower);
 }
 
 bool guard_any(void)

@@ -27,12 +27,19 @@ int guard_take(const struct map_request *request, const struct file *file,
 
 /* Preserves all guarded snapshots in the range now: 0, or -errno when some could not be. */
 int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger);
+/* What can be made writable, that is, no shared snapshots. */
+int guard_preserve_private(uintptr_t start, uintptr_t end);
 struct lease_key;
 /* One file. */
 int guard_preserve_file(const struct lease_key *key, const char *trigger);
 /* All, and ends the keeper: before calls that it would be in the way of. */
 void guard_preserve_all_and_stop(const char *trigger);
 bool guard_any(void);
+
+/* RLIMIT_NOFILE is about to become so low: preserves all if breaks could not be served under it. */
+void guard_before_limit(uint64_t descriptors);
+/* A file of that name is not guarded any more afterwards: true where there is a keeper. */
+bool guard_let_in(int directory, const char *path);
 
 /* Under the snapshot lock: a guarded snapshot has ended. */
 void guard_leave(struct snapshot *snapshot);
@@ -55,5 +62,7 @@ void guard_after_raw_clone(void);
 void guard_broken(int fd);
 void guard_ask_all(void);
 void guard_drop_unused(void);
+/* A copy that was made beside the keeper may be ready. */
+void lease_serve_done(void);
 
 #endif

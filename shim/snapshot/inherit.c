@@ -14,10 +14,10 @@
 #include <sys/socket.h>
 
 #include "kernel/raw.h"
+#include "kernel/thread.h"
 #include "snapshot/keeper.h"
 #include "snapshot/lease.h"
 #include "support/gate.h"
-#include "support/text.h"
 
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
@@ -108,13 +108,10 @@ static void flush(int socket, struct parcel *parcel)
 static int second_lease(const struct lease *lease)
 {
 	struct f_owner_ex me = { F_OWNER_TID, (pid_t)raw(SYS_gettid) };
-	char path[40];
-	struct text text;
+	/* By name, as the child's keeper will have to: where it could not, both get the old pages.
+	 */
+	int fd = thread_open_again(-1, 0, lease->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/thread-self/fd/");
-	text_add_uint(&text, (unsigned int)lease->fd);
-	int fd = raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd < 0)
 		return fd;
 	raw(SYS_fcntl, fd, F_SETOWN_EX, &me);
@@ -261,6 +258,7 @@ static void adopt_all(void *unused)
 /* The numbers are those of the parent's keeper. */
 static void forget_descriptors(void)
 {
+	lease_serve_forget();
 	for (struct lease *lease = leases; lease; lease = lease->hh.next)
 		lease->fd = -1;
 }

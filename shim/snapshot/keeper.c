@@ -20,6 +20,7 @@
 #include "snapshot/guard.h"
 #include "snapshot/keeper.h"
 #include "support/lock.h"
+#include "support/text.h"
 
 enum state { ABSENT, STARTING, RUNNING, ENDING };
 
@@ -28,7 +29,7 @@ static struct {
 	atomic_int state;
 	int start_error;
 	struct thread thread;
-	int maps, pagemap, memory, stat;
+	int proc, maps, pagemap, memory, stat;
 	keeper_task *task;
 	void *argument;
 	atomic_int answered;
@@ -53,6 +54,7 @@ static void serve_request(void)
 {
 	keeper_task *task = keeper.task;
 
+	lease_serve_done();
 	if (atomic_exchange(&keeper.poked, 0))
 		guard_drop_unused();
 	if (!task)
@@ -142,6 +144,20 @@ static void log_inherit(int fd)
 		guarded_put(GUARDED_LOG, copy);
 }
 
+/* Of the thread, not the process: that has no memory any more where the first thread ended. */
+int keeper_open(const char *name, int flags)
+{
+	char path[40];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_add(&text, "task/");
+	text_add_uint(&text, (unsigned int)raw(SYS_gettid));
+	text_add(&text, "/");
+	text_add(&text, name);
+	return raw_open_in(keeper.proc, path, flags);
+}
+
 static int prepare(void)
 {
 	int log = guarded_get_unchecked(GUARDED_LOG);
@@ -153,12 +169,15 @@ static int prepare(void)
 			    (uintptr_t)keeper.thread.stack + THREAD_STACK_BYTES);
 	/* The first number, 0, is taken by it, so that no lease has the number that means nothing.
 	 */
-	keeper.maps = raw_open("/proc/self/maps", O_RDONLY, 0);
+	keeper.proc = raw_open("/proc/self", O_PATH | O_DIRECTORY, 0);
+	if (keeper.proc < 0)
+		return keeper.proc;
+	keeper.maps = keeper_open("maps", O_RDONLY);
 	if (keeper.maps < 0)
 		return keeper.maps;
-	keeper.pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
-	keeper.memory = raw_open("/proc/self/mem", O_RDWR, 0);
-	keeper.stat = raw_open("/proc/self/stat", O_RDONLY, 0);
+	keeper.pagemap = keeper_open("pagemap", O_RDONLY);
+	keeper.memory = keeper_open("mem", O_RDWR);
+	keeper.stat = raw_open_in(keeper.proc, "stat", O_RDONLY);
 	if (log >= 0)
 		log_inherit(log);
 	capability_keep_for_leases();
@@ -277,6 +296,11 @@ void keeper_poke(void)
 	wake();
 }
 
+void keeper_wake(void)
+{
+	wake();
+}
+
 bool keeper_running(void)
 {
 	return atomic_load(&keeper.state) == RUNNING;
@@ -285,6 +309,11 @@ bool keeper_running(void)
 pid_t keeper_thread(void)
 {
 	return keeper.thread.number;
+}
+
+int keeper_proc(void)
+{
+	return keeper.proc;
 }
 
 int keeper_maps(void)
@@ -303,6 +332,15 @@ bool keeper_can_spare(int fd)
 
 	return raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) ||
 	       (uint64_t)fd + SPARE_DESCRIPTORS < limit.soft;
+}
+
+bool keeper_could_serve(uint64_t limit)
+{
+	int free = (int)raw(SYS_fcntl, keeper.proc, F_DUPFD_CLOEXEC, 0);
+
+	if (free >= 0)
+		raw_close(free);
+	return free >= 0 && (uint64_t)free + SPARE_DESCRIPTORS < limit;
 }
 
 bool keeper_is_company(void)

@@ -31,6 +31,9 @@ int keeper_call_held(keeper_task *task, void *argument);
 /* Has the keeper look for leases that nobody needs any more; does not wait. */
 void keeper_poke(void);
 
+/* Has it look again at what it serves; from any thread of this process. */
+void keeper_wake(void);
+
 /* This process, and no other that shares its memory, may start the keeper from now on. */
 void keeper_lives_here(void);
 
@@ -42,13 +45,18 @@ pid_t keeper_thread(void);
 /* On the keeper: whether this number leaves enough free ones, under RLIMIT_NOFILE, to serve a
  * break. */
 bool keeper_can_spare(int fd);
+/* The same for its first free number, under another limit. */
+bool keeper_could_serve(uint64_t limit);
 
 /* Whether the calling thread and the keeper are all threads of the process. */
 bool keeper_is_company(void);
 
-/* On the keeper: its descriptors of /proc/self/maps, pagemap and mem. Opened when it starts: later
- * the program may have dropped the right to open them, or have another root directory. The last two
- * may be -errno. */
+/* On the keeper: its descriptors of /proc/self, and of maps, pagemap and mem there. Opened when it
+ * starts: later the program may have dropped the right to open them, or have another root
+ * directory. The last two may be -errno. */
+int keeper_proc(void);
+/* On the keeper: opens the file of that name in its own directory there, or -errno. */
+int keeper_open(const char *name, int flags);
 int keeper_maps(void);
 int keeper_pagemap(void);
 int keeper_memory(void);

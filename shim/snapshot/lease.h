@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The table of leases, within the guard: guard.c takes and gives back, serve.c serves
- * breaks, inherit.c hands leases to children. Changed only on the keeper and with the
- * snapshot lock held, so that the keeper may read it without.
+ * breaks, replace.c replaces mappings, inherit.c hands leases to children. Changed only on the
+ * keeper and with the snapshot lock held, so that the keeper may read it without.
  */
 #ifndef MMFENCE_SNAPSHOT_LEASE_H
 #define MMFENCE_SNAPSHOT_LEASE_H
@@ -52,7 +52,29 @@ void lease_own(int fd);
 /* On the keeper: puts the pages of all its snapshots aside, replaces the mappings, and ends the
  * lease. 0, or -errno: then its snapshots are lost, and the program has been told. */
 int lease_preserve(struct lease *lease, const char *trigger);
+/* The same because somebody waits for the lease; where the copy takes long it is made beside the
+ * keeper, and lease_serve_done does the rest. */
+void lease_break(struct lease *lease);
+bool lease_is_served(const struct lease *lease);
+/* In a child: nothing is under way. */
+void lease_serve_forget(void);
 /* The same without a copy: nothing more can be done for its snapshots. */
 void lease_lose(struct lease *lease, const char *reason);
+
+/* ---- replace.c ---- */
+
+struct window {
+	int64_t start, end; /* bytes of the file */
+};
+
+struct preserve;
+
+/* The next piece at or above *at that the lease guards; *at is its end then. */
+bool lease_next_piece(const struct lease *lease, uintptr_t *at, struct piece *piece);
+/* The part of the file that it shows. */
+void lease_window(const struct lease *lease, const struct piece *piece, struct window *out);
+/* Under the snapshot lock. What grew under the guard while the pages were put aside is put aside
+ * here. 0 or -errno. */
+int lease_replace(const struct lease *lease, struct preserve *preserve);
 
 #endif

@@ -6,22 +6,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
+#include <stdatomic.h>
+#include <string.h>
 #include <time.h>
 
 #include "audit/event.h"
 #include "kernel/raw.h"
-#include "kernel/vma.h"
-#include "snapshot/attributes.h"
+#include "kernel/thread.h"
+#include "policy/policy.h"
 #include "snapshot/keeper.h"
 #include "snapshot/lease.h"
 #include "snapshot/preserve.h"
-#include "snapshot/private.h"
 #include "support/text.h"
-
-struct window {
-	int64_t start, end;
-};
 
 static uint64_t microseconds(void)
 {
@@ -31,16 +27,6 @@ static uint64_t microseconds(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static bool next_guarded(const struct lease *lease, uintptr_t *at, struct piece *piece)
-{
-	while (index_next(*at, piece)) {
-		*at = piece->end;
-		if (piece->snapshot->lease == lease)
-			return true;
-	}
-	return false;
-}
-
 /* ---- what is mapped ---- */
 
 static size_t count_pieces(const struct lease *lease)
@@ -48,17 +34,9 @@ static size_t count_pieces(const struct lease *lease)
 	struct piece piece;
 	size_t count = 0;
 
-	for (uintptr_t at = 0; next_guarded(lease, &at, &piece);)
+	for (uintptr_t at = 0; lease_next_piece(lease, &at, &piece);)
 		count++;
 	return count;
-}
-
-static void window_of(const struct lease *lease, const struct piece *piece, struct window *out)
-{
-	int64_t end = piece->offset + (int64_t)(piece->end - piece->start);
-
-	out->start = piece->offset;
-	out->end = end < lease->file.size ? end : lease->file.size;
 }
 
 /* NULL only without memory; count 0 when nothing is mapped any more. */
@@ -71,8 +49,8 @@ static struct window *windows_get(struct lease *lease, size_t *count)
 	lease->state = LEASE_BREAKING;
 	*count = count_pieces(lease);
 	struct window *windows = arena_alloc((*count + 1) * sizeof(*windows));
-	for (uintptr_t at = 0; windows && next_guarded(lease, &at, &piece);)
-		window_of(lease, &piece, &windows[used++]);
+	for (uintptr_t at = 0; windows && lease_next_piece(lease, &at, &piece);)
+		lease_window(lease, &piece, &windows[used++]);
 	snapshot_unlock();
 	return windows;
 }
@@ -84,103 +62,6 @@ static uint64_t bytes_at_most(const struct lease *lease, const struct window *wi
 	for (size_t i = 0; i < count; i++)
 		sum += file_bytes_at_most(&lease->file, windows[i].start, windows[i].end);
 	return sum < most ? sum : most;
-}
-
-/* ---- replacing ---- */
-
-static bool still_this_file(const struct lease *lease, const struct vma *vma, uintptr_t from,
-			    int64_t offset)
-{
-	return vma->inode == lease->vma_inode &&
-	       (int64_t)vma->offset + (int64_t)(from - vma->start) == offset;
-}
-
-/* Shared mappings must stay so that they cannot be made writable: through a descriptor that cannot.
- */
-static int descriptor_for(const struct vma *vma, int target, int *read_only)
-{
-	char path[40];
-	struct text text;
-
-	if (!vma->shared)
-		return target;
-	if (*read_only >= 0)
-		return *read_only;
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/thread-self/fd/");
-	text_add_uint(&text, (unsigned int)target);
-	return *read_only = raw_open(path, O_RDONLY, 0);
-}
-
-static int map_over(const struct vma *vma, uintptr_t from, uintptr_t to, int fd, int64_t offset)
-{
-	struct attributes attributes;
-
-	attributes_get(from, &attributes);
-	long r = raw_mmap(from, to - from, vma->protection,
-			  MAP_FIXED | (vma->shared ? MAP_SHARED : MAP_PRIVATE), fd, offset);
-	if (raw_failed(r))
-		return (int)r;
-	attributes_apply(&attributes, from, to, vma->protection);
-	return 0;
-}
-
-static int replace_area(const struct vma *vma, uintptr_t from, uintptr_t to, int64_t offset,
-			int target, int *read_only)
-{
-	struct private_run *own = NULL;
-	int fd = descriptor_for(vma, target, read_only);
-	int r = fd < 0 ? fd : 0;
-
-	if (!r && !vma->shared)
-		r = private_save(from, to, &own);
-	if (!r)
-		r = map_over(vma, from, to, fd, offset);
-	if (!r)
-		return private_restore(own);
-	private_free(own);
-	return r;
-}
-
-static int replace_piece(const struct lease *lease, const struct piece *piece, int target,
-			 int *read_only)
-{
-	struct vma vma;
-
-	for (uintptr_t at = piece->start; at < piece->end; at = vma.end) {
-		if (vma_query(keeper_maps(), at, &vma, NULL, 0) || vma.start >= piece->end)
-			return 0;
-		uintptr_t from = vma.start > at ? vma.start : at;
-		uintptr_t to = vma.end < piece->end ? vma.end : piece->end;
-		int64_t offset = piece->offset + (int64_t)(from - piece->start);
-		if (!still_this_file(lease, &vma, from, offset))
-			continue;
-		int r = replace_area(&vma, from, to, offset, target, read_only);
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-/* What grew under the guard while the pages were put aside is put aside here. */
-static int replace_all(const struct lease *lease, struct preserve *preserve)
-{
-	struct piece piece;
-	struct window window;
-	int read_only = -1, r = 0;
-
-	for (uintptr_t at = 0; !r && next_guarded(lease, &at, &piece);) {
-		window_of(lease, &piece, &window);
-		if (window.start < window.end)
-			r = preserve_window(preserve, window.start, window.end);
-		if (!r)
-			r = replace_piece(lease, &piece, preserve->target, &read_only);
-		if (r && !preserve->reason)
-			preserve->reason = "the old pages could not be mapped";
-	}
-	if (read_only >= 0)
-		raw_close(read_only);
-	return r;
 }
 
 /* ---- what becomes of the snapshots ---- */
@@ -202,7 +83,7 @@ static uint64_t snapshots_leave(struct lease *lease, const struct preserve *pres
 	struct piece piece;
 	uint64_t first = 0;
 
-	for (uintptr_t at = 0; next_guarded(lease, &at, &piece);) {
+	for (uintptr_t at = 0; lease_next_piece(lease, &at, &piece);) {
 		struct snapshot *snapshot = piece.snapshot;
 		first = *count ? first : snapshot->id;
 		++*count;
@@ -218,6 +99,10 @@ static uint64_t snapshots_leave(struct lease *lease, const struct preserve *pres
 			store->users++;
 	}
 	lease->users = 0;
+	if (store && !store->users) { /* all were unmapped meanwhile */
+		budget_release(store->charged);
+		arena_free(store, sizeof(*store));
+	}
 	return first;
 }
 
@@ -264,6 +149,28 @@ void lease_lose(struct lease *lease, const char *reason)
 
 /* ---- the whole ---- */
 
+/* A lease that is about to be broken looks to F_GETLEASE like one that is not there: but only the
+ * first stands among the locks of its descriptor. Where these cannot be read, F_UNLCK will tell. */
+static bool was_taken_away(const struct lease *lease)
+{
+	char path[32], text[512];
+	struct text name;
+
+	if (raw(SYS_fcntl, lease->fd, F_GETLEASE) == F_RDLCK) /* which also ends what is overdue */
+		return false;
+	text_init(&name, path, sizeof(path));
+	text_add(&name, "fdinfo/");
+	text_add_uint(&name, (unsigned int)lease->fd);
+	int fd = keeper_open(path, O_RDONLY);
+	int64_t got = fd < 0 ? fd : raw_pread(fd, text, sizeof(text) - 1, 0);
+	if (fd >= 0)
+		raw_close(fd);
+	if (got <= 0)
+		return false;
+	text[got] = 0;
+	return !strstr(text, "LEASE");
+}
+
 /* The one way past a read lease that the kernel leaves open. */
 static bool was_cut(const struct lease *lease)
 {
@@ -272,80 +179,185 @@ static bool was_cut(const struct lease *lease)
 	return !file_identify(lease->fd, &now) && now.size < lease->file.size;
 }
 
-struct left {
-	uint64_t first;
-	unsigned int count;
-};
+static const char taken_away[] =
+	"the kernel broke the lease by force: the process was stopped too long";
 
-static int put_aside(struct lease *lease, struct preserve *preserve, const struct window *windows,
-		     size_t count, struct left *left)
+/* 0 while the file is still what was captured; -ESTALE and why. */
+static int check(const struct lease *lease, struct preserve *preserve)
 {
-	int r = was_cut(lease) ? -ESTALE : preserve_begin(preserve);
-
-	if (r == -ESTALE)
+	if (was_taken_away(lease))
+		preserve->reason = taken_away;
+	else if (was_cut(lease))
 		preserve->reason =
 			"the file was cut off by an open with O_RDONLY and O_TRUNC, which "
 			"breaks no lease";
-	for (size_t i = 0; !r && i < count; i++)
-		if (windows[i].start < windows[i].end)
-			r = preserve_window(preserve, windows[i].start, windows[i].end);
-	if (r)
-		return r;
-	preserve->reason = NULL;
-	snapshot_lock();
-	r = replace_all(lease, preserve);
-	/* At once: nobody may grow a replaced mapping as if all of the file were held. */
-	if (!r)
-		left->first = snapshots_leave(lease, preserve, FATE_PRESERVED, &left->count);
-	snapshot_unlock();
-	return r;
+	else
+		return 0;
+	return -ESTALE;
 }
 
-/* The record is on file before the writer is let in: nothing that follows from it can be seen
- * earlier, and a process that ends then loses none. */
-static void finish(struct lease *lease, const struct preserve *preserve, const char *trigger,
-		   uint64_t started, const struct left *left)
-{
-	size_t path_size = lease->path_size;
-	char *path = arena_strdup(lease->path);
+/* The preserve of one lease, under way. */
+struct job {
+	struct lease *lease;
+	struct preserve preserve;
+	const char *trigger;
+	uint64_t started;
+	struct window *windows;
+	size_t count; /* windows */
+	int result;
+};
 
-	report_preserve(lease, preserve, left->first, left->count, trigger,
-			microseconds() - started);
-	/* Another error than that there is no lease: the program gave up the right to give it back,
-	 * which closing the file has done all the same. */
-	if (lease_end(lease) == -EAGAIN && path)
-		report_lost(
-			path, left->first, left->count, 0,
-			"the kernel broke the lease by force: the process was stopped too long");
-	arena_free(path, path_size);
-}
-
-int lease_preserve(struct lease *lease, const char *trigger)
+static void job_begin(struct job *job, struct lease *lease, const char *trigger)
 {
-	uint64_t started = microseconds();
-	size_t count;
-	struct window *windows = windows_get(lease, &count);
-	struct preserve preserve = {
+	*job = (struct job){ .lease = lease, .trigger = trigger, .started = microseconds() };
+	job->windows = windows_get(lease, &job->count);
+	job->preserve = (struct preserve){
 		.source = lease->fd,
 		.path = lease->path,
 		.file = &lease->file,
 		.target = -1,
-		.most = bytes_at_most(lease, windows, windows ? count : 0),
+		.most = bytes_at_most(lease, job->windows, job->windows ? job->count : 0),
 	};
-	size_t windows_size = (count + 1) * sizeof(*windows);
-	struct left left = { 0, 0 };
+}
 
-	if (windows && !count) {
-		arena_free(windows, windows_size);
-		lease_end(lease);
-		return 0;
-	}
-	int r = windows ? put_aside(lease, &preserve, windows, count, &left) : -ENOMEM;
-	if (r)
-		lease_lose(lease, preserve.reason ? preserve.reason : "no memory");
-	else
-		finish(lease, &preserve, trigger, started, &left);
-	preserve_end(&preserve, r != 0);
-	arena_free(windows, windows_size);
+/* Opens files, and may take long. On the keeper, or on a thread that shares its table. */
+static void job_copy(struct job *job)
+{
+	struct preserve *preserve = &job->preserve;
+	int r = job->windows ? 0 : -ENOMEM;
+
+	if (!r && job->count)
+		r = preserve_begin(preserve);
+	for (size_t i = 0; !r && i < job->count; i++)
+		if (job->windows[i].start < job->windows[i].end)
+			r = preserve_window(preserve, job->windows[i].start, job->windows[i].end);
+	job->result = r;
+}
+
+/* The record is on file before the writer is let in: nothing that follows from it can be seen
+ * earlier, and a process that ends then loses none. */
+static void job_report(struct job *job, uint64_t first, unsigned int count)
+{
+	size_t path_size = job->lease->path_size;
+	char *path = arena_strdup(job->lease->path);
+
+	report_preserve(job->lease, &job->preserve, first, count, job->trigger,
+			microseconds() - job->started);
+	/* Another error than that there is no lease: the program gave up the right to give it back,
+	 * which closing the file has done all the same. */
+	if (lease_end(job->lease) == -EAGAIN && path)
+		report_lost(path, first, count, 0, taken_away);
+	arena_free(path, path_size);
+}
+
+static int job_replace(struct job *job)
+{
+	unsigned int count = 0;
+	uint64_t first = 0;
+
+	job->preserve.reason = NULL;
+	snapshot_lock();
+	int r = lease_replace(job->lease, &job->preserve);
+	/* At once: nobody may grow a replaced mapping as if all of the file were held. */
+	if (!r)
+		first = snapshots_leave(job->lease, &job->preserve, FATE_PRESERVED, &count);
+	snapshot_unlock();
+	if (!r)
+		job_report(job, first, count);
 	return r;
+}
+
+static int job_end(struct job *job)
+{
+	/* Now: the copy may have taken long, or the process been stopped meanwhile. */
+	int stale = job->count ? check(job->lease, &job->preserve) : 0;
+	int r = stale ? stale : job->result;
+
+	if (!r && !job->count)
+		lease_end(job->lease);
+	else if (!r)
+		r = job_replace(job);
+	if (r)
+		lease_lose(job->lease, job->preserve.reason ? job->preserve.reason : "no memory");
+	preserve_end(&job->preserve, r != 0);
+	arena_free(job->windows, (job->count + 1) * sizeof(*job->windows));
+	return r;
+}
+
+/* ---- a copy that takes long: beside the keeper, which has others to serve ---- */
+
+#define LONG_BYTES (4ULL << 20)
+
+static struct {
+	bool busy;
+	struct job job;
+	struct thread thread;
+	atomic_bool done;
+} beside;
+
+static void copy_beside(void *unused)
+{
+	(void)unused;
+	job_copy(&beside.job);
+	atomic_store(&beside.done, true);
+	keeper_wake();
+}
+
+static int beside_end(void)
+{
+	thread_join(&beside.thread);
+	beside.busy = false;
+	return job_end(&beside.job);
+}
+
+void lease_serve_done(void)
+{
+	if (beside.busy && atomic_load(&beside.done))
+		beside_end();
+}
+
+bool lease_is_served(const struct lease *lease)
+{
+	return beside.busy && beside.job.lease == lease;
+}
+
+void lease_serve_forget(void)
+{
+	thread_forget(&beside.thread);
+	beside.busy = false;
+}
+
+static bool may_take_long(const struct job *job)
+{
+	/* A disk takes as long as it likes. */
+	return job->preserve.most > LONG_BYTES || the_policy.snapshot_spill_dir[0];
+}
+
+void lease_break(struct lease *lease)
+{
+	struct job job;
+
+	if (lease_is_served(lease))
+		return;
+	job_begin(&job, lease, "break");
+	if (!beside.busy && job.count && may_take_long(&job)) {
+		beside.job = job;
+		atomic_store(&beside.done, false);
+		beside.busy = !thread_start(&beside.thread, copy_beside, NULL);
+		if (beside.busy)
+			return;
+	}
+	job_copy(&job);
+	job_end(&job);
+}
+
+int lease_preserve(struct lease *lease, const char *trigger)
+{
+	struct job job;
+
+	if (lease_is_served(lease))
+		return beside_end();
+	job_begin(&job, lease, trigger);
+	job_copy(&job);
+	return job_end(&job);
 }

@@ -46,6 +46,7 @@ struct snapshot {
 	int64_t file_size; /* at capture */
 	bool whole;	   /* all of the file is held, not only the part that is mapped */
 	int64_t captured_start, captured_end; /* the part, otherwise: file offsets */
+	bool shared;			      /* a shared read-only mapping */
 	bool noexec;			      /* the file is on a mount without execution */
 	struct store *store;		      /* NULL: nothing is charged */
 	struct lease *lease;		      /* while it is guarded */

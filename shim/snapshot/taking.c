@@ -16,6 +16,7 @@
 #include "kernel/raw.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
+#include "snapshot/attributes.h"
 #include "snapshot/guard.h"
 #include "support/arena.h"
 
@@ -134,6 +135,7 @@ static struct snapshot *snapshot_new(const struct taking *taking)
 	snapshot->device = taking->file->device;
 	snapshot->inode = taking->file->inode;
 	snapshot->noexec = taking->file->noexec;
+	snapshot->shared = taking->request->flags & MAP_SHARED;
 	return snapshot;
 }
 
@@ -202,6 +204,8 @@ static long take(const struct taking *taking, const struct decision *decision)
 
 	if (!piece.snapshot)
 		return unprotected(taking, ENOMEM, "no memory for the index");
+	if (taking->request->flags & (MAP_LOCKED | MAP_NORESERVE))
+		attributes_note();
 	bool guarded = decision->guard && !capture.borrow &&
 		       !guard_take(taking->request, taking->file, &piece, &capture.reason);
 	if (!guarded)
@@ -260,7 +264,7 @@ bool snapshot_forbids_exec(uintptr_t address, size_t length)
 
 long snapshot_before_write(uintptr_t address, size_t length)
 {
-	int r = guard_preserve_range(address, address + PAGE_UP(length), "protect");
+	int r = guard_preserve_private(address, address + PAGE_UP(length));
 
 	return r && the_policy.snapshot_on_failure == ON_FAILURE_DENY ? -ENOMEM : 0;
 }

@@ -135,6 +135,17 @@ static const char *program_path(const struct run *run)
 	return run->variant ? build_path("helpers/%s/%s", run->variant, run->helper) : run->helper;
 }
 
+/* Whatever started the tests may ignore or block some (nohup, a CI runner). */
+static void default_signals(void)
+{
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static _Noreturn void become_helper(struct run *run)
 {
 	const char *program = program_path(run);
@@ -149,7 +160,7 @@ static _Noreturn void become_helper(struct run *run)
 	redirect(run, run->input ? run->input : "/dev/null", STDIN_FILENO, O_RDONLY);
 	redirect(run, "output", STDOUT_FILENO, O_WRONLY | O_CREAT | O_TRUNC);
 	redirect(run, "errors", STDERR_FILENO, O_WRONLY | O_CREAT | O_TRUNC);
-	signal(SIGPIPE, SIG_DFL);
+	default_signals();
 	umask(022);
 	for (size_t i = 0; i < RUN_MOST && run->args[i]; i++)
 		argv[i + 1] = run->args[i];

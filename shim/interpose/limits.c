@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Resource limits. A lower RLIMIT_NOFILE holds for the keeper too, which needs descriptors to
+ * serve a break: what it could not serve under the new limit is preserved before.
+ */
+#include <sys/resource.h>
+
+#include "interpose/interpose.h"
+#include "kernel/next.h"
+#include "snapshot/guard.h"
+
+void limits_change(pid_t process, int resource, const void *soft, size_t size)
+{
+	struct scope scope;
+
+	if (resource != RLIMIT_NOFILE || !soft || !guard_any())
+		return;
+	if ((process && process != (pid_t)raw(SYS_getpid)) || !enter(&scope))
+		return;
+	guard_before_limit(size == 8 ? *(const uint64_t *)soft : *(const uint32_t *)soft);
+	scope_leave(&scope);
+}
+
+#define DEFINE_SETRLIMIT(name, type)                                           \
+	EXPORT int name(__rlimit_resource_t resource, const type *rlim)        \
+	{                                                                      \
+		if (unlikely(!next.name))                                      \
+			next_resolve();                                        \
+		limits_change(0, (int)resource, rlim, sizeof(rlim->rlim_cur)); \
+		return next.name(resource, rlim);                              \
+	}
+
+#define DEFINE_PRLIMIT(name, type)                                                                 \
+	EXPORT int name(pid_t process, __rlimit_resource_t resource, const type *to, type *before) \
+	{                                                                                          \
+		if (unlikely(!next.name))                                                          \
+			next_resolve();                                                            \
+		limits_change(process, (int)resource, to, sizeof(to->rlim_cur));                   \
+		return next.name(process, resource, to, before);                                   \
+	}
+
+DEFINE_SETRLIMIT(setrlimit, struct rlimit)
+DEFINE_SETRLIMIT(setrlimit64, struct rlimit64)
+DEFINE_PRLIMIT(prlimit, struct rlimit)
+DEFINE_PRLIMIT(prlimit64, struct rlimit64)

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replacing the mappings of a guarded file by what was put aside, on the keeper and under the
+ * snapshot lock: area by area, each with what it had, and only where the kernel says that it is
+ * still this file.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "kernel/raw.h"
+#include "kernel/thread.h"
+#include "kernel/vma.h"
+#include "snapshot/attributes.h"
+#include "snapshot/keeper.h"
+#include "snapshot/lease.h"
+#include "snapshot/preserve.h"
+#include "snapshot/private.h"
+
+bool lease_next_piece(const struct lease *lease, uintptr_t *at, struct piece *piece)
+{
+	while (index_next(*at, piece)) {
+		*at = piece->end;
+		if (piece->snapshot->lease == lease)
+			return true;
+	}
+	return false;
+}
+
+void lease_window(const struct lease *lease, const struct piece *piece, struct window *out)
+{
+	int64_t end = piece->offset + (int64_t)(piece->end - piece->start);
+
+	out->start = piece->offset;
+	out->end = end < lease->file.size ? end : lease->file.size;
+}
+
+static bool still_this_file(const struct lease *lease, const struct vma *vma, uintptr_t from,
+			    int64_t offset)
+{
+	return vma->inode == lease->vma_inode &&
+	       (int64_t)vma->offset + (int64_t)(from - vma->start) == offset;
+}
+
+/* Shared mappings must stay so that they cannot be made writable: through a descriptor that cannot.
+ */
+static int descriptor_for(const struct vma *vma, int target, int *read_only)
+{
+	if (!vma->shared)
+		return target;
+	if (*read_only < 0)
+		*read_only = thread_open_again(keeper_proc(), 0, target, O_RDONLY);
+	return *read_only;
+}
+
+static int map_over(const struct vma *vma, uintptr_t from, uintptr_t to, int fd, int64_t offset)
+{
+	struct attributes attributes;
+
+	attributes_get(from, &attributes);
+	long r = raw_mmap(from, to - from, vma->protection,
+			  MAP_FIXED | (vma->shared ? MAP_SHARED : MAP_PRIVATE) |
+				  attributes_map_flags(&attributes),
+			  fd, offset);
+	if (raw_failed(r))
+		return (int)r;
+	attributes_apply(&attributes, from, to, vma->protection);
+	return 0;
+}
+
+static int replace_area(const struct vma *vma, uintptr_t from, uintptr_t to, int64_t offset,
+			int target, int *read_only)
+{
+	struct private_run *own = NULL;
+	int fd = descriptor_for(vma, target, read_only);
+	int r = fd < 0 ? fd : 0;
+
+	if (!r && !vma->shared)
+		r = private_save(from, to, &own);
+	if (!r)
+		r = map_over(vma, from, to, fd, offset);
+	if (!r)
+		return private_restore(own);
+	private_free(own);
+	return r;
+}
+
+static int replace_piece(const struct lease *lease, const struct piece *piece, int target,
+			 int *read_only)
+{
+	struct vma vma;
+
+	for (uintptr_t at = piece->start; at < piece->end; at = vma.end) {
+		if (vma_query(keeper_maps(), at, &vma, NULL, 0) || vma.start >= piece->end)
+			return 0;
+		uintptr_t from = vma.start > at ? vma.start : at;
+		uintptr_t to = vma.end < piece->end ? vma.end : piece->end;
+		int64_t offset = piece->offset + (int64_t)(from - piece->start);
+		if (!still_this_file(lease, &vma, from, offset))
+			continue;
+		int r = replace_area(&vma, from, to, offset, target, read_only);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* What grew under the guard while the pages were put aside is put aside here. */
+int lease_replace(const struct lease *lease, struct preserve *preserve)
+{
+	struct piece piece;
+	struct window window;
+	int read_only = -1, r = 0;
+
+	for (uintptr_t at = 0; !r && lease_next_piece(lease, &at, &piece);) {
+		lease_window(lease, &piece, &window);
+		if (window.start < window.end)
+			r = preserve_window(preserve, window.start, window.end);
+		if (!r)
+			r = replace_piece(lease, &piece, preserve->target, &read_only);
+		if (r && !preserve->reason)
+			preserve->reason = "the old pages could not be mapped";
+	}
+	if (read_only >= 0)
+		raw_close(read_only);
+	return r;
+}

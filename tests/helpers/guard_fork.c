@@ -1,0 +1,749 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * S6 for guarded mappings: after fork each side has its own guard, whoever exits first.
+ * "guard_fork noop" does nothing, for those that exec.
+ */
+#include <spawn.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+#include "guard_helper.h"
+
+#define FILE_NAME "guard.data"
+#define PAGES	  16
+#define BYTES	  (PAGES * PAGE)
+#define FILES	  100
+
+static char *fresh(void)
+{
+	return guarded_make(FILE_NAME, PROT_READ, PAGES);
+}
+
+static void change(void)
+{
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+	must(truncate(FILE_NAME, BYTES / 2) == 0);
+}
+
+static void check(const char *view, const char *who)
+{
+	view_check(view, 1, 0, PAGES, who);
+}
+
+/* --- who exits first --- */
+
+static void child_exits_at_once(const void *unused)
+{
+	char *view = fresh();
+	pid_t child = fork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child)
+		_exit(0);
+	child_wait(child);
+	guarded_check(view, "the parent");
+	change();
+	check(view, "the parent");
+}
+
+/* The orphan is guarded although nobody of those before it lives; and is told the word. */
+struct orphan {
+	struct gate changed, result;
+};
+
+static _Noreturn void orphan_serve(const char *view, const struct orphan *orphan)
+{
+	close(orphan->changed.out);
+	guarded_check(view, "the orphan");
+	gate_open(&orphan->result);
+	gate_wait(&orphan->changed);
+	check(view, "the orphan");
+	gate_open(&orphan->result);
+	_exit(0);
+}
+
+/* Each but the last exits as soon as it has a child. */
+static _Noreturn void descend(const char *view, int depth, const struct orphan *orphan)
+{
+	while (depth--)
+		if (fork() != 0)
+			_exit(0);
+	orphan_serve(view, orphan);
+}
+
+static void all_before_exit_at_once(const void *depth)
+{
+	struct orphan orphan = { gate_make(), gate_make() };
+	char byte;
+	pid_t parent = fork();
+
+	must(parent >= 0);
+	if (!parent)
+		descend(fresh(), *(const int *)depth, &orphan);
+	close(orphan.result.out);
+	child_wait(parent);
+	gate_wait(&orphan.result);
+	change();
+	gate_open(&orphan.changed);
+	promise(read(orphan.result.in, &byte, 1) == 1, "the orphan did not come through");
+}
+
+/* Every generation stays, and the last one changes the file. */
+static void stay(const char *view, int depth)
+{
+	pid_t child;
+
+	if (!depth) {
+		change();
+		check(view, "the last descendant");
+		return;
+	}
+	child = fork();
+	must(child >= 0);
+	if (!child) {
+		guarded_check(view, "a descendant");
+		stay(view, depth - 1);
+		_exit(0);
+	}
+	child_wait(child);
+	check(view, "an ancestor");
+}
+
+static void grandchildren(const void *unused)
+{
+	(void)unused;
+	stay(fresh(), 4);
+}
+
+/* Several children wait for the change, each with a guard of its own. */
+static void many_children(const void *unused)
+{
+	char *view = fresh();
+	struct gate changed[8], ready = gate_make();
+	pid_t children[8];
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(children); i++) {
+		changed[i] = gate_make();
+		children[i] = fork();
+		must(children[i] >= 0);
+		if (!children[i]) {
+			guarded_check(view, "a child");
+			gate_open(&ready);
+			gate_wait(&changed[i]);
+			check(view, "a child");
+			_exit(0);
+		}
+	}
+	for (size_t i = 0; i < COUNT(children); i++)
+		gate_wait(&ready);
+	guarded_check(view, "the parent");
+	change();
+	for (size_t i = 0; i < COUNT(children); i++)
+		gate_open(&changed[i]);
+	for (size_t i = 0; i < COUNT(children); i++)
+		child_wait(children[i]);
+	check(view, "the parent");
+}
+
+/* The child gives its own up; the parent's stays, and the other way round. */
+static void child_unmaps(const void *unused)
+{
+	char *view = fresh();
+	pid_t child = fork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child) {
+		must(munmap(view, BYTES) == 0);
+		wait_until(!process_has_open(FILE_NAME));
+		_exit(0);
+	}
+	child_wait(child);
+	guarded_check(view, "the parent");
+	change();
+	check(view, "the parent");
+}
+
+static void parent_unmaps(const void *unused)
+{
+	struct gate go = gate_make();
+	char *view = fresh();
+	pid_t child = fork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child) {
+		gate_wait(&go);
+		guarded_check(view, "the child");
+		change();
+		check(view, "the child");
+		_exit(0);
+	}
+	must(munmap(view, BYTES) == 0);
+	gate_open(&go);
+	child_wait(child);
+}
+
+static void child_makes_it_writable(const void *unused)
+{
+	char *view = fresh();
+	pid_t child = fork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child) {
+		must(mprotect(view, BYTES, PROT_READ | PROT_WRITE) == 0);
+		pattern_fill(view + PAGE, 9, 1);
+		change();
+		view_check(view + PAGE, 9, 1, 1, "the child's store");
+		view_check(view + 2 * PAGE, 1, 2, PAGES - 2, "the child");
+		_exit(0);
+	}
+	child_wait(child);
+	check(view, "the parent");
+}
+
+/* A child maps the same file again, and others that its parent never had. */
+static void child_maps_more(const void *unused)
+{
+	char *view = fresh();
+	pid_t child = fork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child) {
+		char *more = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+		char *other = guarded_make("guard.second", PROT_READ, PAGES);
+		guarded_check(more, "the child's second mapping");
+		change();
+		must(truncate("guard.second", 0) == 0);
+		check(view, "the child's first mapping");
+		check(more, "the child's second mapping");
+		check(other, "the child's own file");
+		_exit(0);
+	}
+	child_wait(child);
+	check(view, "the parent");
+}
+
+/* --- threads --- */
+
+static void *fork_in_thread(void *view)
+{
+	pid_t child = fork();
+
+	must(child >= 0);
+	if (!child) {
+		guarded_check(view, "the child");
+		change();
+		check(view, "the child");
+		_exit(0);
+	}
+	child_wait(child);
+	return NULL;
+}
+
+static void from_a_thread(const void *unused)
+{
+	char *view = fresh();
+
+	(void)unused;
+	in_thread(fork_in_thread, view);
+	check(view, "the parent");
+}
+
+static atomic_bool busy_enough;
+
+static void *map_and_unmap(void *name)
+{
+	while (!atomic_load(&busy_enough))
+		must(munmap(view_make(name, PROT_READ, 0, PAGES), BYTES) == 0);
+	return NULL;
+}
+
+/* Others map, unmap and write while one forks. */
+static void while_threads_are_busy(const void *unused)
+{
+	char *view = fresh();
+	pthread_t threads[2];
+
+	(void)unused;
+	file_make("guard.second", 3, PAGES);
+	must(pthread_create(&threads[0], NULL, map_and_unmap, (void *)"guard.second") == 0);
+	must(pthread_create(&threads[1], NULL, map_and_unmap, (void *)FILE_NAME) == 0);
+	for (int i = 0; i < 60; i++) {
+		pid_t child = fork();
+		must(child >= 0);
+		if (!child) {
+			char *other = view_make("guard.second", PROT_READ, 0, PAGES);
+			check(view, "a child");
+			view_check(other, 3, 0, PAGES, "a child's own");
+			_exit(0);
+		}
+		child_wait(child);
+	}
+	atomic_store(&busy_enough, true);
+	must(pthread_join(threads[0], NULL) == 0 && pthread_join(threads[1], NULL) == 0);
+	change();
+	check(view, "the parent");
+}
+
+/* --- while somebody writes --- */
+
+static void change_now(const void *unused)
+{
+	(void)unused;
+	change();
+}
+
+/* The writer has the word, and nobody waits for it: the break comes before, during or after. */
+static void while_a_break_comes(const void *unused)
+{
+	struct other other = other_start(change_now, NULL);
+
+	(void)unused;
+	for (int i = 0; i < 100; i++) {
+		char *view = fresh(), byte = 0;
+		must(write(other.go, &byte, 1) == 1);
+		pid_t child = fork();
+		must(child >= 0);
+		if (child) {
+			must(read(other.done, &byte, 1) == 1);
+			check(view, "the parent");
+			child_wait(child);
+		}
+		check(view, child ? "the parent, after the child" : "the child");
+		if (!child)
+			_exit(0);
+		must(munmap(view, BYTES) == 0);
+	}
+	other_end(&other);
+}
+
+static void name_of(size_t i, char name[32])
+{
+	snprintf(name, 32, "guard.%zu", i);
+}
+
+static void change_all(const void *unused)
+{
+	char name[32];
+
+	(void)unused;
+	for (size_t i = 0; i < FILES; i++) {
+		name_of(i, name);
+		file_overwrite(name, 2, 0, 2);
+		must(truncate(name, i % 2 ? 0 : PAGE) == 0);
+	}
+}
+
+static void check_all(char **views, const char *who)
+{
+	for (size_t i = 0; i < FILES; i++)
+		view_check(views[i], (unsigned int)i + 10, 0, 2, who);
+}
+
+static void make_all(char **views)
+{
+	char name[32];
+
+	for (size_t i = 0; i < FILES; i++) {
+		name_of(i, name);
+		file_make(name, (unsigned int)i + 10, 2);
+		views[i] = view_make(name, PROT_READ, 0, 2);
+		guarded_check(views[i], name);
+	}
+}
+
+static void hundred_files(const void *unused)
+{
+	char *views[FILES];
+
+	(void)unused;
+	make_all(views);
+	pid_t child = fork();
+	must(child >= 0);
+	if (!child) {
+		for (size_t i = 0; i < FILES; i++)
+			guarded_check(views[i], "the child");
+		change_all(NULL);
+		check_all(views, "the child");
+		_exit(0);
+	}
+	child_wait(child);
+	check_all(views, "the parent");
+}
+
+static void hundred_breaks_meanwhile(const void *unused)
+{
+	struct other other = other_start(change_all, NULL);
+	char *views[FILES], byte = 0;
+
+	(void)unused;
+	make_all(views);
+	must(write(other.go, &byte, 1) == 1);
+	for (int i = 0; i < 10; i++) {
+		pid_t child = fork();
+		must(child >= 0);
+		if (!child) {
+			check_all(views, "a child");
+			_exit(0);
+		}
+		child_wait(child);
+	}
+	must(read(other.done, &byte, 1) == 1);
+	check_all(views, "the parent");
+	other_end(&other);
+}
+
+/* --- limits --- */
+
+/* No descriptor is left for the second lease: both sides have the old pages at once. */
+static void at_the_descriptor_limit(const void *unused)
+{
+	struct rlimit limit = { 20, 20 };
+	char *view = fresh();
+
+	(void)unused;
+	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	while (dup(0) >= 0)
+		;
+	must(errno == EMFILE);
+	pid_t child = fork();
+	must(child >= 0);
+	closefrom(3);
+	if (!child) {
+		preserved_check(view, "the child");
+		change();
+		check(view, "the child");
+		_exit(0);
+	}
+	preserved_check(view, "the parent");
+	child_wait(child);
+	check(view, "the parent");
+}
+
+/* Nothing of the second leases is left in the program's table. */
+static size_t descriptors_open(void)
+{
+	size_t count = 0;
+
+	for (int fd = 0; fd < 20000; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static void leaves_no_descriptor(const void *unused)
+{
+	char *views[FILES];
+
+	(void)unused;
+	make_all(views);
+	size_t before = descriptors_open();
+	pid_t child = fork();
+	must(child >= 0);
+	promise(descriptors_open() == before, "%s: %zu descriptors, had %zu",
+		child ? "the parent" : "the child", descriptors_open(), before);
+	if (!child)
+		_exit(0);
+	child_wait(child);
+	change_all(NULL);
+	check_all(views, "the parent");
+}
+
+/* --- other ways to start a process --- */
+
+static void vfork_and_exec(const void *unused)
+{
+	char *view = fresh();
+	pid_t child = vfork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child) {
+		execl("/proc/self/exe", "guard_fork", "noop", (char *)NULL);
+		_exit(EXIT_TRIAL);
+	}
+	child_wait(child);
+	guarded_check(view, "after vfork");
+	change();
+	check(view, "after vfork");
+}
+
+static void vfork_and_exit(const void *unused)
+{
+	char *view = fresh();
+	pid_t child = vfork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child)
+		_exit(0);
+	child_wait(child);
+	guarded_check(view, "after vfork");
+	change();
+	check(view, "after vfork");
+}
+
+static void spawn(const void *unused)
+{
+	char *argv[] = { (char *)"guard_fork", (char *)"noop", NULL };
+	char *view = fresh();
+	pid_t child;
+
+	(void)unused;
+	must(posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) == 0);
+	child_wait(child);
+	promise(posix_spawn(&child, "/nonexistent", NULL, NULL, argv, environ) == ENOENT,
+		"posix_spawn of nothing");
+	promise(system("exit 3") == 3 << 8, "system() lost the status");
+	guarded_check(view, "after posix_spawn");
+	change();
+	check(view, "after posix_spawn");
+}
+
+/* A child that execs gives up what it inherited: nobody waits for it. */
+static void fork_and_exec(const void *unused)
+{
+	char *view = fresh();
+	struct gate hold = gate_make();
+	pid_t child = fork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child) {
+		must(dup2(hold.in, 0) == 0);
+		execl("/bin/cat", "cat", (char *)NULL);
+		_exit(EXIT_TRIAL);
+	}
+	char path[64], line[64];
+	snprintf(path, sizeof(path), "/proc/%d/comm", child);
+	wait_until(!strcmp(proc_line(path, "", line, sizeof(line)), "cat"));
+	alarm(20); /* less than /proc/sys/fs/lease-break-time */
+	change();
+	check(view, "the parent");
+	must(close(hold.out) == 0);
+	child_wait(child);
+}
+
+static long clone_by_libc(void)
+{
+	return syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+}
+
+static long fork_by_number(void)
+{
+	return syscall(SYS_fork);
+}
+
+/* No library sees this one. */
+static long clone_by_hand(void)
+{
+	long result;
+
+#ifdef __x86_64__
+	register long r10 __asm__("r10") = 0;
+	register long r8 __asm__("r8") = 0;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(SYS_clone), "D"(SIGCHLD), "S"(0), "d"(0), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+#else
+	__asm__ volatile("push %%ebx; mov %2, %%ebx; int $0x80; pop %%ebx"
+			 : "=a"(result)
+			 : "0"(SYS_clone), "g"(SIGCHLD), "c"(0), "d"(0), "S"(0), "D"(0)
+			 : "memory");
+#endif
+	return result;
+}
+
+typedef long clone_function(void);
+static clone_function *const libc_clone = clone_by_libc, *const hand_clone = clone_by_hand,
+			     *const number_fork = fork_by_number;
+
+/* The child makes a call that is wrapped, and has its guard from then on. */
+static void raw_clone(const void *how)
+{
+	char *view = fresh();
+	long child = (*(clone_function *const *)how)();
+
+	must(child >= 0);
+	if (!child) {
+		char *more = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+		guarded_check(view, "the clone");
+		must(munmap(view, PAGE) == 0);
+		change();
+		check(more, "the clone's own");
+		view_check(view + PAGE, 1, 1, PAGES - 1, "what the clone inherited");
+		_exit(0);
+	}
+	child_wait((pid_t)child);
+	check(view, "the parent");
+}
+
+/* The parent is gone when the clone makes its first call, and the file is as it was. */
+static void raw_clone_survives_its_parent(const void *how)
+{
+	struct orphan orphan = { gate_make(), gate_make() };
+	char byte;
+	pid_t parent = fork();
+
+	must(parent >= 0);
+	if (!parent) {
+		char *view = fresh();
+		pid_t forker = getpid();
+		if ((*(clone_function *const *)how)() == 0) {
+			wait_until(getppid() != forker);
+			must(munmap(view_make(FILE_NAME, PROT_READ, 0, 1), PAGE) == 0);
+			orphan_serve(view, &orphan);
+		}
+		_exit(0);
+	}
+	close(orphan.result.out);
+	child_wait(parent);
+	gate_wait(&orphan.result);
+	change();
+	gate_open(&orphan.changed);
+	promise(read(orphan.result.in, &byte, 1) == 1, "the clone did not come through");
+}
+
+/* The file changed before the clone made any call: that cannot be helped, and is said. */
+static void raw_clone_too_late(const void *how)
+{
+	struct gate changed = gate_make();
+	char *view = fresh();
+	long child = (*(clone_function *const *)how)();
+
+	must(child >= 0);
+	if (!child) {
+		gate_wait(&changed);
+		must(munmap(view_make(FILE_NAME, PROT_READ, 0, 1), PAGE) == 0);
+		promise(!mmfence_active() || !strcmp(fate_at(view), "lost"), "fate %s, not lost",
+			fate_at(view));
+		_exit(0);
+	}
+	change();
+	gate_open(&changed);
+	child_wait((pid_t)child);
+	check(view, "the parent");
+}
+
+/* --- a process that shares the memory --- */
+
+static char *sharer_view;
+
+static int sharer_maps(void *unused)
+{
+	(void)unused;
+	sharer_view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	return 0;
+}
+
+static int sharer_protects(void *unused)
+{
+	(void)unused;
+	must(mprotect(sharer_view, BYTES, PROT_READ | PROT_WRITE) == 0);
+	pattern_fill(sharer_view, 9, 0);
+	return 0;
+}
+
+static int sharer_unmaps(void *unused)
+{
+	(void)unused;
+	must(munmap(sharer_view, BYTES) == 0);
+	return 0;
+}
+
+static void share(int (*act)(void *))
+{
+	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(stack != MAP_FAILED);
+	pid_t child = clone(act, stack + 65536, CLONE_VM | SIGCHLD, NULL);
+	must(child >= 0);
+	child_wait(child);
+}
+
+/* Before there is any guard, and when there is one. */
+static void sharer_that_maps(const void *first)
+{
+	char *view = NULL;
+
+	if (*(const int *)first)
+		file_make(FILE_NAME, 1, PAGES);
+	else
+		view = fresh();
+	share(sharer_maps);
+	if (!view)
+		view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	change();
+	check(view, "the process");
+	check(sharer_view, "what the sharer mapped");
+}
+
+static void sharer_that_protects(const void *unused)
+{
+	(void)unused;
+	sharer_view = fresh();
+	share(sharer_protects);
+	change();
+	view_check(sharer_view, 9, 0, 1, "the sharer's store");
+	view_check(sharer_view + PAGE, 1, 1, PAGES - 1, "what the sharer made writable");
+}
+
+static void sharer_that_unmaps(const void *unused)
+{
+	char *second = guarded_make("guard.second", PROT_READ, PAGES);
+
+	(void)unused;
+	sharer_view = fresh();
+	share(sharer_unmaps);
+	wait_until(!process_has_open(FILE_NAME));
+	must(truncate("guard.second", 0) == 0);
+	check(second, "another file");
+}
+
+int main(int argc, char **argv)
+{
+	static const int one = 1, five = 5, zero = 0;
+	static const struct test_case cases[] = {
+		{ "child_exits_at_once", child_exits_at_once, NULL, false },
+		{ "parent_exits_at_once", all_before_exit_at_once, &one, false },
+		{ "all_ancestors_exit_at_once", all_before_exit_at_once, &five, false },
+		{ "grandchildren", grandchildren, NULL, false },
+		{ "many_children", many_children, NULL, false },
+		{ "child_unmaps", child_unmaps, NULL, false },
+		{ "parent_unmaps", parent_unmaps, NULL, false },
+		{ "child_makes_it_writable", child_makes_it_writable, NULL, false },
+		{ "child_maps_more", child_maps_more, NULL, false },
+		{ "from_a_thread", from_a_thread, NULL, false },
+		{ "while_threads_are_busy", while_threads_are_busy, NULL, false },
+		{ "while_a_break_comes", while_a_break_comes, NULL, false },
+		{ "hundred_files", hundred_files, NULL, false },
+		{ "hundred_breaks_meanwhile", hundred_breaks_meanwhile, NULL, false },
+		{ "at_the_descriptor_limit", at_the_descriptor_limit, NULL, false },
+		{ "leaves_no_descriptor", leaves_no_descriptor, NULL, false },
+		{ "vfork_and_exec", vfork_and_exec, NULL, false },
+		{ "vfork_and_exit", vfork_and_exit, NULL, false },
+		{ "spawn", spawn, NULL, false },
+		{ "fork_and_exec", fork_and_exec, NULL, false },
+		{ "raw_clone/libc", raw_clone, &libc_clone, false },
+		{ "raw_clone/number", raw_clone, &number_fork, false },
+		{ "raw_clone/hand", raw_clone, &hand_clone, false },
+		{ "raw_clone_survives_its_parent/libc", raw_clone_survives_its_parent, &libc_clone,
+		  false },
+		{ "raw_clone_survives_its_parent/hand", raw_clone_survives_its_parent, &hand_clone,
+		  false },
+		{ "raw_clone_too_late/hand", raw_clone_too_late, &hand_clone, false },
+		{ "sharer_that_maps/first", sharer_that_maps, &one, false },
+		{ "sharer_that_maps/later", sharer_that_maps, &zero, false },
+		{ "sharer_that_protects", sharer_that_protects, NULL, false },
+		{ "sharer_that_unmaps", sharer_that_unmaps, NULL, false },
+	};
+
+	if (argc == 2 && !strcmp(argv[1], "noop"))
+		return 0;
+	return cases_main(cases, COUNT(cases), argc, argv);
+}

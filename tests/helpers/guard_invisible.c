@@ -1,0 +1,905 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * P4, P5: the keeper is invisible: descriptors, locks, threads, credentials, namespaces, the
+ * end of the program. "guard_invisible held FILE" is what a case execs: nobody may have a
+ * lease on the file any more.
+ */
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/single_threaded.h>
+
+#include "guard_helper.h"
+
+#define FILE_NAME "guard.data"
+#define PAGES	  16
+#define BYTES	  (PAGES * PAGE)
+#define USER	  40321
+
+static char *fresh(void)
+{
+	return guarded_make(FILE_NAME, PROT_READ, PAGES);
+}
+
+static void change_now(const void *unused)
+{
+	(void)unused;
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+}
+
+static void change(void)
+{
+	change_now(NULL);
+}
+
+/* The guard works, for what was mapped and for what is mapped now. */
+static void guard_works(const struct other *other, const char *view, const char *when)
+{
+	if (other)
+		other_go(other);
+	else
+		change();
+	view_check(view, 1, 0, PAGES, when);
+	file_make("guard.second", 3, PAGES);
+	char *more = view_make("guard.second", PROT_READ, 0, PAGES);
+	must(truncate("guard.second", PAGE) == 0);
+	view_check(more, 3, 0, PAGES, when);
+	must(munmap(more, BYTES) == 0);
+}
+
+/* --- descriptors --- */
+
+/* Where the descriptors lead, one a line; sorted by number. */
+static void descriptors_list(char *out, size_t size)
+{
+	char path[64], target[PATH_MAX];
+	size_t used = 0;
+
+	out[0] = 0;
+	for (int fd = 0; fd < 70000; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		ssize_t length = readlink(path, target, sizeof(target) - 1);
+		if (length < 0)
+			continue;
+		target[length] = 0;
+		used += (size_t)snprintf(out + used, size - used, "%d %s\n", fd, target);
+		must(used < size);
+	}
+}
+
+static void no_descriptor_of_ours(const void *unused)
+{
+	static char before[8192], now[8192];
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	file_make("guard.second", 1, PAGES);
+	descriptors_list(before, sizeof(before));
+	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	char *second = view_make("guard.second", PROT_READ, 0, PAGES);
+	descriptors_list(now, sizeof(now));
+	promise(!strcmp(before, now), "guarded:\n%swere:\n%s", now, before);
+	change();
+	descriptors_list(now, sizeof(now));
+	promise(!strcmp(before, now), "preserved:\n%swere:\n%s", now, before);
+	pid_t child = fork();
+	must(child >= 0);
+	descriptors_list(now, sizeof(now));
+	promise(!strcmp(before, now), "%s:\n%swere:\n%s", child ? "the parent" : "the child", now,
+		before);
+	if (!child)
+		_exit(0);
+	child_wait(child);
+	must(munmap(second, BYTES) == 0);
+	wait_until(!process_has_open("guard.second"));
+	view_check(view, 1, 0, PAGES, "after the change");
+}
+
+static void close_one_by_one(void)
+{
+	for (int fd = 3; fd < 70000; fd++)
+		close(fd);
+}
+
+static void close_by_range(void)
+{
+	must(close_range(3, ~0U, 0) == 0);
+}
+
+static void close_from(void)
+{
+	closefrom(3);
+}
+
+static void close_by_number(void)
+{
+	must(syscall(SYS_close_range, 3, ~0U, 0) == 0);
+	for (int fd = 3; fd < 70000; fd++)
+		syscall(SYS_close, fd);
+}
+
+typedef void closer_act(void);
+static closer_act *const closers[] = { close_one_by_one, close_by_range, close_from,
+				       close_by_number };
+
+static void closes_everything(const void *closer)
+{
+	char *view = fresh();
+
+	(*(closer_act *const *)closer)();
+	guarded_check(view, "all is closed");
+	guard_works(NULL, view, "all was closed");
+	(*(closer_act *const *)closer)();
+}
+
+/* POSIX record locks go when the process closes any descriptor of the file: not when we do. */
+static bool locked_for_others(const void *unused)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
+
+	(void)unused;
+	must(fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0);
+	close(fd);
+	return lock.l_type != F_UNLCK;
+}
+
+static void must_be_locked(const void *unused)
+{
+	promise(locked_for_others(unused), "the lock is gone");
+}
+
+static void record_locks_stay(const void *unused)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	struct other looker = other_start(must_be_locked, NULL);
+	struct other writer = other_start(change_now, NULL);
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	int fd = file_open(FILE_NAME);
+	must(fcntl(fd, F_SETLK, &lock) == 0);
+	other_go(&looker);
+	char *view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+	must(view != MAP_FAILED);
+	char *second = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+	must(second != MAP_FAILED);
+	guarded_check(view, "with a lock");
+	other_go(&looker);
+	other_go(&writer);
+	other_go(&looker);
+	must(munmap(view, BYTES) == 0);
+	view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+	must(view != MAP_FAILED && munmap(view, BYTES) == 0);
+	wait_until(leases_of(id_of(FILE_NAME), NULL) == 0);
+	other_go(&looker);
+	view_check(second, 1, 0, PAGES, "after the change");
+	other_end(&writer); /* it has the looker's pipe too */
+	other_end(&looker);
+}
+
+/* The program's own read lease beside ours: each is told, and the writer waits for both. */
+static void own_lease(const void *unused)
+{
+	struct other writer = other_start(change_now, NULL);
+	sigset_t set;
+	char byte = 0;
+
+	(void)unused;
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	char *view = fresh();
+	int fd = file_open(FILE_NAME);
+	must(fcntl(fd, F_SETLEASE, F_RDLCK) == 0);
+	promise(fcntl(fd, F_GETLEASE) == F_RDLCK, "the program's lease is not there");
+	must(write(writer.go, &byte, 1) == 1);
+	must(sigwaitinfo(&set, NULL) == SIGIO);
+	promise(page_is(view, 1, 0), "changed while the program's lease was there");
+	must(fcntl(fd, F_SETLEASE, F_UNLCK) == 0);
+	must(read(writer.done, &byte, 1) == 1);
+	view_check(view, 1, 0, PAGES, "after the change");
+	other_end(&writer);
+}
+
+/* --- threads and signals --- */
+
+static void libc_knows_of_no_thread(const void *unused)
+{
+	char *view = fresh();
+
+	(void)unused;
+	promise(__libc_single_threaded, "guarded: libc thinks that there are threads");
+	change();
+	view_check(view, 1, 0, PAGES, "after the change");
+	pid_t child = fork();
+	must(child >= 0);
+	promise(__libc_single_threaded, "forked: libc thinks that there are threads");
+	if (!child)
+		_exit(0);
+	child_wait(child);
+	must(mprotect(view, BYTES, PROT_READ | PROT_WRITE) == 0);
+	promise(__libc_single_threaded, "libc thinks that there are threads");
+}
+
+static void signal_seen(int number)
+{
+	broken("a signal of ours reached the program: %d", number);
+}
+
+static void no_signal_and_no_child(const void *unused)
+{
+	sigset_t pending;
+
+	(void)unused;
+	for (int number = 1; number <= SIGRTMAX; number++)
+		if (number != SIGCHLD && number != SIGALRM)
+			signal(number, signal_seen);
+	for (int i = 0; i < 20; i++) {
+		char *view = fresh();
+		change();
+		must(munmap(view, BYTES) == 0);
+	}
+	must(sigpending(&pending) == 0);
+	promise(sigisemptyset(&pending), "signals are pending");
+	promise(waitpid(-1, NULL, __WALL | WNOHANG) == -1 && errno == ECHILD, "there is a child");
+}
+
+/* --- the end --- */
+
+static void main_thread_leaves(const void *unused)
+{
+	char *view = fresh();
+
+	(void)unused;
+	promise(page_is(view, 1, 0), "the mapping");
+	pthread_exit(NULL);
+}
+
+static void *outlive_the_main_thread(void *view)
+{
+	wait_until(thread_state(getpid(), getpid()) == 'Z');
+	guard_works(NULL, view, "the main thread is gone");
+	return NULL;
+}
+
+static void last_thread_leaves(const void *unused)
+{
+	pthread_t thread;
+	char *view = fresh();
+
+	(void)unused;
+	must(pthread_create(&thread, NULL, outlive_the_main_thread, view) == 0);
+	must(pthread_detach(thread) == 0);
+	pthread_exit(NULL);
+}
+
+/* As the end of a child of clone() is, and of programs that bring their own libc. */
+static void raw_exit_of_the_only_thread(const void *unused)
+{
+	(void)unused;
+	fresh();
+	syscall(SYS_exit, 0);
+}
+
+enum ending { BY_EXIT, BY__EXIT, BY_KILL, BY_ABORT, BY_RETURN };
+
+static void end_now(enum ending ending)
+{
+	switch (ending) {
+	case BY_EXIT:
+		exit(3);
+	case BY__EXIT:
+		_exit(3);
+	case BY_KILL:
+		raise(SIGKILL);
+		break;
+	case BY_ABORT:
+		must(prctl(PR_SET_DUMPABLE, 0) == 0);
+		abort();
+	case BY_RETURN:
+		syscall(SYS_exit_group, 3);
+	}
+}
+
+/* Whoever waited for the process finds the file free. */
+static void end_gives_all_back(const void *argument)
+{
+	const enum ending ending = *(const enum ending *)argument;
+	int status;
+
+	for (int i = 0; i < 10; i++) {
+		pid_t child = fork();
+		must(child >= 0);
+		if (!child) {
+			fresh();
+			end_now(ending);
+		}
+		must(waitpid(child, &status, 0) == child);
+		promise(ending == BY_KILL    ? WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL
+			: ending == BY_ABORT ? WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT
+					     : WIFEXITED(status) && WEXITSTATUS(status) == 3,
+			"status %x", status);
+		promise(try_to_write(FILE_NAME) == 0, "somebody still has a lease");
+		promise(leases_of(id_of(FILE_NAME), NULL) == 0, "somebody still has a lease");
+	}
+}
+
+static void exec_held(void)
+{
+	execl("/proc/self/exe", "guard_invisible", "held", FILE_NAME, (char *)NULL);
+	die("execl");
+}
+
+static void exec_gives_all_back(const void *unused)
+{
+	(void)unused;
+	fresh();
+	exec_held();
+}
+
+static void *exec_in_thread(void *unused)
+{
+	(void)unused;
+	exec_held();
+	return NULL;
+}
+
+static void exec_from_a_thread_gives_all_back(const void *unused)
+{
+	(void)unused;
+	fresh();
+	in_thread(exec_in_thread, NULL);
+}
+
+static void failed_exec_changes_nothing(const void *unused)
+{
+	char *view = fresh();
+
+	(void)unused;
+	promise(execl("/nonexistent/program", "program", (char *)NULL) == -1 && errno == ENOENT,
+		"exec of nothing: %s", strerror(errno));
+	guarded_check(view, "after a failed exec");
+	guard_works(NULL, view, "after a failed exec");
+}
+
+static int held(const char *path)
+{
+	int error = try_to_write(path);
+
+	promise(error == 0, "after exec a writer: %s", strerror(error));
+	promise(leases_of(id_of(path), NULL) == 0, "after exec there is a lease");
+	return 0;
+}
+
+static void daemonize(const void *unused)
+{
+	struct gate go = gate_make();
+	int status;
+
+	(void)unused;
+	must(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	file_make(FILE_NAME, 1, PAGES);
+	pid_t first = fork();
+	must(first >= 0);
+	if (!first) {
+		char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+		if (fork())
+			_exit(0);
+		setsid();
+		if (fork())
+			_exit(0);
+		must(chdir("/") == 0 && dup2(go.in, 0) == 0);
+		closefrom(1);
+		char byte;
+		if (read(0, &byte, 1) != 1)
+			_exit(2);
+		for (size_t i = 0; i < PAGES; i++)
+			if (!page_is(view + i * PAGE, 1, i))
+				_exit(1);
+		_exit(0);
+	}
+	must(waitpid(first, &status, 0) == first && !status);
+	/* The one in the middle, and then the daemon. */
+	must(waitpid(-1, &status, 0) > 0 && !status);
+	change();
+	gate_open(&go);
+	must(waitpid(-1, &status, 0) > 0);
+	promise(status == 0, "the daemon ended with %x", status);
+}
+
+/* --- credentials --- */
+
+struct identity {
+	char uid[64], gid[64], groups[1024];
+	unsigned long long permitted, effective, inheritable, ambient;
+};
+
+static void identity_get(pid_t thread, struct identity *out)
+{
+	char path[64], line[2048];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", thread);
+	snprintf(out->uid, sizeof(out->uid), "%.60s", proc_line(path, "Uid:", line, sizeof(line)));
+	snprintf(out->gid, sizeof(out->gid), "%.60s", proc_line(path, "Gid:", line, sizeof(line)));
+	snprintf(out->groups, sizeof(out->groups), "%.1000s",
+		 proc_line(path, "Groups:", line, sizeof(line)));
+	out->permitted = strtoull(proc_line(path, "CapPrm:", line, sizeof(line)), NULL, 16);
+	out->effective = strtoull(proc_line(path, "CapEff:", line, sizeof(line)), NULL, 16);
+	out->inheritable = strtoull(proc_line(path, "CapInh:", line, sizeof(line)), NULL, 16);
+	out->ambient = strtoull(proc_line(path, "CapAmb:", line, sizeof(line)), NULL, 16);
+}
+
+/* Every thread is who the program is, and may do no more. */
+static void same_identity(const char *when)
+{
+	struct identity program, thread;
+	pid_t threads[16];
+	size_t count = threads_get(threads, COUNT(threads));
+
+	identity_get(threads[0], &program);
+	for (size_t i = 1; i < count; i++) {
+		identity_get(threads[i], &thread);
+		promise(!strcmp(thread.uid, program.uid), "%s: uid%s, the program%s", when,
+			thread.uid, program.uid);
+		promise(!strcmp(thread.gid, program.gid), "%s: gid%s, the program%s", when,
+			thread.gid, program.gid);
+		promise(!strcmp(thread.groups, program.groups), "%s: groups%s, the program%s", when,
+			thread.groups, program.groups);
+		promise(!(thread.permitted & ~program.permitted) &&
+				!(thread.effective & ~program.effective) &&
+				!(thread.inheritable & ~program.inheritable) &&
+				!(thread.ambient & ~program.ambient),
+			"%s: capabilities %llx %llx, the program %llx %llx", when, thread.permitted,
+			thread.effective, program.permitted, program.effective);
+	}
+}
+
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+
+	must(syscall(SYS_capset, &header, data) == 0);
+}
+
+extern int capset(struct __user_cap_header_struct *, const struct __user_cap_data_struct *);
+
+static void drop_by_libc(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+
+	must(capset(&header, data) == 0);
+}
+
+static const gid_t some_groups[] = { USER + 1, USER + 2, USER + 3 };
+
+static void all_of_setuid(void)
+{
+	must(setgroups(0, NULL) == 0 && setgid(USER) == 0 && setuid(USER) == 0);
+}
+
+static void by_setuid(void)
+{
+	must(setuid(USER) == 0);
+}
+
+static void by_setgid(void)
+{
+	must(setgid(USER) == 0);
+}
+
+static void by_seteuid(void)
+{
+	must(seteuid(USER) == 0);
+}
+
+static void by_setegid(void)
+{
+	must(setegid(USER) == 0);
+}
+
+static void by_setreuid(void)
+{
+	must(setreuid(USER, USER) == 0);
+}
+
+static void by_setregid(void)
+{
+	must(setregid(USER, USER) == 0);
+}
+
+static void by_setresuid(void)
+{
+	must(setresuid(USER, USER, USER) == 0);
+}
+
+static void by_setresgid(void)
+{
+	must(setresgid(USER, USER, USER) == 0);
+}
+
+static void by_setgroups(void)
+{
+	must(setgroups(3, some_groups) == 0);
+}
+
+static void by_initgroups(void)
+{
+	must(initgroups("nobody", USER) == 0);
+}
+
+static void by_setfsuid(void)
+{
+	setfsuid(USER);
+}
+
+static void by_setfsgid(void)
+{
+	setfsgid(USER);
+}
+
+#ifdef __i386__
+#define NUMBER_setuid SYS_setuid32
+#else
+#define NUMBER_setuid SYS_setuid
+#endif
+
+static void by_number(void)
+{
+	must(syscall(NUMBER_setuid, USER) == 0);
+}
+
+static void there_and_back(void)
+{
+	must(seteuid(USER) == 0);
+	same_identity("there");
+	must(seteuid(0) == 0);
+}
+
+/* Real and effective exchanged, saved set apart. */
+static void exchanged(void)
+{
+	must(setresuid(0, USER, 0) == 0);
+	same_identity("set apart");
+	must(setreuid(USER, 0) == 0);
+}
+
+static void step_by_step(void)
+{
+	by_setgroups();
+	same_identity("groups");
+	by_setresgid();
+	same_identity("group");
+	must(setresuid(USER, USER, 0) == 0);
+	same_identity("root is saved");
+	must(setresuid(USER, USER, USER) == 0);
+}
+
+/* With capabilities that stay although the user is another one. */
+static void keeps_capabilities(void)
+{
+	must(prctl(PR_SET_KEEPCAPS, 1) == 0);
+	must(setuid(USER) == 0);
+}
+
+static const struct change {
+	const char *name;
+	void (*act)(void);
+} changes[] = {
+	{ "setuid", by_setuid },
+	{ "setgid", by_setgid },
+	{ "seteuid", by_seteuid },
+	{ "setegid", by_setegid },
+	{ "setreuid", by_setreuid },
+	{ "setregid", by_setregid },
+	{ "setresuid", by_setresuid },
+	{ "setresgid", by_setresgid },
+	{ "setgroups", by_setgroups },
+	{ "initgroups", by_initgroups },
+	{ "setfsuid", by_setfsuid },
+	{ "setfsgid", by_setfsgid },
+	{ "number", by_number },
+	{ "all", all_of_setuid },
+	{ "there_and_back", there_and_back },
+	{ "exchanged", exchanged },
+	{ "step_by_step", step_by_step },
+	{ "keepcaps", keeps_capabilities },
+	{ "capset", drop_by_libc },
+	{ "capset_by_number", drop_capabilities },
+};
+
+static void root_only(void)
+{
+	if (geteuid())
+		skip("only root can become somebody else");
+	must(chmod(".", 0777) == 0);
+}
+
+static void identity(const void *argument)
+{
+	const struct change *what = argument;
+	struct other other;
+
+	root_only();
+	other = other_start(change_now, NULL);
+	char *view = fresh();
+	same_identity("at first");
+	what->act();
+	same_identity(what->name);
+	unlink("guard.second");
+	guard_works(&other, view, what->name);
+	same_identity("in the end");
+	other_end(&other);
+}
+
+/* What a child of vfork becomes is its own affair. */
+static void vforked_child_becomes_another(const void *unused)
+{
+	struct identity before, after;
+	struct other other;
+	pid_t threads[4], child;
+
+	(void)unused;
+	root_only();
+	other = other_start(change_now, NULL);
+	char *view = fresh();
+	size_t last = threads_get(threads, COUNT(threads)) - 1; /* the keeper, if there is one */
+	identity_get(threads[last], &before);
+	child = vfork();
+	if (!child) {
+		if (setgid(USER) || setuid(USER) || unshare(CLONE_NEWUTS) == 0)
+			_exit(EXIT_TRIAL);
+		_exit(0);
+	}
+	must(child > 0);
+	child_wait(child);
+	identity_get(threads[last], &after);
+	promise(!strcmp(before.uid, after.uid) && !strcmp(before.gid, after.gid),
+		"the keeper became uid%s gid%s", after.uid, after.gid);
+	guarded_check(view, "after vfork");
+	guard_works(&other, view, "after vfork");
+	other_end(&other);
+}
+
+/* The file is open to its owner alone, who the program is no longer: what is mapped stays. */
+static void identity_without_access(const void *unused)
+{
+	struct other other;
+
+	(void)unused;
+	root_only();
+	other = other_start(change_now, NULL);
+	char *view = fresh();
+	must(chmod(FILE_NAME, 0600) == 0);
+	all_of_setuid();
+	pid_t child = fork();
+	must(child >= 0);
+	if (child) {
+		child_wait(child);
+		other_go(&other);
+	}
+	view_check(view, 1, 0, PAGES, child ? "the parent" : "the child");
+	if (!child)
+		_exit(0);
+	other_end(&other);
+}
+
+/* --- namespaces --- */
+
+struct space {
+	const char *name;
+	int flag;
+};
+
+static const struct space spaces[] = {
+	{ "user", CLONE_NEWUSER }, { "mnt", CLONE_NEWNS },	 { "uts", CLONE_NEWUTS },
+	{ "pid", CLONE_NEWPID },   { "net", CLONE_NEWNET },	 { "fs", CLONE_FS },
+	{ "files", CLONE_FILES },  { "sysvsem", CLONE_SYSVSEM },
+};
+
+/* errno of the call in a process that has no guard. */
+static int bare_errno(int (*call)(const void *), const void *argument)
+{
+	pid_t child = fork();
+	int status;
+
+	must(child >= 0);
+	if (!child)
+		_exit(call(argument) ? errno : 0);
+	must(waitpid(child, &status, 0) == child && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int call_unshare(const void *argument)
+{
+	return unshare(((const struct space *)argument)->flag);
+}
+
+static int call_unshare_by_number(const void *argument)
+{
+	return (int)syscall(SYS_unshare, ((const struct space *)argument)->flag);
+}
+
+static void as_bare(int (*call)(const void *), const void *argument)
+{
+	int expected = bare_errno(call, argument);
+	struct other other = other_start(change_now, NULL);
+	char here[PATH_MAX], *view = fresh();
+
+	must(getcwd(here, sizeof(here)));
+	int error = call(argument) ? errno : 0;
+	must(chdir(here) == 0); /* a mount namespace has a current directory of its own */
+	promise(error == expected, "%s, not %s", strerrorname_np(error) ?: "success",
+		strerrorname_np(expected) ?: "success");
+	other_go(&other);
+	view_check(view, 1, 0, PAGES, "after the call");
+	char *more = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	view_check(more, 2, 0, PAGES, "mapped after the call");
+	other_end(&other);
+}
+
+static void unshare_as_bare(const void *space)
+{
+	as_bare(call_unshare, space);
+}
+
+static void unshare_by_number_as_bare(const void *space)
+{
+	as_bare(call_unshare_by_number, space);
+}
+
+struct visit {
+	int fd, flag;
+};
+
+static int call_setns(const void *argument)
+{
+	const struct visit *visit = argument;
+
+	return setns(visit->fd, visit->flag);
+}
+
+/* Into namespaces of a child. */
+static void setns_as_bare(const void *argument)
+{
+	const struct space *space = argument;
+	struct gate ready = gate_make(), end = gate_make();
+	char path[64];
+	pid_t host = fork();
+
+	must(host >= 0);
+	if (!host) {
+		close(end.out);
+		char byte = (char)unshare(space->flag);
+		must(write(ready.out, &byte, 1) == 1);
+		if (read(end.in, &byte, 1) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	char failed;
+	must(read(ready.in, &failed, 1) == 1);
+	if (failed)
+		skip("no new namespaces here");
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", host, space->name);
+	struct visit visit = { file_open(path), space->flag };
+	as_bare(call_setns, &visit);
+	must(close(end.out) == 0);
+	child_wait(host);
+}
+
+/* --- another root directory, without /proc --- */
+
+static void in_another_root(const void *shared)
+{
+	int type = *(const int *)shared;
+	struct other other;
+
+	root_only();
+	if (mkdir("jail", 0755) && errno != EEXIST)
+		die("mkdir");
+	file_make("jail/guard.inside", 4, PAGES);
+	other = other_start(change_now, NULL);
+	file_make(FILE_NAME, 1, PAGES);
+	int fd = file_open(FILE_NAME);
+	char *view = mmap(NULL, BYTES, PROT_READ, type, fd, 0);
+	must(view != MAP_FAILED);
+	guarded_check(view, "before chroot");
+	must(mlock(view + PAGE, PAGE) == 0);
+	must(chroot("jail") == 0 && chdir("/") == 0);
+	other_go(&other);
+	view_check(view, 1, 0, PAGES, "in another root");
+	char *more = view_make("/guard.inside", PROT_READ, 0, PAGES);
+	must(truncate("/guard.inside", 0) == 0);
+	view_check(more, 4, 0, PAGES, "mapped in another root");
+	other_end(&other);
+}
+
+static void fork_in_another_root(const void *unused)
+{
+	struct other other;
+
+	(void)unused;
+	root_only();
+	if (mkdir("jail", 0755) && errno != EEXIST)
+		die("mkdir");
+	other = other_start(change_now, NULL);
+	char *view = fresh();
+	must(chroot("jail") == 0 && chdir("/") == 0);
+	pid_t child = fork();
+	must(child >= 0);
+	if (!child) {
+		other_go(&other);
+		view_check(view, 1, 0, PAGES, "the child");
+		_exit(0);
+	}
+	child_wait(child);
+	view_check(view, 1, 0, PAGES, "the parent");
+	other_end(&other);
+}
+
+/* --- cases --- */
+
+static struct test_case cases[128];
+static char names[128][48];
+static size_t case_count;
+
+static void add(const char *kind, const char *name, void (*run)(const void *), const void *argument,
+		bool holds_bare)
+{
+	snprintf(names[case_count], sizeof(names[0]), "%s%s%s", kind, *name ? "/" : "", name);
+	cases[case_count] = (struct test_case){ names[case_count], run, argument, holds_bare };
+	case_count++;
+}
+
+static void add_all(void)
+{
+	static const char *const closer_names[] = { "close", "close_range", "closefrom", "number" };
+	static const char *const ending_names[] = { "exit", "_exit", "kill", "abort",
+						    "exit_group" };
+	static const enum ending endings[] = { BY_EXIT, BY__EXIT, BY_KILL, BY_ABORT, BY_RETURN };
+	static const int private = MAP_PRIVATE, shared = MAP_SHARED;
+
+	add("no_descriptor_of_ours", "", no_descriptor_of_ours, NULL, false);
+	for (size_t i = 0; i < COUNT(closers); i++)
+		add("closes_everything", closer_names[i], closes_everything, &closers[i], false);
+	add("record_locks_stay", "", record_locks_stay, NULL, false);
+	add("own_lease", "", own_lease, NULL, false);
+	add("libc_knows_of_no_thread", "", libc_knows_of_no_thread, NULL, false);
+	add("no_signal_and_no_child", "", no_signal_and_no_child, NULL, HOLDS_BARE);
+	add("main_thread_leaves", "", main_thread_leaves, NULL, HOLDS_BARE);
+	add("last_thread_leaves", "", last_thread_leaves, NULL, false);
+	add("raw_exit_of_the_only_thread", "", raw_exit_of_the_only_thread, NULL, HOLDS_BARE);
+	for (size_t i = 0; i < COUNT(endings); i++)
+		add("end_gives_all_back", ending_names[i], end_gives_all_back, &endings[i],
+		    HOLDS_BARE);
+	add("exec_gives_all_back", "", exec_gives_all_back, NULL, HOLDS_BARE);
+	add("exec_from_a_thread_gives_all_back", "", exec_from_a_thread_gives_all_back, NULL,
+	    HOLDS_BARE);
+	add("failed_exec_changes_nothing", "", failed_exec_changes_nothing, NULL, false);
+	add("daemonize", "", daemonize, NULL, false);
+	for (size_t i = 0; i < COUNT(changes); i++)
+		add("identity", changes[i].name, identity, &changes[i], false);
+	add("vforked_child_becomes_another", "", vforked_child_becomes_another, NULL, false);
+	add("identity_without_access", "", identity_without_access, NULL, false);
+	for (size_t i = 0; i < COUNT(spaces); i++) {
+		add("unshare", spaces[i].name, unshare_as_bare, &spaces[i], false);
+		add("unshare_by_number", spaces[i].name, unshare_by_number_as_bare, &spaces[i],
+		    false);
+	}
+	for (size_t i = 0; i < 3; i++)
+		add("setns", spaces[i].name, setns_as_bare, &spaces[i], false);
+	add("in_another_root", "private", in_another_root, &private, false);
+	add("in_another_root", "shared", in_another_root, &shared, false);
+	add("fork_in_another_root", "", fork_in_another_root, NULL, false);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "held"))
+		return held(argv[2]);
+	add_all();
+	return cases_main(cases, case_count, argc, argv);
+}

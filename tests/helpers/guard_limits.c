@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * S9, S10: guarded mappings when something runs out. The options that make it so come from
+ * the runner.
+ */
+#include <grp.h>
+#include <sys/resource.h>
+
+#include "guard_helper.h"
+
+#define FILE_NAME "guard.data"
+#define PAGES	  16
+#define BYTES	  (PAGES * PAGE)
+#define MANY	  40
+#define PATIENT	  20 /* seconds: less than a writer waits for a process that does nothing */
+
+static void change(void)
+{
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+}
+
+static void change_by_other(const void *unused)
+{
+	(void)unused;
+	change();
+}
+
+/* A user whose processes and signals nobody else counts. */
+static void become_somebody(void)
+{
+	uid_t user = 40000 + (uid_t)getpid() % 20000;
+
+	if (geteuid())
+		return;
+	must(fchown(open(".", O_RDONLY | O_CLOEXEC), user, user) == 0);
+	must(setgroups(0, NULL) == 0 && setgid(user) == 0 && setuid(user) == 0);
+}
+
+/* --- no room for the old pages --- */
+
+static void lost_is_said(const void *unused)
+{
+	char *small = guarded_make("guard.small", PROT_READ, 2);
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+
+	(void)unused;
+	alarm(PATIENT);
+	change();
+	promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
+	file_overwrite("guard.small", 2, 0, 2);
+	view_check(small, 1, 0, 2, "a small one, for which there was room");
+	must(munmap(view, BYTES) == 0);
+}
+
+/* The writer is another process, which must not wait either. */
+static void lost_lets_the_writer_in(const void *unused)
+{
+	struct other other = other_start(change_by_other, NULL);
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+
+	(void)unused;
+	alarm(PATIENT);
+	other_go(&other);
+	other_end(&other);
+	promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
+}
+
+/* Made writable, and there is no room: nothing is half done. */
+static void lost_when_made_writable(const void *unused)
+{
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	int r = mprotect(view, BYTES, PROT_READ | PROT_WRITE);
+
+	(void)unused;
+	promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
+	printf("%s\n", r ? strerrorname_np(errno) : "writable");
+	view_check(view, 1, 0, PAGES, "the file as it is");
+}
+
+static void put_aside_somewhere(const void *unused)
+{
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+
+	(void)unused;
+	change();
+	must(truncate(FILE_NAME, 0) == 0);
+	preserved_check(view, "after the change");
+	printf("%s\n", engine_at(view));
+	fflush(stdout);
+	view_check(view, 1, 0, PAGES, "after the change");
+}
+
+/* What is unmapped is given back, so that the next one has room. */
+static void room_is_given_back(const void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 50; i++) {
+		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+		change();
+		preserved_check(view, "after the change");
+		view_check(view, 1, 0, PAGES, "after the change");
+		must(munmap(view, BYTES) == 0);
+	}
+}
+
+/* --- descriptors, processes --- */
+
+static void name_of(size_t i, char name[32])
+{
+	snprintf(name, 32, "guard.%zu", i);
+}
+
+/* The table of leases is full: the rest is copied. */
+static void descriptors(const void *unused)
+{
+	struct rlimit limit = { 24, 24 };
+	char *views[MANY], name[32];
+	size_t guarded = 0;
+
+	(void)unused;
+	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	for (size_t i = 0; i < MANY; i++) {
+		name_of(i, name);
+		file_make(name, (unsigned int)i, 2);
+		views[i] = view_make(name, PROT_READ, 0, 2);
+		guarded += !strcmp(engine_at(views[i]), "guard");
+		promise(!mmfence_active() || strcmp(engine_at(views[i]), "none"),
+			"file %zu got no snapshot", i);
+	}
+	promise(!mmfence_active() || (guarded > 5 && guarded < 24), "%zu guarded", guarded);
+	for (size_t i = 0; i < MANY; i++) {
+		name_of(i, name);
+		must(truncate(name, 0) == 0);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		view_check(views[i], (unsigned int)i, 0, 2, "one of many");
+}
+
+/* No keeper, no capture: a plain mapping, and no waiting. */
+static void no_keeper(const void *unused)
+{
+	struct rlimit limit = { 1, 1 };
+
+	(void)unused;
+	become_somebody();
+	file_make(FILE_NAME, 1, PAGES);
+	must(setrlimit(RLIMIT_NPROC, &limit) == 0);
+	alarm(PATIENT);
+	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	promise(!strcmp(engine_at(view), "none"), "engine %s", engine_at(view));
+	change();
+	view_check(view, 2, 0, PAGES, "the plain mapping");
+}
+
+/* The child has none: it says so, the parent keeps its own, the writer need not wait. */
+static void no_keeper_in_the_child(const void *unused)
+{
+	struct rlimit limit = { 3, 3 };
+
+	(void)unused;
+	become_somebody();
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	must(setrlimit(RLIMIT_NPROC, &limit) == 0);
+	alarm(PATIENT);
+	pid_t child = fork();
+	must(child >= 0);
+	if (!child) {
+		promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
+		_exit(0);
+	}
+	child_wait(child);
+	guarded_check(view, "the parent");
+	change();
+	view_check(view, 1, 0, PAGES, "the parent");
+}
+
+/* The program shuts itself in when it has its files: the old pages need no descriptor of it. */
+static void by_libc(const struct rlimit *limit)
+{
+	must(setrlimit(RLIMIT_NOFILE, limit) == 0);
+}
+
+static void by_prlimit(const struct rlimit *limit)
+{
+	must(prlimit(0, RLIMIT_NOFILE, limit, NULL) == 0);
+}
+
+static void by_number(const struct rlimit *limit)
+{
+	uint64_t wide[2] = { limit->rlim_cur, limit->rlim_max };
+
+	must(syscall(SYS_prlimit64, getpid(), RLIMIT_NOFILE, wide, NULL) == 0);
+}
+
+struct lowering {
+	void (*by)(const struct rlimit *);
+	rlim_t to;
+};
+
+static void limit_is_lowered(const void *argument)
+{
+	const struct lowering *lowering = argument;
+	struct rlimit limit = { lowering->to, lowering->to };
+	struct other other = other_start(change_by_other, NULL);
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+
+	lowering->by(&limit);
+	other_go(&other);
+	view_check(view, 1, 0, PAGES, "after the limit was lowered");
+	other_end(&other);
+}
+
+/* --- signals --- */
+
+static void fill_the_queue(void)
+{
+	struct rlimit limit = { 2, 2 };
+	union sigval value = { 0 };
+	sigset_t set;
+
+	become_somebody();
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 5);
+	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	must(setrlimit(RLIMIT_SIGPENDING, &limit) == 0);
+	while (sigqueue(getpid(), SIGRTMIN + 5, value) == 0)
+		;
+	must(errno == EAGAIN);
+	alarm(2 * PATIENT); /* lost signals are made good for now and then */
+}
+
+static void signals_and_a_break(const void *unused)
+{
+	(void)unused;
+	fill_the_queue();
+	file_make(FILE_NAME, 1, PAGES);
+	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	change();
+	view_check(view, 1, 0, PAGES, "after the change");
+}
+
+/* The queue fills when the guard is there already. */
+static void signals_later(const void *unused)
+{
+	char *view;
+
+	(void)unused;
+	become_somebody();
+	view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	fill_the_queue();
+	change();
+	view_check(view, 1, 0, PAGES, "after the change");
+}
+
+static void signals_and_stores(const void *unused)
+{
+	(void)unused;
+	become_somebody();
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	fill_the_queue();
+	must(mprotect(view, BYTES, PROT_READ | PROT_WRITE) == 0);
+	pattern_fill(view, 9, 0);
+	change();
+	view_check(view, 9, 0, 1, "the store");
+	view_check(view + PAGE, 1, 1, PAGES - 1, "after the change");
+}
+
+static void signals_and_fork(const void *unused)
+{
+	(void)unused;
+	become_somebody();
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	fill_the_queue();
+	pid_t child = fork();
+	must(child >= 0);
+	if (!child) {
+		change();
+		view_check(view, 1, 0, PAGES, "the child");
+		_exit(0);
+	}
+	child_wait(child);
+	view_check(view, 1, 0, PAGES, "the parent");
+}
+
+static void signals_and_the_end(const void *unused)
+{
+	(void)unused;
+	become_somebody();
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	fill_the_queue();
+	must(munmap(view, BYTES) == 0);
+	wait_until(!leases_of(id_of(FILE_NAME), NULL));
+}
+
+/* --- S10: stopped for longer than the kernel waits; the runner makes that a second --- */
+
+static void stopped_too_long(const void *unused)
+{
+	struct gate lost = gate_make();
+	pid_t child = fork();
+	int status;
+
+	(void)unused;
+	must(child >= 0);
+	if (!child) {
+		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+		raise(SIGSTOP);
+		gate_wait(&lost);
+		/* The keeper finds out on its own; another file makes sure that it has. */
+		guarded_make("guard.second", PROT_READ, 1);
+		promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
+		must(munmap(view, BYTES) == 0);
+		exit(0);
+	}
+	must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+	change();
+	must(kill(child, SIGCONT) == 0);
+	gate_open(&lost);
+	child_wait(child);
+}
+
+/* Stopped, but no longer than that: nothing is lost. */
+static void stopped_a_while(const void *unused)
+{
+	struct other other = other_start(change_by_other, NULL);
+	struct gate changed = gate_make();
+	char byte = 0;
+	int status;
+	pid_t child = fork();
+
+	(void)unused;
+	must(child >= 0);
+	if (!child) {
+		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+		raise(SIGSTOP);
+		gate_wait(&changed);
+		preserved_check(view, "after SIGCONT");
+		view_check(view, 1, 0, PAGES, "after SIGCONT");
+		_exit(0);
+	}
+	must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+	must(write(other.go, &byte, 1) == 1);
+	wait_until_stuck(other.pid, other.pid);
+	must(kill(child, SIGCONT) == 0);
+	must(read(other.done, &byte, 1) == 1);
+	gate_open(&changed);
+	child_wait(child);
+	other_end(&other);
+}
+
+/* --- who may have a lease --- */
+
+/* The file is root's, and the program somebody else: no lease, and so a copy. */
+static void somebody_elses_file(const void *unused)
+{
+	struct other other;
+	char *view;
+
+	(void)unused;
+	if (geteuid())
+		skip("only root can become somebody else");
+	file_make(FILE_NAME, 1, PAGES);
+	other = other_start(change_by_other, NULL);
+	become_somebody();
+	view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	printf("%s\n", engine_at(view));
+	fflush(stdout);
+	other_go(&other);
+	view_check(view, 1, 0, PAGES, "after the change");
+	other_end(&other);
+}
+
+static void own_file(const void *unused)
+{
+	struct other other = other_start(change_by_other, NULL);
+	char *view;
+
+	(void)unused;
+	become_somebody();
+	view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	other_go(&other);
+	preserved_check(view, "after the change");
+	view_check(view, 1, 0, PAGES, "after the change");
+	other_end(&other);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct lowering to_zero = { by_libc, 0 }, to_three = { by_libc, 3 },
+				     by_other_name = { by_prlimit, 0 }, raw = { by_number, 0 };
+	static const struct test_case cases[] = {
+		{ "limit_is_lowered/zero", limit_is_lowered, &to_zero, false },
+		{ "limit_is_lowered/three", limit_is_lowered, &to_three, false },
+		{ "limit_is_lowered/prlimit", limit_is_lowered, &by_other_name, false },
+		{ "limit_is_lowered/number", limit_is_lowered, &raw, false },
+		{ "lost_is_said", lost_is_said, NULL, false },
+		{ "lost_lets_the_writer_in", lost_lets_the_writer_in, NULL, false },
+		{ "lost_when_made_writable", lost_when_made_writable, NULL, false },
+		{ "put_aside_somewhere", put_aside_somewhere, NULL, false },
+		{ "room_is_given_back", room_is_given_back, NULL, false },
+		{ "descriptors", descriptors, NULL, false },
+		{ "no_keeper", no_keeper, NULL, HOLDS_BARE },
+		{ "no_keeper_in_the_child", no_keeper_in_the_child, NULL, false },
+		{ "signals_and_a_break", signals_and_a_break, NULL, false },
+		{ "signals_later", signals_later, NULL, false },
+		{ "signals_and_stores", signals_and_stores, NULL, false },
+		{ "signals_and_fork", signals_and_fork, NULL, false },
+		{ "signals_and_the_end", signals_and_the_end, NULL, HOLDS_BARE },
+		{ "stopped_too_long", stopped_too_long, NULL, false },
+		{ "stopped_a_while", stopped_a_while, NULL, false },
+		{ "somebody_elses_file", somebody_elses_file, NULL, false },
+		{ "own_file", own_file, NULL, false },
+	};
+
+	return cases_main(cases, COUNT(cases), argc, argv);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * S6, S11: what happens while old pages are being put aside. The spill directory of the
+ * environment's GUARD_SPILL is on a file system of its own, which is frozen: so the break is
+ * served for as long as the case likes. Only root can do that.
+ */
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+#include "guard_helper.h"
+
+#define FILE_NAME "guard.data"
+#define PAGES	  16
+#define BYTES	  (PAGES * PAGE)
+
+/* --- a file system that is frozen until the word is given, or all others are gone --- */
+
+struct frost {
+	pid_t pid;
+	struct gate thaw, done;
+};
+
+static _Noreturn void freeze_and_wait(const struct frost *frost)
+{
+	int fd = open(getenv("GUARD_SPILL"), O_RDONLY | O_DIRECTORY);
+	char byte;
+
+	setsid(); /* whoever ends the case must not end us */
+	must(close(frost->thaw.out) == 0);
+	must(fd >= 0 && ioctl(fd, FIFREEZE, 0) == 0);
+	gate_open(&frost->done);
+	must(read(frost->thaw.in, &byte, 1) >= 0);
+	must(ioctl(fd, FITHAW, 0) == 0);
+	gate_open(&frost->done);
+	_exit(0);
+}
+
+static struct frost freeze(void)
+{
+	struct frost frost = { 0, gate_make(), gate_make() };
+
+	if (geteuid() || !getenv("GUARD_SPILL"))
+		skip("only root can freeze a file system");
+	frost.pid = fork();
+	must(frost.pid >= 0);
+	if (!frost.pid)
+		freeze_and_wait(&frost);
+	gate_wait(&frost.done);
+	return frost;
+}
+
+static void thaw(const struct frost *frost)
+{
+	gate_open(&frost->thaw);
+	gate_wait(&frost->done);
+}
+
+/* --- a writer that has come, and waits --- */
+
+static void cut(const void *unused)
+{
+	(void)unused;
+	must(truncate(FILE_NAME, 0) == 0);
+	file_make(FILE_NAME, 2, PAGES / 2);
+}
+
+struct scene {
+	struct frost frost;
+	struct other writer;
+	char *view;
+};
+
+/* Before anything is guarded: a child would have a guard of its own. */
+static struct scene scene_prepare(void)
+{
+	struct frost frost = freeze();
+
+	return (struct scene){ .frost = frost, .writer = other_start(cut, NULL) };
+}
+
+static void scene_begin(struct scene *scene)
+{
+	char byte = 0;
+
+	scene->view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	alarm(30); /* whoever waits for the copy waits for ever */
+	must(write(scene->writer.go, &byte, 1) == 1);
+	wait_until(leases_of(id_of(FILE_NAME), "BREAKING") == 1);
+}
+
+static struct scene scene_make(void)
+{
+	struct scene scene = scene_prepare();
+
+	scene_begin(&scene);
+	return scene;
+}
+
+static void writer_is_in(struct scene *scene)
+{
+	char byte;
+
+	must(read(scene->writer.done, &byte, 1) == 1);
+	other_end(&scene->writer);
+}
+
+static void scene_end(struct scene *scene)
+{
+	thaw(&scene->frost);
+	writer_is_in(scene);
+}
+
+/* --- cases --- */
+
+/* None of these waits for the copy: if one did, nothing would ever thaw. */
+static void calls_do_not_wait(const void *unused)
+{
+	struct scene scene = scene_prepare();
+	char *other = guarded_make("guard.second", PROT_READ, PAGES), *more;
+
+	(void)unused;
+	scene_begin(&scene);
+	view_check(scene.view, 1, 0, PAGES, "while the writer waits");
+	must(munmap(scene.view + 3 * PAGE, PAGE) == 0);
+	must(mprotect(scene.view + 5 * PAGE, PAGE, PROT_NONE) == 0);
+	must(madvise(scene.view, BYTES / 8, MADV_DONTNEED) == 0);
+	must(mmap(scene.view + 7 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	memset(scene.view + 7 * PAGE, 'x', PAGE);
+	must(munmap(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), PAGE) == 0);
+	more = view_make("guard.second", PROT_READ, 0, PAGES);
+	must(munmap(other, BYTES) == 0);
+	char *moved = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(mremap(scene.view + 9 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, moved) ==
+	     moved);
+	scene_end(&scene);
+	view_check(scene.view, 1, 0, 3, "before the gap");
+	promise(!is_mapped(scene.view + 3 * PAGE), "what was unmapped is there again");
+	view_check(scene.view + 4 * PAGE, 1, 4, 1, "behind the gap");
+	promise(touch(scene.view + 5 * PAGE) == SIGSEGV, "what was protected can be read");
+	must(mprotect(scene.view + 5 * PAGE, PAGE, PROT_READ) == 0);
+	view_check(scene.view + 5 * PAGE, 1, 5, 2, "what was protected");
+	promise(scene.view[7 * PAGE] == 'x', "anonymous memory was replaced");
+	view_check(scene.view + 8 * PAGE, 1, 8, 1, "behind the anonymous page");
+	promise(!is_mapped(scene.view + 9 * PAGE), "what was moved is there again");
+	view_check(moved, 1, 9, 1, "what was moved");
+	view_check(scene.view + 10 * PAGE, 1, 10, PAGES - 10, "the rest");
+	view_check(more, 1, 0, PAGES, "another file");
+}
+
+/* Nor does a file that is mapped for the first time. It is small enough for the memory that there
+ * is: snapshot.memory sends only the large one to the spill directory. */
+static void another_file_does_not_wait(const void *unused)
+{
+	file_make("guard.second", 3, 2);
+	struct scene scene = scene_make();
+	char *view = view_make("guard.second", PROT_READ, 0, 2);
+
+	(void)unused;
+	scene_end(&scene);
+	must(truncate("guard.second", 0) == 0);
+	view_check(view, 3, 0, 2, "the other file");
+	view_check(scene.view, 1, 0, PAGES, "the file");
+}
+
+/* All of it is unmapped meanwhile: nothing is replaced there any more. */
+static void unmapped_meanwhile(const void *unused)
+{
+	struct scene scene = scene_make();
+
+	(void)unused;
+	must(munmap(scene.view, BYTES) == 0);
+	must(mmap(scene.view, BYTES, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == scene.view);
+	memset(scene.view, 'x', BYTES);
+	scene_end(&scene);
+	for (size_t i = 0; i < BYTES; i++)
+		promise(scene.view[i] == 'x', "byte %zu of other memory was replaced", i);
+}
+
+/* Whoever calls what has to wait goes on when the copy is made. */
+struct caller {
+	pid_t thread;
+	char *view;
+	struct gate started;
+};
+
+static void stuck_then_thaw(struct scene *scene, thread_act *act)
+{
+	struct caller caller = { 0, scene->view, gate_make() };
+	pthread_t thread;
+
+	must(pthread_create(&thread, NULL, act, &caller) == 0);
+	gate_wait(&caller.started);
+	wait_until_stuck(getpid(), caller.thread);
+	scene_end(scene);
+	must(pthread_join(thread, NULL) == 0);
+}
+
+static struct caller *caller_starts(void *argument)
+{
+	struct caller *caller = argument;
+
+	caller->thread = (pid_t)syscall(SYS_gettid);
+	gate_open(&caller->started);
+	return caller;
+}
+
+static void *fork_and_check(void *argument)
+{
+	struct caller *caller = caller_starts(argument);
+	pid_t child = fork();
+
+	must(child >= 0);
+	if (!child) {
+		view_check(caller->view, 1, 0, PAGES, "the child");
+		_exit(0);
+	}
+	child_wait(child);
+	return NULL;
+}
+
+static void fork_meanwhile(const void *unused)
+{
+	struct scene scene = scene_make();
+
+	(void)unused;
+	stuck_then_thaw(&scene, fork_and_check);
+	view_check(scene.view, 1, 0, PAGES, "the parent");
+}
+
+static void *protect_and_store(void *argument)
+{
+	struct caller *caller = caller_starts(argument);
+
+	must(mprotect(caller->view, BYTES, PROT_READ | PROT_WRITE) == 0);
+	for (size_t i = 0; i < PAGES; i += 2)
+		pattern_fill(caller->view + i * PAGE, 9, i);
+	return NULL;
+}
+
+static void writable_meanwhile(const void *unused)
+{
+	struct scene scene = scene_make();
+
+	(void)unused;
+	stuck_then_thaw(&scene, protect_and_store);
+	for (size_t i = 0; i < PAGES; i++)
+		view_check(scene.view + i * PAGE, i % 2 ? 1 : 9, i, 1, "own stores and old pages");
+}
+
+/* Several files break at once. */
+static void cut_second(const void *unused)
+{
+	(void)unused;
+	must(truncate("guard.second", PAGE / 2) == 0);
+}
+
+static void two_breaks(const void *unused)
+{
+	struct other second = other_start(cut_second, NULL);
+	struct scene scene = scene_prepare();
+	char *view = guarded_make("guard.second", PROT_READ, PAGES), byte = 0;
+
+	(void)unused;
+	scene_begin(&scene);
+	must(write(second.go, &byte, 1) == 1);
+	wait_until(leases_of(id_of("guard.second"), "BREAKING") == 1);
+	scene_end(&scene);
+	must(read(second.done, &byte, 1) == 1);
+	other_end(&second);
+	view_check(scene.view, 1, 0, PAGES, "the first file");
+	view_check(view, 1, 0, PAGES, "the second file");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "calls_do_not_wait", calls_do_not_wait, NULL, false },
+		{ "another_file_does_not_wait", another_file_does_not_wait, NULL, false },
+		{ "unmapped_meanwhile", unmapped_meanwhile, NULL, false },
+		{ "fork_meanwhile", fork_meanwhile, NULL, false },
+		{ "writable_meanwhile", writable_meanwhile, NULL, false },
+		{ "two_breaks", two_breaks, NULL, false },
+	};
+
+	return cases_main(cases, COUNT(cases), argc, argv);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of the guard share: both widths, file systems of their own, the kernel's
+ * lease-break-time, and what a break must have said.
+ */
+#ifndef MMFENCE_TESTS_GUARD_STAGE_H
+#define MMFENCE_TESTS_GUARD_STAGE_H
+
+#include <stdbool.h>
+
+#include "runner.h"
+
+/* One test for 64 and one for 32 bits. */
+#define EACH_WIDTH(suite, name)                          \
+	static void suite##_##name(const char *variant); \
+	Test(suite, name##_64_bit)                       \
+	{                                                \
+		suite##_##name("plain");                 \
+	}                                                \
+	Test(suite, name##_32_bit)                       \
+	{                                                \
+		suite##_##name("m32");                   \
+	}                                                \
+	static void suite##_##name(const char *variant)
+
+/* A case of a helper holds; options of the run may follow. */
+#define GUARD_HOLDS(suite, name, program, pattern, ...)                                         \
+	EACH_WIDTH(suite, name)                                                                 \
+	{                                                                                       \
+		struct run run = {                                                              \
+			.variant = variant, .helper = program, .args = { pattern }, __VA_ARGS__ \
+		};                                                                              \
+		run_helper(&run);                                                               \
+		run_must_hold(&run);                                                            \
+		run_end(&run);                                                                  \
+	}
+
+/* All snapshots were guarded, and cost nothing; `breaks` of them were preserved because of a
+ * break. */
+void guard_events(const struct run *run, size_t breaks);
+/* A field is this string in every event of this name. */
+void all_say(const struct run *run, const char *action, const char *name, const char *value);
+
+/* A file system of its own at run.dir/work, in a mount namespace that ends with the helper. Put
+ * into run->prepare before run_helper; root only. */
+enum stage { STAGE_TMPFS, STAGE_EXT4, STAGE_XFS, STAGE_BTRFS, STAGE_OVERLAY, STAGE_OVERLAY_LOWER };
+void stage_on(struct run *run, enum stage stage);
+/* The same, and then the helper is this user. */
+void stage_user(unsigned int user);
+/* An ext4 file system at run.dir/spill (or a tmpfs of so many bytes), and the options for it. */
+void stage_spill(struct run *run, const char *tmpfs_size);
+
+/* For as long as the test runs a lease is broken by force after a second; it is put back however
+ * the test ends. Nobody else may have a break under way that takes longer: they hold it shared. */
+void lease_time_one_second(void);
+void lease_time_keep(void);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * S1 to S5, S7, S11 for mappings that are guarded: nothing is copied until somebody comes to
+ * write, and then all promises hold as if it had been.
+ */
+#include <string.h>
+
+#include "test_guard_stage.h"
+
+/* Six trials each: other process, thread, same thread; before and after the first touch. */
+static void survives(const char *variant, const char *way)
+{
+	struct run run = { .variant = variant, .helper = "guard_view", .args = { way } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	guard_events(&run, 6);
+	run_end(&run);
+}
+
+#define SURVIVES(name, way)                              \
+	EACH_WIDTH(S1, guarded_snapshot_survives_##name) \
+	{                                                \
+		survives(variant, "survives/" way "/*"); \
+	}
+
+SURVIVES(write, "write")
+SURVIVES(o_trunc, "o_trunc")
+SURVIVES(truncate, "truncate")
+SURVIVES(stores_through_a_shared_mapping, "shared")
+SURVIVES(punch_hole, "punch")
+SURVIVES(cutting_and_growing, "cut_twice")
+
+/* Nobody comes: nothing is ever copied. */
+EACH_WIDTH(S1, guarded_snapshot_costs_nothing)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_view",
+			   .args = { "unmapped_gives_the_lease_back" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	guard_events(&run, 0);
+	cr_assert_str_eq(field_string(find_event(&run, "snapshot.end"), "mmfence.snapshot.fate"),
+			 "untouched");
+	cr_assert(field_number(find_event(&run, "process.end"), "mmfence.snapshot_bytes") == 0);
+	run_end(&run);
+}
+
+GUARD_HOLDS(S1, mappings_before_and_after_breaks_show_their_own_time, "guard_view",
+	    "several_at_different_times")
+GUARD_HOLDS(S1, all_windows_of_a_file_survive_its_break, "guard_view", "many_windows")
+GUARD_HOLDS(S1, a_file_that_is_being_written_is_not_guarded, "guard_view",
+	    "copied_while_a_writer_is_there")
+
+/* --- S3 --- */
+
+GUARD_HOLDS(S3, guarded_mapping_is_preserved_before_it_is_writable, "guard_view",
+	    "writable_is_preserved_first")
+GUARD_HOLDS(S3, guarded_mapping_made_writable_by_number, "guard_view", "writable_by_number")
+GUARD_HOLDS(S3, guarded_mappings_made_writable_across, "guard_view", "writable_across")
+GUARD_HOLDS(S3, mprotect_that_fails_over_a_gap_breaks_no_promise, "guard_view",
+	    "writable_over_a_gap")
+GUARD_HOLDS(S3, stores_of_many_threads_stay_over_the_preserve, "guard_view",
+	    "stores_of_many_threads_stay")
+
+EACH_WIDTH(S3, preserve_says_that_it_was_made_writable)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_view",
+			   .args = { "writable_is_preserved_first" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert(count_events(&run, "snapshot.preserve") == 1);
+	all_say(&run, "snapshot.preserve", "mmfence.snapshot.trigger", "protect");
+	run_end(&run);
+}
+
+/* --- S4 --- */
+
+#define PIECE(name, piece) GUARD_HOLDS(S4, name, "guard_view", piece)
+
+PIECE(protections_of_pieces_stay_over_the_preserve, "piece/protection")
+PIECE(locked_pieces_stay_locked_over_the_preserve, "piece/mlock")
+PIECE(pieces_locked_by_number_stay_locked, "piece/mlock_by_number")
+PIECE(pieces_locked_on_fault_stay_so, "piece/mlock2")
+PIECE(mlockall_stays_over_the_preserve, "piece/mlockall")
+PIECE(unlocked_pieces_stay_unlocked, "piece/unlocked")
+PIECE(advice_of_pieces_stays_over_the_preserve, "piece/*advice*")
+PIECE(advice_about_huge_pages_stays_over_the_preserve, "piece/huge")
+PIECE(protection_keys_stay_over_the_preserve, "piece/key")
+PIECE(all_attributes_together_stay, "piece/all")
+PIECE(map_locked_stays_over_the_preserve, "map/locked")
+PIECE(map_noreserve_stays_over_the_preserve, "map/no_reserve")
+PIECE(map_populate_is_guarded, "map/populated")
+
+/* --- S5 --- */
+
+GUARD_HOLDS(S5, guarded_mapping_moves_and_grows, "guard_view", "moved_and_grown")
+GUARD_HOLDS(S5, preserved_mapping_grows_only_over_what_is_held, "guard_view",
+	    "grows_only_over_what_was_put_aside")
+GUARD_HOLDS(S5, munmap_of_all_gives_the_lease_back, "guard_view", "unmapped_gives_the_lease_back")
+GUARD_HOLDS(S5, munmap_of_all_leaves_room_for_a_write_lease, "guard_view",
+	    "unmapped_leaves_room_for_a_write_lease")
+GUARD_HOLDS(S5, one_lease_for_many_mappings, "guard_view", "one_lease_for_many_mappings")
+
+EACH_WIDTH(S5, munmap_of_all_frees_the_blocks_of_an_unlinked_file)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_view",
+			   .args = { "unmapped_frees_the_blocks" } };
+
+	stage_on(&run, STAGE_TMPFS);
+	run_helper(&run);
+	run_must_hold(&run);
+	run_end(&run);
+}
+
+EACH_WIDTH(S11, munmap_of_all_lets_the_writer_in_without_a_copy)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_view",
+			   .args = { "unmapped_lets_the_writer_in" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	guard_events(&run, 0);
+	run_end(&run);
+}
+
+/* --- S11 --- */
+
+GUARD_HOLDS(S11, another_writer_that_does_not_wait_gets_ewouldblock_once, "guard_view",
+	    "nonblocking_writer")
+GUARD_HOLDS(P1, own_open_without_waiting_is_not_refused, "guard_view", "own_nonblocking/*")
+
+/* The pages go to a file system that is frozen while the case runs: what waits for them hangs. */
+static void while_it_is_slow(const char *variant, const char *name)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_slow",
+			   .args = { name },
+			   .options = { "snapshot.memory=8K" } };
+
+	stage_spill(&run, NULL);
+	lease_time_keep();
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert_str_eq(
+		field_string(find_event(&run, "snapshot.preserve"), "mmfence.snapshot.engine"),
+		"spill");
+	cr_assert(count_events(&run, "snapshot.lost") == 0);
+	run_end(&run);
+}
+
+#define SLOW(suite, name, pattern)                  \
+	EACH_WIDTH(suite, name)                     \
+	{                                           \
+		while_it_is_slow(variant, pattern); \
+	}
+
+SLOW(S11, memory_calls_do_not_wait_for_the_copy, "calls_do_not_wait")
+SLOW(S11, mapping_another_file_does_not_wait_for_the_copy, "another_file_does_not_wait")
+SLOW(S11, what_is_unmapped_during_the_copy_is_not_replaced, "unmapped_meanwhile")
+SLOW(S11, two_files_break_at_once, "two_breaks")
+SLOW(S3, stores_after_a_copy_under_way_stay, "writable_meanwhile")
+SLOW(S6, fork_while_a_break_is_served, "fork_meanwhile")
+
+/* --- S7 --- */
+
+#define NAMED .options = { "snapshot.shared=**/guard.data" }
+
+EACH_WIDTH(S7, shared_read_only_snapshot_is_guarded_and_survives)
+{
+	struct run run = {
+		.variant = variant, .helper = "guard_view", .args = { "shared/*" }, NAMED
+	};
+
+	run_helper(&run);
+	run_must_hold(&run);
+	guard_events(&run, 36);
+	run_end(&run);
+}
+
+GUARD_HOLDS(S7, shared_snapshot_refuses_stores_and_stays_guarded, "guard_view",
+	    "shared_refuses_stores_while_guarded", NAMED)
+GUARD_HOLDS(S7, shared_snapshot_beside_a_writable_mapping, "guard_view",
+	    "shared_beside_a_writable_mapping", NAMED)
+GUARD_HOLDS(S7, shared_and_private_snapshots_of_one_file, "guard_view", "shared_and_private", NAMED)
+
+/* Not named: it stays what it was, and the others are snapshots. */
+EACH_WIDTH(S7, shared_mapping_that_is_not_named_is_plain)
+{
+	struct run run = { .variant = variant,
+			   .helper = "observe",
+			   .args = { "map=shared" },
+			   .options = { "snapshot.shared=**/guard.data" } };
+
+	run_helper(&run);
+	cr_assert(strstr(run.output, "plain"));
+	cr_assert(count_events(&run, "snapshot.create") == 0);
+	run_end(&run);
+}
+
+/* --- the proof that these can fail --- */
+
+#define GUARD_FAILS_BARE(helper_name)                      \
+	EACH_WIDTH(bare, helper_name)                      \
+	{                                                  \
+		struct run run = { .variant = variant,     \
+				   .helper = #helper_name, \
+				   .args = { "--bare" },   \
+				   .preload = RUN_BARE,    \
+				   .seconds = 120 };       \
+		run_helper(&run);                          \
+		run_must_hold(&run);                       \
+		run_end(&run);                             \
+	}
+
+GUARD_FAILS_BARE(guard_view)
+GUARD_FAILS_BARE(guard_fork)
+GUARD_FAILS_BARE(guard_invisible)
+
+/* Without a guard the snapshots are copies, and the cases notice. */
+EACH_WIDTH(bare, guard_none_is_no_guard)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_view",
+			   .args = { "survives/write/self/touched" },
+			   .options = { "snapshot.guard=none" } };
+
+	run_helper(&run);
+	cr_assert(run_exit(&run) == 1 && strstr(run.output, "engine memory, not guard"), "%s",
+		  run.output);
+	run_end(&run);
+}
