@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# check.sh BUILD SUITE…: runs the suites unit, preload, real and torture, and adds up what they say.
+# check.sh BUILD SUITE…: runs the suites unit, preload, real, attacked and torture, and adds up what they say.
 # FILTER is a pattern of tests, as Criterion's --filter. MMFENCE_KEEP=1 keeps the files.
 # What failed is named once more at the end. The last line is "N passed, N failed, N skipped"; exit
 # status 1 when a test failed.
@@ -38,17 +38,17 @@ criterion() {
 	fi
 }
 
-# real: a script whose lines begin with PASS, FAIL or SKIP.
-real() {
-	bash "$(dirname "$0")/preload/real.sh" >"$MMFENCE_TMP/real.out" 2>&1
-	cat "$MMFENCE_TMP/real.out"
-	passes=$(grep -c '^PASS ' "$MMFENCE_TMP/real.out")
-	failures=$(grep -c '^FAIL ' "$MMFENCE_TMP/real.out")
-	failed_tests="$failed_tests$(sed -n 's/^FAIL /FAILED /p' "$MMFENCE_TMP/real.out")
+# script NAME: a script whose lines begin with PASS, FAIL or SKIP.
+script() {
+	bash "$(dirname "$0")/preload/$1.sh" >"$MMFENCE_TMP/$1.out" 2>&1
+	cat "$MMFENCE_TMP/$1.out"
+	passes=$(grep -c '^PASS ' "$MMFENCE_TMP/$1.out")
+	failures=$(grep -c '^FAIL ' "$MMFENCE_TMP/$1.out")
+	failed_tests="$failed_tests$(sed -n 's/^FAIL /FAILED /p' "$MMFENCE_TMP/$1.out")
 "
-	skips=$(grep -c '^SKIP ' "$MMFENCE_TMP/real.out")
-	if [ "$passes" = 0 ] && [ "$failures" = 0 ]; then
-		echo "real: nothing ran"
+	skips=$(grep -c '^SKIP ' "$MMFENCE_TMP/$1.out")
+	if [ "$passes" = 0 ] && [ "$failures" = 0 ] && [ "$skips" = 0 ]; then
+		echo "$1: nothing ran"
 		failures=1
 	fi
 }
@@ -72,7 +72,7 @@ failed_tests=
 for suite; do
 	echo "=== $suite"
 	case $suite in
-	real) real ;;
+	real | attacked) script "$suite" ;;
 	torture) torture ;;
 	*) criterion "$suite" ;;
 	esac

@@ -75,13 +75,13 @@ $(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ)
 $(T)/preload: $(PRELOAD_TESTS)
 	$(CC) -o $@ $^ -lcriterion -ljansson
 
-.PHONY: check-build check-run test-unit test-preload test-real
+.PHONY: check-build check-run test-unit test-preload test-real test-attacked
 check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload
 
 check-run: check-build torture-build
-	@sh tests/check.sh $(B) unit preload real torture
+	@sh tests/check.sh $(B) unit preload real attacked torture
 
-test-unit test-preload test-real: check-build
+test-unit test-preload test-real test-attacked: check-build
 	@FILTER='$(FILTER)' sh tests/check.sh $(B) $(@:test-%=%)
 
 -include $(HELPER_PROGRAMS:=.d) $(UNIT_TESTS:.o=.d) $(PRELOAD_TESTS:.o=.d)
