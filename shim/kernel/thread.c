@@ -135,9 +135,14 @@ int thread_open_again(int proc, pid_t thread, int fd, int flags)
 	struct text text;
 
 	text_init(&text, path, sizeof(path));
-	text_add(&text, proc < 0 ? "/proc/self/task/" : "task/");
-	text_add_uint(&text, (unsigned int)(thread ? thread : raw(SYS_gettid)));
-	text_add(&text, "/fd/");
+	if (proc < 0)
+		text_add(&text, "/proc/thread-self/");
+	if (thread) {
+		text_add(&text, "../");
+		text_add_uint(&text, (unsigned int)thread);
+		text_add(&text, "/");
+	}
+	text_add(&text, "fd/");
 	text_add_uint(&text, (unsigned int)fd);
 	return raw_open_in(proc < 0 ? AT_FDCWD : proc, path, flags);
 }

@@ -41,7 +41,7 @@ void thread_forget(struct thread *thread);
 int thread_run(thread_body *body, void *argument);
 
 /* Opens anew what fd is open on, in the table of that thread (0: the calling one's). proc is a
- * descriptor of /proc/self, or -1: then /proc must be in sight. */
+ * descriptor of the calling thread's directory in /proc, or -1: then /proc must be in sight. */
 int thread_open_again(int proc, pid_t thread, int fd, int flags);
 
 /* The first thing in a body: leaves the program's descriptor table for an empty one. */

@@ -73,7 +73,7 @@ static int join_existing(const struct file *file, const struct piece *piece,
 
 void lease_own(int fd)
 {
-	struct f_owner_ex me = { F_OWNER_TID, (pid_t)raw(SYS_gettid) };
+	struct f_owner_ex me = { F_OWNER_TID, keeper_thread() };
 
 	raw(SYS_fcntl, fd, F_SETOWN_EX, &me);
 	raw(SYS_fcntl, fd, F_SETSIG, KEEPER_LEASE_SIGNAL);

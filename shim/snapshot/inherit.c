@@ -104,18 +104,16 @@ static void flush(int socket, struct parcel *parcel)
 		parcel_close(parcel, !send_parcel(socket, parcel));
 }
 
-/* Until the child's keeper owns it, a break of the second lease only wakes ours for nothing. */
+/* Until the child's keeper owns it, a break of the second lease sends ours a signal that it has
+ * blocked, SIGIO. */
 static int second_lease(const struct lease *lease)
 {
-	struct f_owner_ex me = { F_OWNER_TID, (pid_t)raw(SYS_gettid) };
-	/* By name, as the child's keeper will have to: where it could not, both get the old pages.
-	 */
-	int fd = thread_open_again(-1, 0, lease->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	struct f_owner_ex me = { F_OWNER_TID, keeper_thread() };
+	int fd = thread_open_again(keeper_proc(), 0, lease->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
 		return fd;
 	raw(SYS_fcntl, fd, F_SETOWN_EX, &me);
-	raw(SYS_fcntl, fd, F_SETSIG, KEEPER_REQUEST_SIGNAL);
 	int r = (int)raw(SYS_fcntl, fd, F_SETLEASE, F_RDLCK);
 	if (r)
 		raw_close(fd);
@@ -141,10 +139,18 @@ static void hand_over(struct lease *lease, int socket, struct parcel *parcel)
 		flush(socket, parcel);
 }
 
+/* The child's keeper will have to. */
+static bool proc_in_sight(void)
+{
+	struct file file;
+
+	return !file_at(AT_FDCWD, "/proc/thread-self", &file);
+}
+
 static void hand_over_all(void *pair)
 {
 	struct parcel *parcel = arena_alloc(sizeof(*parcel));
-	int socket = parcel ? own_copy(((const int *)pair)[0]) : -1;
+	int socket = parcel && proc_in_sight() ? own_copy(((const int *)pair)[0]) : -1;
 	struct lease *lease, *following;
 
 	guard_drop_unused();

@@ -20,7 +20,6 @@
 #include "snapshot/guard.h"
 #include "snapshot/keeper.h"
 #include "support/lock.h"
-#include "support/text.h"
 
 enum state { ABSENT, STARTING, RUNNING, ENDING };
 
@@ -144,18 +143,9 @@ static void log_inherit(int fd)
 		guarded_put(GUARDED_LOG, copy);
 }
 
-/* Of the thread, not the process: that has no memory any more where the first thread ended. */
 int keeper_open(const char *name, int flags)
 {
-	char path[40];
-	struct text text;
-
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "task/");
-	text_add_uint(&text, (unsigned int)raw(SYS_gettid));
-	text_add(&text, "/");
-	text_add(&text, name);
-	return raw_open_in(keeper.proc, path, flags);
+	return raw_open_in(keeper.proc, name, flags);
 }
 
 static int prepare(void)
@@ -169,7 +159,7 @@ static int prepare(void)
 			    (uintptr_t)keeper.thread.stack + THREAD_STACK_BYTES);
 	/* The first number, 0, is taken by it, so that no lease has the number that means nothing.
 	 */
-	keeper.proc = raw_open("/proc/self", O_PATH | O_DIRECTORY, 0);
+	keeper.proc = raw_open("/proc/thread-self", O_PATH | O_DIRECTORY, 0);
 	if (keeper.proc < 0)
 		return keeper.proc;
 	keeper.maps = keeper_open("maps", O_RDONLY);
@@ -177,7 +167,7 @@ static int prepare(void)
 		return keeper.maps;
 	keeper.pagemap = keeper_open("pagemap", O_RDONLY);
 	keeper.memory = keeper_open("mem", O_RDWR);
-	keeper.stat = raw_open_in(keeper.proc, "stat", O_RDONLY);
+	keeper.stat = keeper_open("../../stat", O_RDONLY);
 	if (log >= 0)
 		log_inherit(log);
 	capability_keep_for_leases();

@@ -72,6 +72,15 @@ static void on_timer(int signal)
 	errno = saved;
 }
 
+static void signals(int how)
+{
+	sigset_t timer;
+
+	sigemptyset(&timer);
+	sigaddset(&timer, SIGALRM);
+	must(pthread_sigmask(how, &timer, NULL) == 0);
+}
+
 static void start_timer(void)
 {
 	struct sigaction action = { .sa_handler = on_timer, .sa_flags = SA_RESTART };
@@ -203,11 +212,34 @@ static void *loader(void *unused)
 	return NULL;
 }
 
+struct beginning {
+	void *(*body)(void *);
+	size_t number;
+};
+
+/* libeatmydata gets ready at the first open of each thread, and fails a handler's that comes in
+ * between: so the first one is made before any signal can come. */
+static void *begin(void *argument)
+{
+	struct beginning beginning = *(struct beginning *)argument;
+
+	free(argument);
+	must(close(open("storm.steady", O_RDONLY | O_CLOEXEC)) == 0);
+	must(close(open64("storm.steady", O_RDONLY | O_CLOEXEC)) == 0);
+	signals(SIG_UNBLOCK);
+	return beginning.body((void *)(uintptr_t)beginning.number);
+}
+
 static pthread_t start(void *(*body)(void *), size_t number)
 {
+	struct beginning *beginning = malloc(sizeof(*beginning));
 	pthread_t thread;
 
-	must(pthread_create(&thread, NULL, body, (void *)(uintptr_t)number) == 0);
+	must(beginning);
+	*beginning = (struct beginning){ body, number };
+	signals(SIG_BLOCK);
+	must(pthread_create(&thread, NULL, begin, beginning) == 0);
+	signals(SIG_UNBLOCK);
 	return thread;
 }
 
