@@ -9,10 +9,12 @@
 /* Exit statuses; the last two as a shell has them. */
 #define STATUS_BAD	    1
 #define STATUS_USAGE	    2
+#define STATUS_FOUND	    86 /* check: something that must not happen did */
 #define STATUS_NOT_RUNNABLE 126
 #define STATUS_NOT_FOUND    127
 
 int run_main(int argc, char **argv);
+int check_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 
 /* One sentence on standard error, "mmfence: " in front of it. */

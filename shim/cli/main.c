@@ -21,7 +21,8 @@ static const struct command {
 	{ "log", NULL, "[-f] FILE...", "events for people" },
 	{ "report", NULL, "FILE...", "what a log comes to" },
 	{ "pages", NULL, "PID", "page census of a process" },
-	{ "check", NULL, "-- COMMAND...", "the same, for tests" },
+	{ "check", check_main, "[OPTIONS] -- COMMAND...",
+	  "run it, and fail if something happened" },
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))

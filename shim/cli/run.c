@@ -4,8 +4,6 @@
  * result to the library by environment alone, so that no configuration file is
  * read a second time in a process that may not be able to.
  */
-#include <argp.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,25 +11,11 @@
 
 #include "cli/cli.h"
 #include "cli/launch.h"
-#include "cli/log.h"
-#include "cli/preload.h"
-#include "cli/program.h"
+#include "cli/run.h"
 #include "cli/summary.h"
-#include "policy/policy.h"
 
 #define KEY_CONFIG 0x100
 #define KEY_FLAG   0x200 /* and the option's index */
-
-struct run {
-	struct policy policy;
-	struct preload preload;
-	struct program program;
-	const char *config;
-	char **settings; /* name, value, name, value, … in the order of the command line */
-	size_t setting_count;
-	bool quiet;
-	char **command;
-};
 
 /* The options: flags, then for --help what -o takes. */
 
@@ -234,6 +218,8 @@ static void export_settings(void *context)
 		setenv("MMFENCE_AUDIT_LOG", log.template, 1);
 	setenv("MMFENCE_CONFIG", "", 1);
 	preload_export(&run->preload);
+	if (run->no_output)
+		dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
 static int find_library(struct run *run)
@@ -258,43 +244,59 @@ static int find_program(struct run *run)
 	return status;
 }
 
-static int start(struct run *run)
+int run_command(struct run *run)
 {
 	struct launch launch;
-	struct log log;
 
 	if (launch_begin(&launch, &run->program, run->command, export_settings, run))
-		return STATUS_USAGE;
-	if (log_name(&log, run->policy.audit_log, run->command[0], launch.pid) ||
-	    log_prepare(&log)) {
+		return -1;
+	if (log_name(&run->log, run->policy.audit_log, run->command[0], launch.pid) ||
+	    log_prepare(&run->log)) {
 		launch_cancel(&launch);
-		return STATUS_USAGE;
+		return -1;
 	}
-	int status = launch_finish(&launch, run->command[0]);
-	if (!run->quiet)
-		summary_print(&log, stderr);
-	return status;
+	run->status = launch_finish(&launch, run->command[0]);
+	return 0;
+}
+
+int run_settle(struct run *run)
+{
+	policy_defaults(&run->policy);
+	run->policy.audit_drift = run->drift ? AUDIT_DRIFT_ON : AUDIT_DRIFT_OFF;
+	policy_add_sources(&run->policy, run->config, environ, complain_of_setting);
+	apply_settings(run);
+	if (complaints || find_library(run))
+		return STATUS_USAGE;
+	return find_program(run);
+}
+
+const struct argp *run_argp(void)
+{
+	static struct argp argp = { .parser = parse, .args_doc = "-- COMMAND [ARGUMENTS]" };
+
+	if (!argp.options)
+		argp.options = make_options();
+	return &argp;
 }
 
 int run_main(int argc, char **argv)
 {
 	static struct run run;
-	const struct argp argp = {
-		.options = make_options(),
-		.parser = parse,
-		.args_doc = "-- COMMAND [ARGUMENTS]",
-		.doc = "Runs COMMAND with its memory mappings fenced, and sums up what happened.\v"
-		       "Exit status: that of COMMAND, 128+n if signal n ended it, 127 if it is not found, "
-		       "126 if it cannot be run, and 2, with nothing started, if an option is wrong or "
-		       "COMMAND is a program that mmfence has no way into.",
-	};
+	struct argp argp = *run_argp();
 
+	argp.doc =
+		"Runs COMMAND with its memory mappings fenced, and sums up what happened.\v"
+		"Exit status: that of COMMAND, 128+n if signal n ended it, 127 if it is not found, "
+		"126 if it cannot be run, and 2, with nothing started, if an option is wrong or "
+		"COMMAND is a program that mmfence has no way into.";
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run))
 		return STATUS_USAGE;
-	policy_from_sources(&run.policy, run.config, environ, complain_of_setting);
-	apply_settings(&run);
-	if (complaints || find_library(&run))
+	int status = run_settle(&run);
+	if (status)
+		return status;
+	if (run_command(&run))
 		return STATUS_USAGE;
-	int status = find_program(&run);
-	return status ? status : start(&run);
+	if (!run.quiet)
+		summary_print(&run.log, stderr);
+	return run.status;
 }

@@ -2,39 +2,12 @@
 /*
  * Adds up records: see tally.h.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/field.h"
 #include "cli/tally.h"
-
-/* "file.path" in nested objects; NULL when it is not there. */
-static const json_t *field(const json_t *record, const char *name)
-{
-	char part[64];
-
-	while (record && *name) {
-		size_t length = strcspn(name, ".");
-
-		snprintf(part, sizeof(part), "%.*s", (int)length, name);
-		record = json_object_get(record, part);
-		name += length + (name[length] == '.');
-	}
-	return record;
-}
-
-static const char *text(const json_t *record, const char *name)
-{
-	const char *value = json_string_value(field(record, name));
-
-	return value ? value : "";
-}
-
-static json_int_t number(const json_t *record, const char *name)
-{
-	return json_integer_value(field(record, name));
-}
 
 static void add(json_t *object, const char *key, json_int_t n)
 {

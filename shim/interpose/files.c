@@ -20,13 +20,27 @@
 
 #define KERNEL_O_LARGEFILE 0100000
 
+/* What a file is shows only once it is open; the caller closes it again. */
+static int inject_open(const struct call *call, int fd)
+{
+	struct inject_request request = { .call = INJECT_OPEN_SELFMEM, .fd = fd };
+	struct file file;
+
+	if (likely(!(inject_calls & INJECT_BIT(INJECT_OPEN_SELFMEM))) || file_identify(fd, &file) ||
+	    (file.kind != FILE_PROCESS_MEMORY && file.kind != FILE_DEVICE_MEMORY))
+		return 0;
+	return (int)inject_decide(call, &request);
+}
+
 static __attribute__((noinline)) int judge(const struct call *call, int fd, int flags)
 {
 	struct scope scope;
 
 	if (!enter(&scope))
 		return 0;
-	int r = selfmem_judge_open(call, fd, flags);
+	int r = inject_open(call, fd);
+	if (!r)
+		r = selfmem_judge_open(call, fd, flags);
 	scope_leave(&scope);
 	return r;
 }
@@ -110,6 +124,7 @@ static bool needs_mode(int flags)
 	DEFINE_ONCE(name, large, path, flags, mode)       \
 	EXPORT int name(const char *path, int flags, ...) \
 	{                                                 \
+		INJECT(-1, OPEN, #name, .fd = -1);        \
 		MODE_ARGUMENT(flags, mode)                \
 		OPEN(name, AT_FDCWD, path, flags, mode);  \
 	}
@@ -118,6 +133,7 @@ static bool needs_mode(int flags)
 	DEFINE_ONCE(name, large, directory, path, flags, mode)           \
 	EXPORT int name(int directory, const char *path, int flags, ...) \
 	{                                                                \
+		INJECT(-1, OPENAT, #name, .fd = -1);                     \
 		MODE_ARGUMENT(flags, mode)                               \
 		OPEN(name, directory, path, flags, mode);                \
 	}
@@ -127,6 +143,7 @@ static bool needs_mode(int flags)
 	DEFINE_ONCE(name, (large) | O_CREAT | O_WRONLY | O_TRUNC, path, mode) \
 	EXPORT int name(const char *path, mode_t mode)                        \
 	{                                                                     \
+		INJECT(-1, CREAT, #name, .fd = -1);                           \
 		OPEN(name, AT_FDCWD, path, O_WRONLY, mode);                   \
 	}
 
@@ -136,6 +153,7 @@ static bool needs_mode(int flags)
 	EXPORT int name(const char *path, int flags); \
 	EXPORT int name(const char *path, int flags)  \
 	{                                             \
+		INJECT(-1, OPEN, #name, .fd = -1);    \
 		OPEN(name, AT_FDCWD, path, flags, 0); \
 	}
 
@@ -144,6 +162,7 @@ static bool needs_mode(int flags)
 	EXPORT int name(int directory, const char *path, int flags); \
 	EXPORT int name(int directory, const char *path, int flags)  \
 	{                                                            \
+		INJECT(-1, OPENAT, #name, .fd = -1);                 \
 		OPEN(name, directory, path, flags, 0);               \
 	}
 
@@ -165,6 +184,7 @@ ALIAS(__open64, open64);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size)
 {
+	INJECT(-1, OPENAT2, "openat2", .fd = -1);
 	long fd = raw(SYS_openat2, directory, path, how, size);
 
 	if (unlikely(fd == -EAGAIN) && open_again(directory, path, (int)how->flags))
@@ -206,23 +226,35 @@ static FILE *finish_fopen(const struct call *call, FILE *file, const char *mode)
 {
 	int fd = file ? fileno(file) : -1;
 
-	if (fd < 0 || unlikely(scope_silent()) || likely(!file_fresh_is_suspect(fd)) ||
-	    !judge(call, fd, mode_flags(mode)))
+	if (fd < 0 || unlikely(scope_silent()) || likely(!file_fresh_is_suspect(fd)))
+		return file;
+	int r = judge(call, fd, mode_flags(mode));
+	if (!r)
 		return file;
 	fclose(file);
-	errno = EACCES;
+	errno = -r;
 	return NULL;
 }
 
 #define DEFINE_FOPEN(name)                                                            \
 	EXPORT FILE *name(const char *path, const char *mode)                         \
 	{                                                                             \
+		INJECT(NULL, FOPEN, #name, .fd = -1);                                 \
 		char buffer[MODE_BYTES];                                              \
 		if (unlikely(!next.name))                                             \
 			next_resolve();                                               \
 		const char *plain = mode_without_map(mode, buffer);                   \
 		return finish_fopen(CALL_HERE(#name), next.name(path, plain), plain); \
 	}
+
+/* freopen closes the old file even when the new one cannot be opened; and nothing has no name. */
+static FILE *fail_freopen(FILE *(*reopen)(const char *, const char *, FILE *), FILE *file,
+			  long error)
+{
+	reopen("", "r", file);
+	errno = (int)-error;
+	return NULL;
+}
 
 #define DEFINE_FREOPEN(name)                                                                \
 	EXPORT FILE *name(const char *path, const char *mode, FILE *file)                   \
@@ -231,6 +263,9 @@ static FILE *finish_fopen(const struct call *call, FILE *file, const char *mode)
 		if (unlikely(!next.name))                                                   \
 			next_resolve();                                                     \
 		const char *plain = mode_without_map(mode, buffer);                         \
+		long error = INJECTED(FOPEN, #name, .fd = -1);                              \
+		if (unlikely(error))                                                        \
+			return fail_freopen(next.name, file, error);                        \
 		return finish_fopen(CALL_HERE(#name), next.name(path, plain, file), plain); \
 	}
 

@@ -56,6 +56,7 @@ static void new_process(void)
 	guarded_drop(GUARDED_MAPS); /* it shows the parent's memory */
 	snapshot_after_fork();
 	nonlinear_after_fork();
+	inject_after_fork();
 	sink_after_fork();
 }
 
@@ -105,6 +106,7 @@ static void get_ready(void)
 	mark_process();
 	process_owns_memory();
 	load_policy();
+	inject_prepare(the_policy.process_inject);
 	if (!getauxval(AT_SECURE))
 		preserve_places(environment_get(environ, "TMPDIR"), cache_directory());
 	if (the_policy.audit_log[0])

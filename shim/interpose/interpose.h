@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "inject/inject.h"
 #include "kernel/raw.h"
 #include "support/call.h"
 #include "support/scope.h"
@@ -36,6 +37,27 @@ static inline long libc_result(long result)
 	errno = (int)-result;
 	return -1;
 }
+
+/* 0, or the -errno that process.inject wants of this call: see INJECT. */
+long injected(const struct call *call, const struct inject_request *request);
+
+/* The same, at the cost of one test where nothing is wanted of this kind of call; then come the
+ * members of struct inject_request. */
+#define INJECTED(kind, name, ...)                                                                 \
+	(unlikely(inject_calls & INJECT_BIT(INJECT_##kind))                                       \
+		 ? injected(CALL_HERE(name),                                                      \
+			    &(const struct inject_request){ .call = INJECT_##kind, __VA_ARGS__ }) \
+		 : 0)
+
+/* First in a wrapper: leaves it with this value, and errno, where the call is to fail. */
+#define INJECT(value, kind, name, ...)                           \
+	do {                                                     \
+		long error_ = INJECTED(kind, name, __VA_ARGS__); \
+		if (unlikely(error_)) {                          \
+			errno = (int)-error_;                    \
+			return value;                            \
+		}                                                \
+	} while (0)
 
 /* The memory calls, as syscall() needs them too: the kernel's result or -errno. */
 long memory_mmap(const struct call *call, uintptr_t address, size_t length, int protection,

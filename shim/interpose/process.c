@@ -67,6 +67,7 @@ void process_ends(int status)
 		return;
 	if (memory_is_ours()) {
 		nonlinear_totals();
+		inject_totals();
 		drift_at_end();
 		if (audit_process_started())
 			report_end(status);
@@ -234,8 +235,10 @@ static void before_exec(const struct call *call, const struct target *target, bo
 	inspect(target, &program, found);
 	if (find_gap(&program, preloaded, &gap))
 		report_gap(call, found, &gap);
-	if (replaces && memory_is_ours())
+	if (replaces && memory_is_ours()) {
 		nonlinear_totals(); /* drift is left to the end: exec may fail */
+		inject_totals();
+	}
 	scope_leave(&scope);
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "interpose/interpose.h"
@@ -36,6 +37,72 @@ static int open_flags(long nr, long b, long c)
 	default:
 		return (int)((const struct open_how *)c)->flags;
 	}
+}
+
+#ifdef __x86_64__
+#define MMAP_NUMBER    SYS_mmap
+#define MMAP_OFFSET(f) (f)
+#else
+#define MMAP_NUMBER    SYS_mmap2
+#define MMAP_OFFSET(f) ((int64_t)(uint32_t)(f) << 12)
+#endif
+
+/* The calls that process.inject may want to fail, by number. */
+static bool request_of(struct inject_request *request, long nr)
+{
+	static const struct {
+		long nr;
+		enum inject_call call;
+	} calls[] = {
+		{ MMAP_NUMBER, INJECT_MMAP },
+		{ SYS_munmap, INJECT_MUNMAP },
+		{ SYS_mremap, INJECT_MREMAP },
+		{ SYS_mprotect, INJECT_MPROTECT },
+		{ SYS_pkey_mprotect, INJECT_PKEY_MPROTECT },
+		{ SYS_madvise, INJECT_MADVISE },
+		{ SYS_remap_file_pages, INJECT_REMAP_FILE_PAGES },
+		{ SYS_mlock, INJECT_MLOCK },
+		{ SYS_mlock2, INJECT_MLOCK2 },
+		{ SYS_mlockall, INJECT_MLOCKALL },
+		{ SYS_munlock, INJECT_MUNLOCK },
+		{ SYS_munlockall, INJECT_MUNLOCKALL },
+		{ SYS_open, INJECT_OPEN },
+		{ SYS_openat, INJECT_OPENAT },
+		{ SYS_openat2, INJECT_OPENAT2 },
+		{ SYS_creat, INJECT_CREAT },
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		request->call = calls[i].call;
+		if (nr == calls[i].nr)
+			return inject_calls & INJECT_BIT(request->call);
+	}
+	return false;
+}
+
+static __attribute__((noinline)) long injected_call(const struct call *call, long nr, long a,
+						    long b, long c, long d, long e, long f)
+{
+	struct inject_request request = { .fd = -1 };
+
+	if (!request_of(&request, nr))
+		return 0;
+	if (request.call <= INJECT_MUNLOCK) {
+		request.address = (uintptr_t)a;
+		request.length = (size_t)b;
+		request.protection = (int)c;
+	}
+	if (request.call == INJECT_MMAP) {
+		request.flags = (int)d;
+		request.fd = d & MAP_ANONYMOUS ? -1 : (int)e;
+		request.offset = MMAP_OFFSET(f);
+	}
+	if (request.call == INJECT_MREMAP) {
+		request.new_length = (size_t)c;
+		request.flags = (int)d;
+		request.new_address = (uintptr_t)e;
+	}
+	return injected(call, &request);
 }
 
 static long call_open(const struct call *call, long nr, long a, long b, long c, long d)
@@ -70,14 +137,6 @@ static long call_descriptor(long nr, long a, long b, long c)
 	}
 	}
 }
-
-#ifdef __x86_64__
-#define MMAP_NUMBER    SYS_mmap
-#define MMAP_OFFSET(f) (f)
-#else
-#define MMAP_NUMBER    SYS_mmap2
-#define MMAP_OFFSET(f) ((int64_t)(uint32_t)(f) << 12)
-#endif
 
 static long call_memory(const struct call *call, long nr, long a, long b, long c, long d, long e,
 			long f)
@@ -133,6 +192,15 @@ static long call_identity(long nr, long a, long b, long c, long d, long e, long 
 	return r;
 }
 
+#define INJECT_SYSCALL(...)                                                             \
+	do {                                                                            \
+		long error = unlikely(inject_calls)                                     \
+				     ? injected_call(CALL_HERE("syscall"), __VA_ARGS__) \
+				     : 0;                                               \
+		if (unlikely(error))                                                    \
+			return libc_result(error);                                      \
+	} while (0)
+
 #define ALL_ARGUMENTS long nr, long a, long b, long c, long d, long e, long f
 
 EXPORT long syscall_wrapper(ALL_ARGUMENTS) __asm__("syscall");
@@ -151,11 +219,13 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_munlock:
 	case SYS_mlockall:
 	case SYS_munlockall:
+		INJECT_SYSCALL(nr, a, b, c, d, e, f);
 		return libc_result(call_memory(CALL_HERE("syscall"), nr, a, b, c, d, e, f));
 	case SYS_open:
 	case SYS_openat:
 	case SYS_creat:
 	case SYS_openat2:
+		INJECT_SYSCALL(nr, a, b, c, d, e, f);
 		return libc_result(call_open(CALL_HERE("syscall"), nr, a, b, c, d));
 	case SYS_close:
 	case SYS_close_range:

@@ -40,6 +40,7 @@ static void prepare(const struct call *call)
 		return;
 	guard_preserve_all_and_stop("seccomp");
 	nonlinear_totals();
+	inject_totals();
 	report(call);
 	scope_leave(&scope);
 }

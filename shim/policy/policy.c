@@ -112,15 +112,16 @@ int policy_add(struct policy *policy, const char *name, const char *value, char 
 	       size_t error_size)
 {
 	int index = policy_find(name);
+	enum policy_type type = index < 0 ? POLICY_TYPE_STRING : policy_options[index].type;
 	char joined[POLICY_TEXT_BYTES + 1];
 	struct text list;
 
-	if (index < 0 || policy_options[index].type != POLICY_TYPE_GLOBS)
+	if (type != POLICY_TYPE_GLOBS && type != POLICY_TYPE_LIST)
 		return policy_set(policy, name, value, error, error_size);
 	text_init(&list, joined, sizeof(joined));
 	text_add(&list, *(const char **)value_field(policy, &policy_options[index]));
 	if (list.length && *value)
-		text_add_char(&list, ':');
+		text_add_char(&list, type == POLICY_TYPE_GLOBS ? ':' : ',');
 	text_add(&list, value);
 	return policy_set(policy, name, joined, error, error_size);
 }
@@ -168,11 +169,17 @@ void policy_from_environment(struct policy *policy, char *const *environment,
 void policy_from_sources(struct policy *policy, const char *config, char *const *environment,
 			 policy_complaint *complain)
 {
+	policy_defaults(policy);
+	policy_add_sources(policy, config, environment, complain);
+}
+
+void policy_add_sources(struct policy *policy, const char *config, char *const *environment,
+			policy_complaint *complain)
+{
 	char buffer[256];
 	struct text sentence;
 	const char *path = config;
 
-	policy_defaults(policy);
 	for (char *const *e = environment; !path && e && *e; e++) {
 		if (!strncmp(*e, "MMFENCE_CONFIG=", 15))
 			path = *e + 15;

@@ -30,6 +30,7 @@ enum follow { FOLLOW_EXEC, FOLLOW_NONE };
 /* Which C type each kind of option has. */
 #define POLICY_FIELD_STRING(field) const char *field;
 #define POLICY_FIELD_GLOBS(field)  const char *field;
+#define POLICY_FIELD_LIST(field)   const char *field;
 #define POLICY_FIELD_SIZE(field)   uint64_t field;
 #define POLICY_FIELD_NUMBER(field) uint64_t field;
 #define POLICY_FIELD_CHOICE(field) int field;
@@ -47,6 +48,7 @@ struct policy {
 enum policy_type {
 	POLICY_TYPE_STRING,
 	POLICY_TYPE_GLOBS,
+	POLICY_TYPE_LIST,
 	POLICY_TYPE_SIZE,
 	POLICY_TYPE_NUMBER,
 	POLICY_TYPE_CHOICE,
@@ -77,7 +79,7 @@ void policy_defaults(struct policy *policy);
 int policy_set(struct policy *policy, const char *name, const char *value, char *error,
 	       size_t error_size);
 
-/* The same, but patterns are added to those that the option has. */
+/* The same, but patterns and lists are added to what the option has. */
 int policy_add(struct policy *policy, const char *name, const char *value, char *error,
 	       size_t error_size);
 
@@ -105,6 +107,10 @@ int policy_from_file(struct policy *policy, const char *path, policy_complaint *
  * mode the library gives no environment (NULL). */
 void policy_from_sources(struct policy *policy, const char *config, char *const *environment,
 			 policy_complaint *complain);
+
+/* The same without the defaults: on top of what is set already. */
+void policy_add_sources(struct policy *policy, const char *config, char *const *environment,
+			policy_complaint *complain);
 
 /* The option's value now, as text that policy_set understands. */
 const char *policy_value(const struct policy *policy, size_t option, char *buffer, size_t size);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "policy/suggest.h"
 #include "policy/value.h"
 
 void add_quoted(struct text *out, const char *value)
@@ -47,6 +48,23 @@ static size_t distance(const char *a, const char *b)
 		}
 	}
 	return row[width];
+}
+
+const char *suggest_nearest(const char *wrong, suggest_word *word)
+{
+	size_t least = strlen(wrong) / 3 + 1;
+	const char *best = NULL;
+	const char *known;
+
+	for (size_t i = 0; (known = word(i)); i++) {
+		size_t d = distance(wrong, known);
+
+		if (*known && d < least) {
+			least = d;
+			best = known;
+		}
+	}
+	return best;
 }
 
 /* "copy-limit" or "MMFENCE_COPY_LIMIT": the section forgotten. */

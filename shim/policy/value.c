@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "policy/inject.h"
 #include "policy/value.h"
 
 void *value_field(const struct policy *policy, const struct policy_option *option)
@@ -16,7 +17,8 @@ void *value_field(const struct policy *policy, const struct policy_option *optio
 
 bool value_is_text(const struct policy_option *option)
 {
-	return option->type == POLICY_TYPE_STRING || option->type == POLICY_TYPE_GLOBS;
+	return option->type == POLICY_TYPE_STRING || option->type == POLICY_TYPE_GLOBS ||
+	       option->type == POLICY_TYPE_LIST;
 }
 
 /* "a, b, c": of the values separated by |, those that are available. */
@@ -171,6 +173,8 @@ static int text_check(const struct policy_option *option, const char *value, str
 		return globs_check(value, error);
 	if (!strcmp(option->name, "audit.log"))
 		return template_check(value, error);
+	if (!strcmp(option->name, "process.inject"))
+		return inject_check(value, error);
 	return 0;
 }
 
