@@ -160,7 +160,7 @@ static int parse_error(const char *name, int *out, struct text *error)
 		if (!strcmp(name, synonyms[i].name))
 			return 0;
 	}
-	for (*out = 1; *out < ERROR_NAMES; (*out)++) {
+	for (*out = 1; *name && *out < ERROR_NAMES; (*out)++) {
 		if (!strcmp(name, error_word((size_t)*out)))
 			return 0;
 	}
