@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `mmfence check' (SEMANTICS 6): each thing that it looks for is found and nothing else,
+ * exit statuses, what cannot be known, and the reports for machines.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+#define FOUND 86
+
+/* Started by the command under test: the proof that nothing was started is that it is not there. */
+#define STARTED "touch", "started"
+
+#define CHECK(...)                                                                  \
+	{                                                                           \
+		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { \
+			"check",                                                    \
+			__VA_ARGS__                                                 \
+		}                                                                   \
+	}
+
+static bool exists(const struct run *run, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/work/%s", run->dir, name);
+	return !access(path, F_OK);
+}
+
+static void expect_exit(const struct run *run, int status)
+{
+	cr_expect_eq(run_exit(run), status, "%d instead of %d: %s", run_exit(run), status,
+		     run->errors);
+}
+
+static void expect_errors(const struct run *run, const char *part)
+{
+	cr_expect(strstr(run->errors, part), "no \"%s\" in:\n%s", part, run->errors);
+}
+
+static void expect_no_errors(const struct run *run, const char *part)
+{
+	cr_expect(!strstr(run->errors, part), "\"%s\" in:\n%s", part, run->errors);
+}
+
+static void check_once(struct run *run, int status)
+{
+	run_helper(run);
+	expect_exit(run, status);
+}
+
+/* Refused in one sentence, with nothing started and nothing made. */
+static void expect_refusal(struct run *run, const char *sentence)
+{
+	check_once(run, 2);
+	expect_errors(run, sentence);
+	cr_expect(strchr(run->errors, '\n') == run->errors + strlen(run->errors) - 1, "%s",
+		  run->errors);
+	cr_expect(!exists(run, "started") && !exists(run, "junit.xml"));
+	cr_expect(access(run->log_path, F_OK), "there is a log");
+	run_end(run);
+}
+
+/* --- each category --- */
+
+static const char *forged;
+
+/* A record as events.def has them; the command appends it to the log. */
+#define RECORD(action, category, type, rest)                                                \
+	"{\"@timestamp\":\"2026-01-02T03:04:05Z\",\"ecs\":{\"version\":\"8.11\"},"          \
+	"\"event\":{\"kind\":\"event\",\"action\":\"" action "\",\"category\":[\"" category \
+	"\"],\"type\":[\"" type "\"],\"outcome\":\"success\"},\"process\":{\"pid\":77,"     \
+	"\"thread\":{\"id\":77},\"name\":\"forged\"}" rest "}\n"
+#define AT_FILE ",\"file\":{\"path\":\"/a/file\"}"
+#define STACK                                                                               \
+	"\"stack\":[\"0x1234\"],\"modules\":[{\"path\":\"/b/module\",\"start\":\"0x1000\"," \
+	"\"bias\":\"0x1000\"}]"
+
+static void write_forged(struct run *run)
+{
+	FILE *out = fopen("forged", "we");
+
+	(void)run;
+	if (!out || fputs(forged, out) < 0 || fclose(out))
+		_exit(98);
+}
+
+#define APPEND "sh", "-c", "cat forged >>\"$MMFENCE_AUDIT_LOG\""
+
+static const struct {
+	const char *name;
+	bool by_default;
+	const char *record;
+	const char *line;
+} categories[] = {
+	{ "nonlinear", true,
+	  RECORD("nonlinear.remap", "process", "change",
+		 AT_FILE ",\"mmfence\":{\"site\":\"1\"," STACK "}"),
+	  "nonlinear: remap_file_pages, 1 time, /a/file, pid 77 (forged), at module+0x234\n" },
+	{ "rewire", false, RECORD("nonlinear.rewire", "process", "change", AT_FILE),
+	  "rewire: nonlinear window made by mmap, 1 time, /a/file, pid 77 (forged)\n" },
+	{ "pressure", true,
+	  RECORD("nonlinear.pressure", "process", "info",
+		 ",\"mmfence\":{\"areas\":{\"count\":500,\"limit\":1000}}"),
+	  "pressure: 500 of 1000 areas, 1 time, pid 77 (forged)\n" },
+	{ "selfmem", true,
+	  RECORD("selfmem.open", "file", "access",
+		 ",\"file\":{\"path\":\"/dev/mem\"},\"mmfence\":{\"selfmem\":{\"kind\":"
+		 "\"device\",\"mode\":\"r\"}}"),
+	  "selfmem: device memory opened as a file (r), 1 time, /dev/mem, pid 77 (forged)\n" },
+	{ "selfmem", true,
+	  RECORD("selfmem.map", "file", "denied",
+		 AT_FILE ",\"error\":{\"code\":\"ENODEV\"},\"mmfence\":{\"selfmem\":{\"kind\":"
+			 "\"process\"},\"mapping\":{\"protection\":\"rw-s\"}}"),
+	  "selfmem: process memory mapped as a file (rw-s): ENODEV, 1 time, /a/file, pid 77 "
+	  "(forged)\n" },
+	{ "unprotected", true,
+	  RECORD("snapshot.unprotected", "file", "denied",
+		 AT_FILE ",\"error\":{\"message\":\"too large\"}"),
+	  "unprotected: no snapshot: too large, 1 time, /a/file, pid 77 (forged)\n" },
+	{ "torn", true,
+	  RECORD("snapshot.create", "file", "access",
+		 AT_FILE ",\"mmfence\":{\"snapshot\":{\"consistency\":\"torn-possible\","
+			 "\"reason\":\"it moved\"}}"),
+	  "torn: the snapshot may be torn: it moved, 1 time, /a/file, pid 77 (forged)\n" },
+	{ "lost", true,
+	  RECORD("snapshot.lost", "file", "error", AT_FILE ",\"error\":{\"message\":\"no room\"}"),
+	  "lost: snapshot lost: no room, 1 time, /a/file, pid 77 (forged)\n" },
+	{ "drift", true,
+	  RECORD("snapshot.drift", "file", "info",
+		 AT_FILE ",\"mmfence\":{\"drift\":{\"pages\":3}}"),
+	  "drift: 3 pages would have changed under the program, 1 time, /a/file, pid 77 "
+	  "(forged)\n" },
+	{ "gap", false,
+	  RECORD("coverage.gap", "process", "info",
+		 AT_FILE ",\"mmfence\":{\"gap\":{\"reason\":\"static\"}}"),
+	  "gap: not looked into (static), 1 time, /a/file, pid 77 (forged)\n" },
+};
+
+#define CATEGORIES (sizeof(categories) / sizeof(*categories))
+
+/* A list of all but this one. */
+static const char *others_than(const char *name)
+{
+	static char list[256];
+
+	list[0] = 0;
+	for (size_t i = 0; i < CATEGORIES; i++) {
+		if (!strcmp(categories[i].name, name) || strstr(list, categories[i].name))
+			continue;
+		if (list[0])
+			strcat(list, ",");
+		strcat(list, categories[i].name);
+	}
+	return list;
+}
+
+static void check_forged(size_t i, const char *list, bool found)
+{
+	struct run named = CHECK("--fail-on", list, "--", APPEND);
+	struct run by_default = CHECK("--", APPEND);
+	struct run *run = list ? &named : &by_default;
+
+	forged = categories[i].record;
+	run->prepare = write_forged;
+	check_once(run, found ? FOUND : 0);
+	if (found)
+		expect_errors(run, categories[i].line);
+	else
+		expect_no_errors(run, categories[i].line);
+	expect_errors(run, found ? "mmfence: check failed; log " : "mmfence: check passed; log ");
+	run_end(run);
+}
+
+Test(check, each_category_is_found_where_it_is_wanted)
+{
+	for (size_t i = 0; i < CATEGORIES; i++) {
+		check_forged(i, categories[i].name, true);
+		check_forged(i, "all", true);
+		check_forged(i, others_than(categories[i].name), false);
+		check_forged(i, "none", false);
+		check_forged(i, NULL, categories[i].by_default);
+	}
+}
+
+Test(check, quiet_command_passes)
+{
+	struct run run = CHECK("--fail-on", "all", "--", build_path("helpers/plain/noop"));
+
+	check_once(&run, 0);
+	cr_expect_str_eq(run.output, "");
+	run_end(&run);
+}
+
+/* A snapshot that is proven, and drift of no page, are no findings. */
+Test(check, harmless_records_are_no_findings)
+{
+	struct run run = CHECK("--fail-on", "all", "--", APPEND);
+
+	forged = RECORD("snapshot.create", "file", "access",
+			AT_FILE ",\"mmfence\":{\"snapshot\":{\"consistency\":\"verified\"}}")
+		RECORD("snapshot.drift", "file", "info",
+		       AT_FILE ",\"mmfence\":{\"drift\":{\"pages\":0}}");
+	run.prepare = write_forged;
+	check_once(&run, 0);
+	run_end(&run);
+}
+
+/* --- the same by programs that do it --- */
+
+EACH_VARIANT(check, nonlinear_program)
+{
+	struct run run = CHECK("--", build_path("helpers/%s/nonlinear", variant));
+
+	check_once(&run, FOUND);
+	expect_errors(&run, "mmfence: nonlinear: remap_file_pages, 100 times, /");
+	expect_errors(&run, "mmfence: nonlinear: remap_file_pages, 10 times, /");
+	expect_errors(&run, "mmfence: nonlinear: remap_file_pages, 3 times, /");
+	expect_errors(&run, "/work/nonlinear.data, pid ");
+	expect_errors(&run, " (nonlinear), at nonlinear+0x");
+	run_end(&run);
+}
+
+/* A killed process has no totals; its first calls are known. */
+EACH_VARIANT(check, killed_program)
+{
+	struct run run = CHECK("--", build_path("helpers/%s/nonlinear", variant), "kill");
+
+	check_once(&run, FOUND);
+	expect_errors(&run, "mmfence: nonlinear: remap_file_pages, 1 time, /");
+	expect_errors(&run,
+		      "mmfence: check failed, and the command too: exit status 137 (SIGKILL)");
+	run_end(&run);
+}
+
+EACH_VARIANT(check, program_that_opens_its_memory)
+{
+	struct run run = CHECK("--", build_path("helpers/%s/inject", variant), "calls");
+
+	check_once(&run, FOUND);
+	expect_errors(&run,
+		      "mmfence: selfmem: process memory opened as a file (r), 1 time, /proc/");
+	run_end(&run);
+}
+
+EACH_VARIANT(check, program_without_snapshot)
+{
+	struct run run = CHECK("-o", "snapshot.guard=none", "-o", "snapshot.copy-limit=4K", "--",
+			       build_path("helpers/%s/drift", variant), "whole");
+
+	check_once(&run, FOUND);
+	expect_errors(&run, "mmfence: unprotected: no snapshot: ");
+	expect_errors(&run, "/work/drift.data, pid ");
+	run_end(&run);
+}
+
+EACH_VARIANT(check, program_whose_file_drifts)
+{
+	struct run run = CHECK("--", build_path("helpers/%s/drift", variant), "exit");
+	struct run whole = CHECK("--", build_path("helpers/%s/drift", variant), "whole");
+
+	check_once(&run, FOUND);
+	expect_errors(&run,
+		      "mmfence: drift: 4 pages would have changed under the program, 1 time, ");
+	run_end(&run);
+	check_once(&whole, 0);
+	run_end(&whole);
+}
+
+Test(check, static_program_is_a_gap)
+{
+	struct run wanted =
+		CHECK("--fail-on", "gap", "--", "sh", "-c", build_path("helpers/static/noop"));
+	struct run unwanted = CHECK("--", "sh", "-c", build_path("helpers/static/noop"));
+	struct run itself = CHECK("--fail-on", "none", "--", build_path("helpers/static/noop"));
+
+	check_once(&wanted, FOUND);
+	expect_errors(&wanted, "mmfence: gap: not looked into (static), 1 time, ");
+	run_end(&wanted);
+	check_once(&unwanted, 0);
+	expect_errors(&unwanted,
+		      "mmfence: note: 1 program that mmfence cannot look into (--fail-on gap)\n");
+	run_end(&unwanted);
+	expect_refusal(&itself, "mmfence: ");
+}
+
+/* The same place in several processes is one finding. */
+Test(check, one_line_a_place)
+{
+	struct run run = CHECK("-q", "--", "sh", "-c", "\"$0\"; \"$0\"; \"$0\"; true",
+			       build_path("helpers/plain/nonlinear"));
+	size_t lines = 0;
+
+	check_once(&run, FOUND);
+	for (const char *at = run.errors; (at = strchr(at, '\n')); at++)
+		lines++;
+	cr_expect(lines == 3, "%zu lines:\n%s", lines, run.errors);
+	expect_errors(&run, "remap_file_pages, 300 times, ");
+	expect_errors(&run, " (nonlinear) and 2 others, at ");
+	run_end(&run);
+}
+
+/* What was in the log before is another run's. */
+Test(check, earlier_records_do_not_count)
+{
+	struct run run = CHECK("--", build_path("helpers/plain/noop"));
+	struct run first = CHECK("--", build_path("helpers/plain/nonlinear"));
+
+	check_once(&first, FOUND);
+	strcpy(run.dir, first.dir);
+	strcpy(run.log_path, first.log_path);
+	check_once(&run, 0);
+	cr_expect(count_events(&run, "nonlinear.remap") == 3);
+	run_end(&run);
+}
+
+/* --- exit statuses --- */
+
+static void expect_status(int status, struct run *run)
+{
+	check_once(run, status);
+	run_end(run);
+}
+
+Test(check, exit_status_is_the_commands_when_nothing_was_found)
+{
+	struct run seven = CHECK("--", "sh", "-c", "exit 7");
+	struct run killed = CHECK("--", "sh", "-c", "kill -SEGV $$");
+	struct run nowhere = CHECK("--", "mmfence-no-such-command");
+	struct run directory = CHECK("--", "/tmp");
+
+	check_once(&seven, 7);
+	expect_errors(&seven,
+		      "mmfence: check found nothing, but the command failed: exit status 7; log ");
+	run_end(&seven);
+	check_once(&killed, 128 + SIGSEGV);
+	expect_errors(&killed, "exit status 139 (SIGSEGV)");
+	run_end(&killed);
+	expect_status(127, &nowhere);
+	expect_status(126, &directory);
+}
+
+Test(check, finding_wins_over_the_commands_failure)
+{
+	struct run run = CHECK("--", "sh", "-c", "cat forged >>\"$MMFENCE_AUDIT_LOG\"; exit 7");
+
+	forged = categories[0].record;
+	run.prepare = write_forged;
+	check_once(&run, FOUND);
+	expect_errors(&run, "mmfence: check failed, and the command too: exit status 7; log ");
+	run_end(&run);
+}
+
+/* --- lists --- */
+
+Test(check, unknown_category_starts_nothing)
+{
+	struct run word = CHECK("--fail-on", "nonliner", "--", STARTED);
+	struct run second = CHECK("--fail-on", "drift,loss", "--", STARTED);
+	struct run strange = CHECK("--fail-on", "xyzzy", "--", STARTED);
+	struct run empty = CHECK("--fail-on", "drift,", "--", STARTED);
+
+	expect_refusal(&word, "mmfence: --fail-on: \"nonliner\" is none of the things to look for; "
+			      "did you mean \"nonlinear\"?\n");
+	expect_refusal(&second, "\"loss\" is none of the things to look for; did you mean "
+				"\"lost\"?\n");
+	expect_refusal(&strange, "\"xyzzy\" is none of the things to look for\n");
+	expect_refusal(&empty, "\"\" is none of the things to look for\n");
+}
+
+Test(check, lists_add_up)
+{
+	struct run run = CHECK("--fail-on", "rewire", "--fail-on", "gap,torn", "--", APPEND);
+
+	forged = RECORD("nonlinear.rewire", "process", "change", AT_FILE)
+		RECORD("coverage.gap", "process", "info",
+		       AT_FILE ",\"mmfence\":{\"gap\":{\"reason\":\"static\"}}")
+			RECORD("selfmem.open", "file", "access", AT_FILE);
+	run.prepare = write_forged;
+	check_once(&run, FOUND);
+	expect_errors(&run, "mmfence: rewire: ");
+	expect_errors(&run, "mmfence: gap: ");
+	expect_no_errors(&run, "mmfence: selfmem: ");
+	run_end(&run);
+}
+
+Test(check, options_of_run_are_taken)
+{
+	struct run bad = CHECK("-o", "snapshot.mode=perhaps", "--", STARTED);
+	struct run inject = CHECK("--inject", "mmap=ENOMEM:when=0", "--", STARTED);
+	struct run nothing = CHECK("-q");
+
+	expect_refusal(&bad, "snapshot.mode: \"perhaps\" is not one of on, off\n");
+	expect_refusal(&inject, "process.inject: \"when=0\" is not when=FIRST, ");
+	check_once(&nothing, 2);
+	expect_errors(&nothing, "there is no command to run");
+	run_end(&nothing);
+}
+
+/* --- what cannot be seen --- */
+
+Test(check, hidden_category_that_was_asked_for_starts_nothing)
+{
+	struct run drift = CHECK("--fail-on", "drift", "-o", "audit.drift=off", "--", STARTED);
+	struct run lost = CHECK("--fail-on", "lost", "-o", "snapshot.mode=off", "--", STARTED);
+	struct run calls =
+		CHECK("--fail-on", "nonlinear", "-o", "audit.nonlinear=off", "--", STARTED);
+
+	expect_refusal(&drift, "mmfence: --fail-on drift cannot be seen with audit.drift=off\n");
+	expect_refusal(&lost, "mmfence: --fail-on lost cannot be seen with snapshot.mode=off\n");
+	expect_refusal(&calls,
+		       "mmfence: --fail-on nonlinear cannot be seen with audit.nonlinear=off\n");
+}
+
+Test(check, hidden_category_is_a_note_otherwise)
+{
+	struct run run = CHECK("--tap", "--", "true");
+
+	run.options[0] = "audit.drift=off";
+	check_once(&run, 0);
+	expect_errors(&run,
+		      "mmfence: note: drift was not looked for, because of audit.drift=off\n");
+	cr_expect(strstr(run.output, "ok 7 - drift # SKIP audit.drift=off\n"), "%s", run.output);
+	run_end(&run);
+}
+
+#define SHOW_DRIFT "sh", "-c", "echo ${MMFENCE_AUDIT_DRIFT-unset}"
+
+static void write_config(struct run *run)
+{
+	FILE *out = fopen("mmfence.conf", "we");
+
+	(void)run;
+	if (!out || fputs("[audit]\ndrift = off\n", out) < 0 || fclose(out))
+		_exit(98);
+}
+
+Test(check, drift_is_on_unless_something_says_otherwise)
+{
+	struct run none = CHECK("--", SHOW_DRIFT);
+	struct run file = CHECK("--config", "mmfence.conf", "--", SHOW_DRIFT);
+
+	check_once(&none, 0);
+	cr_expect_str_eq(none.output, "on\n");
+	run_end(&none);
+	file.prepare = write_config;
+	check_once(&file, 0);
+	cr_expect_str_eq(file.output, "unset\n");
+	run_end(&file);
+}
+
+/* --- a log that is not whole --- */
+
+Test(check, damaged_log_does_not_pass)
+{
+	struct run run = CHECK("--fail-on", "none", "--", APPEND);
+
+	forged = "{\"@timestamp\":\"2026-01\n{\"no\":\"action\"}x\n";
+	run.prepare = write_forged;
+	run.may_be_torn = true;
+	check_once(&run, FOUND);
+	expect_errors(&run,
+		      "mmfence: log: 0 records could not be written and 2 lines not be read, so "
+		      "that what else happened is not known\n");
+	run_end(&run);
+}
+
+Test(check, dropped_records_do_not_pass)
+{
+	struct run run = CHECK("--fail-on", "none", "--", APPEND);
+
+	forged = RECORD("log.dropped", "process", "error", ",\"mmfence\":{\"dropped\":5}")
+		RECORD("process.end", "process", "end", ",\"mmfence\":{\"dropped\":5}");
+	run.prepare = write_forged;
+	check_once(&run, FOUND);
+	expect_errors(&run, "mmfence: log: 5 records could not be written and 0 lines not be read");
+	run_end(&run);
+}
+
+Test(check, log_that_is_gone_does_not_pass)
+{
+	struct run run = CHECK("--fail-on", "none", "--", "sh", "-c", "rm \"$MMFENCE_AUDIT_LOG\"");
+
+	check_once(&run, FOUND);
+	expect_errors(&run, "mmfence: log: the log is gone, so that what happened is not known\n");
+	run_end(&run);
+}
+
+Test(check, log_that_cannot_be_read_back_starts_nothing)
+{
+	struct run run = CHECK("--log", "/dev/null", "--", STARTED);
+
+	expect_refusal(&run, "mmfence: the log must be a file, because check reads it: /dev/null "
+			     "is none\n");
+}
+
+/* --- JUnit --- */
+
+/* What a parser makes of junit.xml: the counts, and a line for each case. */
+#define READ_JUNIT                                                                              \
+	"import xml.etree.ElementTree as t\n"                                                   \
+	"r = t.parse('work/junit.xml').getroot()\n"                                             \
+	"s = r.find('testsuite')\n"                                                             \
+	"for e in r, s: print(*[e.get(k) for k in ('tests','failures','errors','skipped')])\n"  \
+	"print(s.get('name').encode('ascii', 'backslashreplace').decode())\n"                   \
+	"float(s.get('time')); assert len(s.get('timestamp')) == 19 and s.get('hostname')\n"    \
+	"for c in s.findall('testcase'):\n"                                                     \
+	" assert c.get('classname') == 'mmfence.check'; float(c.get('time'))\n"                 \
+	" f = c.find('failure')\n"                                                              \
+	" k = 'fail' if f is not None else 'skip' if c.find('skipped') is not None else 'ok'\n" \
+	" print(c.get('name'), k, f.get('message') + '|' + (f.text or '') if f is not None else '')\n"
+
+static void expect_junit(const struct run *run, const char *expected)
+{
+	char command[PATH_MAX + 64], got[8192] = "";
+
+	snprintf(command, sizeof(command),
+		 "cd '%s' && cat >read.py && python3 read.py >parsed 2>&1", run->dir);
+	FILE *python = popen(command, "we");
+	cr_assert(python && fputs(READ_JUNIT, python) >= 0);
+	int status = pclose(python);
+	snprintf(command, sizeof(command), "%s/parsed", run->dir);
+	FILE *in = fopen(command, "re");
+	got[in ? fread(got, 1, sizeof(got) - 1, in) : 0] = 0;
+	if (in)
+		fclose(in);
+	cr_assert(status == 0, "%s", got);
+	cr_expect_str_eq(got, expected, "\n%s\ninstead of\n%s", got, expected);
+}
+
+#define CASES_OK                                                                          \
+	"nonlinear ok \npressure ok \nselfmem ok \nunprotected ok \ntorn ok \nlost ok \n" \
+	"drift ok \n"
+
+Test(check, junit_of_a_check_that_passed)
+{
+	struct run run = CHECK("--junit", "junit.xml", "--", "true");
+
+	check_once(&run, 0);
+	expect_junit(&run, "9 0 0 0\n9 0 0 0\ntrue\n" CASES_OK "command ok \nlog ok \n");
+	run_end(&run);
+}
+
+Test(check, junit_of_a_check_that_failed)
+{
+	struct run run = CHECK("--junit", "junit.xml", "--fail-on", "rewire,lost", "--", "sh", "-c",
+			       "cat forged >>\"$MMFENCE_AUDIT_LOG\"; exit 3");
+
+	forged = RECORD("snapshot.lost", "file", "error",
+			",\"file\":{\"path\":\"/a/<&\\\"'>\\u0001\\uffff\\u00e9\"},\"error\":{"
+			"\"message\":\"]]>\"}");
+	run.prepare = write_forged;
+	check_once(&run, FOUND);
+	expect_junit(&run,
+		     "4 2 0 0\n4 2 0 0\nsh -c cat forged >>\"$MMFENCE_AUDIT_LOG\"; exit 3\n"
+		     "rewire ok \n"
+		     "lost fail 1 finding: a snapshot did not last|snapshot lost: ]]>, 1 time, "
+		     "/a/<&\"'>????\u00e9, pid 77 (forged)\n\n"
+		     "command fail exit status 3|\nlog ok \n");
+	run_end(&run);
+}
+
+/* Arguments are bytes; XML has not all characters. */
+Test(check, junit_of_a_command_with_strange_bytes)
+{
+	struct run run =
+		CHECK("--junit", "junit.xml", "-o", "audit.drift=off", "--", "true",
+		      "<a&b>\"'\x01\x1b\n\xff\xc3\xa9\xed\xa0\x80\xef\xbf\xbf\xc0\x80\xf0");
+
+	check_once(&run, 0);
+	expect_junit(&run,
+		     "9 0 0 1\n9 0 0 1\ntrue <a&b>\"'????\\xe9?????????\n"
+		     "nonlinear ok \npressure ok \nselfmem ok \nunprotected ok \ntorn ok \nlost ok "
+		     "\ndrift skip \ncommand ok \nlog ok \n");
+	run_end(&run);
+}
+
+static void write_old_junit(struct run *run)
+{
+	FILE *out = fopen("junit.xml", "we");
+
+	(void)run;
+	for (int i = 0; out && i < 1000; i++)
+		fputs("</an old and longer report>\n", out);
+	if (!out || fclose(out))
+		_exit(98);
+}
+
+Test(check, junit_replaces_an_older_one)
+{
+	struct run run = CHECK("--junit", "junit.xml", "--", "true");
+
+	run.prepare = write_old_junit;
+	check_once(&run, 0);
+	expect_junit(&run, "9 0 0 0\n9 0 0 0\ntrue\n" CASES_OK "command ok \nlog ok \n");
+	run_end(&run);
+}
+
+Test(check, junit_that_cannot_be_made_starts_nothing)
+{
+	struct run run = CHECK("--junit", "nowhere/junit.xml", "--", STARTED);
+
+	expect_refusal(&run, "mmfence: --junit nowhere/junit.xml: No such file or directory\n");
+}
+
+/* Nothing is left behind where nothing was started. */
+Test(check, no_junit_without_a_log)
+{
+	struct run run = CHECK("--junit", "junit.xml", "--log", "nowhere/log", "--", STARTED);
+
+	check_once(&run, 2);
+	cr_expect(!exists(&run, "started") && !exists(&run, "junit.xml"));
+	run_end(&run);
+}
+
+Test(check, junit_that_does_not_fit_does_not_pass)
+{
+	struct run run = CHECK("--junit", "/dev/full", "--", "true");
+	struct run found = CHECK("--junit", "/dev/full", "--", APPEND);
+
+	check_once(&run, 1);
+	expect_errors(&run, "mmfence: --junit /dev/full: No space left on device\n");
+	run_end(&run);
+	forged = categories[0].record;
+	found.prepare = write_forged;
+	expect_status(FOUND, &found);
+}
+
+/* --- TAP --- */
+
+Test(check, tap)
+{
+	struct run run = CHECK("--tap", "--fail-on", "lost,torn", "--", "sh", "-c",
+			       "echo to its output; cat forged >>\"$MMFENCE_AUDIT_LOG\"; exit 3");
+
+	forged = RECORD("snapshot.lost", "file", "error",
+			",\"file\":{\"path\":\"/a/it's #\\n\"},\"error\":{\"message\":\"why\"}");
+	run.prepare = write_forged;
+	check_once(&run, FOUND);
+	cr_expect_str_eq(run.output,
+			 "TAP version 13\n"
+			 "1..4\n"
+			 "ok 1 - torn\n"
+			 "not ok 2 - lost\n"
+			 "  ---\n"
+			 "  message: '1 finding: a snapshot did not last'\n"
+			 "  findings:\n"
+			 "    - 'snapshot lost: why, 1 time, /a/it''s #?, pid 77 (forged)'\n"
+			 "  ...\n"
+			 "not ok 3 - command\n"
+			 "  ---\n"
+			 "  message: 'exit status 3'\n"
+			 "  ...\n"
+			 "ok 4 - log\n",
+			 "%s", run.output);
+	expect_errors(&run, "to its output\n");
+	run_end(&run);
+}
+
+Test(check, tap_that_cannot_be_written_does_not_pass)
+{
+	struct run full = { .helper = "/bin/sh",
+			    .preload = RUN_BARE,
+			    .args = { "-c", "exec \"$0\" check --tap -- true >/dev/full",
+				      build_path("bin/mmfence") } };
+
+	check_once(&full, 1);
+	expect_errors(&full, "mmfence: --tap: No space left on device\n");
+	run_end(&full);
+}
+
+Test(check, output_is_the_commands_without_tap)
+{
+	struct run run = CHECK("--", "echo", "to its output");
+
+	check_once(&run, 0);
+	cr_expect_str_eq(run.output, "to its output\n");
+	run_end(&run);
+}
+
+/* --- with faults --- */
+
+/* A program that copes passes, though it tried. */
+Test(check, injected_fault_is_no_finding_of_its_own)
+{
+	struct run run =
+		CHECK("--inject", "remap_file_pages=ENOSYS", "--inject", "mlockall=EPERM:when=3",
+		      "--", build_path("examples/nonlinear_window"));
+
+	check_once(&run, 0);
+	expect_errors(&run, "mmfence: injected: remap_file_pages=ENOSYS made 1 call fail\n");
+	expect_errors(&run, "mmfence: injected: mlockall=EPERM:when=3 made no call fail\n");
+	cr_expect(strstr(run.output, "remap_file_pages was refused: Function not implemented"));
+	run_end(&run);
+}
+
+EACH_VARIANT(check, faults_reach_the_command)
+{
+	struct run run = CHECK("--inject", "madvise=ENOENT:when=2..3", "--inject", "munmap=EINVAL",
+			       "--", build_path("helpers/%s/inject", variant), "pattern", "5");
+
+	check_once(&run, 0);
+	cr_expect_str_eq(run.output, ".xx..\n");
+	run_end(&run);
+}
