@@ -19,7 +19,7 @@ struct inject_request {
 };
 
 /* Bits of the calls that some rule may want; 0 without rules. */
-extern uint32_t inject_calls;
+extern uint32_t inject_calls __attribute__((visibility("hidden")));
 
 /* The rules of process.inject; they were checked before. */
 void inject_prepare(const char *list);

@@ -7,6 +7,7 @@
  *	inject pattern N       N times madvise: "." worked, "x" failed with ENOENT
  *	inject threads T N     T threads, N times each: how many failed with ENOENT
  *	inject fork|clone N    the same pattern in a process and then in its child
+ *	inject exec N          the same, and then in the program that replaces this one
  *	inject areas LIMIT     goes up to LIMIT areas and tries what a kernel refuses there
  */
 #include <dlfcn.h>
@@ -498,6 +499,13 @@ static int in_child(bool raw, size_t count)
 	return 0;
 }
 
+static int in_place(size_t count, char *number)
+{
+	pattern(count);
+	execl("/proc/self/exe", "inject", "pattern", number, (char *)NULL);
+	die("exec");
+}
+
 /* --- areas --- */
 
 static size_t count_areas(void)
@@ -623,6 +631,8 @@ int main(int argc, char **argv)
 		return in_threads(number, argc > 3 ? strtoul(argv[3], NULL, 10) : 0);
 	if (!strcmp(what, "fork") || !strcmp(what, "clone"))
 		return in_child(!strcmp(what, "clone"), number);
+	if (!strcmp(what, "exec"))
+		return in_place(number, argv[2]);
 	if (!strcmp(what, "areas"))
 		return areas(number);
 	must(!strcmp(what, "pattern"));
