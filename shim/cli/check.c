@@ -341,6 +341,11 @@ static int judge(struct check *check)
 	struct findings findings;
 
 	findings_read(&findings, &check->run.log);
+	/* Every process has a log from its start, but a command that could not be started has none.
+	 */
+	if (!check->run.log.known &&
+	    (check->run.status == STATUS_NOT_FOUND || check->run.status == STATUS_NOT_RUNNABLE))
+		findings.unreadable = false;
 	check->verdict.findings = &findings;
 	check->verdict.doubt = findings_doubt(&findings);
 	int status = has_failed(&check->verdict) ? STATUS_FOUND : check->verdict.status;

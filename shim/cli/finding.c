@@ -294,7 +294,7 @@ void findings_read(struct findings *findings, const struct log *log)
 		.calls = json_object(),
 		.injected = json_object(),
 	};
-	findings->unreadable = !log_read(log, take_line, findings) && log->known;
+	findings->unreadable = !log_read(log, take_line, findings);
 	json_object_foreach(findings->calls, key, entry)
 	{
 		json_int_t total = number(entry, "total"), seen = number(entry, "seen");

@@ -503,6 +503,34 @@ Test(check, log_that_is_gone_does_not_pass)
 	run_end(&run);
 }
 
+static void make_logs(struct run *run)
+{
+	(void)run;
+	if (mkdir("logs", 0755))
+		_exit(98);
+}
+
+/* A quiet process has a log too, so that none at all says nothing. */
+Test(check, log_by_template)
+{
+	struct run quiet = CHECK("--log", "%p.log", "--", "true");
+	struct run loud = CHECK("--log", "%p.log", "--", build_path("helpers/plain/nonlinear"));
+	struct run gone = CHECK("--log", "logs/%p.log", "--", "rm", "-r", "logs");
+	struct run directory = CHECK("--log", "%p.log", "--", "/tmp");
+
+	check_once(&quiet, 0);
+	run_end(&quiet);
+	check_once(&loud, FOUND);
+	expect_errors(&loud, "mmfence: nonlinear: remap_file_pages, 100 times, ");
+	run_end(&loud);
+	gone.prepare = make_logs;
+	check_once(&gone, FOUND);
+	expect_errors(&gone, "mmfence: log: the log is gone");
+	run_end(&gone);
+	check_once(&directory, 126);
+	run_end(&directory);
+}
+
 Test(check, log_that_cannot_be_read_back_starts_nothing)
 {
 	struct run run = CHECK("--log", "/dev/null", "--", STARTED);
