@@ -214,8 +214,18 @@ static bool call_mlockall(void)
 {
 	bool failed = injected(mlockall(MCL_CURRENT));
 
-	munlockall();
+	hidden(SYS_munlockall, 0, 0, 0);
 	return failed;
+}
+
+static bool call_munlock(void)
+{
+	return injected(munlock(own, PAGE));
+}
+
+static bool call_munlockall(void)
+{
+	return injected(munlockall());
 }
 
 /* A descriptor that is no more than an open file: which one that is must not change either. */
@@ -343,6 +353,31 @@ static bool number_remap(void)
 	return moved(injected(syscall(SYS_remap_file_pages, shared, PAGE, 0, 3, 0)));
 }
 
+static bool number_mlock(void)
+{
+	return injected(syscall(SYS_mlock, own, PAGE));
+}
+
+static bool number_mlock2(void)
+{
+	return injected(syscall(SYS_mlock2, own, PAGE, 0));
+}
+
+static bool number_munlock(void)
+{
+	return injected(syscall(SYS_munlock, own, PAGE));
+}
+
+static bool number_mlockall(void)
+{
+	return injected(syscall(SYS_mlockall, MCL_CURRENT));
+}
+
+static bool number_munlockall(void)
+{
+	return injected(syscall(SYS_munlockall));
+}
+
 static bool number_open(void)
 {
 	return opened((int)syscall(SYS_open, FILE_NAME, O_RDONLY, 0));
@@ -386,6 +421,8 @@ static const struct {
 	{ "mlock2", call_mlock2 },
 	{ "mlock2-flags", call_mlock2_flags },
 	{ "mlockall", call_mlockall },
+	{ "munlock", call_munlock },
+	{ "munlockall", call_munlockall },
 	{ "open", call_open },
 	{ "openat", call_openat },
 	{ "creat", call_creat },
@@ -401,6 +438,11 @@ static const struct {
 	{ "#pkey", number_pkey },
 	{ "#madvise", number_madvise },
 	{ "#remap", number_remap },
+	{ "#mlock", number_mlock },
+	{ "#mlock2", number_mlock2 },
+	{ "#munlock", number_munlock },
+	{ "#mlockall", number_mlockall },
+	{ "#munlockall", number_munlockall },
 	{ "#open", number_open },
 	{ "#openat", number_openat },
 	{ "#creat", number_creat },
