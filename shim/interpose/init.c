@@ -18,6 +18,7 @@
 #include "kernel/next.h"
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
+#include "selfmem/selfmem.h"
 #include "snapshot/guard.h"
 #include "snapshot/preserve.h"
 #include "support/arena.h"
@@ -57,6 +58,7 @@ static void new_process(void)
 	snapshot_after_fork();
 	nonlinear_after_fork();
 	inject_after_fork();
+	selfmem_new_process();
 	sink_after_fork();
 }
 
@@ -143,7 +145,9 @@ static void before_fork(void)
 
 	if (!enter(&scope))
 		return;
+	selfmem_hold();
 	guard_before_fork();
+	selfmem_before_fork();
 	fork_scope = scope;
 	fork_entered = true;
 }
@@ -154,6 +158,7 @@ static void after_fork_in_parent(void)
 		return;
 	struct scope scope = fork_scope;
 	fork_entered = false;
+	selfmem_after_fork_in_parent();
 	guard_after_fork_in_parent();
 	scope_leave(&scope);
 }
@@ -166,6 +171,7 @@ static void after_fork_in_child(void)
 	fork_entered = false;
 	new_process();
 	guard_after_fork_in_child();
+	selfmem_after_fork_in_child();
 	scope_leave(&scope);
 }
 

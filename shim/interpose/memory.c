@@ -10,6 +10,7 @@
 #include "interpose/interpose.h"
 #include "mmfence.h"
 #include "nonlinear/nonlinear.h"
+#include "selfmem/readonly.h"
 #include "selfmem/selfmem.h"
 #include "snapshot/attributes.h"
 #include "snapshot/guard.h"
@@ -89,14 +90,17 @@ static long take_snapshot(const struct call *call, const struct map_request *req
 	return address;
 }
 
-static void report_failure(const struct call *call, const struct map_request *request, long error)
+/* The kernel maps no memory of processes: perhaps we do. */
+static long refused_by_kernel(const struct call *call, const struct map_request *request,
+			      long error)
 {
 	struct scope scope;
 
 	if (!enter(&scope))
-		return;
-	selfmem_map_failed(call, request, (int)-error);
+		return error;
+	long r = selfmem_map_failed(call, request, (int)-error);
 	scope_leave(&scope);
+	return r;
 }
 
 static long map_file(const struct call *call, const struct map_request *request)
@@ -105,7 +109,7 @@ static long map_file(const struct call *call, const struct map_request *request)
 	long r = shared ? map_shared(call, request) : map_over(request);
 
 	if (unlikely(r == -ENODEV))
-		report_failure(call, request, r);
+		return refused_by_kernel(call, request, r);
 	if (!raw_failed(r) && snapshot_possible(request))
 		r = take_snapshot(call, request, r);
 	return r;
@@ -141,9 +145,11 @@ long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size
 	bool ours = index_may_touch(old, old + PAGE_UP(old_size ? old_size : 1)) ||
 		    (fixed && index_may_touch(new_address, new_address + PAGE_UP(new_size)));
 
-	if (likely(!ours) || !enter(&scope))
+	if (likely(!ours && !readonly_any()) || !enter(&scope))
 		return raw(SYS_mremap, old, old_size, new_size, flags, new_address);
 	long r = snapshot_mremap(call, old, old_size, new_size, flags, new_address);
+	if (!raw_failed(r) && readonly_any())
+		readonly_move(old, old + (old_size ? old_size : new_size), (uintptr_t)r);
 	scope_leave(&scope);
 	return r;
 }
@@ -164,6 +170,11 @@ long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t 
 	return r;
 }
 
+static bool ours(uintptr_t address, size_t length)
+{
+	return index_may_touch(address, address + PAGE_UP(length));
+}
+
 /* A guarded mapping is preserved before it can be stored to: then no store races with it. */
 static long before_protect(uintptr_t address, size_t length, int protection)
 {
@@ -171,9 +182,11 @@ static long before_protect(uintptr_t address, size_t length, int protection)
 	long r = 0;
 
 	if (likely(!(protection & (PROT_WRITE | PROT_EXEC))) ||
-	    !index_may_touch(address, address + PAGE_UP(length)) || !enter(&scope))
+	    (!ours(address, length) && !readonly_any()) || !enter(&scope))
 		return 0;
-	if (protection & PROT_EXEC && snapshot_forbids_exec(address, length))
+	if (protection & PROT_WRITE && readonly_any())
+		r = selfmem_judge_protect(address, length);
+	if (!r && protection & PROT_EXEC && snapshot_forbids_exec(address, length))
 		r = -EACCES;
 	if (!r && protection & PROT_WRITE)
 		r = snapshot_before_write(address, length);
@@ -194,11 +207,6 @@ static long change_area(bool ours, long nr, uintptr_t address, size_t length, lo
 	snapshot_unlock();
 	scope_leave(&scope);
 	return r;
-}
-
-static bool ours(uintptr_t address, size_t length)
-{
-	return index_may_touch(address, address + PAGE_UP(length));
 }
 
 long memory_mprotect(uintptr_t address, size_t length, int protection)

@@ -10,11 +10,12 @@
 #include "audit/trace.h"
 #include "kernel/file.h"
 #include "kernel/raw.h"
-#include "kernel/vma.h"
 #include "policy/policy.h"
+#include "selfmem/emulate.h"
+#include "selfmem/readonly.h"
+#include "selfmem/report.h"
 #include "selfmem/selfmem.h"
-
-#define PATH_BYTES 256
+#include "selfmem/split.h"
 
 static bool shows_memory(const struct file *file)
 {
@@ -27,22 +28,6 @@ static const char *mode_text(int flags)
 	return modes[flags & O_ACCMODE];
 }
 
-static void record_path(struct record *record, int fd)
-{
-	char path[PATH_BYTES];
-
-	if (record && raw_fd_path(fd, path, sizeof(path)) > 0)
-		record_str(record, "file.path", path);
-}
-
-static void record_kind(struct record *record, const struct file *file)
-{
-	record_str(record, "mmfence.selfmem.kind",
-		   file->kind == FILE_PROCESS_MEMORY ? "process" : "device");
-	if (file->owner >= 0)
-		record_int(record, "mmfence.selfmem.owner", file->owner);
-}
-
 static void report_open(const struct call *call, int fd, int flags, const struct file *file,
 			bool refused)
 {
@@ -53,11 +38,11 @@ static void report_open(const struct call *call, int fd, int flags, const struct
 	trace_capture(&trace, call->ip, call->cfa);
 	struct record *record = record_begin(EVENT_SELFMEM_OPEN,
 					     refused ? OUTCOME_FAILURE : OUTCOME_SUCCESS, &trace);
-	record_path(record, fd);
+	record_memory_path(record, fd);
 	if (refused)
 		record_error(record, EACCES, NULL);
 	record_str(record, "mmfence.call", call->name);
-	record_kind(record, file);
+	record_memory_kind(record, file);
 	record_str(record, "mmfence.selfmem.mode", mode_text(flags));
 	if (refused)
 		record_str(record, "mmfence.policy",
@@ -81,22 +66,9 @@ int selfmem_judge_open(const struct call *call, int fd, int flags)
 static void report_map(const struct call *call, const struct map_request *request,
 		       const struct file *file, int error)
 {
-	char protection[5];
-	struct trace trace;
+	struct record *record = record_map(call, request->fd, file, error, NULL);
 
-	if (!audit_enabled())
-		return;
-	vma_protection_text(request->protection, request->flags & MAP_SHARED, protection);
-	trace_capture(&trace, call->ip, call->cfa);
-	struct record *record = record_begin(EVENT_SELFMEM_MAP, OUTCOME_FAILURE, &trace);
-	record_path(record, request->fd);
-	record_error(record, error, NULL);
-	record_str(record, "mmfence.call", call->name);
-	record_kind(record, file);
-	record_uint(record, "mmfence.mapping.length", request->length);
-	record_int(record, "mmfence.mapping.offset", request->offset);
-	record_str(record, "mmfence.mapping.protection", protection);
-	record_bool(record, "mmfence.mapping.shared", request->flags & MAP_SHARED);
+	record_request(record, request);
 	record_emit(record);
 }
 
@@ -118,10 +90,55 @@ int selfmem_judge_map(const struct call *call, const struct map_request *request
 	return -EACCES;
 }
 
-void selfmem_map_failed(const struct call *call, const struct map_request *request, int error)
+long selfmem_map_failed(const struct call *call, const struct map_request *request, int error)
 {
 	struct file file;
 
-	if (!file_identify(request->fd, &file) && file.kind == FILE_PROCESS_MEMORY)
-		report_map(call, request, &file, error);
+	if (file_identify(request->fd, &file) || file.kind != FILE_PROCESS_MEMORY)
+		return -error;
+	return selfmem_emulate(call, request, &file, error);
+}
+
+/* No backtrace: mprotect is not told its caller, for the sake of its speed. */
+long selfmem_judge_protect(uintptr_t address, size_t length)
+{
+	if (!readonly_in(address, address + PAGE_UP(length)))
+		return 0;
+	struct record *record = record_begin(EVENT_SELFMEM_MAP, OUTCOME_FAILURE, NULL);
+	record_error(record, EACCES, "a read-only view is to be made writable");
+	record_str(record, "mmfence.call", "mprotect");
+	record_str(record, "mmfence.selfmem.kind", "process");
+	record_address(record, "mmfence.mapping.address", address);
+	record_uint(record, "mmfence.mapping.length", length);
+	record_emit(record);
+	return -EACCES;
+}
+
+/* ---- fork ---- */
+
+void selfmem_hold(void)
+{
+	views_hold();
+}
+
+void selfmem_before_fork(void)
+{
+	split_before_fork();
+	views_release();
+}
+
+void selfmem_after_fork_in_parent(void)
+{
+	split_after_fork_in_parent();
+}
+
+void selfmem_after_fork_in_child(void)
+{
+	split_after_fork_in_child();
+}
+
+void selfmem_new_process(void)
+{
+	views_reset();
+	readonly_after_fork();
 }

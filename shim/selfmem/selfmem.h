@@ -17,7 +17,20 @@ int selfmem_judge_open(const struct call *call, int fd, int flags);
  * or, cheaper, after: 0 or -EACCES. */
 int selfmem_judge_map(const struct call *call, const struct map_request *request);
 
-/* The kernel refused a mapping: an event, if it was of process memory. */
-void selfmem_map_failed(const struct call *call, const struct map_request *request, int error);
+/* The kernel refused a mapping: if it was of process memory, an event, and a view if the policy
+ * says so. Its address, or -error. */
+long selfmem_map_failed(const struct call *call, const struct map_request *request, int error);
+
+/* The range is about to be made writable, and readonly_any: 0 or -EACCES. */
+long selfmem_judge_protect(uintptr_t address, size_t length);
+
+/* Around fork: no view is under way from selfmem_hold on; selfmem_before_fork comes when nobody
+ * changes the tables any more, and lets go. */
+void selfmem_hold(void);
+void selfmem_before_fork(void);
+void selfmem_after_fork_in_parent(void);
+void selfmem_after_fork_in_child(void);
+/* This is another process than before, however it came to be. */
+void selfmem_new_process(void);
 
 #endif

@@ -19,9 +19,8 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-int copy_memfd(void)
+int copy_memfd(const char *name)
 {
-	static const char name[] = "mmfence";
 	int fd = (int)raw(SYS_memfd_create, name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 
 	if (fd == -EINVAL) /* before 6.3 */

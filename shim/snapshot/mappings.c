@@ -69,29 +69,36 @@ void report_ended(struct snapshot *ended)
 
 /* ---- calls over tracked ranges ---- */
 
-static long plain_mmap(const struct map_request *request)
+static long plain_mmap(void *argument)
 {
+	const struct map_request *request = argument;
+
 	return raw_mmap(request->address, request->length, request->protection, request->flags,
 			request->fd, request->offset);
 }
 
-long snapshot_mmap_over(const struct map_request *request)
+long snapshot_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument)
 {
-	uintptr_t end = request->address + PAGE_UP(request->length);
 	struct snapshot *ended = NULL;
 
-	if (!index_may_touch(request->address, end))
-		return plain_mmap(request);
-	drift_before_unmap(request->address, end);
+	if (!index_may_touch(start, end))
+		return replace(argument);
+	drift_before_unmap(start, end);
 	snapshot_lock();
 	long r = index_reserve();
 	if (!r)
-		r = plain_mmap(request);
+		r = replace(argument);
 	if (!raw_failed(r))
-		index_remove(request->address, end, piece_removed, &ended);
+		index_remove(start, end, piece_removed, &ended);
 	snapshot_unlock();
 	report_ended(ended);
 	return r;
+}
+
+long snapshot_mmap_over(const struct map_request *request)
+{
+	return snapshot_replace(request->address, request->address + PAGE_UP(request->length),
+				plain_mmap, (void *)request);
 }
 
 long snapshot_munmap(uintptr_t address, size_t length)

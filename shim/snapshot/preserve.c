@@ -111,7 +111,7 @@ static int begin_memory(struct preserve *preserve)
 
 	if (r)
 		return r;
-	r = sized(preserve, copy_memfd(), ENGINE_MEMORY);
+	r = sized(preserve, copy_memfd("mmfence"), ENGINE_MEMORY);
 	if (r) {
 		budget_release(preserve->most);
 		preserve->reason = "memfd_create failed";

@@ -64,6 +64,8 @@ struct snapshot {
 
 /* mmap, munmap, mremap with the index kept right. */
 long snapshot_mmap_over(const struct map_request *request);
+/* Whatever replaces a range by something else: 0 or an address, or -errno with nothing changed. */
+long snapshot_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument);
 long snapshot_munmap(uintptr_t address, size_t length);
 long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
 		     int flags, uintptr_t new_address);

@@ -34,18 +34,38 @@ static bool waits_for_lock(int thread, int turn)
 	return line[0] >= '0' && line[0] <= '9' && number == SYS_futex;
 }
 
-void gate_wait(void)
+/* False when it goes on though another thread forks. */
+static bool wait_for_others(void)
 {
 	struct timespec patience = { 0, PATIENCE_NANOSECONDS };
 	int thread;
 
 	if (!atomic_load_explicit(&forking, memory_order_acquire))
-		return;
+		return true;
 	int self = (int)raw(SYS_gettid);
 	for (int turn = 0; (thread = atomic_load(&forking)) && thread != self; turn++) {
 		raw(SYS_futex, &forking, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, thread, &patience, 0, 0);
 		if (atomic_load(&forking) == thread && waits_for_lock(thread, turn))
+			return false;
+	}
+	return true;
+}
+
+void gate_wait(void)
+{
+	wait_for_others();
+}
+
+/* Whoever closes the gate looks into the lock afterwards: one of the two sees the other. */
+void gate_take(struct lock *lock)
+{
+	for (;;) {
+		bool in_order = wait_for_others();
+		lock_take(lock);
+		int thread = atomic_load(&forking);
+		if (!in_order || !thread || thread == (int)raw(SYS_gettid))
 			return;
+		lock_drop(lock);
 	}
 }
 

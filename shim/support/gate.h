@@ -13,6 +13,8 @@
 /* Waits while another thread forks; not for ever: once that thread is seen waiting for a lock,
  * which may be one that this thread holds, it cannot be copying memory, and the caller goes on. */
 void gate_wait(void);
+/* The same, then takes lock, which gate_close is given too: nobody forks while it is held. */
+void gate_take(struct lock *lock);
 
 /* Closes the gate and waits until nobody is inside lock. */
 void gate_close(struct lock *lock);

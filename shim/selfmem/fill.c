@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copying what is there: see fill.h. PAGEMAP_SCAN tells in one call where the kernel has
+ * it, /proc/self/pagemap page by page where not.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "kernel/raw.h"
+#include "selfmem/fill.h"
+#include "selfmem/hold.h"
+
+/* linux/fs.h has these since 6.7; Debian 12's does not. */
+struct scan_region {
+	uint64_t start, end, categories;
+};
+struct scan_arguments {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PAGEMAP_SCAN_IOCTL _IOWR('f', 16, struct scan_arguments)
+#define SCAN_PRESENT	   8
+#define SCAN_SWAPPED	   16
+#define SCAN_ZERO	   32
+#define REGIONS		   64
+
+#define ENTRY_PRESENT (1ULL << 63)
+#define ENTRY_SWAPPED (1ULL << 62)
+#define ENTRIES	      512
+
+#define MOST_BYTES (256UL << 20) /* by one write */
+
+static int64_t write_at(int fd, uintptr_t from, size_t size, int64_t at)
+{
+#ifdef __x86_64__
+	return raw(SYS_pwrite64, fd, from, size, at);
+#else
+	return raw(SYS_pwrite64, fd, from, size, (long)at, (long)(at >> 32));
+#endif
+}
+
+static int write_some(int fd, uintptr_t *from, uintptr_t end, int64_t *at, uint64_t *bytes)
+{
+	size_t size = end - *from < MOST_BYTES ? end - *from : MOST_BYTES;
+	int64_t done = write_at(fd, *from, size, *at);
+
+	if (done == -EINTR)
+		return 0;
+	if (done <= 0)
+		return done ? (int)done : -EIO;
+	*from += (uintptr_t)done;
+	*at += done;
+	*bytes += (uint64_t)done;
+	return 0;
+}
+
+int fill_all(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
+{
+	int r = 0;
+
+	while (!r && from < end)
+		r = write_some(fd, &from, end, &at, bytes);
+	return r;
+}
+
+/* ---- anonymous memory ---- */
+
+struct search {
+	int fd, pagemap;
+	uintptr_t from;
+	int64_t at;
+	uint64_t *bytes;
+};
+
+static int fill_run(const struct search *search, uintptr_t start, uintptr_t end)
+{
+	return fill_all(search->fd, start, end, search->at + (int64_t)(start - search->from),
+			search->bytes);
+}
+
+/* 0 with *at moved on, or -errno; -ENOTTY where the kernel has no such call. */
+static int scan_some(const struct search *search, uintptr_t *at, uintptr_t end)
+{
+	struct scan_region regions[REGIONS];
+	struct scan_arguments arguments = {
+		.size = sizeof(arguments),
+		.start = *at,
+		.end = end,
+		.vec = (uintptr_t)regions,
+		.vec_len = REGIONS,
+		.category_inverted = SCAN_ZERO,
+		.category_mask = SCAN_ZERO,
+		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+		.return_mask = SCAN_PRESENT,
+	};
+	long count = raw(SYS_ioctl, search->pagemap, PAGEMAP_SCAN_IOCTL, &arguments);
+	int r = count < 0 ? (int)count : 0;
+
+	for (long i = 0; !r && i < count; i++)
+		r = fill_run(search, (uintptr_t)regions[i].start, (uintptr_t)regions[i].end);
+	*at = (uintptr_t)arguments.walk_end;
+	return r;
+}
+
+static int read_some(const struct search *search, uintptr_t *at, uintptr_t end)
+{
+	uint64_t entries[ENTRIES];
+	size_t wanted = (end - *at) / PAGE_BYTES;
+	size_t i = 0;
+	int r = 0;
+
+	if (wanted > ENTRIES)
+		wanted = ENTRIES;
+	int64_t got = raw_pread(search->pagemap, entries, wanted * sizeof(*entries),
+				(int64_t)(*at / PAGE_BYTES * sizeof(*entries)));
+	if (got <= 0)
+		return got ? (int)got : -EIO;
+	size_t count = (size_t)got / sizeof(*entries);
+	while (!r && i < count) {
+		size_t first = i;
+		while (i < count && entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED))
+			i++;
+		if (i > first)
+			r = fill_run(search, *at + first * PAGE_BYTES, *at + i * PAGE_BYTES);
+		else
+			i++;
+	}
+	*at += count * PAGE_BYTES;
+	return r;
+}
+
+int fill_touched(int fd, int pagemap, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
+{
+	struct search search = { fd, pagemap, from, at, bytes };
+	uintptr_t here = from;
+	int r = 0;
+
+	if (pagemap < 0)
+		return fill_all(fd, from, end, at, bytes);
+	while (!r && here < end) {
+		r = scan_some(&search, &here, end);
+		if (r == -ENOTTY || r == -EINVAL)
+			break;
+	}
+	while ((!r || r == -ENOTTY || r == -EINVAL) && here < end)
+		r = read_some(&search, &here, end);
+	return r;
+}
+
+/* ---- shared memory ---- */
+
+/* A fault on a hole fails instead of filling it, and one on a page in swap brings that back. */
+static int fill_but_holes(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
+{
+	int refusal = hold_refuse_missing(from, end);
+	int r = 0;
+
+	if (refusal < 0) /* not memory, or no userfaultfd */
+		return fill_all(fd, from, end, at, bytes);
+	while (from < end && (!r || r == -EFAULT)) {
+		if (r) {
+			from += PAGE_BYTES;
+			at += PAGE_BYTES;
+		}
+		r = from < end ? write_some(fd, &from, end, &at, bytes) : 0;
+	}
+	raw_close(refusal);
+	return r == -EFAULT ? 0 : r;
+}
+
+int fill_shared(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
+{
+	/* A second view, which the program does not know of. */
+	long view = raw(SYS_mremap, from, 0, end - from, MREMAP_MAYMOVE, 0);
+
+	if (raw_failed(view))
+		return fill_all(fd, from, end, at, bytes);
+	raw(SYS_mprotect, view, end - from, PROT_READ);
+	int r = fill_but_holes(fd, (uintptr_t)view, (uintptr_t)view + (end - from), at, bytes);
+	raw(SYS_munmap, view, end - from);
+	return r;
+}

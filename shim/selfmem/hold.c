@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * userfaultfd for the turn: see hold.h. The full kind, whose faults in system calls wait
+ * too, is for the privileged, or for whoever may open /dev/userfaultfd.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+
+#include "kernel/raw.h"
+#include "selfmem/hold.h"
+
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+#ifndef USERFAULTFD_IOC_NEW
+#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
+#endif
+
+static int from_device(void)
+{
+	int device = raw_open("/dev/userfaultfd", O_RDWR, 0);
+
+	if (device < 0)
+		return device;
+	int fd = (int)raw(SYS_ioctl, device, USERFAULTFD_IOC_NEW, O_CLOEXEC);
+	raw_close(device);
+	return fd;
+}
+
+static int open_any(bool *user_only)
+{
+	int fd = (int)raw(SYS_userfaultfd, O_CLOEXEC);
+
+	*user_only = false;
+	if (fd < 0)
+		fd = from_device();
+	if (fd >= 0)
+		return fd;
+	*user_only = true;
+	return (int)raw(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+}
+
+static int open_with(uint64_t features, bool *user_only)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	int fd = open_any(user_only);
+	int r = fd < 0 ? fd : (int)raw(SYS_ioctl, fd, UFFDIO_API, &api);
+
+	if (r < 0 && fd >= 0)
+		raw_close(fd);
+	return r < 0 ? r : fd;
+}
+
+static int watch(int fd, uintptr_t start, uintptr_t end)
+{
+	struct uffdio_register area = {
+		.range = { start, end - start },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	return (int)raw(SYS_ioctl, fd, UFFDIO_REGISTER, &area);
+}
+
+int hold_open(struct hold *hold)
+{
+	hold->fd = open_with(0, &hold->user_only);
+	return hold->fd < 0 ? hold->fd : 0;
+}
+
+int hold_range(const struct hold *hold, uintptr_t start, uintptr_t end)
+{
+	return watch(hold->fd, start, end);
+}
+
+void hold_let_go(const struct hold *hold, uintptr_t start, uintptr_t end)
+{
+	struct uffdio_range range = { start, end - start };
+
+	raw(SYS_ioctl, hold->fd, UFFDIO_WAKE, &range);
+}
+
+void hold_close(struct hold *hold)
+{
+	if (hold->fd >= 0)
+		raw_close(hold->fd);
+	hold->fd = -1;
+}
+
+int hold_refuse_missing(uintptr_t start, uintptr_t end)
+{
+	bool user_only;
+	int fd = open_with(UFFD_FEATURE_SIGBUS, &user_only);
+	int r = fd < 0 ? fd : watch(fd, start, end);
+
+	if (r < 0 && fd >= 0)
+		raw_close(fd);
+	return r < 0 ? r : fd;
+}

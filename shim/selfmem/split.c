@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The copies for a child: see split.h. They are made before the fork, since afterwards
+ * the parent goes on storing. Which areas are views is asked of the kernel, by the name
+ * of their file, on either side: what the program did to them meanwhile does not matter.
+ * Each file is copied once and mapped in a place of its own, which the child inherits;
+ * there every view becomes a second mapping of that.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "audit/event.h"
+#include "kernel/raw.h"
+#include "kernel/thread.h"
+#include "kernel/vma.h"
+#include "policy/policy.h"
+#include "selfmem/emulate.h"
+#include "selfmem/fill.h"
+#include "selfmem/split.h"
+#include "selfmem/view.h"
+#include "snapshot/copy.h"
+#include "support/arena.h"
+
+#define NAME_BYTES 4096
+
+/* A memfd that views show, and its copy. */
+struct original {
+	uint64_t device, inode;
+	int64_t start, end; /* what of it is mapped: file offsets */
+	uintptr_t copy;	    /* mapped there, or 0 */
+	int fd;		    /* of the copy, on the thread that makes it */
+};
+
+/* An area that shows one. */
+struct show {
+	uintptr_t start, end;
+	int64_t offset;
+	size_t original;
+};
+
+static struct {
+	struct original *originals;
+	size_t original_count, original_room;
+	struct show *shows;
+	size_t show_count, show_room;
+	uint64_t bytes;
+	int error;
+} split;
+
+static void *grow(void *array, size_t size, size_t *room)
+{
+	size_t old = *room * size, now = old ? 2 * old : 16 * size;
+	void *larger = arena_alloc(now);
+
+	if (!larger)
+		return NULL;
+	if (old)
+		memcpy(larger, array, old);
+	arena_free(array, old);
+	*room = now / size;
+	return larger;
+}
+
+/* ---- which areas ---- */
+
+static bool is_view(const struct vma *vma, const char *name)
+{
+	return vma->shared && !strcmp(name, VIEW_NAME);
+}
+
+static struct original *original_of(const struct vma *vma)
+{
+	for (size_t i = 0; i < split.original_count; i++)
+		if (split.originals[i].inode == vma->inode &&
+		    split.originals[i].device == vma->device)
+			return &split.originals[i];
+	return NULL;
+}
+
+static int add_original(const struct vma *vma, struct original **out)
+{
+	if (split.original_count == split.original_room) {
+		void *larger =
+			grow(split.originals, sizeof(*split.originals), &split.original_room);
+		if (!larger)
+			return -ENOMEM;
+		split.originals = larger;
+	}
+	*out = &split.originals[split.original_count++];
+	**out = (struct original){ vma->device, vma->inode, INT64_MAX, 0, 0, -1 };
+	return 0;
+}
+
+static int add_show(const struct vma *vma)
+{
+	struct original *original = original_of(vma);
+	int64_t start = (int64_t)vma->offset, end = start + (int64_t)(vma->end - vma->start);
+
+	if (!original && add_original(vma, &original))
+		return -ENOMEM;
+	if (start < original->start)
+		original->start = start;
+	if (end > original->end)
+		original->end = end;
+	if (split.show_count == split.show_room) {
+		void *larger = grow(split.shows, sizeof(*split.shows), &split.show_room);
+		if (!larger)
+			return -ENOMEM;
+		split.shows = larger;
+	}
+	split.shows[split.show_count++] =
+		(struct show){ vma->start, vma->end, start, (size_t)(original - split.originals) };
+	return 0;
+}
+
+/* Each area that is a view, until one fails. */
+static int each_view(int (*act)(const struct vma *vma))
+{
+	char *name = arena_alloc(NAME_BYTES);
+	struct vma vma;
+	int r = name ? 0 : -ENOMEM;
+
+	for (uintptr_t at = 0; !r; at = vma.end) {
+		r = vma_find(at, &vma, name, NAME_BYTES);
+		if (!r && is_view(&vma, name))
+			r = act(&vma);
+	}
+	arena_free(name, NAME_BYTES);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* ---- copies, on a bare thread ---- */
+
+static int copy_begin(struct original *original)
+{
+	original->fd = copy_memfd(VIEW_MEMFD);
+	int r = original->fd < 0 ? original->fd : raw_ftruncate(original->fd, VIEW_FILE_BYTES);
+
+	if (r) /* RLIMIT_FSIZE */
+		r = original->fd < 0 ? r : raw_ftruncate(original->fd, original->end);
+	if (r)
+		return r;
+	long copy = raw_mmap(0, (size_t)(original->end - original->start), PROT_READ | PROT_WRITE,
+			     MAP_SHARED, original->fd, original->start);
+	if (raw_failed(copy))
+		return (int)copy;
+	original->copy = (uintptr_t)copy;
+	return 0;
+}
+
+/* Mostly each part of a file is shown twice: what is copied need not be again. */
+static bool is_copied(size_t i)
+{
+	const struct show *show = &split.shows[i];
+	int64_t end = show->offset + (int64_t)(show->end - show->start);
+
+	for (size_t j = 0; j < i; j++) {
+		const struct show *other = &split.shows[j];
+		if (other->original == show->original && other->offset <= show->offset &&
+		    other->offset + (int64_t)(other->end - other->start) >= end)
+			return true;
+	}
+	return false;
+}
+
+static int copy_shown(size_t i)
+{
+	const struct show *show = &split.shows[i];
+	struct original *original = &split.originals[show->original];
+	int r = original->copy ? 0 : copy_begin(original);
+
+	if (r || is_copied(i))
+		return r;
+	return fill_shared(original->fd, show->start, show->end, show->offset, &split.bytes);
+}
+
+static void copy_views(void *unused)
+{
+	(void)unused;
+	split.error = thread_own_table();
+	for (size_t i = 0; i < split.show_count && !split.error; i++)
+		split.error = copy_shown(i);
+}
+
+/* ---- around fork ---- */
+
+static void forget(void)
+{
+	for (size_t i = 0; i < split.original_count; i++)
+		if (split.originals[i].copy)
+			raw(SYS_munmap, split.originals[i].copy,
+			    split.originals[i].end - split.originals[i].start);
+	arena_free(split.originals, split.original_room * sizeof(*split.originals));
+	arena_free(split.shows, split.show_room * sizeof(*split.shows));
+	memset(&split, 0, sizeof(split));
+}
+
+static uint64_t microseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void report_failure(int error)
+{
+	struct record *record = record_begin(EVENT_SELFMEM_SPLIT, OUTCOME_FAILURE, NULL);
+
+	record_error(record, error, "the child shares the memory of its parent's views");
+	record_emit(record);
+}
+
+static void report(uint64_t started)
+{
+	struct record *record = record_begin(EVENT_SELFMEM_SPLIT, OUTCOME_SUCCESS, NULL);
+
+	record_uint(record, "mmfence.selfmem.views", split.show_count);
+	record_uint(record, "mmfence.selfmem.bytes", split.bytes);
+	record_uint(record, "mmfence.selfmem.microseconds", microseconds() - started);
+	record_emit(record);
+}
+
+void split_before_fork(void)
+{
+	uint64_t started;
+
+	if (the_policy.selfmem_fork != SELFMEM_FORK_SPLIT || !selfmem_has_views())
+		return;
+	started = microseconds();
+	int r = each_view(add_show);
+	if (!r && split.show_count) {
+		r = thread_run(copy_views, NULL);
+		r = r ? r : split.error;
+	}
+	if (r) {
+		report_failure(-r);
+		forget();
+	} else if (split.show_count) {
+		report(started);
+	}
+}
+
+void split_after_fork_in_parent(void)
+{
+	forget();
+}
+
+static bool has_copy(const struct original *original, const struct vma *vma)
+{
+	int64_t start = (int64_t)vma->offset, end = start + (int64_t)(vma->end - vma->start);
+
+	return original && original->copy && start >= original->start && end <= original->end;
+}
+
+/* In the child nobody else runs yet. */
+static int show_copy(const struct vma *vma)
+{
+	const struct original *original = original_of(vma);
+	size_t size = vma->end - vma->start;
+	struct attributes attributes;
+
+	if (!has_copy(original, vma))
+		return 0;
+	uintptr_t copy = original->copy + (uintptr_t)((int64_t)vma->offset - original->start);
+	attributes_get(vma->start, &attributes);
+	long r = raw(SYS_mremap, copy, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, vma->start);
+	if (raw_failed(r))
+		return (int)r;
+	if (vma->protection != (PROT_READ | PROT_WRITE))
+		raw(SYS_mprotect, vma->start, size, vma->protection);
+	attributes_apply(&attributes, vma->start, vma->end, vma->protection);
+	return 0;
+}
+
+void split_after_fork_in_child(void)
+{
+	if (!split.show_count)
+		return;
+	int r = each_view(show_copy);
+	if (r)
+		report_failure(-r);
+	forget();
+}

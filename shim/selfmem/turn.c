@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The turn of private memory into shared, in place. The pages are moved aside in one
+ * step (MREMAP_DONTUNMAP), whoever touches the emptied area meanwhile waits (hold.h),
+ * they are copied to the memfd, and that is mapped where they were. Pages moved aside
+ * are the old ones until the last step is done: when one fails, they are moved back.
+ *
+ * What nobody can store to is copied where it is. So is what cannot be held in a process
+ * with several threads: then stores can be lost, and the event says so.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "kernel/raw.h"
+#include "selfmem/fill.h"
+#include "selfmem/hold.h"
+#include "selfmem/view.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+#define PATIENCE    1000
+#define SPARE_PAGES 24
+
+struct turning {
+	struct view *view;
+	int memfd, pagemap;
+	struct hold hold;
+	bool can_hold;
+};
+
+/* ---- room under vm.max_map_count ---- */
+
+/* Neighbours with different protection are areas of their own. */
+long spare_take(void)
+{
+	long spare = raw_mmap(0, SPARE_PAGES * PAGE_BYTES, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long r = raw_failed(spare) ? spare : 0;
+
+	for (unsigned long i = 1; !r && i < SPARE_PAGES; i += 2)
+		r = raw(SYS_mprotect, spare + (long)(i * PAGE_BYTES), PAGE_BYTES, PROT_READ);
+	if (r && !raw_failed(spare))
+		spare_give(spare);
+	return r ? r : spare;
+}
+
+void spare_give(long spare)
+{
+	raw(SYS_munmap, spare, SPARE_PAGES * PAGE_BYTES);
+}
+
+/* ---- aside ---- */
+
+static size_t size_of(const struct part *part)
+{
+	return part->end - part->start;
+}
+
+/* The most careful that is true of all parts. */
+static void synchrony_is(struct view *view, enum synchrony synchrony)
+{
+	if (synchrony > view->synchrony)
+		view->synchrony = synchrony;
+}
+
+/* Whether the pages may be taken away for a while: nobody runs into the gap. */
+static bool may_move(struct turning *turning, struct part *part)
+{
+	struct view *view = turning->view;
+
+	if (part->protection & PROT_EXEC && !(part->protection & PROT_WRITE))
+		return false;
+	if (view->alone || part->protection == PROT_NONE)
+		return true;
+	if (!(part->protection & PROT_WRITE))
+		return false;
+	part->held = turning->can_hold && part->anonymous &&
+		     !hold_range(&turning->hold, part->start, part->end);
+	if (part->held)
+		synchrony_is(view, turning->hold.user_only ? SYNC_USER : SYNC_HELD);
+	else
+		synchrony_is(view, SYNC_LOST);
+	return part->held;
+}
+
+static int move_aside(struct turning *turning, struct part *part)
+{
+	if (!may_move(turning, part))
+		return 0;
+	long aside = raw(SYS_mremap, part->start, size_of(part), size_of(part),
+			 MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
+	if (aside == -EINVAL) { /* of a file, before 5.13; of anything, before 5.7 */
+		if (part->held)
+			synchrony_is(turning->view, SYNC_LOST);
+		return 0;
+	}
+	if (raw_failed(aside)) {
+		turning->view->reason = "the source could not be moved aside";
+		return (int)aside;
+	}
+	part->aside = (uintptr_t)aside;
+	if (part->protection == PROT_NONE)
+		raw(SYS_mprotect, aside, size_of(part), PROT_READ);
+	return 0;
+}
+
+/* The room for this was there before. */
+static void move_back(const struct turning *turning, struct part *part)
+{
+	long r = -ENOMEM;
+
+	for (int i = 0; i < PATIENCE && r == -ENOMEM; i++) {
+		r = raw(SYS_mremap, part->aside, size_of(part), size_of(part),
+			MREMAP_MAYMOVE | MREMAP_FIXED, part->start);
+		if (raw_failed(r))
+			raw(SYS_sched_yield);
+	}
+	if (part->protection == PROT_NONE)
+		raw(SYS_mprotect, part->start, size_of(part), PROT_NONE);
+	if (part->held)
+		hold_let_go(&turning->hold, part->start, part->end);
+	part->aside = 0;
+}
+
+/* ---- the copy and the replacement ---- */
+
+static int fill_part(const struct turning *turning, const struct part *part)
+{
+	struct view *view = turning->view;
+	uintptr_t from = part->aside ? part->aside : part->start;
+	uintptr_t end = from + size_of(part);
+	int64_t at = (int64_t)(part->start - view->start);
+	int r = part->anonymous ? fill_touched(turning->memfd, turning->pagemap, from, end, at,
+					       &view->bytes)
+				: fill_all(turning->memfd, from, end, at, &view->bytes);
+
+	if (r)
+		view->reason = r == -EFAULT ? "part of the source cannot be read"
+					    : "the source could not be copied";
+	return r == -EFAULT ? -EINVAL : r;
+}
+
+static int replace(const struct turning *turning, struct part *part)
+{
+	long r = raw_mmap(part->start, size_of(part), part->protection, MAP_SHARED | MAP_FIXED,
+			  turning->memfd, (int64_t)(part->start - turning->view->start));
+
+	if (raw_failed(r)) {
+		turning->view->reason = "the source could not be replaced";
+		return (int)r;
+	}
+	turning->view->turned += size_of(part);
+	part->replaced = true;
+	return 0;
+}
+
+/* ---- all parts ---- */
+
+#define EACH_PART(part, view)                                                                 \
+	for (struct part *part = (view)->parts; part < (view)->parts + (view)->count; part++) \
+		if (!part->shared)
+
+static int take_all(struct turning *turning)
+{
+	int r = 0;
+
+	EACH_PART(part, turning->view)
+	if (!r)
+		r = move_aside(turning, part);
+	EACH_PART(part, turning->view)
+	if (!r)
+		r = fill_part(turning, part);
+	return r;
+}
+
+/* Those without old pages to bring back are the last. */
+static int replace_all(const struct turning *turning)
+{
+	int r = 0;
+
+	EACH_PART(part, turning->view)
+	if (!r && part->aside)
+		r = replace(turning, part);
+	EACH_PART(part, turning->view)
+	if (!r && !part->aside)
+		r = replace(turning, part);
+	return r;
+}
+
+static void undo(const struct turning *turning)
+{
+	EACH_PART(part, turning->view)
+	if (part->aside)
+		move_back(turning, part);
+	turning->view->turned = 0;
+}
+
+/* Threads go on first; locks only once the old pages, which may be locked, are gone. */
+static void finish(const struct turning *turning)
+{
+	EACH_PART(part, turning->view)
+	if (part->held)
+		hold_let_go(&turning->hold, part->start, part->end);
+	EACH_PART(part, turning->view)
+	if (part->aside)
+		raw(SYS_munmap, part->aside, size_of(part));
+	EACH_PART(part, turning->view)
+	attributes_apply(&part->attributes, part->start, part->end, part->protection);
+}
+
+static int turn_with_room(struct turning *turning)
+{
+	long spare = spare_take();
+
+	if (raw_failed(spare)) {
+		turning->view->reason = "too many areas, or no address space";
+		return (int)spare;
+	}
+	int r = take_all(turning);
+	spare_give(spare);
+	if (!r)
+		r = replace_all(turning);
+	if (r)
+		undo(turning);
+	else
+		finish(turning);
+	return r;
+}
+
+int turn(struct view *view, int memfd)
+{
+	struct turning turning = { .view = view, .memfd = memfd, .hold.fd = -1 };
+	bool any = false;
+
+	EACH_PART(part, view)
+	{
+		any = true;
+		attributes_get(part->start, &part->attributes);
+	}
+	if (!any)
+		return 0;
+	synchrony_is(view, view->alone ? SYNC_ALONE : SYNC_HELD);
+	turning.pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
+	turning.can_hold = !view->alone && !hold_open(&turning.hold);
+	int r = turn_with_room(&turning);
+	hold_close(&turning.hold);
+	if (turning.pagemap >= 0)
+		raw_close(turning.pagemap);
+	return r;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A second view of the program's own memory, and what the parts of the room that make
+ * one share. The order: source.c looks at what is there; build.c makes the view in a
+ * place where nobody sees it; turn.c then turns private memory into the memfd that the
+ * view shows, and puts everything back if it cannot; emulate.c moves the view to where
+ * the program wants it. Until the turn nothing of the program's is touched.
+ */
+#ifndef MMFENCE_SELFMEM_VIEW_H
+#define MMFENCE_SELFMEM_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/file.h"
+#include "snapshot/attributes.h"
+#include "snapshot/snapshot.h"
+#include "support/call.h"
+
+/* As /proc/PID/maps names the memory of views. */
+#define VIEW_MEMFD "mmfence-view"
+#define VIEW_NAME  "/memfd:" VIEW_MEMFD " (deleted)"
+
+/* The memfd is larger than what is in it: a mapping of it that grows finds zeros, as private memory
+ * does. */
+#define VIEW_FILE_BYTES (1LL << 42)
+
+/* What of the source lies in one area. */
+struct part {
+	uintptr_t start, end;
+	int protection;
+	bool shared;	 /* there is something to map a second time; else it has to be turned */
+	bool anonymous;	 /* pages that were never touched are zeros */
+	uintptr_t aside; /* where its pages are during the turn, or 0 */
+	bool held;	 /* touching it meanwhile waits */
+	bool replaced;
+	struct attributes attributes;
+};
+
+/* How the turn kept stores of other threads. */
+enum synchrony {
+	SYNC_NONE,  /* nothing was turned */
+	SYNC_ALONE, /* there are no other threads */
+	SYNC_HELD,  /* their accesses waited */
+	SYNC_USER,  /* the same, but a system call that touched the memory failed with EFAULT */
+	SYNC_LOST,  /* they did not wait: stores may be lost */
+};
+
+struct view {
+	const struct call *call;
+	const struct map_request *request;
+	uintptr_t start, end; /* the source */
+	uintptr_t stage;      /* where it is made */
+	struct part *parts;
+	size_t count, room;
+	bool copy;     /* MAP_PRIVATE */
+	bool readonly; /* it can never be made writable */
+	bool alone;    /* the process has one thread */
+	enum synchrony synchrony;
+	uint64_t turned, bytes; /* of address space; copied */
+	const char *reason;	/* of a failure */
+	int result;
+};
+
+/* Looks at the source. 0, or -errno and the reason. */
+int source_look(struct view *view);
+
+/* On a bare thread: makes the view at stage, and turns what has to be. The result is in the view.
+ */
+void view_build(void *view);
+/* The same for a source that needs no turn, on any thread. */
+int view_double(struct view *view);
+
+/* On the bare thread: turns the private parts into the memfd. */
+int turn(struct view *view, int memfd);
+
+/* Some areas' worth of room under vm.max_map_count, so that steps which must not fail do not. */
+long spare_take(void);
+void spare_give(long spare);
+
+/* The event; error 0 for success, address is where the view is. */
+void view_report(const struct view *view, const struct file *file, uintptr_t address, int error);
+
+#endif
