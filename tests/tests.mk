@@ -19,7 +19,7 @@ HELPER_m32     := -O1 -m32
 
 HELPER_PROGRAMS := $(foreach v,plain large fortify m32,$(HELPERS:%=$(H)/$(v)/%)) \
 	$(H)/plain/early.so $(H)/m32/early.so $(H)/plain/unwinder $(H)/static/noop \
-	$(H)/asan/overwrite $(H)/asan/storm $(H)/asan_static/overwrite $(H)/asan_static/storm
+	$(H)/m32/selfmem_alias $(H)/asan/overwrite $(H)/asan/storm $(H)/asan_static/overwrite $(H)/asan_static/storm
 
 define helper_rule
 $(H)/$(1)/%: tests/helpers/%.c
@@ -35,6 +35,10 @@ $(H)/plain/early.so: tests/helpers/lib/early.c
 $(H)/m32/early.so: tests/helpers/lib/early.c
 	@mkdir -p $(@D)
 	$(CC) $(HELPER_CFLAGS) -m32 -fPIC -shared -o $@ $<
+
+$(H)/m32/selfmem_alias: examples/selfmem_alias.c
+	@mkdir -p $(@D)
+	$(CC) $(HELPER_CFLAGS) -m32 -o $@ $<
 
 $(H)/plain/unwinder: tests/helpers/special/unwinder.c
 	@mkdir -p $(@D)

@@ -104,26 +104,28 @@ static int map_private_parts(struct view *view, int memfd)
 	return r;
 }
 
-static int copy_part(struct view *view, const struct part *part, int memfd, int pagemap)
+static int copy_part(struct view *view, const struct part *part, int memfd, const struct proc *proc)
 {
 	int64_t at = (int64_t)(part->start - view->start);
 
 	if (part->shared)
 		return fill_shared(memfd, part->start, part->end, at, &view->bytes);
+	if (part->protection == PROT_NONE)
+		return fill_unreadable(memfd, proc, part->start, part->end, at, &view->bytes);
 	if (part->anonymous)
-		return fill_touched(memfd, pagemap, part->start, part->end, at, &view->bytes);
+		return fill_touched(memfd, proc, part->start, part->end, at, &view->bytes);
 	return fill_all(memfd, part->start, part->end, at, &view->bytes);
 }
 
 static int copy_all(struct view *view, int memfd)
 {
-	int pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
+	struct proc proc;
 	int r = 0;
 
+	proc_open(&proc);
 	for (size_t i = 0; !r && i < view->count; i++)
-		r = copy_part(view, &view->parts[i], memfd, pagemap);
-	if (pagemap >= 0)
-		raw_close(pagemap);
+		r = copy_part(view, &view->parts[i], memfd, &proc);
+	proc_close(&proc);
 	if (r)
 		view->reason = r == -EFAULT ? "part of the source cannot be read"
 					    : "the source could not be copied";

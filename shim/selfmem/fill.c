@@ -4,6 +4,7 @@
  * it, /proc/self/pagemap page by page where not.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -11,6 +12,7 @@
 #include "kernel/raw.h"
 #include "selfmem/fill.h"
 #include "selfmem/hold.h"
+#include "support/scratch.h"
 
 /* linux/fs.h has these since 6.7; Debian 12's does not. */
 struct scan_region {
@@ -67,17 +69,56 @@ int fill_all(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
 
 /* ---- anonymous memory ---- */
 
+void proc_open(struct proc *proc)
+{
+	proc->pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
+	proc->memory = raw_open("/proc/self/mem", O_RDONLY, 0);
+}
+
+void proc_close(struct proc *proc)
+{
+	if (proc->pagemap >= 0)
+		raw_close(proc->pagemap);
+	if (proc->memory >= 0)
+		raw_close(proc->memory);
+}
+
 struct search {
 	int fd, pagemap;
+	int memory; /* to read through, or -1: as it is */
 	uintptr_t from;
 	int64_t at;
 	uint64_t *bytes;
 };
 
+static int through(const struct search *search, char *buffer, uintptr_t start, uintptr_t end,
+		   int64_t at)
+{
+	int r = 0;
+
+	while (!r && start < end) {
+		size_t size = end - start < SCRATCH_BYTES ? end - start : SCRATCH_BYTES;
+		int64_t got = raw_pread(search->memory, buffer, size, (int64_t)start);
+		if (got <= 0)
+			return -EFAULT;
+		r = fill_all(search->fd, (uintptr_t)buffer, (uintptr_t)buffer + (uintptr_t)got, at,
+			     search->bytes);
+		start += (uintptr_t)got;
+		at += got;
+	}
+	return r;
+}
+
 static int fill_run(const struct search *search, uintptr_t start, uintptr_t end)
 {
-	return fill_all(search->fd, start, end, search->at + (int64_t)(start - search->from),
-			search->bytes);
+	int64_t at = search->at + (int64_t)(start - search->from);
+
+	if (search->memory < 0)
+		return fill_all(search->fd, start, end, at, search->bytes);
+	char *buffer = scratch_take();
+	int r = through(search, buffer, start, end, at);
+	scratch_put(buffer);
+	return r;
 }
 
 /* 0 with *at moved on, or -errno; -ENOTTY where the kernel has no such call. */
@@ -131,22 +172,37 @@ static int read_some(const struct search *search, uintptr_t *at, uintptr_t end)
 	return r;
 }
 
-int fill_touched(int fd, int pagemap, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
+static int fill_found(const struct search *search, uintptr_t end)
 {
-	struct search search = { fd, pagemap, from, at, bytes };
-	uintptr_t here = from;
+	uintptr_t here = search->from;
 	int r = 0;
 
-	if (pagemap < 0)
-		return fill_all(fd, from, end, at, bytes);
+	if (search->pagemap < 0)
+		return fill_run(search, here, end);
 	while (!r && here < end) {
-		r = scan_some(&search, &here, end);
+		r = scan_some(search, &here, end);
 		if (r == -ENOTTY || r == -EINVAL)
 			break;
 	}
 	while ((!r || r == -ENOTTY || r == -EINVAL) && here < end)
-		r = read_some(&search, &here, end);
+		r = read_some(search, &here, end);
 	return r;
+}
+
+int fill_touched(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
+		 uint64_t *bytes)
+{
+	struct search search = { fd, proc->pagemap, -1, from, at, bytes };
+
+	return fill_found(&search, end);
+}
+
+int fill_unreadable(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
+		    uint64_t *bytes)
+{
+	struct search search = { fd, proc->pagemap, proc->memory, from, at, bytes };
+
+	return proc->memory < 0 ? -EFAULT : fill_found(&search, end);
 }
 
 /* ---- shared memory ---- */

@@ -12,9 +12,20 @@
  * *bytes. */
 int fill_all(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes);
 
-/* The same for anonymous memory: only pages that are there. pagemap is /proc/self/pagemap, or
- * -errno: then all are copied. */
-int fill_touched(int fd, int pagemap, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes);
+/* /proc/self/pagemap and /proc/self/mem, or -errno. */
+struct proc {
+	int pagemap, memory;
+};
+void proc_open(struct proc *proc);
+void proc_close(struct proc *proc);
+
+/* The same for anonymous memory: only pages that are there. Without pagemap all are. */
+int fill_touched(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
+		 uint64_t *bytes);
+
+/* The same for private memory that is protected against reading. */
+int fill_unreadable(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
+		    uint64_t *bytes);
 
 /* The same for shared memory, readable or not: its holes are not filled by looking at them. */
 int fill_shared(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes);

@@ -31,7 +31,7 @@ static bool is_special(const char *name)
 
 static bool is_device(const char *name)
 {
-	return begins(name, "/dev/") && strcmp(name, "/dev/zero") && !begins(name, "/dev/shm/");
+	return begins(name, "/dev/") && !begins(name, "/dev/zero") && !begins(name, "/dev/shm/");
 }
 
 static bool holds(const struct vma *vma, const void *address)

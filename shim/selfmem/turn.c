@@ -9,7 +9,6 @@
  * with several threads: then stores can be lost, and the event says so.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "kernel/raw.h"
@@ -25,7 +24,8 @@
 
 struct turning {
 	struct view *view;
-	int memfd, pagemap;
+	int memfd;
+	struct proc proc;
 	struct hold hold;
 	bool can_hold;
 };
@@ -132,9 +132,9 @@ static int fill_part(const struct turning *turning, const struct part *part)
 	uintptr_t from = part->aside ? part->aside : part->start;
 	uintptr_t end = from + size_of(part);
 	int64_t at = (int64_t)(part->start - view->start);
-	int r = part->anonymous ? fill_touched(turning->memfd, turning->pagemap, from, end, at,
-					       &view->bytes)
-				: fill_all(turning->memfd, from, end, at, &view->bytes);
+	int r = part->anonymous
+			? fill_touched(turning->memfd, &turning->proc, from, end, at, &view->bytes)
+			: fill_all(turning->memfd, from, end, at, &view->bytes);
 
 	if (r)
 		view->reason = r == -EFAULT ? "part of the source cannot be read"
@@ -242,11 +242,10 @@ int turn(struct view *view, int memfd)
 	if (!any)
 		return 0;
 	synchrony_is(view, view->alone ? SYNC_ALONE : SYNC_HELD);
-	turning.pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
+	proc_open(&turning.proc);
 	turning.can_hold = !view->alone && !hold_open(&turning.hold);
 	int r = turn_with_room(&turning);
 	hold_close(&turning.hold);
-	if (turning.pagemap >= 0)
-		raw_close(turning.pagemap);
+	proc_close(&turning.proc);
 	return r;
 }

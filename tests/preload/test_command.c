@@ -97,9 +97,9 @@ Test(command, bad_value_starts_nothing)
 
 Test(command, unavailable_value_starts_nothing)
 {
-	struct run run = COMMAND("run", "-o", "selfmem.map=emulate", "--", STARTED);
+	struct run run = COMMAND("run", "-o", "pages.census=exit", "--", STARTED);
 
-	expect_refusal(&run, "mmfence: selfmem.map=emulate is not yet available\n");
+	expect_refusal(&run, "mmfence: pages.census=exit is not yet available\n");
 }
 
 Test(command, unknown_key_starts_nothing)

@@ -114,10 +114,9 @@ Test(policy, choices)
 
 Test(policy, what_is_not_there_yet_says_so)
 {
-	expect_refused("selfmem.map", "emulate", "selfmem.map=emulate is not yet available");
 	expect_refused("nonlinear.emulate", "always",
 		       "nonlinear.emulate=always is not yet available");
-	expect_refused("selfmem.map", "!emulate", "selfmem.map: \"!emulate\" is not one of refuse");
+	expect_refused("pages.census", "!exit", "pages.census: \"!exit\" is not one of off");
 }
 
 Test(policy, sizes)
