@@ -111,7 +111,8 @@ static int copy_part(struct view *view, const struct part *part, int memfd, cons
 	if (part->shared)
 		return fill_shared(memfd, part->start, part->end, at, &view->bytes);
 	if (part->protection == PROT_NONE)
-		return fill_unreadable(memfd, proc, part->start, part->end, at, &view->bytes);
+		return fill_unreadable(memfd, proc, part->anonymous, part->start, part->end, at,
+				       &view->bytes);
 	if (part->anonymous)
 		return fill_touched(memfd, proc, part->start, part->end, at, &view->bytes);
 	return fill_all(memfd, part->start, part->end, at, &view->bytes);

@@ -197,10 +197,10 @@ int fill_touched(int fd, const struct proc *proc, uintptr_t from, uintptr_t end,
 	return fill_found(&search, end);
 }
 
-int fill_unreadable(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
-		    uint64_t *bytes)
+int fill_unreadable(int fd, const struct proc *proc, bool touched, uintptr_t from, uintptr_t end,
+		    int64_t at, uint64_t *bytes)
 {
-	struct search search = { fd, proc->pagemap, proc->memory, from, at, bytes };
+	struct search search = { fd, touched ? proc->pagemap : -1, proc->memory, from, at, bytes };
 
 	return proc->memory < 0 ? -EFAULT : fill_found(&search, end);
 }

@@ -6,6 +6,7 @@
 #ifndef MMFENCE_SELFMEM_FILL_H
 #define MMFENCE_SELFMEM_FILL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* [from, end) to file offset at: 0, -EFAULT when part of it cannot be read, or -errno. Adds to
@@ -23,9 +24,10 @@ void proc_close(struct proc *proc);
 int fill_touched(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
 		 uint64_t *bytes);
 
-/* The same for private memory that is protected against reading. */
-int fill_unreadable(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
-		    uint64_t *bytes);
+/* The same for private memory that is protected against reading; touched: only pages that are
+ * there. */
+int fill_unreadable(int fd, const struct proc *proc, bool touched, uintptr_t from, uintptr_t end,
+		    int64_t at, uint64_t *bytes);
 
 /* The same for shared memory, readable or not: its holes are not filled by looking at them. */
 int fill_shared(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes);

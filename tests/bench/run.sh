@@ -71,6 +71,21 @@ started() {
 	result "$1" "$2"
 }
 
+# Views of the program's own memory, where there is room for 1 GiB twice.
+alias_rows() {
+	views="$fence MMFENCE_SELFMEM_MAP=emulate $build/bench/alias"
+	if [ "$(awk '$1 == "MemAvailable:" { print int($2 / 1048576) }' /proc/meminfo)" -lt 3 ]; then
+		skipped "alias of 1 GiB" "less than 3 GiB of memory"
+		return
+	fi
+	measure "alias of 1 GiB (bare: memcpy into a memfd mapping)" 1.25 $((pairs / 5)) \
+		"$build/bench/alias memcpy 1024" "$views first 1024"
+	measure "second alias, 1 GiB (bare: of 1 MiB)" 1.2 $((pairs / 5)) \
+		"$views second 1" "$views second 1024"
+	measure "loads and stores through it, 64 MiB" 1.05 $((pairs / 2)) \
+		"$build/bench/alias plain 64" "$views view 64"
+}
+
 head -c $((1024 * 4096)) /dev/urandom >file
 log="MMFENCE_AUDIT_LOG=$work/log.jsonl"
 
@@ -93,4 +108,5 @@ copied 1 50
 copied 16 8
 copied 64 4
 guard_rows
+alias_rows
 echo "$met of $targets targets met"

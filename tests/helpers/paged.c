@@ -48,32 +48,33 @@ static void add_swap(void)
 		skip("swapon: %s", strerror(errno));
 }
 
-static unsigned long in_swap(void)
+/* KiB of the area that starts at at. */
+static unsigned long in_swap(const char *at)
 {
-	char line[512], name[256], type[32];
-	unsigned long size, used, total = 0;
-	FILE *swaps = fopen("/proc/swaps", "re");
+	char line[512];
+	unsigned long start, end, kib = 0;
+	bool here = false;
+	FILE *smaps = fopen("/proc/self/smaps", "re");
 
-	must(swaps);
-	while (fgets(line, sizeof(line), swaps))
-		if (sscanf(line, "%255s %31s %lu %lu", name, type, &size, &used) == 4)
-			total += used;
-	fclose(swaps);
-	return total;
+	must(smaps);
+	while (fgets(line, sizeof(line), smaps))
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = (uintptr_t)at >= start && (uintptr_t)at < end;
+		else if (here)
+			sscanf(line, "Swap: %lu", &kib);
+	fclose(smaps);
+	return kib;
 }
 
-/* What is mapped twice stays: one mapping forgets its pages first. How many KiB went out. */
+/* What is mapped twice stays: one mapping forgets its pages first. How many KiB are out. */
 static unsigned long page_out(char *at, char *other)
 {
-	unsigned long before = in_swap(), after;
-
 	if (other)
 		must(madvise(other, BYTES, MADV_DONTNEED) == 0);
 	for (size_t i = 0; i < PAGES; i++)
 		(void)*(volatile char *)(at + i * PAGE);
 	must(madvise(at, BYTES, MADV_PAGEOUT) == 0);
-	after = in_swap();
-	return after > before ? after - before : 0;
+	return in_swap(at);
 }
 
 static void in_child(char *source, char *view, char *own)

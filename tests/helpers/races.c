@@ -24,6 +24,7 @@ static void *switch_link(void *unused)
 	for (unsigned int i = 0; !atomic_load(&stop); i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "races.%u", i % 2);
+		unlink(name); /* of a case that ended in between */
 		must(symlink(i % 2 ? "/proc/self/mem" : "races.file", name) == 0);
 		must(rename(name, LINK) == 0);
 	}
