@@ -192,12 +192,10 @@ static long place(struct view *view)
 
 /* ---- all together ---- */
 
-static bool needs_memfd(const struct view *view)
+static bool has_part(const struct view *view, bool shared)
 {
-	if (view->copy)
-		return true;
 	for (size_t i = 0; i < view->count; i++)
-		if (!view->parts[i].shared)
+		if (view->parts[i].shared == shared)
 			return true;
 	return false;
 }
@@ -215,7 +213,7 @@ static long run_build(void *argument)
 /* Snapshots in a turned source are none afterwards. */
 static int make(struct view *view)
 {
-	if (!needs_memfd(view))
+	if (!view->copy && !has_part(view, false))
 		return view_double(view);
 	view->alone = is_alone();
 	return (int)(view->copy ? run_build(view)
@@ -244,9 +242,9 @@ static long give(struct view *view)
 
 	if (!r)
 		r = source_look(view);
-	/* What is guarded is put aside first: in a view nobody would do it later. That changes
-	 * areas. */
-	if (!r && !view->copy && index_may_touch(view->start, view->end)) {
+	/* A shared snapshot that is guarded is put aside first: nobody would do it for the view
+	 * later. That changes areas. */
+	if (!r && !view->copy && has_part(view, true) && index_may_touch(view->start, view->end)) {
 		guard_preserve_range(view->start, view->end, "view");
 		view->count = 0;
 		r = source_look(view);

@@ -122,6 +122,22 @@ static void guarded_file(const void *unused)
 	view_check(view, 3, 0, PAGES, "view without its source");
 }
 
+/* With snapshot.shared: a shared mapping that can only be read. */
+static void guarded_shared(const void *unused)
+{
+	(void)unused;
+	file_make("views.shared", 3, PAGES);
+	int fd = file_open("views.shared");
+	char *source = mmap(NULL, BYTES, PROT_READ, MAP_SHARED, fd, 0);
+
+	must(source != MAP_FAILED && close(fd) == 0);
+	char *view = view_try(NULL, source, BYTES, PROT_READ, MAP_SHARED);
+	promise(view != MAP_FAILED, "no view: %s", strerrorname_np(errno));
+	file_overwrite("views.shared", 5, 0, PAGES);
+	view_check(source, 3, 0, PAGES, "shared snapshot");
+	view_check(view, 3, 0, PAGES, "view of a shared snapshot");
+}
+
 /* Areas of four kinds in a row. */
 static char *row(void)
 {
@@ -877,6 +893,7 @@ int main(int argc, char **argv)
 		EMULATE(top_of_the_heap),
 		EMULATE(private_file),
 		EMULATE(guarded_file),
+		{ "shared/guarded", guarded_shared, NULL, false },
 		EMULATE(several_areas),
 		EMULATE(several_areas_fixed),
 		EMULATE(shared_memory),
