@@ -153,6 +153,14 @@ static void put_refused(FILE *out, const struct tally *tally)
 		put_visible(out, top.example, PATH_SHOWN);
 		fputc('\n', out);
 	}
+	if (tally->views) {
+		put_heading(out, "views");
+		fprintf(out, "%lld of a process's own memory", (long long)tally->views);
+		if (tally->unsynchronised)
+			fprintf(out, ", %lld not synchronised with its threads",
+				(long long)tally->unsynchronised);
+		fputc('\n', out);
+	}
 }
 
 static void put_nonlinear(FILE *out, const struct tally *tally)

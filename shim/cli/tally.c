@@ -152,8 +152,12 @@ static void take_open(struct tally *tally, const json_t *record)
 
 static void take_map(struct tally *tally, const json_t *record)
 {
-	if (failed(record))
+	if (failed(record)) {
 		count(tally->refused, "mapping of memory", text(record, "file.path"));
+		return;
+	}
+	tally->views++;
+	tally->unsynchronised += !strcmp(text(record, "mmfence.selfmem.synchronised"), "none");
 }
 
 static void take_gap(struct tally *tally, const json_t *record)

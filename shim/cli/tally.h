@@ -25,7 +25,8 @@ struct tally {
 	json_int_t grown;
 	json_t *refused; /* calls */
 	json_t *opened;	 /* memory files, by kind */
-	json_t *calls;	 /* of remap_file_pages, by process and site */
+	json_int_t views, unsynchronised;
+	json_t *calls; /* of remap_file_pages, by process and site */
 	json_t *sites;
 	json_int_t rewired;
 	json_int_t areas, area_limit; /* where the process came nearest to it */

@@ -10,6 +10,7 @@
 #include "interpose/interpose.h"
 #include "mmfence.h"
 #include "nonlinear/nonlinear.h"
+#include "policy/policy.h"
 #include "selfmem/readonly.h"
 #include "selfmem/selfmem.h"
 #include "snapshot/attributes.h"
@@ -227,11 +228,28 @@ long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int 
 			       protection, key);
 }
 
+/* Advice that stays with an area: what is turned for a view has to keep it. */
+static bool stays(int advice)
+{
+	switch (advice) {
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_DONTFORK:
+	case MADV_MERGEABLE:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_DONTDUMP:
+		return the_policy.selfmem_map != SELFMEM_MAP_REFUSE;
+	default:
+		return false;
+	}
+}
+
 long memory_madvise(uintptr_t address, size_t length, int advice)
 {
 	bool touches = ours(address, length);
 
-	if (unlikely(touches))
+	if (unlikely(touches || stays(advice)))
 		attributes_note();
 	return change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
 			   SYS_madvise, address, length, advice, 0);

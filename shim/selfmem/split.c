@@ -265,7 +265,7 @@ static int show_copy(const struct vma *vma)
 	if (!has_copy(original, vma))
 		return 0;
 	uintptr_t copy = original->copy + (uintptr_t)((int64_t)vma->offset - original->start);
-	attributes_get(vma->start, &attributes);
+	attributes_get_here(vma->start, &attributes);
 	long r = raw(SYS_mremap, copy, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, vma->start);
 	if (raw_failed(r))
 		return (int)r;

@@ -144,7 +144,8 @@ static int fill_part(const struct turning *turning, const struct part *part)
 
 static int replace(const struct turning *turning, struct part *part)
 {
-	long r = raw_mmap(part->start, size_of(part), part->protection, MAP_SHARED | MAP_FIXED,
+	long r = raw_mmap(part->start, size_of(part), part->protection,
+			  MAP_SHARED | MAP_FIXED | attributes_map_flags(&part->attributes),
 			  turning->memfd, (int64_t)(part->start - turning->view->start));
 
 	if (raw_failed(r)) {
@@ -237,7 +238,7 @@ int turn(struct view *view, int memfd)
 	EACH_PART(part, view)
 	{
 		any = true;
-		attributes_get(part->start, &part->attributes);
+		attributes_get_here(part->start, &part->attributes);
 	}
 	if (!any)
 		return 0;

@@ -139,20 +139,30 @@ static void scan(struct reader *reader, uintptr_t address, struct attributes *ou
 	}
 }
 
-void attributes_get(uintptr_t address, struct attributes *out)
+static void get(uintptr_t address, int smaps, struct attributes *out)
 {
-	struct reader reader = { .fd = -1 };
+	struct reader reader = { .fd = smaps };
 
-	*out = (struct attributes){ 0, 0 };
-	if (!atomic_load_explicit(&noted, memory_order_relaxed))
-		return;
-	reader.fd = keeper_open("smaps", O_RDONLY);
-	reader.buffer = reader.fd < 0 ? NULL : arena_alloc(BUFFER_BYTES);
+	reader.buffer = smaps < 0 ? NULL : arena_alloc(BUFFER_BYTES);
 	if (reader.buffer)
 		scan(&reader, address, out);
 	arena_free(reader.buffer, BUFFER_BYTES);
-	if (reader.fd >= 0)
-		raw_close(reader.fd);
+	if (smaps >= 0)
+		raw_close(smaps);
+}
+
+void attributes_get(uintptr_t address, struct attributes *out)
+{
+	*out = (struct attributes){ 0, 0 };
+	if (atomic_load_explicit(&noted, memory_order_relaxed))
+		get(address, keeper_open("smaps", O_RDONLY), out);
+}
+
+void attributes_get_here(uintptr_t address, struct attributes *out)
+{
+	*out = (struct attributes){ 0, 0 };
+	if (atomic_load_explicit(&noted, memory_order_relaxed))
+		get(address, raw_open("/proc/self/smaps", O_RDONLY, 0), out);
 }
 
 static bool has(const struct attributes *attributes, int advice)

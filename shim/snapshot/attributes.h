@@ -22,6 +22,8 @@ void attributes_note(void);
 /* Of the area that holds address; on the keeper. Nothing is set in *out when there is nothing to
  * keep. */
 void attributes_get(uintptr_t address, struct attributes *out);
+/* The same on any other thread. */
+void attributes_get_here(uintptr_t address, struct attributes *out);
 /* For the mmap that replaces it. */
 int attributes_map_flags(const struct attributes *attributes);
 void attributes_apply(const struct attributes *attributes, uintptr_t start, uintptr_t end,

@@ -462,13 +462,15 @@ static void memory_file_still_works(const void *unused)
 	promise(process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 6, "process_vm_readv");
 }
 
-static void lock_and_advice_stay(const void *unused)
+static void lock_and_advice_stay(const void *argument)
 {
-	(void)unused;
 	char *source = anonymous(BYTES);
 	char line[512], *flags = NULL;
 
-	must(madvise(source, BYTES, MADV_DONTDUMP) == 0 && mlock(source, BYTES) == 0);
+	bool locked = *(const bool *)argument;
+
+	must(madvise(source, BYTES, MADV_DONTDUMP) == 0);
+	must(!locked || mlock(source, BYTES) == 0);
 	must(view_of(source, BYTES));
 	FILE *smaps = fopen("/proc/self/smaps", "re");
 	bool here = false;
@@ -481,8 +483,8 @@ static void lock_and_advice_stay(const void *unused)
 			flags = line;
 	}
 	fclose(smaps);
-	promise(flags && strstr(flags, " lo") && strstr(flags, " dd"), "the source has flags %s",
-		flags);
+	promise(flags && !strstr(flags, " lo") == !locked && strstr(flags, " dd"),
+		"the source has flags %s", flags);
 }
 
 /* --- fork --- */
@@ -874,6 +876,29 @@ static void file_size_limit(const void *unused)
 	must_be_private(source + BYTES);
 }
 
+/* M3, with the default policy: writable at open, and what is asked for could be made so. */
+static void refused_by_default(const void *unused)
+{
+	(void)unused;
+	char *source = anonymous(BYTES), *room = anonymous(BYTES);
+
+	fill_pages(source, 1, PAGES);
+	fill_pages(room, 2, PAGES);
+	promise(view_try(room, source, BYTES, PROT_READ, MAP_SHARED | MAP_FIXED) == MAP_FAILED &&
+			errno == ENODEV,
+		"a shared view that can be read");
+	promise(view_try(room, source, BYTES, RW, MAP_SHARED | MAP_FIXED) == MAP_FAILED &&
+			errno == ENODEV,
+		"a shared view");
+	promise(view_try(room, source, BYTES, RW, MAP_PRIVATE | MAP_FIXED) == MAP_FAILED &&
+			errno == ENODEV,
+		"a private view");
+	must(mprotect(room, BYTES, PROT_READ) == 0 && mprotect(room, BYTES, RW) == 0);
+	view_check(room, 2, 0, PAGES, "the room");
+	must_be_private(room);
+	must_be_private(source);
+}
+
 #define EMULATE(name)                    \
 	{                                \
 #name, name, NULL, false \
@@ -885,6 +910,7 @@ static void file_size_limit(const void *unused)
 
 int main(int argc, char **argv)
 {
+	static const bool yes = true, no = false;
 	static const struct test_case cases[] = {
 		EMULATE(anonymous_memory),
 		EMULATE(bss),
@@ -910,7 +936,8 @@ int main(int argc, char **argv)
 		EMULATE(sparse),
 		EMULATE(source_grows),
 		EMULATE(memory_file_still_works),
-		EMULATE(lock_and_advice_stay),
+		{ "lock_and_advice_stay", lock_and_advice_stay, &yes, false },
+		{ "advice_stays", lock_and_advice_stay, &no, false },
 		EMULATE(fork_shares),
 		{ "split/views", fork_splits, NULL, false },
 		{ "split/at_once", fork_splits_at_once, NULL, false },
@@ -927,6 +954,7 @@ int main(int argc, char **argv)
 		{ "seccomp/memfd", no_memfd, NULL, false },
 		EMULATE(file_size_limit),
 		REFUSED(fixed_and_nothing_there),
+		{ "default/refused", refused_by_default, NULL, HOLDS_BARE },
 	};
 
 	return cases_main(cases, COUNT(cases), argc, argv);

@@ -62,7 +62,7 @@ VIEWS_HOLD(M4, private_view_is_a_copy_in_emulate_readonly, "private_view", READO
 VIEWS_HOLD(M4, sparse_memory_stays_sparse, "sparse", EMULATE, NULL)
 VIEWS_HOLD(M4, source_grows, "source_grows", EMULATE, NULL)
 VIEWS_HOLD(M4, memory_file_still_works, "memory_file_still_works", EMULATE, NULL)
-VIEWS_HOLD(M4, lock_and_advice_stay, "lock_and_advice_stay", EMULATE, NULL)
+VIEWS_HOLD(M4, lock_and_advice_stay, "*advice_stay*", EMULATE, NULL)
 VIEWS_HOLD(M4, fork_shares, "fork_shares", EMULATE, NULL)
 VIEWS_HOLD(M4, fork_splits, "split/*", EMULATE, SPLIT)
 VIEWS_HOLD(M4, hole_in_the_source, "nothing_there", EMULATE, NULL)
@@ -77,6 +77,21 @@ VIEWS_HOLD(M4, no_more_areas, "no_more_areas", EMULATE, NULL)
 VIEWS_HOLD(M4, limit_on_file_size, "file_size_limit", EMULATE, NULL)
 VIEWS_HOLD(M3, readonly_view_stays_readonly, "readonly_descriptor", EMULATE, NULL)
 VIEWS_HOLD(M3, emulate_readonly_gives_no_writable_view, "readonly/policy", READONLY, NULL)
+
+/* M3: without the option nothing is given. */
+EACH_VARIANT(M3, default_gives_no_view)
+{
+	struct run run = { .variant = variant, .helper = "views", .args = { "default/refused" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert(count_events(&run, "selfmem.map") == 3);
+	for (size_t i = 0; i < 3; i++)
+		cr_assert_str_eq(
+			field_string(find_event_number(&run, "selfmem.map", i), "error.code"),
+			"ENODEV");
+	run_end(&run);
+}
 
 /* --- a filter that was there before the program --- */
 
