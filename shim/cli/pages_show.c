@@ -10,6 +10,7 @@
 #include "cli/doctor.h"
 #include "cli/pages.h"
 #include "kernel/raw.h"
+#include "support/text.h"
 
 #define CELL_BYTES 32
 
@@ -45,38 +46,73 @@ void pages_sort(struct pages_count *count, const struct pages_view *view)
 
 /* ---- cells ---- */
 
-static const char *amount(uint64_t pages, enum pages_unit unit, char out[CELL_BYTES])
+/* Tens of thousands of rows are made without printf, which would take as long as the census. */
+static char *add_number(char *end, uint64_t number)
 {
-	char size[DOCTOR_SIZE_BYTES];
+	do
+		*--end = (char)('0' + number % 10);
+	while (number /= 10);
+	return end;
+}
 
+/* "1.5 MiB", the number rounded to a tenth; ends where end is. */
+static char *add_size(char *end, uint64_t bytes)
+{
+	static const char *const units[] = { " KiB", " MiB", " GiB", " TiB", " PiB", " EiB" };
+	unsigned int shift = 10, unit = 0;
+
+	/* What would be rounded to 1024.0 is 1.0 of the next. */
+	while (unit < 5 && bytes >= ((uint64_t)10240 << shift) / 10 - ((1ULL << shift) / 20)) {
+		shift += 10;
+		unit++;
+	}
+	uint64_t whole = bytes >> shift, rest = bytes & ((1ULL << shift) - 1);
+	uint64_t tenths = whole * 10 + ((rest >> (shift - 10)) * 10 + 512) / 1024;
+	end -= 4;
+	memcpy(end, units[unit], 4);
+	*--end = (char)('0' + tenths % 10);
+	*--end = '.';
+	return add_number(end, tenths / 10);
+}
+
+/* To the right of width columns. */
+static void show_amount(uint64_t pages, enum pages_unit unit, int width, FILE *out)
+{
+	char cell[CELL_BYTES], *end = cell + CELL_BYTES, *start;
+
+	memset(cell, ' ', sizeof(cell));
 	if (!pages)
-		snprintf(out, CELL_BYTES, "-");
+		*(start = end - 1) = '-';
 	else if (unit == UNIT_HUMAN)
-		snprintf(out, CELL_BYTES, "%s", doctor_size(pages * PAGE_BYTES, size));
+		start = add_size(end, pages * PAGE_BYTES);
 	else
-		snprintf(out, CELL_BYTES, "%" PRIu64,
-			 unit == UNIT_PAGES ? pages : pages * PAGE_BYTES);
-	return out;
+		start = add_number(end, unit == UNIT_PAGES ? pages : pages * PAGE_BYTES);
+	if (end - start < width)
+		start = end - width;
+	fwrite(start, 1, (size_t)(end - start), out);
+}
+
+static int column_width(const struct pages_view *view)
+{
+	return view->unit == UNIT_BYTES ? 15 : 11;
 }
 
 static void show_cells(const uint64_t pages[PAGES_CLASSES], const struct pages_count *count,
 		       const struct pages_view *view, FILE *out)
 {
-	int width = view->unit == UNIT_BYTES ? 15 : 11;
-	char cell[CELL_BYTES];
 	uint64_t all = 0;
 
 	for (int i = 0; i < PAGES_CLASSES; i++)
 		all += pages[i];
-	fprintf(out, "%*s", width, amount(all, view->unit, cell));
+	show_amount(all, view->unit, column_width(view), out);
 	for (int i = 0; i < PAGES_CLASSES; i++)
 		if (i != PAGES_UNKNOWN || count->result.pages[i])
-			fprintf(out, "%*s", width, amount(pages[i], view->unit, cell));
+			show_amount(pages[i], view->unit, column_width(view), out);
 }
 
 static void show_header(const struct pages_count *count, const struct pages_view *view, FILE *out)
 {
-	int width = view->unit == UNIT_BYTES ? 15 : 11;
+	int width = column_width(view);
 
 	fprintf(out, "%*s", width, "size");
 	for (int i = 0; i < PAGES_CLASSES; i++)
@@ -85,23 +121,34 @@ static void show_header(const struct pages_count *count, const struct pages_view
 	fprintf(out, "  mapping\n");
 }
 
+static void show_address(const struct pages_area *area, FILE *out)
+{
+	char protection[5], buffer[32];
+	struct text text;
+
+	vma_protection_text(area->vma.protection, area->vma.shared, protection);
+	text_init(&text, buffer, sizeof(buffer));
+	text_add(&text, area->changed ? " ~" : "  ");
+	text_add_hex(&text, area->vma.start, 1);
+	text_add_char(&text, ' ');
+	text_add(&text, protection);
+	text_add_char(&text, ' ');
+	fwrite(buffer, 1, text.length, out);
+}
+
 /* The kernel escapes no more than newlines: what a terminal would take for a command is not shown.
  */
 static void show_name(const char *name, FILE *out)
 {
 	for (; *name; name++)
-		fputc((unsigned char)*name < ' ' || *name == 127 ? '?' : *name, out);
+		putc_unlocked((unsigned char)*name < ' ' || *name == 127 ? '?' : *name, out);
 }
 
 static void show_row(const struct pages_area *area, const struct pages_count *count,
 		     const struct pages_view *view, FILE *out)
 {
-	char protection[5];
-
-	vma_protection_text(area->vma.protection, area->vma.shared, protection);
 	show_cells(area->pages, count, view, out);
-	fprintf(out, "%s %" PRIx64 " %s ", area->changed ? " ~" : "  ", (uint64_t)area->vma.start,
-		protection);
+	show_address(area, out);
 	show_name(*area->name ? area->name : "(anonymous)", out);
 	fputc('\n', out);
 }

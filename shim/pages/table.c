@@ -72,8 +72,8 @@ static long window(struct table *table, uint64_t page, uint64_t wanted, const ui
 	return (long)(left < wanted ? left : wanted);
 }
 
-/* A read takes about as long as a hundred entries: short ranges are read together. */
-#define READ_AHEAD 64
+/* A read costs what some tens of entries cost: short ranges are read together. */
+#define READ_AHEAD 16
 
 static int count_entries(struct table *table, struct pages_area *area, uint64_t start, uint64_t end)
 {
