@@ -7,10 +7,11 @@
  * and says in the file "expected" which mapping must have what: a line of start, end, private,
  * file, shared, swapped, never, unknown (in pages), what it is. "wait" stops it then, until it
  * is told to go on; "storm" the same, and then mappings come and go for good. For the census at
- * exit it ends with all descriptors "closed", or its privileges "dropped".
+ * exit it ends with all descriptors "closed", its table "full", or its privileges "dropped".
  */
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
 #include "helper.h"
@@ -163,20 +164,30 @@ static size_t smaps_bytes(const char *at, const char *line)
 	return value * 1024;
 }
 
-/* Huge pages, of one's own and of zeros, where the kernel gives any. */
+/* Two huge pages' worth, where one may begin. */
+static char *map_huge(int flags, int fd)
+{
+	char *at = place(3 * HUGE_PAGE / PAGE);
+
+	at = (char *)(((uintptr_t)at + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+	must(mmap(at, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | flags, fd,
+		  0) == at);
+	madvise(at, 2 * HUGE_PAGE, MADV_HUGEPAGE);
+	return at;
+}
+
+/* Huge pages, of one's own and of zeros, where the kernel gives any; small ones elsewhere. */
 static void make_huge(void)
 {
-	char *own = place(3 * HUGE_PAGE / PAGE), *at;
+	char *at = map_huge(MAP_ANONYMOUS, -1);
 
-	at = (char *)(((uintptr_t)own + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
-	must(mmap(at, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at);
-	if (madvise(at, 2 * HUGE_PAGE, MADV_HUGEPAGE))
-		return;
 	*at = 1;
-	load(at + HUGE_PAGE, 0, 512); /* 512 small pages of zeros, or a huge one */
+	load(at + HUGE_PAGE, 0, 512);
 	if (smaps_bytes(at, "AnonHugePages:") == HUGE_PAGE)
 		expect(at, 1024, "huge pages", .private = 512, .shared = 512);
+	at = map_huge(0, open("/dev/zero", O_RDWR | O_CLOEXEC));
+	load(at, 0, 1024);
+	expect(at, 1024, "huge pages of /dev/zero", .shared = 1024);
 }
 
 /* ---- shared mappings ---- */
@@ -207,6 +218,7 @@ static void make_memfd(void)
 	char *at;
 
 	must(fd >= 0 && !ftruncate(fd, 11 * PAGE));
+	file_fill(fd, 1, 0, 2); /* none of the mapping's */
 	file_fill(fd, 1, 3, 3); /* in memory, though in no page table */
 	at = map(8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 3);
 	store(at, 4, 2);
@@ -374,6 +386,16 @@ static _Noreturn void churn(void)
 	}
 }
 
+static void fill_table(void)
+{
+	struct rlimit limit = { 64, 64 };
+
+	must(!setrlimit(RLIMIT_NOFILE, &limit));
+	while (dup(STDOUT_FILENO) >= 0)
+		;
+	must(errno == EMFILE);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "", *then = argc > 2 ? argv[2] : "";
@@ -396,6 +418,8 @@ int main(int argc, char **argv)
 		churn();
 	if (!strcmp(then, "closed"))
 		must(!syscall(SYS_close_range, 0, ~0U, 0));
+	if (!strcmp(then, "full"))
+		fill_table();
 	if (!strcmp(then, "dropped"))
 		must(!setresgid(65534, 65534, 65534) && !setresuid(65534, 65534, 65534));
 	return 0;
