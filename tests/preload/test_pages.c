@@ -621,8 +621,11 @@ Test(pages, a_process_of_somebody_else_is_refused)
 
 static json_t *census_at_exit(const char *variant, const char *then, bool guard, struct run *run)
 {
+	void (*prepare)(struct run *) = run->prepare;
+
 	*run = (struct run){ .variant = variant,
 			     .helper = "pages",
+			     .prepare = prepare,
 			     .args = { "kinds", then },
 			     .options = { "pages.census=exit",
 					  guard ? "snapshot.guard=auto" : "snapshot.mode=off" } };
@@ -675,7 +678,7 @@ static void check_total(const struct run *run, const json_t *pages)
 
 EACH_VARIANT(pages, the_census_at_exit_is_an_event)
 {
-	struct run run;
+	struct run run = { 0 };
 	json_t *event = census_at_exit(variant, "", false, &run);
 
 	skip_unless_root();
@@ -685,10 +688,22 @@ EACH_VARIANT(pages, the_census_at_exit_is_an_event)
 	run_end(&run);
 }
 
+/* Without privileges nobody opens anonymous shared memory: what of one's own is in memory is known
+ * all the same, and the rest is not guessed. */
+EACH_VARIANT(pages, the_census_at_exit_knows_its_own_memory_without_privileges)
+{
+	struct run run = { .prepare = become_nobody };
+
+	skip_unless_root();
+	json_t *event = census_at_exit(variant, "", false, &run);
+	cr_expect_eq(field_number(event, "mmfence.pages.unknown"), 5);
+	run_end(&run);
+}
+
 /* P4: a program that closed all descriptors, and one that has no number left for another. */
 EACH_VARIANT(pages, the_census_at_exit_needs_no_descriptor)
 {
-	struct run run;
+	struct run run = { 0 };
 	json_t *event = census_at_exit(variant, "closed", false, &run);
 
 	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
@@ -697,7 +712,7 @@ EACH_VARIANT(pages, the_census_at_exit_needs_no_descriptor)
 
 EACH_VARIANT(pages, the_census_at_exit_takes_no_descriptor_number)
 {
-	struct run run;
+	struct run run = { 0 };
 	json_t *event = census_at_exit(variant, "full", false, &run);
 
 	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
@@ -707,7 +722,7 @@ EACH_VARIANT(pages, the_census_at_exit_takes_no_descriptor_number)
 /* With a keeper the page table was opened in time; without, the event says why there is none. */
 EACH_VARIANT(pages, the_census_at_exit_survives_dropped_privileges)
 {
-	struct run run;
+	struct run run = { 0 };
 
 	skip_unless_root();
 	json_t *event = census_at_exit(variant, "dropped", true, &run);
