@@ -37,14 +37,16 @@ SHIM_LDFLAGS := -shared -static-libgcc -Wl,--version-script=shim/interpose/symbo
 	-Wl,-soname,libmmfence.so
 
 SHIM_SRC := $(sort $(wildcard shim/interpose/*.c shim/kernel/*.c shim/policy/*.c shim/snapshot/*.c \
-	shim/nonlinear/*.c shim/selfmem/*.c shim/inject/*.c shim/audit/*.c shim/support/*.c))
+	shim/nonlinear/*.c shim/selfmem/*.c shim/inject/*.c shim/audit/*.c shim/pages/*.c shim/support/*.c))
 SHIM_OBJ64 := $(SHIM_SRC:%.c=$(B)/obj64/%.o)
 SHIM_OBJ32 := $(SHIM_SRC:%.c=$(B)/obj32/%.o)
 
 # The command shares with the library the option table, what decides about mappings, what tells files
-# and file systems apart, the kernel's raw calls and the text builder.
+# and file systems apart, the kernel's raw calls and areas, the page census and the text builder.
 CLI_SRC := $(sort $(wildcard shim/cli/*.c)) $(sort $(wildcard shim/policy/*.c)) \
-	shim/snapshot/decide.c shim/support/text.c $(addprefix shim/kernel/,file.c filesystem.c raw.c)
+	shim/snapshot/decide.c shim/support/text.c $(addprefix shim/kernel/,file.c filesystem.c raw.c) \
+	$(addprefix shim/kernel/,guarded.c vma.c) shim/support/scratch.c shim/audit/json.c \
+	$(filter-out shim/pages/exit.c,$(sort $(wildcard shim/pages/*.c)))
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/cli/%.o)
 
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))

@@ -60,7 +60,7 @@ $(H)/asan_static/%: tests/helpers/%.c
 # Criterion binaries. Unit tests are linked with the rooms below interpose/ and, like the library,
 # with an unwinder of their own (-lunwind would take the place of libgcc's); preload tests
 # are linked with nothing of ours.
-UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem inject
+UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem inject pages
 UNIT_OBJ := $(filter $(UNIT_ROOMS:%=$(B)/obj64/shim/%/%.o),$(SHIM_OBJ64))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(T)/obj/unit/%.o,$(sort $(wildcard tests/unit/*.c)))
 PRELOAD_TESTS := $(patsubst tests/preload/%.c,$(T)/obj/preload/%.o,$(sort $(wildcard tests/preload/*.c)))

@@ -20,7 +20,7 @@ static const struct command {
 	{ "doctor", doctor_main, "[PROGRAM|DIR|FILE]", "what works on this machine" },
 	{ "log", NULL, "[-f] FILE...", "events for people" },
 	{ "report", NULL, "FILE...", "what a log comes to" },
-	{ "pages", NULL, "PID", "page census of a process" },
+	{ "pages", pages_main, "[OPTIONS] PID", "page census of a process" },
 	{ "check", check_main, "[OPTIONS] -- COMMAND...",
 	  "run it, and fail if something happened" },
 };

@@ -21,6 +21,7 @@
 #include "kernel/next.h"
 #include "kernel/program.h"
 #include "nonlinear/nonlinear.h"
+#include "pages/exit.h"
 #include "policy/policy.h"
 #include "snapshot/drift.h"
 #include "snapshot/guard.h"
@@ -69,6 +70,7 @@ void process_ends(int status)
 		nonlinear_totals();
 		inject_totals();
 		drift_at_end();
+		pages_at_exit();
 		if (audit_process_started())
 			report_end(status);
 		sink_flush_dropped();

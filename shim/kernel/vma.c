@@ -86,7 +86,7 @@ static const char *parse_number(const char *at, unsigned int base, uint64_t *val
 }
 
 /* "start-end rwxp offset major:minor inode   name" */
-static void parse_line(const char *at, struct vma *out, char *name, size_t name_size)
+void vma_parse(const char *at, struct vma *out, char *name, size_t name_size)
 {
 	uint64_t start, end, major, minor;
 
@@ -129,7 +129,7 @@ static int scan(int fd, uintptr_t address, char *buffer, struct vma *out, char *
 		char *line = buffer, *end;
 		while ((end = strchr(line, '\n'))) {
 			*end = 0;
-			parse_line(line, out, name, name_size);
+			vma_parse(line, out, name, name_size);
 			if (out->end > address)
 				return 0;
 			line = end + 1;

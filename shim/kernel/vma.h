@@ -27,6 +27,9 @@ int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size);
  * for threads with a table of their own. */
 int vma_query(int maps, uintptr_t address, struct vma *out, char *name, size_t name_size);
 
+/* A line of /proc/PID/maps, without its newline; a name that does not fit is cut. */
+void vma_parse(const char *line, struct vma *out, char *name, size_t name_size);
+
 /* "rw-p" and the like, for events. */
 void vma_protection_text(int protection, bool shared, char out[5]);
 

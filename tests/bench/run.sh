@@ -22,6 +22,7 @@ lib=$build/lib/x86_64-linux-gnu/libmmfence.so
 fence="LD_PRELOAD=$lib"
 . "$here/table.sh"
 . "$here/guard.sh"
+. "$here/pages.sh"
 
 # All on one processor, where that can be had: moving about is the largest noise.
 pin=
@@ -109,4 +110,5 @@ copied 16 8
 copied 64 4
 guard_rows
 alias_rows
+pages_rows
 echo "$met of $targets targets met"

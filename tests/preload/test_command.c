@@ -773,7 +773,7 @@ Test(command, records_of_the_library_are_summed_up)
 
 Test(command, version_and_unavailable_commands)
 {
-	static const char *const later[] = { "log", "report", "pages" };
+	static const char *const later[] = { "log", "report" };
 	struct run version = COMMAND("--version");
 	struct run unknown = COMMAND("nosuch");
 

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listing areas: see areas.h. A query takes the kernel less time without the name: that
+ * is asked for afterwards, by the query that tells whether the area is still the same.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel/raw.h"
+#include "pages/areas.h"
+
+void areas_start(struct areas *areas, int maps, bool text)
+{
+	areas->maps = maps;
+	areas->text = text;
+	areas->next = 0;
+	areas->hash = 0;
+	areas->used = areas->at = 0;
+	raw_lseek(maps, 0, SEEK_SET);
+}
+
+static struct pages_area *add(struct areas *areas, const struct vma *vma)
+{
+	struct pages_area *area = &areas->area[areas->count++];
+
+	memset(area, 0, sizeof(*area));
+	area->vma = *vma;
+	area->name = "";
+	return area;
+}
+
+/* ---- queries ---- */
+
+static int next_queried(struct areas *areas)
+{
+	struct vma vma;
+	int r = 0;
+
+	while (areas->count < AREAS_BATCH) {
+		r = vma_query(areas->maps, (uintptr_t)areas->next, &vma, NULL, 0);
+		if (r)
+			break;
+		add(areas, &vma);
+		areas->next = vma.end;
+	}
+	return areas->count && r == -ENOENT ? 0 : r;
+}
+
+static bool same(const struct vma *a, const struct vma *b)
+{
+	return a->start == b->start && a->end == b->end && a->offset == b->offset &&
+	       a->inode == b->inode && a->device == b->device && a->shared == b->shared;
+}
+
+int areas_check(struct areas *areas, struct pages_area *area)
+{
+	struct vma now;
+
+	if (areas->text)
+		return 0;
+	area->name = areas->names;
+	int r = vma_query(areas->maps, area->vma.start, &now, areas->names, PATH_MAX);
+	if (r == -ENAMETOOLONG) {
+		areas->names[0] = 0;
+		r = vma_query(areas->maps, area->vma.start, &now, NULL, 0);
+	}
+	if (r && r != -ENOENT)
+		return r;
+	area->changed = r || !same(&area->vma, &now);
+	return 0;
+}
+
+/* ---- text ---- */
+
+/* More text behind what there is: its length, 0 at the end, or -errno. Of a line that is longer
+ * than the buffer the middle is dropped: only a name can be so long. */
+static long read_more(struct areas *areas)
+{
+	long got;
+
+	memmove(areas->buffer, areas->buffer + areas->at, areas->used -= areas->at);
+	areas->at = 0;
+	if (areas->used == AREAS_TEXT_BYTES)
+		areas->used /= 2;
+	do
+		got = raw(SYS_read, areas->maps, areas->buffer + areas->used,
+			  AREAS_TEXT_BYTES - areas->used);
+	while (got == -EINTR);
+	areas->used += got > 0 ? (size_t)got : 0;
+	return got;
+}
+
+/* The next line, ended with a NUL; NULL with *r 0 at the end. */
+static char *next_line(struct areas *areas, int *r)
+{
+	char *end;
+
+	for (;;) {
+		char *line = areas->buffer + areas->at;
+
+		end = memchr(line, '\n', areas->used - areas->at);
+		if (end) {
+			*end = 0;
+			areas->at = (size_t)(end - areas->buffer) + 1;
+			*r = 0;
+			return line;
+		}
+		*r = (int)read_more(areas);
+		if (*r <= 0)
+			return NULL;
+	}
+}
+
+static void hash_add(struct areas *areas, const struct vma *vma)
+{
+	const uint64_t words[] = { vma->start,	vma->end,   vma->offset,
+				   vma->device, vma->inode, vma->shared };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		areas->hash = (areas->hash ^ words[i]) * 0x9e3779b97f4a7c15ULL;
+}
+
+static int next_listed(struct areas *areas)
+{
+	int r = 0;
+
+	areas->names_used = 0;
+	while (areas->count < AREAS_BATCH && areas->names_used + PATH_MAX < AREAS_NAME_BYTES) {
+		char *name = areas->names + areas->names_used, *line = next_line(areas, &r);
+		struct vma vma;
+
+		if (!line)
+			break;
+		vma_parse(line, &vma, name, PATH_MAX);
+		if (!strcmp(name, "[vsyscall]"))
+			continue;
+		hash_add(areas, &vma);
+		add(areas, &vma)->name = name;
+		areas->names_used += strlen(name) + 1;
+	}
+	return r ? r : areas->count ? 0 : -ENOENT;
+}
+
+int areas_check_text(struct areas *areas, bool *changed)
+{
+	uint64_t before = areas->hash;
+	int r = 0;
+
+	areas_start(areas, areas->maps, true);
+	while (!r) {
+		areas->count = 0;
+		r = next_listed(areas);
+	}
+	*changed = areas->hash != before;
+	/* Nothing is listed of a process that ended. */
+	return r != -ENOENT ? r : areas->hash || !before ? 0 : -ESRCH;
+}
+
+int areas_next(struct areas *areas)
+{
+	bool first = !areas->next;
+
+	areas->count = 0;
+	if (!areas->text) {
+		int r = next_queried(areas);
+
+		if (!first || r != -ENOTTY)
+			return r;
+		areas->text = true;
+	}
+	return next_listed(areas);
+}

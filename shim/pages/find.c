@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding the file of a shared area: see find.h. What a name leads to is looked at by
+ * O_PATH, which opens nothing, and opened only when it is memory and the area's inode.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "kernel/raw.h"
+#include "pages/find.h"
+#include "support/text.h"
+
+#define FILE_SYSTEM_TMPFS 0x01021994
+#define STEPS_MOST	  65536 /* descriptors that are looked at for one census */
+#define PATH_BYTES	  (PATH_MAX + 64)
+
+static long file_system(int fd)
+{
+#ifdef __x86_64__
+	struct statfs fs;
+	return raw(SYS_fstatfs, fd, &fs) ? -1 : (long)fs.f_type;
+#else
+	struct statfs64 fs;
+	return raw(SYS_fstatfs64, fd, sizeof(fs), &fs) ? -1 : (long)fs.f_type;
+#endif
+}
+
+static bool is_area(const struct statx *st, const struct pages_area *area)
+{
+	return st->stx_ino == area->vma.inode &&
+	       ((uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor) == area->vma.device;
+}
+
+static int open_at(int directory, const char *path, int flags)
+{
+	/* O_LARGEFILE as the kernel has it. */
+	return (int)raw(SYS_openat, directory, path, flags | O_CLOEXEC | 0100000, 0);
+}
+
+/* Opens what path leads to: 0, -ENODATA when that is no memory, -ESTALE when it is another file. */
+static int try_path(struct lookup *lookup, const struct pages_area *area, const char *path)
+{
+	int directory = lookup->source->process, seen = open_at(directory, path, O_PATH), r = 0;
+	struct statx st;
+
+	if (seen < 0)
+		return seen;
+	if (raw_fstat(seen, &st) || !is_area(&st, area))
+		r = -ESTALE;
+	else if (file_system(seen) != FILE_SYSTEM_TMPFS)
+		r = -ENODATA;
+	raw_close(seen);
+	if (r)
+		return r;
+	int fd = open_at(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return fd;
+	if (raw_fstat(fd, &st) || !is_area(&st, area)) {
+		raw_close(fd);
+		return -ESTALE;
+	}
+	lookup->fd = fd;
+	return 0;
+}
+
+/* ---- the three roads ---- */
+
+static int by_area(struct lookup *lookup, const struct pages_area *area)
+{
+	char path[64];
+	struct text text;
+
+	if (lookup->no_map_files)
+		return -EPERM;
+	text_init(&text, path, sizeof(path));
+	text_add(&text, "map_files/");
+	text_add_hex(&text, area->vma.start, 1);
+	text_add(&text, "-");
+	text_add_hex(&text, area->vma.end, 1);
+	int r = try_path(lookup, area, path);
+	lookup->no_map_files = r == -EPERM;
+	return r;
+}
+
+/* As getdents64 has them. */
+struct entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+};
+
+static int try_descriptor(struct lookup *lookup, const struct pages_area *area, int directory,
+			  const char *name)
+{
+	struct statx st;
+	char path[64];
+	struct text text;
+
+	if (raw(SYS_statx, directory, name, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) ||
+	    !is_area(&st, area))
+		return -ESTALE;
+	text_init(&text, path, sizeof(path));
+	text_add(&text, "fd/");
+	text_add(&text, name);
+	return try_path(lookup, area, path);
+}
+
+static int by_descriptor(struct lookup *lookup, const struct pages_area *area)
+{
+	int directory = open_at(lookup->source->process, "fd", O_RDONLY | O_DIRECTORY);
+	int r = directory < 0 ? directory : -ESTALE;
+	long got;
+
+	while (r == -ESTALE &&
+	       (got = raw(SYS_getdents64, directory, lookup->list, LOOKUP_LIST)) > 0) {
+		for (long at = 0; at < got && r == -ESTALE;) {
+			const struct entry *entry = (const void *)(lookup->list + at);
+
+			at += entry->length;
+			if (entry->name[0] != '.' && lookup->steps++ < STEPS_MOST)
+				r = try_descriptor(lookup, area, directory, entry->name);
+		}
+	}
+	if (directory >= 0)
+		raw_close(directory);
+	return r;
+}
+
+static int by_name(struct lookup *lookup, const struct pages_area *area)
+{
+	char path[PATH_BYTES];
+	struct text text;
+
+	if (area->name[0] != '/')
+		return -ESTALE;
+	text_init(&text, path, sizeof(path));
+	text_add(&text, "root");
+	text_add(&text, area->name);
+	return text.overflow ? -ENAMETOOLONG : try_path(lookup, area, path);
+}
+
+/* ---- where there is no road ---- */
+
+/* Names that only memory has. */
+static bool named_as_memory(const char *name)
+{
+	static const char *const names[] = { "/memfd:", "/dev/zero", "/SYSV", "/dev/shm/",
+					     "[anon_shmem:" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strncmp(name, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
+static int look_for(struct lookup *lookup, const struct pages_area *area)
+{
+	int r = by_area(lookup, area);
+
+	if (!r || r == -ENODATA)
+		return r;
+	/* File systems on a disk have its number, those without one have major number 0. */
+	if (area->vma.device >> 32 && !named_as_memory(area->name))
+		return -ENODATA;
+	if (lookup->source->process < 0)
+		return -ENOENT;
+	int other = by_descriptor(lookup, area);
+	if (other && other != -ENODATA)
+		other = by_name(lookup, area);
+	return other && other != -ENODATA ? r : other;
+}
+
+int find_file(struct lookup *lookup, const struct pages_area *area, bool *owner)
+{
+	struct statx st;
+
+	if (!lookup->known || lookup->device != area->vma.device ||
+	    lookup->inode != area->vma.inode) {
+		lookup_end(lookup);
+		lookup->error = look_for(lookup, area);
+		lookup->known = true;
+		lookup->device = area->vma.device;
+		lookup->inode = area->vma.inode;
+	}
+	if (lookup->error)
+		return lookup->error;
+	*owner = !raw_fstat(lookup->fd, &st) && (long)st.stx_uid == raw(SYS_geteuid);
+	return 0;
+}

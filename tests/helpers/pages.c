@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SEMANTICS 7: makes pages of each kind on purpose.
+ *
+ *	pages CASE [THEN]
+ *
+ * and says in the file "expected" which mapping must have what: a line of start, end, private,
+ * file, shared, swapped, never, unknown (in pages), what it is. "wait" stops it then, until it
+ * is told to go on; "storm" the same, and then mappings come and go for good. For the census at
+ * exit it ends with all descriptors "closed", its table "full", or its privileges "dropped".
+ */
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/statfs.h>
+#include <sys/utsname.h>
+#include "helper.h"
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#define GUARD_INSTALL 102
+#define TMPFS	      0x01021994
+#define HUGE_PAGE     (2UL << 20)
+
+enum { PRIVATE, SHOWS_FILE, SHARED, SWAPPED, NEVER, UNKNOWN, CLASSES };
+
+static FILE *expected;
+
+/* ---- places and what must be there ---- */
+
+/* Between pages of PROT_NONE, so that no two areas become one. */
+static char *place(size_t pages)
+{
+	char *at = mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(at != MAP_FAILED);
+	return at + PAGE;
+}
+
+static char *map(size_t pages, int prot, int flags, int fd, size_t first)
+{
+	char *at = mmap(place(pages), pages * PAGE, prot, flags | MAP_FIXED, fd,
+			(off_t)(first * PAGE));
+
+	must(at != MAP_FAILED);
+	return at;
+}
+
+/* expect(at, pages, "what", .file = 3, .never = 5) */
+struct counts {
+	size_t private, file, shared, swapped, never, unknown;
+};
+
+static void expect_counts(const char *at, size_t pages, const char *what, struct counts c)
+{
+	must(c.private + c.file + c.shared + c.swapped + c.never + c.unknown == pages);
+	fprintf(expected, "%lx %lx %zu %zu %zu %zu %zu %zu %s\n", (unsigned long)at,
+		(unsigned long)(at + pages * PAGE), c.private, c.file, c.shared, c.swapped, c.never,
+		c.unknown, what);
+}
+
+#define expect(at, pages, what, ...) expect_counts(at, pages, what, (struct counts){ __VA_ARGS__ })
+
+static void store(char *at, size_t first, size_t pages)
+{
+	for (size_t i = first; i < first + pages; i++)
+		at[i * PAGE] = (char)(i + 1);
+}
+
+static void load(const volatile char *at, size_t first, size_t pages)
+{
+	for (size_t i = first; i < first + pages; i++)
+		(void)at[i * PAGE];
+}
+
+/* ---- private mappings ---- */
+
+static void make_anonymous(void)
+{
+	char *at = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	store(at, 0, 2);
+	load(at, 2, 1); /* the page of zeros */
+	expect(at, 8, "anonymous", .private = 2, .shared = 1, .never = 5);
+	expect(map(262144, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), 262144,
+	       "a reserve", .never = 262144);
+}
+
+static void make_private_file(int fd, const char *what)
+{
+	char *at = map(8, PROT_READ, MAP_PRIVATE, fd, 0);
+	char name[64];
+
+	load(at, 0, 8);
+	snprintf(name, sizeof(name), "read of %s", what);
+	expect(at, 8, name, .file = 8);
+	at = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 8);
+	store(at, 0, 3);
+	load(at, 3, 5);
+	snprintf(name, sizeof(name), "written of %s", what);
+	expect(at, 8, name, .private = 3, .file = 5);
+	snprintf(name, sizeof(name), "untouched of %s", what);
+	expect(map(8, PROT_READ, MAP_PRIVATE, fd, 4), 8, name, .never = 8);
+	at = map(8, PROT_READ, MAP_PRIVATE, open("/dev/zero", O_RDWR | O_CLOEXEC), 0);
+	load(at, 0, 4);
+	expect(at, 8, "/dev/zero", .shared = 4, .never = 4);
+}
+
+/* As many runs of like pages as there are pages: more than one call of PAGEMAP_SCAN returns. */
+static void make_stripes(int fd)
+{
+	char *at = map(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+
+	load(at, 0, 4096);
+	for (size_t i = 0; i < 4096; i += 2)
+		store(at, i, 1);
+	expect(at, 4096, "stripes", .private = 2048, .file = 2048);
+}
+
+/* More than one call of PAGEMAP_SCAN takes. */
+static void make_large(void)
+{
+	size_t pages = 76800;
+	char *at = map(pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	load(at, 0, pages);
+	expect(at, pages, "zeros", .shared = pages);
+}
+
+static void make_guarded(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+	char *at = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	store(at, 0, 8);
+	/* Kernels 6.13 and 6.14 have guard pages, but do not tell them from swapped ones. */
+	uname(&name);
+	sscanf(name.release, "%d.%d", &major, &minor);
+	if (major * 1000 + minor >= 6015 && !madvise(at + 4 * PAGE, 2 * PAGE, GUARD_INSTALL))
+		expect(at, 8, "guard pages", .private = 6, .never = 2);
+}
+
+/* How many bytes of the area that holds at smaps has in this line. */
+static size_t smaps_bytes(const char *at, const char *line)
+{
+	unsigned long start, end, value = 0;
+	bool here = false;
+	char text[512];
+	FILE *in = fopen("/proc/self/smaps", "re");
+
+	must(in);
+	while (fgets(text, sizeof(text), in)) {
+		if (sscanf(text, "%lx-%lx ", &start, &end) == 2)
+			here = start <= (uintptr_t)at && (uintptr_t)at < end;
+		else if (here && !strncmp(text, line, strlen(line)))
+			sscanf(text + strlen(line), "%lu", &value);
+	}
+	fclose(in);
+	return value * 1024;
+}
+
+/* Two huge pages' worth, where one may begin. */
+static char *map_huge(int flags, int fd)
+{
+	char *at = place(3 * HUGE_PAGE / PAGE);
+
+	at = (char *)(((uintptr_t)at + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+	must(mmap(at, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | flags, fd,
+		  0) == at);
+	madvise(at, 2 * HUGE_PAGE, MADV_HUGEPAGE);
+	return at;
+}
+
+/* Huge pages, of one's own and of zeros, where the kernel gives any; small ones elsewhere. */
+static void make_huge(void)
+{
+	char *at = map_huge(MAP_ANONYMOUS, -1);
+
+	*at = 1;
+	load(at + HUGE_PAGE, 0, 512);
+	if (smaps_bytes(at, "AnonHugePages:") == HUGE_PAGE)
+		expect(at, 1024, "huge pages", .private = 512, .shared = 512);
+	at = map_huge(0, open("/dev/zero", O_RDWR | O_CLOEXEC));
+	load(at, 0, 1024);
+	expect(at, 1024, "huge pages of /dev/zero", .shared = 1024);
+}
+
+/* ---- shared mappings ---- */
+
+static bool can_look_at_files(void)
+{
+	return geteuid() == 0;
+}
+
+static void make_shared_file(int fd)
+{
+	struct statfs fs;
+	char *at = map(8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	store(at, 0, 8);
+	expect(at, 8, "shared file", .shared = 8);
+	must(!fstatfs(fd, &fs));
+	at = map(8, PROT_READ, MAP_SHARED, fd, 0);
+	if (fs.f_type == TMPFS)
+		expect(at, 8, "shared file in memory", .shared = 8);
+	else
+		expect(at, 8, "shared file, untouched", .never = 8);
+}
+
+static void make_memfd(void)
+{
+	int fd = memfd_create("census", MFD_CLOEXEC);
+	char *at;
+
+	must(fd >= 0 && !ftruncate(fd, 11 * PAGE));
+	file_fill(fd, 1, 0, 2); /* none of the mapping's */
+	file_fill(fd, 1, 3, 3); /* in memory, though in no page table */
+	at = map(8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 3);
+	store(at, 4, 2);
+	expect(at, 8, "shared memfd", .shared = 5, .never = 3);
+	fd = memfd_create("private", MFD_CLOEXEC);
+	must(fd >= 0);
+	file_fill(fd, 1, 0, 16);
+	make_private_file(fd, "a memfd");
+	/* Past the end of what mincore is asked at a time. */
+	fd = memfd_create("sparse", MFD_CLOEXEC);
+	must(fd >= 0 && !ftruncate(fd, 20480 * PAGE));
+	for (size_t i = 0; i < 20480; i += 4096)
+		file_fill(fd, 1, i + 7, 1);
+	expect(map(20480, PROT_READ, MAP_SHARED, fd, 0), 20480, "sparse memfd", .shared = 5,
+	       .never = 20475);
+}
+
+static void make_shared_anonymous(void)
+{
+	char *at = map(8, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	store(at, 0, 3);
+	must(!madvise(at, PAGE, MADV_DONTNEED)); /* the page table forgets it */
+	if (can_look_at_files())
+		expect(at, 8, "shared anonymous", .shared = 3, .never = 5);
+	else
+		expect(at, 8, "shared anonymous", .shared = 2, .unknown = 6);
+}
+
+static int make_file(const char *name, size_t pages)
+{
+	file_make(name, 1, pages);
+	int fd = open(name, O_RDWR | O_CLOEXEC);
+	must(fd >= 0);
+	return fd;
+}
+
+static void kinds(void)
+{
+	int fd = make_file("census.data", 4096);
+
+	make_anonymous();
+	make_private_file(fd, "a file");
+	make_stripes(fd);
+	make_large();
+	make_guarded();
+	make_huge();
+	make_shared_file(fd);
+	make_memfd();
+	make_shared_anonymous();
+	must(unlink("census.data") == 0);
+}
+
+/* ---- many areas, and a family ---- */
+
+static void many(void)
+{
+	size_t count = 700;
+	char *at = mmap(NULL, 2 * count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+
+	must(at != MAP_FAILED);
+	for (size_t i = 0; i < count; i++) {
+		char *page = at + (2 * i + 1) * PAGE;
+		*page = 1;
+		must(!mprotect(page, PAGE, PROT_READ));
+		expect(page, 1, "one of many", .private = 1);
+	}
+}
+
+/* What a fork shares is nobody's own, until somebody writes. */
+static void family(void)
+{
+	char *at = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), byte;
+	int both[2];
+
+	must(!pipe2(both, O_CLOEXEC));
+	store(at, 0, 6);
+	pid_t child = fork();
+	must(child >= 0);
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(both[1]);
+		_exit(read(both[0], &byte, 1) != 0);
+	}
+	store(at, 0, 2);
+	expect(at, 8, "after a fork", .private = 2, .shared = 4, .never = 2);
+}
+
+/* ---- swapped pages ---- */
+
+/* Until as many are out: pages under way, or in another processor's list, take another turn. */
+static void swap_out(char *at, size_t pages)
+{
+	size_t wanted = smaps_bytes(at, "Swap:") + pages * PAGE;
+
+	for (int turn = 0; smaps_bytes(at, "Swap:") < wanted; turn++) {
+		if (turn == 2000)
+			skip("the kernel swaps no page out here");
+		must(!madvise(at, pages * PAGE, MADV_PAGEOUT));
+		sched_yield();
+	}
+}
+
+/* What was written to a disk may stay in memory for a while besides, and then it is resident: the
+ * test knows how many mappings there must be. */
+static void swap_out_shared(char *at, const char *what)
+{
+	unsigned char here[4];
+
+	store(at, 0, 6);
+	swap_out(at, 4);
+	must(!mincore(at, 4 * PAGE, here));
+	if (here[0] & 1 || here[1] & 1 || here[2] & 1 || here[3] & 1)
+		return;
+	expect(at, 8, what, .shared = 2, .swapped = 4, .never = 2);
+}
+
+static void one_processor(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void swapped(void)
+{
+	int prot = PROT_READ | PROT_WRITE, fd = make_file("swapped.data", 16);
+	char *at;
+
+	one_processor();
+	at = map(8, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	store(at, 0, 7);
+	swap_out(at, 5);
+	expect(at, 8, "anonymous, swapped", .private = 2, .swapped = 5, .never = 1);
+	at = map(8, prot, MAP_PRIVATE, fd, 0);
+	load(at, 0, 8);
+	store(at, 0, 4);
+	swap_out(at, 4);
+	expect(at, 8, "private file, swapped", .file = 4, .swapped = 4);
+	swap_out_shared(map(8, prot, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+			"shared anonymous, swapped");
+	fd = memfd_create("swapped", MFD_CLOEXEC);
+	must(fd >= 0 && !ftruncate(fd, 8 * PAGE));
+	at = map(8, prot, MAP_SHARED, fd, 0);
+	swap_out_shared(at, "memfd, swapped");
+	at = map(8, PROT_READ, MAP_PRIVATE, fd, 0);
+	expect(at, 8, "private memfd, swapped", .never = 8);
+}
+
+/* ---- mappings that come and go ---- */
+
+static _Noreturn void churn(void)
+{
+	for (;;) {
+		char *at = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		must(at != MAP_FAILED);
+		store(at, 0, 64);
+		must(!mprotect(at + 8 * PAGE, 8 * PAGE, PROT_READ));
+		must(!munmap(at + 16 * PAGE, 8 * PAGE));
+		must(!munmap(at, 64 * PAGE));
+	}
+}
+
+static void fill_table(void)
+{
+	struct rlimit limit = { 64, 64 };
+
+	must(!setrlimit(RLIMIT_NOFILE, &limit));
+	while (dup(STDOUT_FILENO) >= 0)
+		;
+	must(errno == EMFILE);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "", *then = argc > 2 ? argv[2] : "";
+
+	alarm(120);
+	expected = fopen("expected", "we");
+	must(expected);
+	if (!strcmp(name, "kinds"))
+		kinds();
+	else if (!strcmp(name, "many"))
+		many();
+	else if (!strcmp(name, "family"))
+		family();
+	else if (!strcmp(name, "swapped"))
+		swapped();
+	must(!fclose(expected));
+	if (!strcmp(then, "wait") || !strcmp(then, "storm"))
+		must(!raise(SIGSTOP));
+	if (!strcmp(then, "storm"))
+		churn();
+	if (!strcmp(then, "closed"))
+		must(!syscall(SYS_close_range, 0, ~0U, 0));
+	if (!strcmp(then, "full"))
+		fill_table();
+	if (!strcmp(then, "dropped"))
+		must(!setresgid(65534, 65534, 65534) && !setresuid(65534, 65534, 65534));
+	return 0;
+}

@@ -1,0 +1,748 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SEMANTICS 7: each page is one of resident private, resident file, resident shared, swapped and
+ * never allocated; both ways to read a page table give the same census. The helper makes pages of
+ * each kind and stops; it is counted meanwhile, and what it said there is must be there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+#define NOBODY	65534
+#define CLASSES 6
+
+static const char *const classes[CLASSES] = { "resident_private", "resident_file",
+					      "resident_shared",  "swapped",
+					      "never_allocated",  "unknown" };
+
+/* ---- counting ---- */
+
+static void become_nobody(struct run *run)
+{
+	(void)run;
+	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		_exit(98);
+}
+
+static void stop_helper(struct run *run)
+{
+	int status;
+
+	run_start(run);
+	cr_assert(waitpid(run->pid, &status, WUNTRACED) == run->pid);
+	if (WIFSTOPPED(status))
+		return;
+	/* It ended: because it cannot be tried here, or because it failed. */
+	char path[PATH_MAX], text[512] = "";
+	snprintf(path, sizeof(path), "%s/output", run->dir);
+	FILE *in = fopen(path, "re");
+	if (in && !fgets(text, sizeof(text), in))
+		text[0] = 0;
+	text[strcspn(text, "\n")] = 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		cr_skip_test("%s", text + strcspn(text, " "));
+	cr_assert(false, "the helper ended with %x: %s", status, text);
+}
+
+static void end_helper(struct run *run)
+{
+	kill(run->pid, SIGCONT);
+	run_wait(run);
+	run_end(run);
+}
+
+#define PAGES(...)                                                        \
+	{                                                                 \
+		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, \
+		.args = { "pages", __VA_ARGS__ },                         \
+	}
+
+static const char *number(pid_t pid)
+{
+	char *text;
+
+	cr_assert(asprintf(&text, "%d", (int)pid) > 0);
+	return text;
+}
+
+static json_t *counted(pid_t pid, const char *way, bool as_nobody)
+{
+	struct run run = PAGES("--json", "--sort=address", "--way", way, number(pid));
+
+	run.prepare = as_nobody ? become_nobody : NULL;
+	run_helper(&run);
+	cr_assert(run_exit(&run) == 0, "%d: %s", run_exit(&run), run.errors);
+	json_t *census = json_loads(run.output, JSON_REJECT_DUPLICATES, NULL);
+	cr_assert(census, "no JSON: %s", run.output);
+	cr_assert_str_eq(json_string_value(json_object_get(census, "way")), way);
+	run_end(&run);
+	return census;
+}
+
+static json_int_t pages_of(const json_t *counts, const char *name)
+{
+	json_t *value = json_object_get(counts, name);
+
+	cr_assert(json_is_integer(value) && json_integer_value(value) >= 0, "%s", name);
+	return json_integer_value(value);
+}
+
+static unsigned long long address(const json_t *mapping, const char *name)
+{
+	return strtoull(json_string_value(json_object_get(mapping, name)), NULL, 16);
+}
+
+/* Every page of every mapping is counted once, and the total is the sum. */
+static void check_sums(const json_t *census)
+{
+	json_int_t sums[CLASSES] = { 0 };
+	size_t i;
+	json_t *mapping;
+
+	json_array_foreach(json_object_get(census, "mappings"), i, mapping)
+	{
+		const json_t *pages = json_object_get(mapping, "pages");
+		json_int_t all = 0;
+
+		for (int which = 0; which < CLASSES; which++) {
+			sums[which] += pages_of(pages, classes[which]);
+			all += pages_of(pages, classes[which]);
+		}
+		cr_assert_eq((unsigned long long)all * 4096,
+			     address(mapping, "end") - address(mapping, "start"),
+			     "%lld pages of %s", (long long)all, json_dumps(mapping, 0));
+	}
+	cr_assert(i > 0 &&
+		  (json_int_t)i == json_integer_value(json_object_get(census, "mapping_count")));
+	for (int which = 0; which < CLASSES; which++)
+		cr_assert_eq(sums[which],
+			     pages_of(json_object_get(census, "total"), classes[which]));
+}
+
+/* ---- what the helper said ---- */
+
+struct expectation {
+	unsigned long start, end;
+	unsigned long pages[CLASSES];
+	char what[64];
+};
+
+static FILE *open_expected(const struct run *run)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/work/expected", run->dir);
+	FILE *in = fopen(path, "re");
+	cr_assert(in, "%s: %s", path, strerror(errno));
+	return in;
+}
+
+static bool read_expected(FILE *in, struct expectation *out)
+{
+	unsigned long *p = out->pages;
+
+	return fscanf(in, "%lx %lx %lu %lu %lu %lu %lu %lu %63[^\n]", &out->start, &out->end, p,
+		      p + 1, p + 2, p + 3, p + 4, p + 5, out->what) == 9;
+}
+
+static const json_t *mapping_at(const json_t *census, unsigned long start)
+{
+	size_t i;
+	json_t *mapping;
+
+	json_array_foreach(json_object_get(census, "mappings"), i, mapping)
+	{
+		if (address(mapping, "start") == start)
+			return mapping;
+	}
+	return NULL;
+}
+
+static void check_counts(const json_t *pages, const struct expectation *expected, const char *way)
+{
+	for (int which = 0; which < CLASSES; which++)
+		cr_expect_eq(pages_of(pages, classes[which]), (json_int_t)expected->pages[which],
+			     "%s, by %s: %lld pages are %s, and should be %lu", expected->what, way,
+			     (long long)pages_of(pages, classes[which]), classes[which],
+			     expected->pages[which]);
+}
+
+static size_t check_expected(const struct run *run, const json_t *census)
+{
+	const char *way = json_string_value(json_object_get(census, "way"));
+	FILE *in = open_expected(run);
+	struct expectation expected;
+	size_t count = 0;
+
+	for (; read_expected(in, &expected); count++) {
+		const json_t *mapping = mapping_at(census, expected.start);
+
+		cr_assert(mapping && address(mapping, "end") == expected.end, "%s is not there",
+			  expected.what);
+		check_counts(json_object_get(mapping, "pages"), &expected, way);
+	}
+	fclose(in);
+	return count;
+}
+
+static void check_alike(const json_t *scan, const json_t *pagemap)
+{
+	for (size_t i = 0; i < json_array_size(scan); i++) {
+		json_t *one = json_array_get(scan, i), *other = json_array_get(pagemap, i);
+
+		cr_assert(json_equal(one, other), "the two ways differ:\n%s\n%s",
+			  json_dumps(one, 0), other ? json_dumps(other, 0) : "no such mapping");
+	}
+}
+
+static void check_both_ways(const struct run *run, size_t least, bool as_nobody)
+{
+	json_t *scan = counted(run->pid, "scan", as_nobody);
+	json_t *pagemap = counted(run->pid, "pagemap", as_nobody);
+
+	check_sums(scan);
+	check_sums(pagemap);
+	cr_expect(check_expected(run, scan) >= least);
+	cr_expect(check_expected(run, pagemap) >= least);
+	/* It stood still: every mapping must be alike, those of libc and the kernel too. */
+	json_object_del(scan, "way");
+	json_object_del(pagemap, "way");
+	json_object_del(scan, "@timestamp");
+	json_object_del(pagemap, "@timestamp");
+	check_alike(json_object_get(scan, "mappings"), json_object_get(pagemap, "mappings"));
+	cr_assert(json_equal(scan, pagemap));
+}
+
+static bool have_scan(void)
+{
+	struct run run = PAGES("--json", "--way=scan", number(getpid()));
+
+	run_helper(&run);
+	bool have = run_exit(&run) == 0;
+	cr_assert(have || strstr(run.errors, "this kernel has no PAGEMAP_SCAN"), "%s", run.errors);
+	run_end(&run);
+	return have;
+}
+
+static void census(const char *variant, const char *kind, size_t least, bool as_nobody)
+{
+	struct run run = { .variant = variant,
+			   .helper = "pages",
+			   .preload = RUN_BARE,
+			   .prepare = as_nobody ? become_nobody : NULL,
+			   .args = { kind, "wait" } };
+
+	if (!have_scan())
+		cr_skip_test("this kernel has no PAGEMAP_SCAN");
+	stop_helper(&run);
+	check_both_ways(&run, least, as_nobody);
+	end_helper(&run);
+}
+
+/* ---- each kind ---- */
+
+EACH_VARIANT(pages, each_kind_is_counted_alike_both_ways)
+{
+	skip_unless_root(); /* shared memory without a descriptor takes map_files */
+	census(variant, "kinds", 17, false);
+}
+
+/* Shared memory is found by its descriptors; what cannot be looked up is unknown, not invented. */
+EACH_VARIANT(pages, each_kind_is_counted_without_privileges)
+{
+	census(variant, "kinds", 17, geteuid() == 0);
+}
+
+EACH_VARIANT(pages, more_areas_than_a_batch_are_counted)
+{
+	census(variant, "many", 700, false);
+}
+
+EACH_VARIANT(pages, what_a_fork_shares_is_nobodys_own)
+{
+	census(variant, "family", 1, false);
+}
+
+Test(pages, a_fenced_process_is_counted_too)
+{
+	struct run run = { .variant = "plain",
+			   .helper = "pages",
+			   .args = { "kinds", "wait" },
+			   .options = { "snapshot.mode=off" } };
+
+	skip_unless_root();
+	if (!have_scan())
+		cr_skip_test("this kernel has no PAGEMAP_SCAN");
+	stop_helper(&run);
+	check_both_ways(&run, 17, false);
+	end_helper(&run);
+}
+
+/* A snapshot that was copied shows nothing of what others write. */
+Test(pages, a_copied_snapshot_shows_no_file)
+{
+	struct run run = { .variant = "plain",
+			   .helper = "pages",
+			   .args = { "kinds", "wait" },
+			   .options = { "snapshot.guard=none" } };
+
+	stop_helper(&run);
+	json_t *census = counted(run.pid, have_scan() ? "scan" : "pagemap", false);
+	size_t i, copies = 0;
+	json_t *mapping;
+	json_array_foreach(json_object_get(census, "mappings"), i, mapping)
+	{
+		const char *name = json_string_value(json_object_get(mapping, "name"));
+		const char *prot = json_string_value(json_object_get(mapping, "protection"));
+
+		cr_expect(!strstr(name, "census.data") || prot[3] == 's',
+			  "%s is still mapped privately", name);
+		copies += strstr(name, "/memfd:mmfence") != NULL;
+	}
+	cr_expect(copies > 0);
+	end_helper(&run);
+}
+
+/* ---- swapped pages ---- */
+
+#define SWAP_PAGES 8192
+#define ZRAM	   "/sys/class/zram-control/"
+
+struct swap {
+	char path[PATH_MAX];
+	int device; /* of zram, or -1: a file */
+	int hold;   /* closing it ends the swap; so does this process's end, whatever its cause */
+	pid_t keeper;
+};
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+/* Compressed memory: what is swapped out to it leaves memory at once. The number, or -1. */
+static int zram_add(char *path, size_t size)
+{
+	char attribute[64], bytes[32];
+	int number = -1;
+	FILE *in = fopen(ZRAM "hot_add", "re");
+
+	if (!in || fscanf(in, "%d", &number) != 1)
+		number = -1;
+	if (in)
+		fclose(in);
+	if (number < 0)
+		return -1;
+	snprintf(path, size, "/dev/zram%d", number);
+	snprintf(attribute, sizeof(attribute), "/sys/block/zram%d/disksize", number);
+	snprintf(bytes, sizeof(bytes), "%d", SWAP_PAGES * 4096);
+	if (write_text(attribute, bytes) && !access(path, W_OK))
+		return number;
+	snprintf(bytes, sizeof(bytes), "%d", number);
+	write_text(ZRAM "hot_remove", bytes);
+	return -1;
+}
+
+static bool zram_remove(int number)
+{
+	char attribute[64], text[16];
+
+	snprintf(attribute, sizeof(attribute), "/sys/block/zram%d/reset", number);
+	snprintf(text, sizeof(text), "%d", number);
+	return write_text(attribute, "1") && write_text(ZRAM "hot_remove", text);
+}
+
+/* The kernel's own words (include/linux/swap.h, union swap_header). */
+static void write_swap(int fd)
+{
+	uint32_t information[3] = { 1, SWAP_PAGES - 1, 0 };
+	static char page[4096];
+
+	for (size_t i = 0; i < SWAP_PAGES; i++)
+		cr_assert(pwrite(fd, page, 4096, (off_t)(i * 4096)) == 4096);
+	cr_assert(pwrite(fd, information, sizeof(information), 1024) == sizeof(information));
+	cr_assert(pwrite(fd, "SWAPSPACE2", 10, 4096 - 10) == 10 && fsync(fd) == 0);
+}
+
+static bool swap_remove(const struct swap *swap)
+{
+	return swap->device >= 0 ? zram_remove(swap->device) : !unlink(swap->path);
+}
+
+static _Noreturn void keep_swap(const struct swap *swap, int until)
+{
+	char byte;
+
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	setpgid(0, 0);
+	while (read(until, &byte, 1) < 0 && errno == EINTR)
+		;
+	bool off = !swapoff(swap->path);
+	_exit(swap_remove(swap) && off ? 0 : 1);
+}
+
+static int swap_create(struct swap *swap)
+{
+	const char *tmp = getenv("MMFENCE_TMP");
+
+	swap->device = zram_add(swap->path, sizeof(swap->path));
+	if (swap->device >= 0)
+		return open(swap->path, O_RDWR | O_CLOEXEC);
+	snprintf(swap->path, sizeof(swap->path), "%s/swap.XXXXXX", tmp ? tmp : "/tmp");
+	return mkostemp(swap->path, O_CLOEXEC);
+}
+
+/* One test at a time: the kernel spreads what it swaps out over all swap there is, and brings it
+ * all back when one of them is taken away. */
+static void swap_wait_for_turn(void)
+{
+	const char *tmp = getenv("MMFENCE_TMP");
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/swap.lock", tmp ? tmp : "/tmp");
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert(fd >= 0 && flock(fd, LOCK_EX) == 0, "%s: %s", path, strerror(errno));
+}
+
+static void swap_start(struct swap *swap)
+{
+	swap_wait_for_turn();
+	int both[2], fd = swap_create(swap);
+
+	cr_assert(fd >= 0 && pipe2(both, O_CLOEXEC) == 0);
+	write_swap(fd);
+	close(fd);
+	if (swapon(swap->path, SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK)) {
+		int error = errno;
+		swap_remove(swap);
+		cr_skip_test("%s cannot be swapped to: %s", swap->path, strerror(error));
+	}
+	swap->keeper = fork();
+	if (!swap->keeper) {
+		close(both[1]);
+		keep_swap(swap, both[0]);
+	}
+	close(both[0]);
+	swap->hold = both[1];
+	cr_assert(swap->keeper > 0);
+}
+
+static void swap_end(struct swap *swap)
+{
+	int status;
+
+	close(swap->hold);
+	cr_assert(waitpid(swap->keeper, &status, 0) == swap->keeper && status == 0,
+		  "%s could not be taken back", swap->path);
+}
+
+EACH_VARIANT(pages, swapped_pages_are_told_from_those_never_allocated)
+{
+	struct swap swap;
+
+	skip_unless_root();
+	swap_start(&swap);
+	census(variant, "swapped", swap.device >= 0 ? 5 : 3, false);
+	swap_end(&swap);
+}
+
+/* ---- while it runs on ---- */
+
+Test(pages, mappings_that_change_meanwhile_are_never_counted_wrong)
+{
+	struct run run = { .variant = "plain",
+			   .helper = "pages",
+			   .preload = RUN_BARE,
+			   .args = { "none", "storm" } };
+	bool scan = have_scan();
+
+	stop_helper(&run);
+	kill(run.pid, SIGCONT);
+	for (int i = 0; i < 20; i++)
+		check_sums(counted(run.pid, scan && i % 2 ? "scan" : "pagemap", false));
+	kill(run.pid, SIGTERM);
+	run_wait(&run);
+	run_end(&run);
+}
+
+Test(pages, watch_ends_with_the_process)
+{
+	struct run run = { .variant = "plain",
+			   .helper = "pages",
+			   .preload = RUN_BARE,
+			   .args = { "none", "wait" } };
+	struct run watch = PAGES("--watch=0.1", "--json", NULL);
+
+	stop_helper(&run);
+	watch.args[3] = number(run.pid);
+	run_start(&watch);
+	/* It has counted at least once when something is in its output. */
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s/output", watch.dir);
+	for (int turn = 0; turn < 10000; turn++) {
+		FILE *in = fopen(path, "re");
+		int first = in ? fgetc(in) : EOF;
+		if (in)
+			fclose(in);
+		if (first != EOF)
+			break;
+		usleep(1000);
+	}
+	end_helper(&run);
+	run_wait(&watch);
+	cr_assert(run_exit(&watch) == 0, "%d: %s", run_exit(&watch), watch.errors);
+	cr_expect(strstr(watch.errors, "has ended\n"), "%s", watch.errors);
+	/* A line each. */
+	for (char *line = strtok(watch.output, "\n"); line; line = strtok(NULL, "\n"))
+		check_sums(json_loads(line, 0, NULL));
+	run_end(&watch);
+}
+
+/* ---- the table ---- */
+
+Test(pages, the_table_says_how_much_still_shows_what_others_write)
+{
+	struct run run = { .variant = "plain",
+			   .helper = "pages",
+			   .preload = RUN_BARE,
+			   .args = { "kinds", "wait" } };
+
+	stop_helper(&run);
+	struct run table = PAGES("--limit=1", "--pages", number(run.pid));
+	run_helper(&table);
+	cr_assert(run_exit(&table) == 0, "%s", table.errors);
+	/* Sorted by what is shown, the stripes (or libc) come first; the total is of all. */
+	json_t *census = counted(run.pid, "pagemap", false);
+	json_t *total = json_object_get(census, "total");
+	char line[256];
+	snprintf(line, sizeof(line),
+		 "(%lld pages) of private mappings still show what others write to their files.\n",
+		 (long long)pages_of(total, "resident_file"));
+	cr_expect(strstr(table.output, line), "no \"%s\" in\n%s", line, table.output);
+	cr_expect(strstr(table.output, "mappings that are not shown\n"));
+	cr_expect(strstr(table.output, "     4096       2048       2048          -          -"
+				       "          - "),
+		  "%s", table.output);
+	run_end(&table);
+	end_helper(&run);
+}
+
+/* ---- processes that cannot be counted, and wrong usage ---- */
+
+static void refused(struct run *run, const char *sentence)
+{
+	run_helper(run);
+	cr_expect_eq(run_exit(run), 2, "%d", run_exit(run));
+	cr_expect_str_eq(run->output, "");
+	cr_expect(strstr(run->errors, sentence), "no \"%s\" in %s", sentence, run->errors);
+	cr_expect_eq(strchr(run->errors, '\n'), run->errors + strlen(run->errors) - 1,
+		     "more than one line: %s", run->errors);
+	run_end(run);
+}
+
+Test(pages, what_is_no_process_is_refused)
+{
+	static const char *const wrong[] = { "abc", "12a", "0", "-1", "", "99999999999999999999",
+					     "+1",  "self" };
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct run run = PAGES("--", wrong[i]);
+		refused(&run, "is not the number of a process\n");
+	}
+	struct run gone = PAGES("4194305"); /* past the kernel's PID_MAX_LIMIT */
+	refused(&gone, "mmfence: there is no process 4194305\n");
+}
+
+Test(pages, wrong_options_are_refused)
+{
+	struct run way = PAGES("--way=guess", "1");
+	refused(&way, "--way: \"guess\" is none of auto, scan, pagemap\n");
+	struct run sort = PAGES("--sort=name", "1");
+	refused(&sort, "--sort: \"name\" is none of file, private,");
+	struct run limit = PAGES("--limit=-3", "1");
+	refused(&limit, "--limit: \"-3\" is not a number of mappings\n");
+	struct run watch = PAGES("--watch=0", "1");
+	refused(&watch, "--watch: \"0\" is not a number of seconds from 0.1 to 86400\n");
+	struct run units = PAGES("--pages", "--bytes", "1");
+	refused(&units, "--pages and --bytes exclude each other\n");
+}
+
+Test(pages, a_zombie_has_none)
+{
+	siginfo_t info;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	cr_assert(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
+	struct run run = PAGES(number(pid));
+	refused(&run, "has ended: it has no pages any more\n");
+	waitpid(pid, NULL, 0);
+}
+
+Test(pages, a_kernel_thread_has_none)
+{
+	char name[16] = "";
+	FILE *in = fopen("/proc/2/comm", "re");
+
+	if (!in || !fgets(name, sizeof(name), in) || strcmp(name, "kthreadd\n"))
+		cr_skip_test("process 2 is no kernel thread here");
+	fclose(in);
+	struct run run = PAGES("2");
+	refused(&run, "process 2 (kthreadd) is a thread of the kernel");
+}
+
+Test(pages, a_process_of_somebody_else_is_refused)
+{
+	skip_unless_root();
+	struct run run = PAGES(number(getpid()));
+	run.prepare = become_nobody;
+	refused(&run, "may not be looked at by this user");
+}
+
+/* ---- pages.census=exit ---- */
+
+static json_t *census_at_exit(const char *variant, const char *then, bool guard, struct run *run)
+{
+	void (*prepare)(struct run *) = run->prepare;
+
+	*run = (struct run){ .variant = variant,
+			     .helper = "pages",
+			     .prepare = prepare,
+			     .args = { "kinds", then },
+			     .options = { "pages.census=exit",
+					  guard ? "snapshot.guard=auto" : "snapshot.mode=off" } };
+	run_helper(run);
+	run_must_hold(run);
+	cr_assert(count_events(run, "pages.census") == 1);
+	json_t *event = find_event(run, "pages.census");
+	cr_assert(run->records[run->record_count - 1] == find_event(run, "process.end"),
+		  "process.end is not the last");
+	return event;
+}
+
+/* The mappings that show most of others' are the helper's and libc's. */
+static size_t check_mappings(struct run *run)
+{
+	FILE *in = open_expected(run);
+	struct expectation expected;
+	size_t count = 0;
+
+	while (read_expected(in, &expected))
+		for (size_t i = 0; i < count_events(run, "pages.mapping"); i++) {
+			json_t *event = find_event_number(run, "pages.mapping", i);
+			if (strtoull(field_string(event, "mmfence.mapping.address"), NULL, 16) !=
+			    expected.start)
+				continue;
+			check_counts(field(event, "mmfence.pages"), &expected, "exit");
+			cr_expect(strstr(field_string(event, "file.path"), "census.data"));
+			count++;
+		}
+	fclose(in);
+	return count;
+}
+
+/* Of each class at least what the helper made. */
+static void check_total(const struct run *run, const json_t *pages)
+{
+	json_int_t least[CLASSES] = { 0 };
+	FILE *in = open_expected(run);
+	struct expectation expected;
+
+	while (read_expected(in, &expected))
+		for (int i = 0; i < CLASSES; i++)
+			least[i] += (json_int_t)expected.pages[i];
+	fclose(in);
+	for (int i = 0; i < CLASSES; i++)
+		cr_expect(pages_of(pages, classes[i]) >= least[i], "%s: %lld instead of %lld",
+			  classes[i], (long long)pages_of(pages, classes[i]), (long long)least[i]);
+	cr_expect_eq(pages_of(pages, "unknown"), least[CLASSES - 1]);
+}
+
+EACH_VARIANT(pages, the_census_at_exit_is_an_event)
+{
+	struct run run = { 0 };
+	json_t *event = census_at_exit(variant, "", false, &run);
+
+	skip_unless_root();
+	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
+	check_total(&run, field(event, "mmfence.pages"));
+	cr_expect(check_mappings(&run) >= 1);
+	run_end(&run);
+}
+
+/* Without privileges nobody opens anonymous shared memory: what of one's own is in memory is known
+ * all the same, and the rest is not guessed. */
+EACH_VARIANT(pages, the_census_at_exit_knows_its_own_memory_without_privileges)
+{
+	struct run run = { .prepare = become_nobody };
+
+	skip_unless_root();
+	json_t *event = census_at_exit(variant, "", false, &run);
+	cr_expect_eq(field_number(event, "mmfence.pages.unknown"), 5);
+	run_end(&run);
+}
+
+/* P4: a program that closed all descriptors, and one that has no number left for another. */
+EACH_VARIANT(pages, the_census_at_exit_needs_no_descriptor)
+{
+	struct run run = { 0 };
+	json_t *event = census_at_exit(variant, "closed", false, &run);
+
+	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
+	run_end(&run);
+}
+
+EACH_VARIANT(pages, the_census_at_exit_takes_no_descriptor_number)
+{
+	struct run run = { 0 };
+	json_t *event = census_at_exit(variant, "full", false, &run);
+
+	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
+	run_end(&run);
+}
+
+/* With a keeper the page table was opened in time; without, the event says why there is none. */
+EACH_VARIANT(pages, the_census_at_exit_survives_dropped_privileges)
+{
+	struct run run = { 0 };
+
+	skip_unless_root();
+	json_t *event = census_at_exit(variant, "dropped", true, &run);
+	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
+	cr_expect(field_number(event, "mmfence.pages.resident_private") > 0);
+	run_end(&run);
+	event = census_at_exit(variant, "dropped", false, &run);
+	cr_expect_str_eq(field_string(event, "event.outcome"), "failure");
+	cr_expect_str_eq(field_string(event, "error.code"), "EACCES");
+	cr_expect(!field(event, "mmfence.pages"));
+	run_end(&run);
+}
+
+/* Off by default; not of a child of vfork, nor of a process that a signal kills. */
+Test(pages, no_census_unless_asked_for)
+{
+	struct run run = { .variant = "plain", .helper = "pages", .args = { "many" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_expect(count_events(&run, "pages.census") == 0);
+	run_end(&run);
+}
