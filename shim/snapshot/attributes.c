@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "kernel/raw.h"
+#include "kernel/thread.h"
 #include "snapshot/attributes.h"
 #include "snapshot/keeper.h"
 #include "support/arena.h"
@@ -139,14 +140,10 @@ static void scan(struct reader *reader, uintptr_t address, struct attributes *ou
 	}
 }
 
-void attributes_get(uintptr_t address, struct attributes *out)
+static void read_smaps(int fd, uintptr_t address, struct attributes *out)
 {
-	struct reader reader = { .fd = -1 };
+	struct reader reader = { .fd = fd };
 
-	*out = (struct attributes){ 0, 0 };
-	if (!atomic_load_explicit(&noted, memory_order_relaxed))
-		return;
-	reader.fd = keeper_open("smaps", O_RDONLY);
 	reader.buffer = reader.fd < 0 ? NULL : arena_alloc(BUFFER_BYTES);
 	if (reader.buffer)
 		scan(&reader, address, out);
@@ -155,12 +152,46 @@ void attributes_get(uintptr_t address, struct attributes *out)
 		raw_close(reader.fd);
 }
 
+void attributes_get(uintptr_t address, struct attributes *out)
+{
+	*out = (struct attributes){ 0, 0 };
+	if (atomic_load_explicit(&noted, memory_order_relaxed))
+		read_smaps(keeper_open("smaps", O_RDONLY), address, out);
+}
+
+struct question {
+	uintptr_t address;
+	struct attributes *out;
+};
+
+static void answer(void *argument)
+{
+	const struct question *question = argument;
+
+	if (!thread_own_table())
+		read_smaps(raw_open("/proc/self/smaps", O_RDONLY, 0), question->address,
+			   question->out);
+}
+
+void attributes_read_apart(uintptr_t address, struct attributes *out)
+{
+	struct question question = { address, out };
+
+	*out = (struct attributes){ 0, 0 };
+	thread_run(answer, &question);
+}
+
 static bool has(const struct attributes *attributes, int advice)
 {
 	for (unsigned int i = 0; i < KEPT_COUNT; i++)
 		if (kept[i].advice == advice)
 			return attributes->flags & 1U << i;
 	return false;
+}
+
+bool attributes_have_lock(const struct attributes *attributes)
+{
+	return has(attributes, LOCKED);
 }
 
 int attributes_map_flags(const struct attributes *attributes)
