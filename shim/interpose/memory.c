@@ -151,9 +151,10 @@ static long map_shared(const struct call *call, const struct map_request *reques
 		return r;
 	if (unlikely(request->flags & MAP_LOCKED))
 		emulate_note_attributes((uintptr_t)r, (uintptr_t)r + PAGE_UP(request->length));
-	if (request->flags & MAP_FIXED || scope_silent())
+	if (scope_silent())
 		return r;
-	if (is_suspect_device(request->fd) && refuse_device(call, request)) {
+	if (!(request->flags & MAP_FIXED) && is_suspect_device(request->fd) &&
+	    refuse_device(call, request)) {
 		raw(SYS_munmap, r, request->length);
 		return -EACCES;
 	}

@@ -207,16 +207,26 @@ static long put_by_mapping(const struct remap *remap, const struct source *sourc
 	return 0;
 }
 
+/* What the kernel allows for regular files and block devices, whatever their file system. */
+static bool beyond_any_file(const struct remap *remap)
+{
+	return remap->size > INT64_MAX || remap->page > (INT64_MAX - remap->size) / PAGE_BYTES;
+}
+
 static long put(const struct remap *remap, enum way *way)
 {
 	struct source source;
-	long r = reserve_get(&remap->area, remap->page, remap->size / PAGE_BYTES, &source);
+	bool beyond = beyond_any_file(remap);
+	long r = reserve_get(&remap->area, beyond ? 0 : remap->page, remap->size / PAGE_BYTES,
+			     &source);
 
 	if (r == -EINVAL)
 		return r;
 	int refused = check_lock(remap);
-	if (refused || r == -EOVERFLOW)
-		return refused ? refused : r;
+	if (refused)
+		return refused;
+	if (beyond)
+		return -EOVERFLOW;
 	if (!r)
 		r = put_by_mapping(remap, &source, way);
 	if (!r)

@@ -15,20 +15,17 @@
 #include "support/arena.h"
 #include "support/text.h"
 
-#define PATH_BYTES  4096
-#define USUAL_LIMIT (((UINT64_C(1) << 32) - 1) * PAGE_BYTES) /* ext4's */
-#define OPEN_FLAGS  (O_RDWR | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
+#define PATH_BYTES 4096
+#define OPEN_FLAGS (O_RDWR | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
 
 struct errand {
 	const struct vma *area;
 	uintptr_t address;
 	uint64_t size, page;
 	int protection, flags;
-	bool limit_only;
 	/* what came of it */
 	enum way way;
 	long result;
-	uint64_t limit;
 	char name[PATH_BYTES];
 };
 
@@ -80,24 +77,6 @@ static int open_file(struct errand *errand)
 	return fd;
 }
 
-/* The kernel takes no position beyond the largest file. */
-static uint64_t largest_position(int fd)
-{
-	int64_t low = 0, high = INT64_MAX;
-	struct statx st;
-
-	if (raw_fstat(fd, &st) || !S_ISREG(st.stx_mode))
-		return INT64_MAX;
-	while (low < high) {
-		int64_t middle = low + (high - low) / 2 + 1;
-		if (raw_lseek(fd, middle, SEEK_SET) == middle)
-			low = middle;
-		else
-			high = middle - 1;
-	}
-	return (uint64_t)low;
-}
-
 /* On a thread without TLS. */
 static void run_errand(void *argument)
 {
@@ -111,11 +90,8 @@ static void run_errand(void *argument)
 		errand->result = fd;
 		return;
 	}
-	if (errand->limit_only)
-		errand->limit = largest_position(fd);
-	else
-		errand->result = raw_mmap(errand->address, errand->size, errand->protection,
-					  errand->flags, fd, (int64_t)(errand->page * PAGE_BYTES));
+	errand->result = raw_mmap(errand->address, errand->size, errand->protection, errand->flags,
+				  fd, (int64_t)(errand->page * PAGE_BYTES));
 }
 
 static struct errand *errand_new(const struct vma *area)
@@ -152,18 +128,4 @@ long reach_map(const struct vma *area, uintptr_t address, uint64_t size, int pro
 	}
 	arena_free(errand, sizeof(*errand));
 	return r;
-}
-
-uint64_t reach_limit(const struct vma *area)
-{
-	struct errand *errand = errand_new(area);
-	uint64_t limit = USUAL_LIMIT;
-
-	if (!errand)
-		return limit;
-	errand->limit_only = true;
-	if (!thread_run(run_errand, errand) && errand->way != WAY_NONE)
-		limit = errand->limit;
-	arena_free(errand, sizeof(*errand));
-	return limit;
 }

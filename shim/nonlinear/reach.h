@@ -29,8 +29,4 @@ const char *way_name(enum way way);
 long reach_map(const struct vma *area, uintptr_t address, uint64_t size, int protection, int flags,
 	       uint64_t page, enum way *way);
 
-/* The largest size that the file's file system allows, in bytes; INT64_MAX where it has no such
- * limit, and the least that is usual where it cannot be asked. */
-uint64_t reach_limit(const struct vma *area);
-
 #endif

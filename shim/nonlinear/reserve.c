@@ -22,16 +22,14 @@
 /* The most that is mapped beforehand. Address space is what a 32-bit program has least of. */
 #define MOST_PAGES (sizeof(long) == 8 ? UINT64_C(1) << 32 : UINT64_C(1) << 15)
 /* How far one doubling reaches. */
-#define HOP_PAGES (sizeof(long) == 8 ? UINT64_C(1) << 32 : UINT64_C(1) << 16)
-/* Every file system can have files of so many. */
-#define SAFE_PAGES (UINT64_C(1) << 19)
+#define HOP_PAGES (sizeof(long) == 8 ? UINT64_C(1) << 32 : UINT64_C(1) << 17)
+#define MOST_HOPS 64
 
 struct window {
 	uintptr_t start, end; /* of the program's memory */
 	uint64_t device, inode;
 	enum way way;
 	bool transient, refused;
-	uint64_t limit;	  /* bytes that the file can have; 0: not asked yet */
 	uint64_t base;	  /* the lowest page that can be reached */
 	uintptr_t anchor; /* shows that page; 0 when the reserves begin with it */
 	uint64_t first, pages;
@@ -202,7 +200,7 @@ static int choose_extent(struct window *window, uint64_t page, uint64_t pages)
 {
 	uint64_t wanted = page + pages - window->base;
 
-	if (pages > MOST_PAGES || (sizeof(long) == 8 && wanted > MOST_PAGES))
+	if (pages > MOST_PAGES || wanted > (sizeof(long) == 8 ? MOST_PAGES : MOST_HOPS * HOP_PAGES))
 		return -E2BIG;
 	int r = keep_anchor(window);
 	if (r)
@@ -217,16 +215,6 @@ static int choose_extent(struct window *window, uint64_t page, uint64_t pages)
 	window->first = page + pages - block <= MOST_PAGES ? block : page;
 	window->pages = MOST_PAGES;
 	return 0;
-}
-
-static bool possible(struct window *window, const struct vma *area, uint64_t page, uint64_t pages)
-{
-	if (page + pages <= SAFE_PAGES)
-		return true;
-	if (!window->limit)
-		window->limit = reach_limit(area);
-	return pages * PAGE_BYTES <= window->limit &&
-	       page <= (window->limit - pages * PAGE_BYTES) / PAGE_BYTES;
 }
 
 /* ---- windows ---- */
@@ -428,8 +416,6 @@ static int get(const struct vma *area, uint64_t page, uint64_t pages, struct sou
 		return r;
 	if (window->refused)
 		return -EINVAL;
-	if (!possible(window, area, page, pages))
-		return -EOVERFLOW;
 	if (page < window->base && (r = lower_base(window, area, page)))
 		return r;
 	if (!covers(window, page, pages) && (r = choose_extent(window, page, pages)))
@@ -468,17 +454,16 @@ static void prepare(const struct vma *area, int fd)
 {
 	int error;
 
-	if (!area->shared || !(area->protection & PROT_WRITE) || !area->offset || window_of(area))
+	if (!area->shared || !area->offset || window_of(area))
+		return;
+	struct window *window = window_new(area, &error);
+	if (!window || window->refused)
 		return;
 	long anchor = raw_mmap(0, PAGE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
 	if (raw_failed(anchor))
 		return;
 	clean((uintptr_t)anchor, 1);
-	struct window *window = window_new(area, &error);
-	if (window)
-		set_base(window, (uintptr_t)anchor, 0, WAY_MAPPING);
-	else
-		unmap((uintptr_t)anchor, 1);
+	set_base(window, (uintptr_t)anchor, 0, WAY_MAPPING);
 }
 
 void reserve_prepare(uintptr_t address, size_t length, int fd)

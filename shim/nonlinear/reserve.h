@@ -23,8 +23,8 @@ struct source {
 };
 
 /* For an area of the program's, in the kernel's words now: pages of its file with its protection.
- * 0; -EINVAL when the kernel would not take the area for a shared one; -EOVERFLOW when the file can
- * have no such page; -E2BIG when it is too far to be mapped beforehand; or another -errno. */
+ * 0; -EINVAL when the kernel would not take the area for a shared one; -E2BIG when the page is too
+ * far away to be mapped beforehand; or another -errno. */
 int reserve_get(const struct vma *area, uint64_t page, uint64_t pages, struct source *out);
 
 /* Gives back the mappings for this area's window. */
