@@ -90,6 +90,14 @@ static long perform(const struct call *call, struct remapping *remapping)
 
 /* ---- the record ---- */
 
+/* Arguments can be anything; the readers of logs have signed 64-bit integers. */
+static void record_argument(struct record *record, const char *name, size_t value)
+{
+	uint64_t number = value;
+
+	record_uint(record, name, number > INT64_MAX ? INT64_MAX : number);
+}
+
 static void report(const struct remapping *remapping, const struct trace *trace,
 		   const struct before *before, long result)
 {
@@ -107,8 +115,8 @@ static void report(const struct remapping *remapping, const struct trace *trace,
 	if (way_name(remapping->way))
 		record_str(record, "mmfence.emulated", way_name(remapping->way));
 	record_address(record, "mmfence.mapping.address", request->address);
-	record_uint(record, "mmfence.mapping.length", request->size);
-	record_uint(record, "mmfence.mapping.page_offset", request->page_offset);
+	record_argument(record, "mmfence.mapping.length", request->size);
+	record_argument(record, "mmfence.mapping.page_offset", request->page_offset);
 	record_before(record, request, before);
 	record_emit(record);
 }

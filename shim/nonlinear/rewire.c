@@ -79,15 +79,15 @@ static bool changed(const struct map_request *request, const struct rewire *rewi
 static void report(const struct map_request *request, const struct change *change, const char *path,
 		   const struct trace *trace)
 {
-	uint64_t skipped = (change->address - request->address) / PAGE_BYTES;
 	struct record *record = record_begin(EVENT_NONLINEAR_REWIRE, OUTCOME_SUCCESS, trace);
 
 	record_str(record, "file.path", path);
 	record_site(record, trace->hash);
-	record_address(record, "mmfence.mapping.address", request->address);
-	record_uint(record, "mmfence.mapping.length", request->length);
-	record_uint(record, "mmfence.mapping.page_offset", change->now - skipped);
-	record_uint(record, "mmfence.mapping.linear_page_offset", change->before - skipped);
+	record_address(record, "mmfence.mapping.address", change->address);
+	record_uint(record, "mmfence.mapping.length",
+		    request->address + request->length - change->address);
+	record_uint(record, "mmfence.mapping.page_offset", change->now);
+	record_uint(record, "mmfence.mapping.linear_page_offset", change->before);
 	record_emit(record);
 }
 

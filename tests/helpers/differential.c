@@ -15,7 +15,7 @@
 #define FILE_PAGES 48
 #define ROOM	   40 /* pages of address space in which a program plays */
 #define STEPS	   24
-#define BATCH	   50 /* programs in one process; every fiftieth has locks and advice */
+#define BATCH	   50 /* programs in one process; every hundredth has locks and advice */
 #define SIDE_BYTES 0x8000000UL
 #define FIRST_SIDE 0x10000000UL
 
@@ -422,7 +422,7 @@ static void run_program(void)
 static void run_batch(uint64_t seed, unsigned int number)
 {
 	state = seed + (uint64_t)number * 0x9e3779b97f4a7c15u;
-	with_locks = number % 50 == 9;
+	with_locks = number % 100 == 9;
 	for (unsigned int i = 0; i < BATCH; i++) {
 		program = number * BATCH + i;
 		run_program();
