@@ -13,6 +13,7 @@
 #include "kernel/thread.h"
 #include "nonlinear/reach.h"
 #include "support/arena.h"
+#include "support/lock.h"
 #include "support/text.h"
 
 #define PATH_BYTES 4096
@@ -77,6 +78,14 @@ static int open_file(struct errand *errand)
 	return fd;
 }
 
+static char stack[THREAD_STACK_BYTES] __attribute__((aligned(64)));
+static struct lock stack_lock;
+
+void reach_after_fork(void)
+{
+	lock_reset(&stack_lock);
+}
+
 /* On a thread without TLS. */
 static void run_errand(void *argument)
 {
@@ -121,7 +130,9 @@ long reach_map(const struct vma *area, uintptr_t address, uint64_t size, int pro
 	errand->protection = protection;
 	errand->flags = flags;
 	errand->page = page;
-	long r = thread_run(run_errand, errand);
+	lock_take(&stack_lock);
+	long r = thread_run_on(stack, run_errand, errand);
+	lock_drop(&stack_lock);
 	if (!r) {
 		*way = errand->way;
 		r = errand->result;

@@ -29,4 +29,6 @@ const char *way_name(enum way way);
 long reach_map(const struct vma *area, uintptr_t address, uint64_t size, int protection, int flags,
 	       uint64_t page, enum way *way);
 
+void reach_after_fork(void);
+
 #endif

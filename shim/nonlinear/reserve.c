@@ -516,5 +516,6 @@ void reserve_after_fork(void)
 	if (!lock_try(&windows_lock))
 		windows = NULL;
 	lock_reset(&windows_lock);
+	reach_after_fork();
 	narrow();
 }
