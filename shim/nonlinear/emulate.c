@@ -72,6 +72,13 @@ void emulate_note_lock_all(int flags)
 	emulate_note_attributes(0, UINTPTR_MAX);
 }
 
+bool emulate_has_attributes(uintptr_t start, uintptr_t end)
+{
+	return (start < atomic_load_explicit(&noted_end, memory_order_relaxed) &&
+		end > atomic_load_explicit(&noted_start, memory_order_relaxed)) ||
+	       atomic_load_explicit(&lock_future, memory_order_relaxed);
+}
+
 /* Read by a thread with a table of its own: smaps has to be opened. */
 static void read_attributes(uintptr_t address, struct attributes *out)
 {

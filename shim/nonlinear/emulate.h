@@ -27,6 +27,9 @@ void emulate_note_attributes(uintptr_t start, uintptr_t end);
 /* mlockall worked; 0: munlockall. */
 void emulate_note_lock_all(int flags);
 
+/* Whether any may be there. No lock. */
+bool emulate_has_attributes(uintptr_t start, uintptr_t end);
+
 void emulate_after_fork(void);
 
 #endif

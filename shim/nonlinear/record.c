@@ -13,6 +13,7 @@
 #include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
 #include "nonlinear/pressure.h"
+#include "nonlinear/quick.h"
 #include "nonlinear/sites.h"
 #include "policy/policy.h"
 #include "snapshot/snapshot.h"
@@ -170,23 +171,30 @@ long nonlinear_remap(const struct call *call, const struct remap_request *reques
 	return result;
 }
 
+/* False: the rest is for a scope, where the kernel gives the same answer again. */
+static bool remap_quickly(const struct remap_request *request, long *result)
+{
+	if (emulate_at_once())
+		return quick_remap(request, result);
+	*result = kernel_remap(request);
+	return *result != -ENOMEM && *result != -ENOSYS && *result != -EPERM;
+}
+
 bool nonlinear_remap_known(const struct call *call, const struct remap_request *request,
 			   long *result)
 {
 	struct trace trace;
 
-	if (the_policy.audit_nonlinear != AUDIT_NONLINEAR_SITES ||
-	    the_policy.nonlinear_policy != NONLINEAR_ALLOW || !audit_enabled() ||
-	    emulate_at_once() || pressure_due() ||
+	if (the_policy.nonlinear_policy != NONLINEAR_ALLOW ||
 	    index_may_touch(request->address, request->address + PAGE_UP(request->size)))
+		return false;
+	if (the_policy.audit_nonlinear == AUDIT_NONLINEAR_OFF || !audit_enabled())
+		return remap_quickly(request, result);
+	if (the_policy.audit_nonlinear != AUDIT_NONLINEAR_SITES || pressure_due())
 		return false;
 	trace_capture(&trace, call->ip, call->cfa);
 	struct site *site = site_known(SITE_REMAP, &trace);
-	if (!site)
-		return false;
-	*result = kernel_remap(request);
-	/* The rest is for a scope; the kernel gives the same answer again. */
-	if (*result == -ENOMEM || *result == -ENOSYS || *result == -EPERM)
+	if (!site || !remap_quickly(request, result))
 		return false;
 	count(site, request, *result);
 	return true;

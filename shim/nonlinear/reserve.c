@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "kernel/raw.h"
+#include "nonlinear/quick.h"
 #include "nonlinear/reserve.h"
 #include "support/arena.h"
 #include "support/gate.h"
@@ -133,13 +134,36 @@ static uintptr_t any_reserve(const struct window *window)
 	return 0;
 }
 
+/* What somebody may be about to use goes later; what there is no place for stays for good. */
+#define RETIRED 16
+static struct {
+	uintptr_t address;
+	uint64_t pages;
+} retired[RETIRED];
+
+static void retire(uintptr_t address, uint64_t pages)
+{
+	for (int i = 0; i < RETIRED; i++)
+		if (!retired[i].address) {
+			retired[i].address = address;
+			retired[i].pages = pages;
+			return;
+		}
+}
+
 static void drop_reserves(struct window *window)
 {
+	quick_withdraw();
 	for (int i = 0; i < PROTECTIONS; i++) {
-		unmap(window->reserve[i], window->pages);
+		if (window->reserve[i])
+			retire(window->reserve[i], window->pages);
 		window->reserve[i] = 0;
 	}
 	window->pages = 0;
+	for (int i = 0; i < RETIRED && !quick_busy(); i++) {
+		unmap(retired[i].address, retired[i].pages);
+		retired[i].address = 0;
+	}
 }
 
 /* Before the reserves go: the lowest page stays at hand. */
@@ -405,6 +429,20 @@ static int lower_base(struct window *window, const struct vma *area, uint64_t pa
 
 /* ---- for the others ---- */
 
+static void publish(const struct window *window, int protection)
+{
+	quick_publish(&(const struct quick){
+		.device = window->device,
+		.inode = window->inode,
+		.start = window->start,
+		.end = window->end,
+		.first = window->first,
+		.pages = window->pages,
+		.reserve = window->reserve[protection],
+		.protection = protection,
+	});
+}
+
 static int get(const struct vma *area, uint64_t page, uint64_t pages, struct source *out)
 {
 	struct window *window = window_of(area);
@@ -428,6 +466,8 @@ static int get(const struct vma *area, uint64_t page, uint64_t pages, struct sou
 		.way = window->way,
 		.transient = window->transient,
 	};
+	if (!window->transient && window->way == WAY_MAPPING)
+		publish(window, area->protection);
 	return 0;
 }
 

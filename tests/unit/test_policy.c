@@ -105,6 +105,9 @@ Test(policy, choices)
 	cr_expect_eq(policy.snapshot_require, REQUIRE_PROVEN);
 	expect_set("audit.nonlinear", "off");
 	cr_expect_eq(policy.audit_nonlinear, AUDIT_NONLINEAR_OFF);
+	cr_expect_eq(policy.nonlinear_emulate, EMULATE_AUTO);
+	expect_set("nonlinear.emulate", "never");
+	cr_expect_eq(policy.nonlinear_emulate, EMULATE_NEVER);
 	expect_refused("snapshot.require", "prove",
 		       "snapshot.require: \"prove\" is not one of any, verified, proven");
 	expect_refused("snapshot.require", "",
@@ -115,8 +118,7 @@ Test(policy, choices)
 Test(policy, what_is_not_there_yet_says_so)
 {
 	expect_refused("selfmem.map", "emulate", "selfmem.map=emulate is not yet available");
-	expect_refused("nonlinear.emulate", "always",
-		       "nonlinear.emulate=always is not yet available");
+	expect_refused("selfmem.fork", "split", "selfmem.fork=split is not yet available");
 	expect_refused("selfmem.map", "!emulate", "selfmem.map: \"!emulate\" is not one of refuse");
 }
 
