@@ -349,15 +349,38 @@ static void release(struct window *window)
 	narrow();
 }
 
+/* A window that the run has grown out of. */
+static struct window *window_grown(const struct vma *area, const struct window *run)
+{
+	struct window *window = windows;
+
+	while (window && (window->refused || run->start > window->end || run->end < window->start ||
+			  area->inode != window->inode || area->device != window->device))
+		window = window->next;
+	if (!window)
+		return NULL;
+	if (run->start < window->start)
+		window->start = run->start;
+	if (run->end > window->end)
+		window->end = run->end;
+	widen(window);
+	return window;
+}
+
 static struct window *window_new(const struct vma *area, int *error)
 {
-	struct window *window = arena_alloc(sizeof(*window));
+	struct window *window = arena_alloc(sizeof(*window)), *grown;
 	struct vma low;
 
 	*error = -ENOMEM;
 	if (!window)
 		return NULL;
 	find_run(area, window, &low);
+	grown = window_grown(area, window);
+	if (grown) {
+		arena_free(window, sizeof(*window));
+		return grown;
+	}
 	window->device = area->device;
 	window->inode = area->inode;
 	window->way = WAY_MAPPING;
@@ -497,7 +520,7 @@ static void prepare(const struct vma *area, int fd)
 	if (!area->shared || !area->offset || window_of(area))
 		return;
 	struct window *window = window_new(area, &error);
-	if (!window || window->refused)
+	if (!window || window->refused || !window->base)
 		return;
 	long anchor = raw_mmap(0, PAGE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
 	if (raw_failed(anchor))
@@ -531,7 +554,8 @@ static bool shrink(struct window *window, uintptr_t start, uintptr_t end)
 		return false;
 	if (area.start > window->start)
 		window->start = area.start;
-	if (end >= window->end && start < window->end && start > window->start)
+	if (end >= window->end && start > window->start && start < window->end &&
+	    (vma_find(window->end - 1, &area, NULL, 0) || area.start >= window->end))
 		window->end = start;
 	return true;
 }

@@ -17,8 +17,8 @@
 
 static unsigned char *make_window(int fd, size_t areas)
 {
-	unsigned char *window = mmap(NULL, (areas + 2) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-				     fd, 0);
+	unsigned char *window =
+		mmap(NULL, (areas + 2) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (window == MAP_FAILED)
 		die("mmap");

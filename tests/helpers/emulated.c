@@ -260,6 +260,26 @@ static void nothing_left(const void *unused)
 	}
 }
 
+/* Windows that the program makes by itself, beside and among those that are emulated. */
+static void no_areas_pile_up(const void *unused)
+{
+	unsigned int before, after;
+
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME);
+	char *window = window_of(fd, 8);
+	must(!remap_file_pages(window, PAGE, 0, 3, 0));
+	before = count_lines("/proc/self/maps", NAME);
+	for (size_t i = 0; i < 2000; i++)
+		must(mmap(window + i % WINDOW * PAGE, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_FIXED, fd, (off_t)(i * 7 % PAGES * PAGE)) != MAP_FAILED);
+	after = count_lines("/proc/self/maps", NAME);
+	promise(after <= before + WINDOW, "%u areas of the file, then %u", before, after);
+	must(!munmap(window, WINDOW * PAGE));
+	promise(!count_lines("/proc/self/maps", NAME), "the file is still mapped");
+}
+
 static void no_descriptors(const void *unused)
 {
 	(void)unused;
@@ -381,6 +401,7 @@ int main(int argc, char **argv)
 		{ "read_only_descriptor", read_only_descriptor, NULL, HOLDS_BARE },
 		{ "children", children, NULL, HOLDS_BARE },
 		{ "nothing_left", nothing_left, NULL, HOLDS_BARE },
+		{ "no_areas_pile_up", no_areas_pile_up, NULL, HOLDS_BARE },
 		{ "no_descriptors", no_descriptors, NULL, HOLDS_BARE },
 		{ "locked", locked, NULL, HOLDS_BARE },
 		{ "lock_future", lock_future, NULL, HOLDS_BARE },

@@ -396,6 +396,7 @@ stress_test full 100
 
 example private_reader --self
 example nonlinear_window
+example nonlinear_window --bench 256 32 2000
 example selfmem_alias
 
 [ $failures = 0 ]
