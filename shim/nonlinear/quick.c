@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What was published is read without waiting: see quick.h. A reader is counted from before
- * it looks until its call is made, and whoever withdraws a mapping looks at that count
- * before it is unmapped.
+ * it looks until its call is made, and whoever withdraws a mapping waits for the readers
+ * there were; those who come later do not find it any more.
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "kernel/guarded.h"
 #include "kernel/raw.h"
@@ -26,7 +27,13 @@ struct entry {
 };
 
 static struct entry entries[ENTRIES];
-static atomic_uint readers;
+
+/* Those who came before the last withdrawal and those who came after it, in turn. */
+static atomic_uint readers[2];
+static atomic_uint turn;
+
+/* A reader is gone as soon as it gets a processor, or was left by siglongjmp. */
+#define PATIENCE 400
 
 static struct entry *entry_of(uint64_t inode, int protection)
 {
@@ -47,15 +54,22 @@ void quick_publish(const struct quick *quick)
 	write_entry(entry_of(quick->inode, quick->protection), quick);
 }
 
-void quick_withdraw(void)
+bool quick_withdraw(void)
 {
+	struct timespec moment = { 0, 250000 };
+
 	for (int i = 0; i < ENTRIES; i++)
 		write_entry(&entries[i], &(const struct quick){ .reserve = 0 });
+	atomic_uint *before = &readers[atomic_fetch_add(&turn, 1) & 1];
+	for (int i = 0; i < PATIENCE && atomic_load(before); i++)
+		raw(SYS_nanosleep, &moment, 0);
+	return !atomic_load(before);
 }
 
-bool quick_busy(void)
+void quick_after_fork(void)
 {
-	return atomic_load(&readers);
+	atomic_store(&readers[0], 0);
+	atomic_store(&readers[1], 0);
 }
 
 static bool read_entry(const struct vma *area, struct quick *out)
@@ -104,6 +118,18 @@ static long put(const struct remap_request *request, const struct quick *quick)
 	return r;
 }
 
+/* The turn is looked at again: whoever changed it in between may not have waited for this one. */
+static atomic_uint *count_me(void)
+{
+	for (;;) {
+		unsigned int now = atomic_load(&turn);
+		atomic_fetch_add(&readers[now & 1], 1);
+		if (atomic_load(&turn) == now)
+			return &readers[now & 1];
+		atomic_fetch_sub(&readers[now & 1], 1);
+	}
+}
+
 bool quick_remap(const struct remap_request *request, long *result)
 {
 	struct quick quick;
@@ -111,10 +137,10 @@ bool quick_remap(const struct remap_request *request, long *result)
 
 	if (scope_silent() || !simple(request))
 		return false;
-	atomic_fetch_add(&readers, 1);
+	atomic_uint *counter = count_me();
 	if (find(request, &quick))
 		r = put(request, &quick);
-	atomic_fetch_sub(&readers, 1);
+	atomic_fetch_sub(counter, 1);
 	if (raw_failed(r))
 		return false;
 	*result = 0;

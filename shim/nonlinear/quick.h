@@ -27,8 +27,8 @@ bool quick_remap(const struct remap_request *request, long *result);
 
 /* Under the lock of the windows. */
 void quick_publish(const struct quick *quick);
-/* Nobody uses what was published from now on; and whether somebody may still be about to. */
-void quick_withdraw(void);
-bool quick_busy(void);
+/* Nobody finds what was published from now on. False: somebody may still use it. */
+bool quick_withdraw(void);
+void quick_after_fork(void);
 
 #endif

@@ -134,36 +134,17 @@ static uintptr_t any_reserve(const struct window *window)
 	return 0;
 }
 
-/* What somebody may be about to use goes later; what there is no place for stays for good. */
-#define RETIRED 16
-static struct {
-	uintptr_t address;
-	uint64_t pages;
-} retired[RETIRED];
-
-static void retire(uintptr_t address, uint64_t pages)
-{
-	for (int i = 0; i < RETIRED; i++)
-		if (!retired[i].address) {
-			retired[i].address = address;
-			retired[i].pages = pages;
-			return;
-		}
-}
-
+/* A mapping that somebody may still use stays for good. */
 static void drop_reserves(struct window *window)
 {
-	quick_withdraw();
+	bool unused = quick_withdraw();
+
 	for (int i = 0; i < PROTECTIONS; i++) {
-		if (window->reserve[i])
-			retire(window->reserve[i], window->pages);
+		if (unused)
+			unmap(window->reserve[i], window->pages);
 		window->reserve[i] = 0;
 	}
 	window->pages = 0;
-	for (int i = 0; i < RETIRED && !quick_busy(); i++) {
-		unmap(retired[i].address, retired[i].pages);
-		retired[i].address = 0;
-	}
 }
 
 /* Before the reserves go: the lowest page stays at hand. */
@@ -542,20 +523,42 @@ void reserve_prepare(uintptr_t address, size_t length, int fd)
 	lock_drop(&windows_lock);
 }
 
+static bool is_reserve(uintptr_t address)
+{
+	for (const struct window *window = windows; window; window = window->next) {
+		if (address == window->anchor)
+			return true;
+		for (int i = 0; i < PROTECTIONS; i++)
+			if (address == window->reserve[i] && address)
+				return true;
+	}
+	return false;
+}
+
+/* The first area from an address on that is of the window's file, and is the program's. */
+static bool find_part(const struct window *window, uintptr_t from, struct vma *area)
+{
+	for (; from < window->end && !vma_find(from, area, NULL, 0); from = area->end)
+		if (area->shared && area->inode == window->inode &&
+		    area->device == window->device && !is_reserve(area->start))
+			return area->start < window->end;
+	return false;
+}
+
 /* Parts that are gone at the edges are no part of the window any more; a window of which nothing is
- * left goes. What now lies there may be another file's. */
+ * left goes. */
 static bool shrink(struct window *window, uintptr_t start, uintptr_t end)
 {
 	struct vma area;
 
 	if (window->refused || (start <= window->start && end >= window->end))
 		return false;
-	if (vma_find(window->start, &area, NULL, 0) || area.start >= window->end)
+	if (!find_part(window, window->start, &area))
 		return false;
 	if (area.start > window->start)
 		window->start = area.start;
 	if (end >= window->end && start > window->start && start < window->end &&
-	    (vma_find(window->end - 1, &area, NULL, 0) || area.start >= window->end))
+	    !find_part(window, start, &area))
 		window->end = start;
 	return true;
 }
@@ -580,6 +583,7 @@ void reserve_after_fork(void)
 	if (!lock_try(&windows_lock))
 		windows = NULL;
 	lock_reset(&windows_lock);
+	quick_after_fork();
 	reach_after_fork();
 	narrow();
 }

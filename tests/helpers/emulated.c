@@ -4,6 +4,7 @@
  * the name: the right pages, stores that arrive in the file, nothing left behind.
  */
 #include <grp.h>
+#include <pthread.h>
 #include <sys/ipc.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -296,6 +297,48 @@ static void no_descriptors(const void *unused)
 	}
 }
 
+struct actor {
+	pthread_t thread;
+	int fd;
+	bool unmaps; /* its window, every now and then */
+};
+
+static void *act(void *argument)
+{
+	struct actor *actor = argument;
+	char *window = window_of(actor->fd, 0);
+
+	for (size_t i = 0; i < 4000; i++) {
+		size_t slot = i % WINDOW, page = i * 7 % PAGES;
+		promise(!remap_file_pages(window + slot * PAGE, PAGE, 0, page, 0),
+			"remap_file_pages: %s", strerror(errno));
+		promise(page_is(window + slot * PAGE, 1, page), "not page %zu", page);
+		if (actor->unmaps && i % 50 == 49) {
+			must(!munmap(window, WINDOW * PAGE));
+			window = window_of(actor->fd, 0);
+		}
+	}
+	must(!munmap(window, WINDOW * PAGE));
+	return NULL;
+}
+
+/* Each in a window of its own; one makes the mappings go that the others' windows come from. */
+static void threads(const void *unused)
+{
+	struct actor actors[3];
+
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	for (size_t i = 0; i < COUNT(actors); i++) {
+		actors[i].fd = open_rw(NAME);
+		actors[i].unmaps = i == 0;
+		must(!pthread_create(&actors[i].thread, NULL, act, &actors[i]));
+	}
+	for (size_t i = 0; i < COUNT(actors); i++)
+		must(!pthread_join(actors[i].thread, NULL));
+	promise(!count_lines("/proc/self/maps", NAME), "the file is still mapped");
+}
+
 static void limit_locks(rlim_t bytes)
 {
 	struct rlimit limit = { bytes, bytes };
@@ -403,6 +446,7 @@ int main(int argc, char **argv)
 		{ "nothing_left", nothing_left, NULL, HOLDS_BARE },
 		{ "no_areas_pile_up", no_areas_pile_up, NULL, HOLDS_BARE },
 		{ "no_descriptors", no_descriptors, NULL, HOLDS_BARE },
+		{ "threads", threads, NULL, HOLDS_BARE },
 		{ "locked", locked, NULL, HOLDS_BARE },
 		{ "lock_future", lock_future, NULL, HOLDS_BARE },
 		{ "address_space_limit", address_space_limit, NULL, HOLDS_BARE },
