@@ -54,7 +54,7 @@ events() { grep -c "\"action\":\"$1\"" "$2" || true; }
 
 # calls LOG: how many calls of remap_file_pages all sites made together.
 calls() {
-	sed -n 's/.*"action":"nonlinear.total".*"calls":\([0-9]*\).*/\1/p' "$1" |
+	sed -n 's/.*"action":"nonlinear.total".*"kind":"remap","calls":\([0-9]*\).*/\1/p' "$1" |
 		awk '{ n += $1 } END { print n + 0 }'
 }
 

@@ -46,8 +46,9 @@ static struct place root_place;
 static atomic_int
 	raises; /* the signal that a failed write may raise and that is looked for before */
 static atomic_bool readable;
-static atomic_bool torn;    /* the file ends in part of a record */
-static atomic_ulong looked; /* second of the last look at the path */
+static atomic_bool torn;	    /* the file ends in part of a record */
+static _Atomic uint64_t whole_size; /* how large the file was after our last record, or 0 */
+static atomic_ulong looked;	    /* second of the last look at the path */
 static atomic_ulong dropped_pending, dropped_total;
 static atomic_int dropped_error;
 
@@ -106,6 +107,7 @@ static int open_path(void)
 	if (file)
 		fd = raw_open(path, (OPEN_FLAGS & ~O_ACCMODE) | O_RDWR, 0600);
 	atomic_store(&readable, fd >= 0);
+	atomic_store(&whole_size, 0);
 	return fd == -EACCES ? raw_open(path, OPEN_FLAGS, 0600) : fd;
 }
 
@@ -253,7 +255,10 @@ static bool ends_torn(int fd, uint64_t size)
 	struct timespec moment = { 0, TORN_NANOSECONDS };
 	struct statx st;
 
-	if (!atomic_load_explicit(&readable, memory_order_relaxed))
+	/* Nobody wrote since we did. Reading back would cost as much as writing: it makes the
+	 * file system note the time of access. */
+	if (size == atomic_load_explicit(&whole_size, memory_order_relaxed) ||
+	    !atomic_load_explicit(&readable, memory_order_relaxed))
 		return false;
 	for (int look = 0; look < TORN_LOOKS; look++) {
 		if (ends_in_newline(fd, size))
@@ -293,8 +298,10 @@ static long write_quietly(int fd, uint64_t size, const char *line, size_t length
 	long r = write_line(fd, size, line, length);
 	int raised;
 
-	if (r == (long)length)
+	if (r == (long)length) {
+		atomic_store_explicit(&whole_size, size + length, memory_order_relaxed);
 		return r;
+	}
 	/* A pipe that loses its reader halfway raises the signal and returns a count. A limit set
 	 * after the log was opened is not expected, and its signal has to go too. */
 	raised = r == -EFBIG ? SIGXFSZ : expected == SIGPIPE ? SIGPIPE : 0;

@@ -118,8 +118,13 @@ static void take_remap(struct tally *tally, const json_t *record)
 
 static void take_total(struct tally *tally, const json_t *record)
 {
-	json_t *entry = calls_of(tally, record);
+	json_t *entry;
 
+	if (!strcmp(text(record, "mmfence.total.kind"), "rewire")) {
+		tally->rewired += number(record, "mmfence.total.calls");
+		return;
+	}
+	entry = calls_of(tally, record);
 	add(entry, "total", number(record, "mmfence.total.calls"));
 	add(entry, "total_failed", number(record, "mmfence.total.failed"));
 }

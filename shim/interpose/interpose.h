@@ -62,10 +62,10 @@ long injected(const struct call *call, const struct inject_request *request);
 /* The memory calls, as syscall() needs them too: the kernel's result or -errno. */
 long memory_mmap(const struct call *call, uintptr_t address, size_t length, int protection,
 		 int flags, int fd, int64_t offset);
-long memory_munmap(uintptr_t address, size_t length);
+long memory_munmap(const struct call *call, uintptr_t address, size_t length);
 long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
 		   int flags, uintptr_t new_address);
-long memory_mprotect(uintptr_t address, size_t length, int protection);
+long memory_mprotect(const struct call *call, uintptr_t address, size_t length, int protection);
 long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key);
 long memory_madvise(uintptr_t address, size_t length, int advice);
 /* mlock, mlock2 and munlock; mlockall and munlockall. */

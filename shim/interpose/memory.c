@@ -9,6 +9,7 @@
 
 #include "interpose/interpose.h"
 #include "mmfence.h"
+#include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
 #include "selfmem/readonly.h"
@@ -34,7 +35,18 @@ static bool replaces_tracked(const struct map_request *request)
 	       index_may_touch(request->address, request->address + PAGE_UP(request->length));
 }
 
-static long map_over(const struct map_request *request)
+/* The program unmapped, moved or covered what was there: emulation holds on to nothing of it. */
+static void forget_windows(uintptr_t start, uintptr_t end)
+{
+	struct scope scope;
+
+	if (likely(!reserve_may_touch(start, end)) || !enter(&scope))
+		return;
+	reserve_forget(start, end);
+	scope_leave(&scope);
+}
+
+static long map_over_tracked(const struct map_request *request)
 {
 	struct scope scope;
 
@@ -43,6 +55,27 @@ static long map_over(const struct map_request *request)
 	long r = snapshot_mmap_over(request);
 	scope_leave(&scope);
 	return r;
+}
+
+static long map_over(const struct map_request *request)
+{
+	long r = map_over_tracked(request);
+
+	if (request->flags & MAP_FIXED && !raw_failed(r))
+		forget_windows(request->address, request->address + PAGE_UP(request->length));
+	return r;
+}
+
+/* A call failed with ENOMEM: it may have been one area too many. */
+static long no_memory(const struct call *call, long result)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return result;
+	nonlinear_no_memory(call);
+	scope_leave(&scope);
+	return result;
 }
 
 static long refuse_device(const struct call *call, const struct map_request *request)
@@ -63,20 +96,72 @@ static bool is_suspect_device(int fd)
 	return raw_lseek(fd, INT64_MIN, 0) == -EOVERFLOW;
 }
 
-static long map_shared(const struct call *call, const struct map_request *request)
+/* A look at what is there comes first: what a fixed mapping replaces cannot be asked for later. */
+static long before_fixed(const struct call *call, const struct map_request *request,
+			 struct rewire *rewire)
 {
-	long r = 0;
+	struct scope scope;
 
-	if (request->flags & MAP_FIXED)
-		r = refuse_device(call, request);
+	rewire->possible = false;
+	if (!enter(&scope))
+		return 0;
+	long r = selfmem_judge_map(call, request);
+	if (!r)
+		nonlinear_rewire_look(request, rewire);
+	scope_leave(&scope);
+	return r;
+}
+
+static void after_fixed(const struct call *call, const struct map_request *request,
+			const struct rewire *rewire, long result)
+{
+	struct scope scope;
+
+	if (!rewire->possible || !enter(&scope))
+		return;
+	nonlinear_rewire_done(call, request, rewire, result);
+	scope_leave(&scope);
+}
+
+static long map_shared_fixed(const struct call *call, const struct map_request *request)
+{
+	struct rewire rewire;
+	long r = before_fixed(call, request, &rewire);
+
 	if (r)
 		return r;
 	r = map_over(request);
-	if (!raw_failed(r) && !(request->flags & MAP_FIXED) && !scope_silent() &&
-	    is_suspect_device(request->fd) && refuse_device(call, request)) {
+	after_fixed(call, request, &rewire, r);
+	return r;
+}
+
+static void prepare_emulation(const struct map_request *request, long address)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return;
+	reserve_prepare((uintptr_t)address, request->length, request->fd);
+	scope_leave(&scope);
+}
+
+static long map_shared(const struct call *call, const struct map_request *request)
+{
+	long r = request->flags & MAP_FIXED ? map_shared_fixed(call, request) : map_over(request);
+
+	if (raw_failed(r))
+		return r;
+	if (unlikely(request->flags & MAP_LOCKED))
+		emulate_note_attributes((uintptr_t)r, (uintptr_t)r + PAGE_UP(request->length));
+	if (scope_silent())
+		return r;
+	if (!(request->flags & MAP_FIXED) && is_suspect_device(request->fd) &&
+	    refuse_device(call, request)) {
 		raw(SYS_munmap, r, request->length);
 		return -EACCES;
 	}
+	if (unlikely(request->offset && emulate_at_once()))
+		prepare_emulation(request, r);
 	return r;
 }
 
@@ -124,10 +209,11 @@ long memory_mmap(const struct call *call, uintptr_t address, size_t length, int 
 	};
 
 	request.asked = flags & MAP_SNAPSHOT && (flags & MAP_TYPE_BITS) == MAP_PRIVATE;
-	return flags & MAP_ANONYMOUS ? map_over(&request) : map_file(call, &request);
+	long r = flags & MAP_ANONYMOUS ? map_over(&request) : map_file(call, &request);
+	return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
 }
 
-long memory_munmap(uintptr_t address, size_t length)
+static long unmap(uintptr_t address, size_t length)
 {
 	struct scope scope;
 
@@ -138,8 +224,17 @@ long memory_munmap(uintptr_t address, size_t length)
 	return r;
 }
 
-long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
-		   int flags, uintptr_t new_address)
+long memory_munmap(const struct call *call, uintptr_t address, size_t length)
+{
+	long r = unmap(address, length);
+
+	if (likely(!r))
+		forget_windows(address, address + PAGE_UP(length));
+	return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
+}
+
+static long move(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
+		 int flags, uintptr_t new_address)
 {
 	struct scope scope;
 	bool fixed = flags & MREMAP_FIXED;
@@ -152,6 +247,19 @@ long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size
 	if (!raw_failed(r) && readonly_any())
 		readonly_move(old, old + (old_size ? old_size : new_size), (uintptr_t)r);
 	scope_leave(&scope);
+	return r;
+}
+
+long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
+		   int flags, uintptr_t new_address)
+{
+	long r = move(call, old, old_size, new_size, flags, new_address);
+
+	if (raw_failed(r))
+		return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
+	forget_windows(old, old + PAGE_UP(old_size));
+	if (flags & MREMAP_FIXED)
+		forget_windows(new_address, new_address + PAGE_UP(new_size));
 	return r;
 }
 
@@ -210,12 +318,14 @@ static long change_area(bool ours, long nr, uintptr_t address, size_t length, lo
 	return r;
 }
 
-long memory_mprotect(uintptr_t address, size_t length, int protection)
+long memory_mprotect(const struct call *call, uintptr_t address, size_t length, int protection)
 {
 	long r = before_protect(address, length, protection);
 
-	return r ? r
-		 : change_area(ours(address, length), SYS_mprotect, address, length, protection, 0);
+	if (!r)
+		r = change_area(ours(address, length), SYS_mprotect, address, length, protection,
+				0);
+	return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
 }
 
 long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key)
@@ -223,23 +333,24 @@ long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int 
 	long r = before_protect(address, length, protection);
 
 	attributes_note();
+	emulate_note_attributes(address, address + PAGE_UP(length));
 	return r ? r
 		 : change_area(ours(address, length), SYS_pkey_mprotect, address, length,
 			       protection, key);
 }
 
-/* Advice that stays with an area: what is turned for a view has to keep it. */
-static bool stays(int advice)
+/* Whether it leaves a mark on the area, rather than doing something to its pages. */
+static bool advice_stays(int advice)
 {
 	switch (advice) {
 	case MADV_RANDOM:
 	case MADV_SEQUENTIAL:
 	case MADV_DONTFORK:
-	case MADV_MERGEABLE:
+	case MADV_DONTDUMP:
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
-	case MADV_DONTDUMP:
-		return the_policy.selfmem_map != SELFMEM_MAP_REFUSE;
+	case MADV_MERGEABLE:
+		return true;
 	default:
 		return false;
 	}
@@ -249,8 +360,12 @@ long memory_madvise(uintptr_t address, size_t length, int advice)
 {
 	bool touches = ours(address, length);
 
-	if (unlikely(touches || stays(advice)))
+	/* What is turned for a view has to keep it. */
+	if (unlikely(touches ||
+		     (the_policy.selfmem_map != SELFMEM_MAP_REFUSE && advice_stays(advice))))
 		attributes_note();
+	if (advice_stays(advice))
+		emulate_note_attributes(address, address + PAGE_UP(length));
 	return change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
 			   SYS_madvise, address, length, advice, 0);
 }
@@ -258,13 +373,17 @@ long memory_madvise(uintptr_t address, size_t length, int advice)
 long memory_lock(long nr, uintptr_t address, size_t length, unsigned int flags)
 {
 	attributes_note();
+	emulate_note_attributes(PAGE_DOWN(address), PAGE_UP(address + length));
 	return change_area(ours(address, length), nr, address, length, (long)flags, 0);
 }
 
 long memory_lock_all(long nr, int flags)
 {
 	attributes_note();
-	return change_area(guard_any(), nr, (uintptr_t)flags, 0, 0, 0);
+	long r = change_area(guard_any(), nr, (uintptr_t)flags, 0, 0, 0);
+	if (!r)
+		emulate_note_lock_all(nr == SYS_munlockall ? 0 : flags);
+	return r;
 }
 
 /* ---- libc's names ---- */
@@ -293,7 +412,7 @@ EXPORT void *mmap64(void *address, size_t length, int protection, int flags, int
 EXPORT int munmap(void *address, size_t length)
 {
 	INJECT(-1, MUNMAP, "munmap", .address = (uintptr_t)address, .length = length, .fd = -1);
-	return (int)libc_result(memory_munmap((uintptr_t)address, length));
+	return (int)libc_result(memory_munmap(CALL_HERE("munmap"), (uintptr_t)address, length));
 }
 
 EXPORT void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
@@ -316,7 +435,8 @@ EXPORT int mprotect(void *address, size_t length, int protection)
 {
 	INJECT(-1, MPROTECT, "mprotect", .address = (uintptr_t)address, .length = length,
 	       .protection = protection, .fd = -1);
-	return (int)libc_result(memory_mprotect((uintptr_t)address, length, protection));
+	return (int)libc_result(
+		memory_mprotect(CALL_HERE("mprotect"), (uintptr_t)address, length, protection));
 }
 
 EXPORT int pkey_mprotect(void *address, size_t length, int protection, int key)
@@ -325,7 +445,8 @@ EXPORT int pkey_mprotect(void *address, size_t length, int protection, int key)
 	if (key == -1) {
 		INJECT(-1, MPROTECT, "pkey_mprotect", .address = (uintptr_t)address,
 		       .length = length, .protection = protection, .fd = -1);
-		return (int)libc_result(memory_mprotect((uintptr_t)address, length, protection));
+		return (int)libc_result(memory_mprotect(CALL_HERE("pkey_mprotect"),
+							(uintptr_t)address, length, protection));
 	}
 	INJECT(-1, PKEY_MPROTECT, "pkey_mprotect", .address = (uintptr_t)address, .length = length,
 	       .protection = protection, .fd = -1);

@@ -146,12 +146,12 @@ static long call_memory(const struct call *call, long nr, long a, long b, long c
 		return memory_mmap(call, (uintptr_t)a, (size_t)b, (int)c, (int)d, (int)e,
 				   MMAP_OFFSET(f));
 	case SYS_munmap:
-		return memory_munmap((uintptr_t)a, (size_t)b);
+		return memory_munmap(call, (uintptr_t)a, (size_t)b);
 	case SYS_mremap:
 		return memory_mremap(call, (uintptr_t)a, (size_t)b, (size_t)c, (int)d,
 				     (uintptr_t)e);
 	case SYS_mprotect:
-		return memory_mprotect((uintptr_t)a, (size_t)b, (int)c);
+		return memory_mprotect(call, (uintptr_t)a, (size_t)b, (int)c);
 	case SYS_pkey_mprotect:
 		return memory_pkey_mprotect((uintptr_t)a, (size_t)b, (int)c, (int)d);
 	case SYS_madvise:

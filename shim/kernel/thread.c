@@ -82,11 +82,16 @@ static int clone_thread(struct thread *thread)
 	return result < 0 ? (int)result : 0;
 }
 
-int thread_start(struct thread *thread, thread_body *body, void *argument)
+static void prepare(struct thread *thread, thread_body *body, void *argument)
 {
 	thread->body = body;
 	thread->argument = argument;
 	atomic_store(&thread->tid, 1);
+}
+
+int thread_start(struct thread *thread, thread_body *body, void *argument)
+{
+	prepare(thread, body, argument);
 	thread->stack = raw_mmap(0, THREAD_STACK_BYTES, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (raw_failed(thread->stack))
@@ -99,7 +104,7 @@ int thread_start(struct thread *thread, thread_body *body, void *argument)
 
 /* The kernel clears the word and wakes it when the stack is no longer used; the thread counts as
  * one of the process a moment longer, until nobody can signal it. */
-void thread_join(struct thread *thread)
+static void wait_for(struct thread *thread)
 {
 	pid_t process = (pid_t)raw(SYS_getpid);
 	int seen;
@@ -108,6 +113,11 @@ void thread_join(struct thread *thread)
 		raw(SYS_futex, &thread->tid, FUTEX_WAIT, seen, 0, 0, 0);
 	while (raw(SYS_tgkill, process, thread->number, 0) == 0)
 		raw(SYS_sched_yield);
+}
+
+void thread_join(struct thread *thread)
+{
+	wait_for(thread);
 	thread_forget(thread);
 }
 
@@ -145,6 +155,17 @@ int thread_open_again(int proc, pid_t thread, int fd, int flags)
 	text_add(&text, "fd/");
 	text_add_uint(&text, (unsigned int)fd);
 	return raw_open_in(proc < 0 ? AT_FDCWD : proc, path, flags);
+}
+
+int thread_run_on(void *stack, thread_body *body, void *argument)
+{
+	struct thread thread = { .stack = (long)stack };
+
+	prepare(&thread, body, argument);
+	int r = clone_thread(&thread);
+	if (!r)
+		wait_for(&thread);
+	return r;
 }
 
 int thread_own_table(void)

@@ -40,6 +40,10 @@ void thread_forget(struct thread *thread);
 /* Start and join. */
 int thread_run(thread_body *body, void *argument);
 
+/* The same on a stack of THREAD_STACK_BYTES that is there already: a process at vm.max_map_count
+ * has no room for another. */
+int thread_run_on(void *stack, thread_body *body, void *argument);
+
 /* Opens anew what fd is open on, in the table of that thread (0: the calling one's). proc is a
  * descriptor of the calling thread's directory in /proc, or -1: then /proc must be in sight. */
 int thread_open_again(int proc, pid_t thread, int fd, int flags);

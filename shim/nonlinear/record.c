@@ -1,82 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The record of remap_file_pages: a table of call sites keyed by backtrace. What was
- * mapped there before is asked of the kernel, and only for calls that get a record.
+ * remap_file_pages: made by the kernel or emulated, and recorded by call site. What
+ * was mapped there before is asked of the kernel, and only for calls that get a record.
  */
 #include <errno.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #include "audit/event.h"
 #include "audit/trace.h"
 #include "kernel/raw.h"
 #include "kernel/vma.h"
+#include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
+#include "nonlinear/pressure.h"
+#include "nonlinear/quick.h"
+#include "nonlinear/sites.h"
 #include "policy/policy.h"
 #include "snapshot/snapshot.h"
 #include "support/arena.h"
-#include "support/lock.h"
-#include "support/text.h"
-
-#define uthash_malloc(size)	  arena_alloc(size)
-#define uthash_free(block, size)  arena_free(block, size)
-#define HASH_NONFATAL_OOM	  1
-#define uthash_nonfatal_oom(site) ((site)->unlisted = true)
-#include <uthash.h>
 
 #define PATH_BYTES 1024
-
-struct site {
-	struct trace trace;
-	atomic_ullong calls, failed, bytes;
-	bool unlisted;
-	UT_hash_handle hh;
-};
-
-static struct lock sites_lock;
-static struct site *sites;
-
-/* Sites that were met before, by their hash: found without a lock, and never freed. */
-#define KNOWN_SITES 256
-static struct site *_Atomic known[KNOWN_SITES];
-
-static struct site *_Atomic *known_slot(uint64_t hash)
-{
-	return &known[hash % KNOWN_SITES];
-}
-
-/* The site of this backtrace, and whether it is new; NULL when there is no memory for it. */
-static struct site *site_get(const struct trace *trace, bool *first)
-{
-	struct site *site;
-
-	*first = false;
-	lock_take(&sites_lock);
-	HASH_FIND(hh, sites, &trace->hash, sizeof(trace->hash), site);
-	if (!site && (site = arena_alloc(sizeof(*site)))) {
-		site->trace = *trace;
-		HASH_ADD(hh, sites, trace.hash, sizeof(site->trace.hash), site);
-		if (site->unlisted) {
-			arena_free(site, sizeof(*site));
-			site = NULL;
-		}
-		*first = true;
-	}
-	lock_drop(&sites_lock);
-	if (site)
-		atomic_store(known_slot(trace->hash), site);
-	return site;
-}
-
-static void record_site(struct record *record, const struct trace *trace)
-{
-	char buffer[20];
-	struct text text;
-
-	text_init(&text, buffer, sizeof(buffer));
-	text_add_hex(&text, trace->hash, 16);
-	record_str(record, "mmfence.site", buffer);
-}
 
 /* What was there before the call. */
 struct before {
@@ -104,9 +47,62 @@ static void record_before(struct record *record, const struct remap_request *req
 	record_str(record, "mmfence.mapping.protection", protection);
 }
 
-static void report(const struct remap_request *request, const struct trace *trace,
+/* ---- the call ---- */
+
+struct remapping {
+	const struct remap_request *request;
+	enum way way; /* of the emulation; WAY_KERNEL: it was not needed */
+};
+
+static long kernel_remap(const struct remap_request *request)
+{
+	return raw(SYS_remap_file_pages, request->address, request->size, request->protection,
+		   request->page_offset, request->flags);
+}
+
+static long remap_somehow(void *argument)
+{
+	struct remapping *remapping = argument;
+	long result = -ENOSYS;
+
+	if (!emulate_at_once())
+		result = kernel_remap(remapping->request);
+	if (!emulate_wanted(result))
+		return result;
+	long emulated = emulate_remap(remapping->request, &remapping->way);
+	if (remapping->way != WAY_NONE)
+		return emulated;
+	/* Nothing was found that leads to the file: the kernel has the last word. */
+	return emulate_at_once() ? kernel_remap(remapping->request) : result;
+}
+
+static long perform(const struct call *call, struct remapping *remapping)
+{
+	const struct remap_request *request = remapping->request;
+
+	if (the_policy.nonlinear_policy == NONLINEAR_REFUSE)
+		return -ENOSYS;
+	if (!index_may_touch(request->address, request->address + PAGE_UP(request->size)))
+		return remap_somehow(remapping);
+	return snapshot_remap(call, request->address, request->size,
+			      (int64_t)request->page_offset * (int64_t)PAGE_BYTES, remap_somehow,
+			      remapping);
+}
+
+/* ---- the record ---- */
+
+/* Arguments can be anything; the readers of logs have signed 64-bit integers. */
+static void record_argument(struct record *record, const char *name, size_t value)
+{
+	uint64_t number = value;
+
+	record_uint(record, name, number > INT64_MAX ? INT64_MAX : number);
+}
+
+static void report(const struct remapping *remapping, const struct trace *trace,
 		   const struct before *before, long result)
 {
+	const struct remap_request *request = remapping->request;
 	struct record *record = record_begin(EVENT_NONLINEAR_REMAP,
 					     result ? OUTCOME_FAILURE : OUTCOME_SUCCESS, trace);
 
@@ -114,75 +110,74 @@ static void report(const struct remap_request *request, const struct trace *trac
 		record_str(record, "file.path", before->path);
 	if (result)
 		record_error(record, (int)-result, NULL);
-	record_site(record, trace);
+	record_site(record, trace->hash);
 	if (the_policy.nonlinear_policy == NONLINEAR_REFUSE)
 		record_str(record, "mmfence.policy", "refuse");
+	if (way_name(remapping->way))
+		record_str(record, "mmfence.emulated", way_name(remapping->way));
 	record_address(record, "mmfence.mapping.address", request->address);
-	record_uint(record, "mmfence.mapping.length", request->size);
-	record_uint(record, "mmfence.mapping.page_offset", request->page_offset);
+	record_argument(record, "mmfence.mapping.length", request->size);
+	record_argument(record, "mmfence.mapping.page_offset", request->page_offset);
 	record_before(record, request, before);
 	record_emit(record);
 }
 
-static long kernel_remap(void *argument)
-{
-	const struct remap_request *request = argument;
-
-	return raw(SYS_remap_file_pages, request->address, request->size, request->protection,
-		   request->page_offset, request->flags);
-}
-
-static long perform(const struct call *call, const struct remap_request *request)
-{
-	struct remap_request copy = *request;
-
-	if (the_policy.nonlinear_policy == NONLINEAR_REFUSE)
-		return -ENOSYS;
-	if (!index_may_touch(request->address, request->address + PAGE_UP(request->size)))
-		return kernel_remap(&copy);
-	return snapshot_remap(call, request->address, request->size,
-			      (int64_t)request->page_offset * (int64_t)PAGE_BYTES, kernel_remap,
-			      &copy);
-}
-
-static long perform_and_report(const struct call *call, const struct remap_request *request,
+static long perform_and_report(const struct call *call, struct remapping *remapping,
 			       const struct trace *trace)
 {
 	struct before *before = arena_alloc(sizeof(*before));
 
 	if (before)
-		look(request->address, before);
-	long result = perform(call, request);
+		look(remapping->request->address, before);
+	long result = perform(call, remapping);
 	if (before) {
-		report(request, trace, before, result);
+		report(remapping, trace, before, result);
 		arena_free(before, sizeof(*before));
 	}
 	return result;
 }
 
+/* ---- counting ---- */
+
 static void count(struct site *site, const struct remap_request *request, long result)
 {
-	atomic_fetch_add_explicit(&site->calls, 1, memory_order_relaxed);
-	if (result)
-		atomic_fetch_add_explicit(&site->failed, 1, memory_order_relaxed);
-	else
-		atomic_fetch_add_explicit(&site->bytes, request->size, memory_order_relaxed);
+	struct placing placing = { PAGE_DOWN(request->address), request->size,
+				   request->page_offset };
+
+	if (site)
+		site_count(site, &placing, result);
+	if (!result)
+		pressure_tick();
 }
 
 long nonlinear_remap(const struct call *call, const struct remap_request *request)
 {
+	struct remapping remapping = { request, WAY_KERNEL };
 	struct trace trace;
 	bool first;
 
 	if (the_policy.audit_nonlinear == AUDIT_NONLINEAR_OFF || !audit_enabled())
-		return perform(call, request);
+		return perform(call, &remapping);
 	trace_capture(&trace, call->ip, call->cfa);
-	struct site *site = site_get(&trace, &first);
+	struct site *site = site_get(SITE_REMAP, &trace, &first);
 	bool wanted = first || the_policy.audit_nonlinear == AUDIT_NONLINEAR_EVERY;
-	long result = wanted ? perform_and_report(call, request, &trace) : perform(call, request);
-	if (site)
-		count(site, request, result);
+	long result =
+		wanted ? perform_and_report(call, &remapping, &trace) : perform(call, &remapping);
+	count(site, request, result);
+	if (result == -ENOMEM)
+		pressure_failed(&trace, trace.hash);
+	else
+		pressure_look(&trace, trace.hash);
 	return result;
+}
+
+/* False: the rest is for a scope, where the kernel gives the same answer again. */
+static bool remap_quickly(const struct remap_request *request, long *result)
+{
+	if (emulate_at_once())
+		return quick_remap(request, result);
+	*result = kernel_remap(request);
+	return *result != -ENOMEM && *result != -ENOSYS && *result != -EPERM;
 }
 
 bool nonlinear_remap_known(const struct call *call, const struct remap_request *request,
@@ -190,48 +185,39 @@ bool nonlinear_remap_known(const struct call *call, const struct remap_request *
 {
 	struct trace trace;
 
-	if (the_policy.audit_nonlinear != AUDIT_NONLINEAR_SITES ||
-	    the_policy.nonlinear_policy != NONLINEAR_ALLOW || !audit_enabled() ||
+	if (the_policy.nonlinear_policy != NONLINEAR_ALLOW ||
 	    index_may_touch(request->address, request->address + PAGE_UP(request->size)))
 		return false;
-	trace_capture(&trace, call->ip, call->cfa);
-	struct site *site = atomic_load_explicit(known_slot(trace.hash), memory_order_acquire);
-	if (!site || site->trace.hash != trace.hash)
+	if (the_policy.audit_nonlinear == AUDIT_NONLINEAR_OFF || !audit_enabled())
+		return remap_quickly(request, result);
+	if (the_policy.audit_nonlinear != AUDIT_NONLINEAR_SITES || pressure_due())
 		return false;
-	*result = kernel_remap((void *)request);
+	trace_capture(&trace, call->ip, call->cfa);
+	struct site *site = site_known(SITE_REMAP, &trace);
+	if (!site || !remap_quickly(request, result))
+		return false;
 	count(site, request, *result);
 	return true;
 }
 
-static void report_total(struct site *site)
+void nonlinear_no_memory(const struct call *call)
 {
-	uint64_t calls = atomic_exchange(&site->calls, 0);
-	uint64_t failed = atomic_exchange(&site->failed, 0);
-	uint64_t bytes = atomic_exchange(&site->bytes, 0);
+	struct trace trace;
 
-	if (!calls)
+	if (the_policy.audit_nonlinear == AUDIT_NONLINEAR_OFF || !audit_enabled())
 		return;
-	struct record *record = record_begin(EVENT_NONLINEAR_TOTAL, OUTCOME_SUCCESS, &site->trace);
-	record_site(record, &site->trace);
-	record_uint(record, "mmfence.total.calls", calls);
-	record_uint(record, "mmfence.total.failed", failed);
-	record_uint(record, "mmfence.total.bytes", bytes);
-	record_emit(record);
+	trace_capture(&trace, call->ip, call->cfa);
+	pressure_failed(&trace, trace.hash);
 }
 
 void nonlinear_totals(void)
 {
-	lock_take(&sites_lock);
-	for (struct site *site = sites; site; site = site->hh.next)
-		report_total(site);
-	lock_drop(&sites_lock);
+	sites_report();
 }
 
-/* The parent reports what it counted; the child's first call of each site is a first call again. */
 void nonlinear_after_fork(void)
 {
-	lock_reset(&sites_lock);
-	sites = NULL;
-	for (int i = 0; i < KNOWN_SITES; i++)
-		atomic_store(&known[i], NULL);
+	sites_after_fork();
+	pressure_after_fork();
+	emulate_after_fork();
 }

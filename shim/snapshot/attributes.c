@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "kernel/raw.h"
+#include "kernel/thread.h"
 #include "snapshot/attributes.h"
 #include "snapshot/keeper.h"
 #include "support/arena.h"
@@ -139,30 +140,52 @@ static void scan(struct reader *reader, uintptr_t address, struct attributes *ou
 	}
 }
 
-static void get(uintptr_t address, int smaps, struct attributes *out)
+static void read_smaps(int fd, uintptr_t address, struct attributes *out)
 {
-	struct reader reader = { .fd = smaps };
+	struct reader reader = { .fd = fd };
 
-	reader.buffer = smaps < 0 ? NULL : arena_alloc(BUFFER_BYTES);
+	reader.buffer = fd < 0 ? NULL : arena_alloc(BUFFER_BYTES);
 	if (reader.buffer)
 		scan(&reader, address, out);
 	arena_free(reader.buffer, BUFFER_BYTES);
-	if (smaps >= 0)
-		raw_close(smaps);
+	if (fd >= 0)
+		raw_close(fd);
 }
 
 void attributes_get(uintptr_t address, struct attributes *out)
 {
 	*out = (struct attributes){ 0, 0 };
 	if (atomic_load_explicit(&noted, memory_order_relaxed))
-		get(address, keeper_open("smaps", O_RDONLY), out);
+		read_smaps(keeper_open("smaps", O_RDONLY), address, out);
 }
 
 void attributes_get_here(uintptr_t address, struct attributes *out)
 {
 	*out = (struct attributes){ 0, 0 };
 	if (atomic_load_explicit(&noted, memory_order_relaxed))
-		get(address, raw_open("/proc/self/smaps", O_RDONLY, 0), out);
+		read_smaps(raw_open("/proc/thread-self/smaps", O_RDONLY, 0), address, out);
+}
+
+struct question {
+	uintptr_t address;
+	struct attributes *out;
+};
+
+static void answer(void *argument)
+{
+	const struct question *question = argument;
+
+	if (!thread_own_table())
+		read_smaps(raw_open("/proc/thread-self/smaps", O_RDONLY, 0), question->address,
+			   question->out);
+}
+
+void attributes_read_apart(uintptr_t address, struct attributes *out)
+{
+	struct question question = { address, out };
+
+	*out = (struct attributes){ 0, 0 };
+	thread_run(answer, &question);
 }
 
 static bool has(const struct attributes *attributes, int advice)
@@ -171,6 +194,11 @@ static bool has(const struct attributes *attributes, int advice)
 		if (kept[i].advice == advice)
 			return attributes->flags & 1U << i;
 	return false;
+}
+
+bool attributes_have_lock(const struct attributes *attributes)
+{
+	return has(attributes, LOCKED);
 }
 
 int attributes_map_flags(const struct attributes *attributes)

@@ -26,6 +26,10 @@ void attributes_get(uintptr_t address, struct attributes *out);
 void attributes_get_here(uintptr_t address, struct attributes *out);
 /* For the mmap that replaces it. */
 int attributes_map_flags(const struct attributes *attributes);
+/* The same from any thread of the program's, whether anything was noted or not. Costs a thread and
+ * a walk through smaps. */
+void attributes_read_apart(uintptr_t address, struct attributes *out);
+bool attributes_have_lock(const struct attributes *attributes);
 void attributes_apply(const struct attributes *attributes, uintptr_t start, uintptr_t end,
 		      int protection);
 

@@ -67,13 +67,38 @@ static void remap(void)
 		die("remap_file_pages");
 }
 
+static void rewire(void)
+{
+	size_t slot, page;
+
+	random_state = random_state * 1664525 + 1013904223;
+	slot = (random_state >> 8) % WINDOW;
+	page = (random_state >> 16) % FILE_PAGES;
+	if (mmap(window + slot * PAGE, PAGE, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, (off_t)(page * PAGE)) == MAP_FAILED)
+		die("mmap");
+}
+
+/* What a record of a call costs at least: so many bytes, appended to a file. */
+static void write_record(void)
+{
+	static char record[900];
+	static int log = -1;
+
+	if (log < 0)
+		log = open("log.jsonl", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (write(log, record, sizeof(record)) != (ssize_t)sizeof(record))
+		die("log.jsonl");
+}
+
 static const struct kind {
 	const char *name;
 	void (*call)(void);
 } kinds[] = {
-	{ "open", open_close },	  { "anonymous", map_anonymous },
-	{ "shared", map_shared }, { "readonly", map_shared_readonly },
-	{ "remap", remap },
+	{ "open", open_close },	   { "anonymous", map_anonymous },
+	{ "shared", map_shared },  { "readonly", map_shared_readonly },
+	{ "remap", remap },	   { "rewire", rewire },
+	{ "write", write_record },
 };
 
 static int preloaded(void)

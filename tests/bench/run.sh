@@ -23,6 +23,7 @@ fence="LD_PRELOAD=$lib"
 . "$here/table.sh"
 . "$here/guard.sh"
 . "$here/pages.sh"
+. "$here/remap.sh"
 
 # All on one processor, where that can be had: moving about is the largest noise.
 pin=
@@ -40,18 +41,6 @@ fi
 call() {
 	command="$build/bench/calls $3 20 file"
 	measure "$1" "$2" "$pairs" "$command" "$fence ${4:-} $command"
-}
-
-# traced WHAT TOOL OPTIONS…: the remap loop bare, and under another tool instead of mmfence.
-traced() {
-	what="  $1 instead of mmfence"
-	shift
-	if command -v "$1" >/dev/null; then
-		command="$build/bench/calls remap 100 file"
-		measure "$what" - 3 "$command" "$* -o trace $command"
-	else
-		row "$what" - - - - "SKIP: $1 is not installed"
-	fi
 }
 
 # copied MIB ROUNDS
@@ -99,12 +88,7 @@ call "open + close" 1.10 open
 call "anonymous mmap + munmap" 1.03 anonymous
 call "shared writable file mmap + munmap" 1.05 shared
 call "shared read-only file mmap + munmap" 1.05 readonly
-call "remap_file_pages, audit.nonlinear=sites" 1.10 remap "$log MMFENCE_AUDIT_NONLINEAR=sites"
-call "remap_file_pages, audit.nonlinear=every" 2.00 remap "$log MMFENCE_AUDIT_NONLINEAR=every"
-traced "strace -f" strace -f -e trace=remap_file_pages
-traced "strace -k" strace -f -k -e trace=remap_file_pages
-traced ltrace ltrace -e remap_file_pages
-traced "perf trace" perf trace -e remap_file_pages
+remap_rows
 copied 1 50
 copied 16 8
 copied 64 4

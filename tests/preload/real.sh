@@ -314,7 +314,7 @@ stress_test() {
 	local name=$1 ops=$2
 	shift 2
 	if ! command -v stress-ng >/dev/null; then
-		skip "stress-ng $name" "stress-ng is not installed"
+		skip "stress-ng $name${NOTE:-}" "stress-ng is not installed"
 		return
 	fi
 	rm -rf here && mkdir here && cd here || return
@@ -322,11 +322,11 @@ stress_test() {
 	FENCED=yes stress "$name" "$ops" "$@" >../fenced
 	cd .. || return
 	if [ "$(cat bare)" != "$name: 0" ]; then
-		skip "stress-ng $name" "bare it ends with $(cat bare)"
+		skip "stress-ng $name${NOTE:-}" "bare it ends with $(cat bare)"
 	elif cmp -s bare fenced; then
-		pass "stress-ng $name"
+		pass "stress-ng $name${NOTE:-}"
 	else
-		fail "stress-ng $name" "$(cat fenced): $(grep -i -e fail -e error here/errors | head -n 2)"
+		fail "stress-ng $name${NOTE:-}" "$(cat fenced): $(grep -i -e fail -e error here/errors | head -n 2)"
 	fi
 	rm -rf here log.jsonl
 }
@@ -370,6 +370,7 @@ stress_test mmaphuge 10
 stress_test mmapmany 20000
 stress_test mremap 60 --mremap-bytes 8M
 stress_test remap 20
+NOTE=" emulated" MMFENCE_NONLINEAR_EMULATE=always stress_test remap 20
 stress_test madvise 20
 stress_test mprotect 200
 stress_test mlock 200
@@ -396,6 +397,7 @@ stress_test full 100
 
 example private_reader --self
 example nonlinear_window
+example nonlinear_window --bench 256 32 2000
 example selfmem_alias
 
 [ $failures = 0 ]

@@ -17,11 +17,24 @@ static void call_all(struct run *run, const char *end)
 	run_helper(run);
 }
 
+static void times_are_right(json_t *total)
+{
+	const char *first = field_string(total, "mmfence.total.first");
+	const char *last = field_string(total, "mmfence.total.last");
+
+	cr_assert(first && last && strlen(first) == 27 && strlen(last) == 27);
+	cr_assert(strcmp(first, last) <= 0, "%s, then %s", first, last);
+	cr_assert(strcmp(last, field_string(total, "@timestamp")) <= 0, "%s is to come", last);
+}
+
 /* N1: by default the first call of each site, and each site's totals at the end. */
 static void totals_are_right(const struct run *run)
 {
 	static const json_int_t calls[] = { 100, 10, 3 }, failed[] = { 0, 0, 3 };
 	static const json_int_t bytes[] = { 100 * 4096, 10 * 8192, 0 };
+	/* a goes round in slots and in pages; b advances by three pages of which it takes two. */
+	static const json_int_t smallest[] = { -32, 1, -1 }, largest[] = { 0, 1, -1 };
+	static const json_int_t sequential[] = { 90, 0, 0 };
 
 	cr_assert(count_events(run, "nonlinear.total") == 3, "%zu totals",
 		  count_events(run, "nonlinear.total"));
@@ -39,6 +52,11 @@ static void totals_are_right(const struct run *run)
 		cr_assert(field_number(total, "mmfence.total.failed") == failed[i]);
 		cr_assert(field_number(total, "mmfence.total.bytes") == bytes[i] || i == 2,
 			  "%lld bytes", (long long)field_number(total, "mmfence.total.bytes"));
+		cr_assert_str_eq(field_string(total, "mmfence.total.kind"), "remap");
+		cr_assert(field_number(total, "mmfence.total.smallest_step") == smallest[i]);
+		cr_assert(field_number(total, "mmfence.total.largest_step") == largest[i]);
+		cr_assert(field_number(total, "mmfence.total.sequential") == sequential[i]);
+		times_are_right(total);
 	}
 }
 
@@ -117,6 +135,16 @@ static void totals_after(const char *variant, const char *end)
 	{                                       \
 		totals_after(variant, end);     \
 	}
+
+/* N1: areas that begin where the site put something, while they were there. */
+EACH_VARIANT(N1, areas_of_a_site)
+{
+	struct run run = { .variant = variant, .helper = "rewire", .args = { "many", "1000" } };
+
+	run_helper(&run);
+	cr_assert(field_number(find_event(&run, "nonlinear.total"), "mmfence.total.areas") == 16);
+	run_end(&run);
+}
 
 TOTALS(exit, "exit")
 TOTALS(underscore_exit, "_exit")

@@ -105,18 +105,14 @@ Test(policy, choices)
 	cr_expect_eq(policy.snapshot_require, REQUIRE_PROVEN);
 	expect_set("audit.nonlinear", "off");
 	cr_expect_eq(policy.audit_nonlinear, AUDIT_NONLINEAR_OFF);
+	cr_expect_eq(policy.nonlinear_emulate, EMULATE_AUTO);
+	expect_set("nonlinear.emulate", "never");
+	cr_expect_eq(policy.nonlinear_emulate, EMULATE_NEVER);
 	expect_refused("snapshot.require", "prove",
 		       "snapshot.require: \"prove\" is not one of any, verified, proven");
 	expect_refused("snapshot.require", "",
 		       "snapshot.require: \"\" is not one of any, verified, proven");
 	cr_expect_eq(policy.snapshot_require, REQUIRE_PROVEN);
-}
-
-Test(policy, what_is_not_there_yet_says_so)
-{
-	expect_refused("nonlinear.emulate", "always",
-		       "nonlinear.emulate=always is not yet available");
-	expect_refused("pages.census", "!exit", "pages.census: \"!exit\" is not one of off");
 }
 
 Test(policy, sizes)

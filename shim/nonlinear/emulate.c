@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * remap_file_pages without the kernel's: see emulate.h. The checks, their order and
+ * their errors are those of mm/mmap.c since 4.0. What is at the address is asked of
+ * the kernel each time, and only then anything is replaced.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernel/raw.h"
+#include "nonlinear/emulate.h"
+#include "policy/policy.h"
+#include "snapshot/attributes.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1
+#endif
+
+static atomic_bool absent; /* the kernel or a filter has no such call */
+
+/* Where a lock, advice or a protection key was seen. */
+static _Atomic uintptr_t noted_start = UINTPTR_MAX, noted_end;
+static atomic_int lock_future; /* what mlockall set */
+
+/* ---- whether ---- */
+
+/* EPERM may be the kernel's own answer to this call; to one with a protection it always says
+ * EINVAL. */
+static bool filter_says_eperm(void)
+{
+	return raw(SYS_remap_file_pages, 0, 0, PROT_READ, 0, 0) == -EPERM;
+}
+
+bool emulate_at_once(void)
+{
+	return the_policy.nonlinear_emulate == EMULATE_ALWAYS ||
+	       (the_policy.nonlinear_emulate == EMULATE_AUTO &&
+		atomic_load_explicit(&absent, memory_order_relaxed));
+}
+
+bool emulate_wanted(long result)
+{
+	if (the_policy.nonlinear_emulate == EMULATE_NEVER)
+		return false;
+	if (emulate_at_once())
+		return true;
+	if (result != -ENOSYS && (result != -EPERM || !filter_says_eperm()))
+		return false;
+	atomic_store(&absent, true);
+	return true;
+}
+
+/* ---- attributes ---- */
+
+void emulate_note_attributes(uintptr_t start, uintptr_t end)
+{
+	if (start < atomic_load(&noted_start))
+		atomic_store(&noted_start, start);
+	if (end > atomic_load(&noted_end))
+		atomic_store(&noted_end, end);
+	reserve_clean_copies();
+}
+
+void emulate_note_lock_all(int flags)
+{
+	atomic_store(&lock_future, flags & MCL_FUTURE ? flags : 0);
+	emulate_note_attributes(0, UINTPTR_MAX);
+}
+
+bool emulate_has_attributes(uintptr_t start, uintptr_t end)
+{
+	return (start < atomic_load_explicit(&noted_end, memory_order_relaxed) &&
+		end > atomic_load_explicit(&noted_start, memory_order_relaxed)) ||
+	       atomic_load_explicit(&lock_future, memory_order_relaxed);
+}
+
+/* Read by a thread with a table of its own: smaps has to be opened. */
+static void read_attributes(uintptr_t address, struct attributes *out)
+{
+	*out = (struct attributes){ 0, 0 };
+	if (address >= atomic_load_explicit(&noted_start, memory_order_relaxed) &&
+	    address < atomic_load_explicit(&noted_end, memory_order_relaxed))
+		attributes_read_apart(address, out);
+}
+
+/* ---- the checks ---- */
+
+struct remap {
+	uint64_t start, size, page; /* as the kernel rounds them */
+	bool nonblock;
+	struct vma area;
+	struct attributes attributes;
+};
+
+static int check_arguments(const struct remap_request *request, struct remap *remap)
+{
+	if (request->protection)
+		return -EINVAL;
+	remap->start = PAGE_DOWN(request->address);
+	remap->size = PAGE_DOWN(request->size);
+	remap->page = request->page_offset;
+	remap->nonblock = request->flags & MAP_NONBLOCK;
+	if (remap->start + remap->size <= remap->start)
+		return -EINVAL;
+	if (remap->page + remap->size / PAGE_BYTES < remap->page)
+		return -EINVAL;
+	return 0;
+}
+
+static int find_area(struct remap *remap)
+{
+	int r = vma_find((uintptr_t)remap->start, &remap->area, NULL, 0);
+
+	if (r && r != -ENOENT)
+		return r;
+	if (r || remap->area.start > remap->start || !remap->area.shared || !remap->area.inode)
+		return -EINVAL;
+	read_attributes((uintptr_t)remap->start, &remap->attributes);
+	return 0;
+}
+
+static bool continues(const struct remap *remap, const struct vma *next, uintptr_t end)
+{
+	struct attributes attributes;
+
+	if (next->start != end || next->inode != remap->area.inode ||
+	    next->device != remap->area.device || next->shared != remap->area.shared ||
+	    next->protection != remap->area.protection)
+		return false;
+	read_attributes(next->start, &attributes);
+	return attributes.flags == remap->attributes.flags &&
+	       attributes.key == remap->attributes.key;
+}
+
+/* Without holes, and all of one file and with the same flags. */
+static int check_span(const struct remap *remap)
+{
+	uintptr_t end = remap->area.end;
+	struct vma next;
+
+	while (end < remap->start + remap->size) {
+		if (vma_find(end, &next, NULL, 0) || !continues(remap, &next, end))
+			return -EINVAL;
+		end = next.end;
+	}
+	return 0;
+}
+
+/* ---- doing it ---- */
+
+static bool locks(const struct remap *remap)
+{
+	return attributes_have_lock(&remap->attributes) || atomic_load(&lock_future);
+}
+
+/* Whether so much may be locked is asked before anything is replaced, in the way that gives the
+ * kernel's own answer: memory without access is not populated. */
+static int check_lock(const struct remap *remap)
+{
+	bool locked = attributes_have_lock(&remap->attributes);
+
+	if (!locks(remap))
+		return 0;
+	long trial = raw_mmap(
+		0, (size_t)remap->size, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (locked ? MAP_LOCKED : 0), -1, 0);
+	if (trial == -EPERM || trial == -EAGAIN)
+		return (int)trial;
+	if (!raw_failed(trial))
+		raw(SYS_munmap, trial, remap->size);
+	return 0;
+}
+
+static void populate(const struct remap *remap)
+{
+	if (atomic_load(&lock_future) & MCL_ONFAULT && !attributes_have_lock(&remap->attributes))
+		raw(SYS_mlock2, remap->start, remap->size, MLOCK_ONFAULT);
+	else if (locks(remap))
+		raw(SYS_mlock, remap->start, remap->size);
+	else if (!remap->nonblock)
+		raw(SYS_madvise, remap->start, remap->size, MADV_POPULATE_READ);
+}
+
+/* By a descriptor: a page that is too far for a mapping made beforehand; and near vm.max_map_count,
+ * where mremap gives up some areas before mmap does. */
+static long put_by_descriptor(const struct remap *remap, enum way *way)
+{
+	int flags = MAP_SHARED | MAP_FIXED | (remap->nonblock ? MAP_NONBLOCK : 0) | MAP_POPULATE |
+		    (attributes_have_lock(&remap->attributes) ? MAP_LOCKED : 0);
+	struct vma area = remap->area;
+
+	/* A link in map_files is named after the area as it is. */
+	long r = reach_map(&area, (uintptr_t)remap->start, remap->size, area.protection, flags,
+			   remap->page, way);
+	return raw_failed(r) ? r : 0;
+}
+
+static long put_by_mapping(const struct remap *remap, const struct source *source, enum way *way)
+{
+	long r = raw(SYS_mremap, source->address, 0, remap->size, MREMAP_MAYMOVE | MREMAP_FIXED,
+		     remap->start);
+
+	*way = source->way;
+	if (source->transient || raw_failed(r))
+		reserve_release(&remap->area);
+	if (raw_failed(r))
+		return r;
+	populate(remap);
+	return 0;
+}
+
+/* What the kernel allows for regular files and block devices, whatever their file system. */
+static bool beyond_any_file(const struct remap *remap)
+{
+	return remap->size > INT64_MAX || remap->page > (INT64_MAX - remap->size) / PAGE_BYTES;
+}
+
+static long put(const struct remap *remap, enum way *way)
+{
+	struct source source;
+	bool beyond = beyond_any_file(remap);
+	long r = reserve_get(&remap->area, beyond ? 0 : remap->page, remap->size / PAGE_BYTES,
+			     &source);
+
+	if (r == -EINVAL)
+		return r;
+	int refused = check_lock(remap);
+	if (refused)
+		return refused;
+	if (beyond)
+		return -EOVERFLOW;
+	if (!r)
+		r = put_by_mapping(remap, &source, way);
+	if (!r)
+		return 0;
+	long other = put_by_descriptor(remap, way);
+	if (*way != WAY_NONE || r != -ENOMEM)
+		return other;
+	*way = WAY_MAPPING;
+	return r;
+}
+
+long emulate_remap(const struct remap_request *request, enum way *way)
+{
+	struct remap remap;
+	int r = check_arguments(request, &remap);
+
+	*way = WAY_REFUSED;
+	if (!r)
+		r = find_area(&remap);
+	if (!r)
+		r = check_span(&remap);
+	return r ? r : put(&remap, way);
+}
+
+void emulate_after_fork(void)
+{
+	atomic_store(&lock_future, 0);
+	reserve_after_fork();
+}

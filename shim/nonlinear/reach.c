@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening what is mapped: see reach.h. The file is never opened in the program's
+ * table, where a closed descriptor would also drop the program's record locks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "kernel/raw.h"
+#include "kernel/thread.h"
+#include "nonlinear/reach.h"
+#include "support/arena.h"
+#include "support/lock.h"
+#include "support/text.h"
+
+#define PATH_BYTES 4096
+#define OPEN_FLAGS (O_RDWR | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
+
+struct errand {
+	const struct vma *area;
+	uintptr_t address;
+	uint64_t size, page;
+	int protection, flags;
+	/* what came of it */
+	enum way way;
+	long result;
+	char name[PATH_BYTES];
+};
+
+const char *way_name(enum way way)
+{
+	static const char *const names[] = {
+		NULL, NULL, "refused", "mapping", "map_files", "path"
+	};
+
+	return names[way];
+}
+
+static void link_name(const struct vma *area, char *out, size_t size)
+{
+	struct text text;
+
+	text_init(&text, out, size);
+	text_add(&text, "/proc/self/map_files/");
+	text_add_hex(&text, area->start, 1);
+	text_add_char(&text, '-');
+	text_add_hex(&text, area->end, 1);
+}
+
+static bool is_the_file(int fd, const struct vma *area)
+{
+	struct statx st;
+
+	return !raw_fstat(fd, &st) && (S_ISREG(st.stx_mode) || S_ISBLK(st.stx_mode)) &&
+	       st.stx_ino == area->inode &&
+	       ((uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor) == area->device;
+}
+
+static int open_file(struct errand *errand)
+{
+	char link[64];
+	int fd;
+
+	link_name(errand->area, link, sizeof(link));
+	errand->way = WAY_MAP_FILES;
+	fd = raw_open(link, OPEN_FLAGS & ~O_NOFOLLOW, 0);
+	if (fd >= 0 || errand->name[0] != '/')
+		return fd;
+	errand->way = WAY_PATH;
+	fd = raw_open(errand->name, OPEN_FLAGS, 0);
+	if (fd >= 0 && !is_the_file(fd, errand->area)) {
+		raw_close(fd);
+		return -ESTALE;
+	}
+	return fd;
+}
+
+static char stack[THREAD_STACK_BYTES] __attribute__((aligned(64)));
+static struct lock stack_lock;
+
+void reach_after_fork(void)
+{
+	lock_reset(&stack_lock);
+}
+
+/* On a thread without TLS. */
+static void run_errand(void *argument)
+{
+	struct errand *errand = argument;
+	int fd = thread_own_table();
+
+	if (!fd)
+		fd = open_file(errand);
+	if (fd < 0) {
+		errand->way = WAY_NONE;
+		errand->result = fd;
+		return;
+	}
+	errand->result = raw_mmap(errand->address, errand->size, errand->protection, errand->flags,
+				  fd, (int64_t)(errand->page * PAGE_BYTES));
+}
+
+static struct errand *errand_new(const struct vma *area)
+{
+	struct errand *errand = arena_alloc(sizeof(*errand));
+	struct vma again;
+
+	if (!errand)
+		return NULL;
+	errand->area = area;
+	if (vma_find(area->start, &again, errand->name, sizeof(errand->name)) ||
+	    again.start != area->start || again.inode != area->inode)
+		errand->name[0] = 0;
+	return errand;
+}
+
+long reach_map(const struct vma *area, uintptr_t address, uint64_t size, int protection, int flags,
+	       uint64_t page, enum way *way)
+{
+	struct errand *errand = errand_new(area);
+
+	*way = WAY_NONE;
+	if (!errand)
+		return -ENOMEM;
+	errand->address = address;
+	errand->size = size;
+	errand->protection = protection;
+	errand->flags = flags;
+	errand->page = page;
+	lock_take(&stack_lock);
+	long r = thread_run_on(stack, run_errand, errand);
+	lock_drop(&stack_lock);
+	if (!r) {
+		*way = errand->way;
+		r = errand->result;
+	}
+	arena_free(errand, sizeof(*errand));
+	return r;
+}

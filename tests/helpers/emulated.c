@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * N2: windows whose remap_file_pages is emulated, whatever became of the descriptor and of
+ * the name: the right pages, stores that arrive in the file, nothing left behind.
+ */
+#include <grp.h>
+#include <pthread.h>
+#include <sys/ipc.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+
+#include "helper.h"
+
+#define NAME   "emulated.data"
+#define PAGES  64
+#define WINDOW 16
+#define NOBODY 65534
+
+static char *window_of(int fd, size_t first)
+{
+	char *window = mmap(NULL, WINDOW * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			    (off_t)(first * PAGE));
+
+	must(window != MAP_FAILED);
+	return window;
+}
+
+static int open_rw(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CLOEXEC);
+
+	must(fd >= 0);
+	return fd;
+}
+
+/* Several calls, of one page and of more; what they show, and where stores go. spare sees the file.
+ */
+static void use(char *window, int spare)
+{
+	char read_back[8];
+
+	for (size_t i = 0; i < 40; i++) {
+		size_t slot = i * 5 % (WINDOW - 1), page = i * 11 % (PAGES - 1);
+		promise(!remap_file_pages(window + slot * PAGE, (1 + i % 2) * PAGE, 0, page, 0),
+			"remap_file_pages: %s", strerror(errno));
+		for (size_t k = 0; k < 1 + i % 2; k++)
+			promise(page_is(window + (slot + k) * PAGE, 1, page + k),
+				"slot %zu does not show page %zu", slot + k, page + k);
+	}
+	must(!remap_file_pages(window + 3 * PAGE, PAGE, 0, 2, MAP_NONBLOCK));
+	memcpy(window + 3 * PAGE, "stored!", 8);
+	must(pread(spare, read_back, 8, 2 * PAGE) == 8);
+	promise(!memcmp(read_back, "stored!", 8), "the store is not in the file");
+	pattern_fill(window + 3 * PAGE, 1, 2);
+}
+
+static void closed(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, 0);
+	must(!close(fd));
+	use(window, spare);
+}
+
+static void unlinked(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, 0);
+	must(!close(fd) && !unlink(NAME));
+	use(window, spare);
+}
+
+static void renamed(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, 0);
+	must(!close(fd) && !rename(NAME, "emulated.other"));
+	use(window, spare);
+}
+
+/* What is called so now is another file, with other contents. */
+static void replaced(const void *first)
+{
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, *(const size_t *)first);
+	must(!close(fd) && !unlink(NAME));
+	file_make(NAME, 9, PAGES);
+	use(window, spare);
+	view_check(view_make(NAME, PROT_READ, 0, PAGES), 9, 0, PAGES, "the file that came later");
+}
+
+static void memfd(const void *unused)
+{
+	(void)unused;
+	int fd = memfd_create("emulated", 0);
+	must(fd >= 0);
+	file_fill(fd, 1, 0, PAGES);
+	int spare = dup(fd);
+	char *window = window_of(fd, 0);
+	must(!close(fd));
+	use(window, spare);
+}
+
+static void system_v(const void *unused)
+{
+	struct shmid_ds before, after;
+
+	(void)unused;
+	int id = shmget(IPC_PRIVATE, PAGES * PAGE, IPC_CREAT | 0600);
+	must(id >= 0);
+	char *segment = shmat(id, NULL, 0);
+	must(segment != (void *)-1);
+	for (size_t i = 0; i < PAGES; i++)
+		pattern_fill(segment + i * PAGE, 1, i);
+	must(!shmctl(id, IPC_RMID, NULL) && !shmctl(id, IPC_STAT, &before));
+	promise(!remap_file_pages(segment + PAGE, PAGE, 0, 7, 0), "remap_file_pages: %s",
+		strerror(errno));
+	promise(page_is(segment + PAGE, 1, 7), "not page 7");
+	must(!munmap(segment, PAGES * PAGE));
+	promise(shmctl(id, IPC_STAT, &after) == -1, "the segment is still attached %lu times",
+		(unsigned long)after.shm_nattch);
+}
+
+/* Pages before the first that is mapped, with no descriptor: the window itself does not lead there.
+ */
+static void lower_page(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, 20);
+	must(!close(fd));
+	use(window, spare);
+}
+
+/* Another window of the process shows them. */
+static void lower_page_elsewhere(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, 20), *other = window_of(fd, 0);
+	must(!close(fd) && !unlink(NAME) && other);
+	use(window, spare);
+}
+
+static void become_nobody(void)
+{
+	must(!setgroups(0, NULL) && !setgid(NOBODY) && !setuid(NOBODY));
+}
+
+static void lower_page_by_path(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	must(!chown(NAME, NOBODY, NOBODY));
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	become_nobody();
+	char *window = window_of(fd, 20);
+	must(!close(fd));
+	use(window, spare);
+}
+
+/* No capability, no name, no descriptor: what cannot be done is not done, and nothing breaks. */
+static void out_of_reach(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME);
+	char *window;
+
+	must(!unlink(NAME));
+	become_nobody();
+	window = window_of(fd, 20);
+	must(!close(fd));
+	printf("%s\n", remap_file_pages(window, PAGE, 0, 1, 0) ? strerrorname_np(errno) : "works");
+	view_check(window + PAGE, 1, 21, WINDOW - 1, "the window");
+	promise(!remap_file_pages(window, PAGE, 0, 40, 0), "a page behind: %s", strerror(errno));
+	promise(page_is(window, 1, 40), "not page 40");
+}
+
+/* The kernel takes a shared mapping of a descriptor that cannot write for no shared one. */
+static void read_only_descriptor(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = file_open(NAME);
+	char *window = mmap(NULL, WINDOW * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	must(window != MAP_FAILED);
+	promise(remap_file_pages(window, PAGE, 0, 3, 0) == -1 && errno == EINVAL, "no EINVAL");
+	fd = open_rw(NAME);
+	window = mmap(NULL, WINDOW * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	must(window != MAP_FAILED && !close(fd));
+	promise(!remap_file_pages(window, PAGE, 0, 3, 0), "%s", strerror(errno));
+	promise(page_is(window, 1, 3), "not page 3");
+	promise(!mprotect(window, PAGE, PROT_READ | PROT_WRITE), "cannot be made writable: %s",
+		strerror(errno));
+}
+
+static void children(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, 0);
+	must(!close(fd) && !unlink(NAME));
+	must(!remap_file_pages(window, PAGE, 0, 50, 0));
+	for (int i = 0; i < 3; i++) {
+		pid_t child = fork();
+		must(child >= 0);
+		if (!child) {
+			use(window, spare);
+			must(!munmap(window, WINDOW * PAGE));
+			exit(0);
+		}
+		child_wait(child);
+		promise(page_is(window, 1, 50), "a child changed its parent's window");
+	}
+}
+
+static unsigned int count_lines(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "re");
+	char line[4096];
+	unsigned int count = 0;
+
+	must(file);
+	while (fgets(line, sizeof(line), file))
+		count += strstr(line, word) != NULL;
+	fclose(file);
+	return count;
+}
+
+/* When the window goes, nothing of ours holds on to the file. */
+static void nothing_left(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	for (int way = 0; way < 4; way++) {
+		int fd = open_rw(NAME);
+		char *window = window_of(fd, way % 2 ? 8 : 0);
+		must(!close(fd));
+		must(!remap_file_pages(window + PAGE, PAGE, 0, 30, 0));
+		must(!remap_file_pages(window + 3 * PAGE, PAGE, 0, 9, 0));
+		if (way < 2)
+			must(!munmap(window, WINDOW * PAGE));
+		for (size_t i = 0; way == 2 && i < WINDOW; i++)
+			must(!munmap(window + i * 7 % WINDOW * PAGE, PAGE));
+		if (way == 3)
+			must(mmap(window, WINDOW * PAGE, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == window);
+		promise(!count_lines("/proc/self/maps", NAME), "way %d: the file is still mapped",
+			way);
+	}
+}
+
+/* Windows that the program makes by itself, beside and among those that are emulated. */
+static void no_areas_pile_up(const void *unused)
+{
+	unsigned int before, after;
+
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME);
+	char *window = window_of(fd, 8);
+	must(!remap_file_pages(window, PAGE, 0, 3, 0));
+	before = count_lines("/proc/self/maps", NAME);
+	for (size_t i = 0; i < 2000; i++)
+		must(mmap(window + i % WINDOW * PAGE, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_FIXED, fd, (off_t)(i * 7 % PAGES * PAGE)) != MAP_FAILED);
+	after = count_lines("/proc/self/maps", NAME);
+	promise(after <= before + WINDOW, "%u areas of the file, then %u", before, after);
+	must(!munmap(window, WINDOW * PAGE));
+	promise(!count_lines("/proc/self/maps", NAME), "the file is still mapped");
+}
+
+static void no_descriptors(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, 20);
+	must(!close(fd));
+	use(window, spare);
+	for (int i = 3; i < 1024; i++) {
+		char path[64], to[4096] = "";
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", i);
+		if (i != spare && readlink(path, to, sizeof(to) - 1) > 0)
+			promise(!strstr(to, NAME), "descriptor %d is the file", i);
+	}
+}
+
+struct actor {
+	pthread_t thread;
+	int fd;
+	bool unmaps; /* its window, every now and then */
+};
+
+static void *act(void *argument)
+{
+	struct actor *actor = argument;
+	char *window = window_of(actor->fd, 0);
+
+	for (size_t i = 0; i < 4000; i++) {
+		size_t slot = i % WINDOW, page = i * 7 % PAGES;
+		promise(!remap_file_pages(window + slot * PAGE, PAGE, 0, page, 0),
+			"remap_file_pages: %s", strerror(errno));
+		promise(page_is(window + slot * PAGE, 1, page), "not page %zu", page);
+		if (actor->unmaps && i % 50 == 49) {
+			must(!munmap(window, WINDOW * PAGE));
+			window = window_of(actor->fd, 0);
+		}
+	}
+	must(!munmap(window, WINDOW * PAGE));
+	return NULL;
+}
+
+/* Each in a window of its own; one makes the mappings go that the others' windows come from. */
+static void threads(const void *unused)
+{
+	struct actor actors[3];
+
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	for (size_t i = 0; i < COUNT(actors); i++) {
+		actors[i].fd = open_rw(NAME);
+		actors[i].unmaps = i == 0;
+		must(!pthread_create(&actors[i].thread, NULL, act, &actors[i]));
+	}
+	for (size_t i = 0; i < COUNT(actors); i++)
+		must(!pthread_join(actors[i].thread, NULL));
+	promise(!count_lines("/proc/self/maps", NAME), "the file is still mapped");
+}
+
+static void limit_locks(rlim_t bytes)
+{
+	struct rlimit limit = { bytes, bytes };
+
+	must(!setrlimit(RLIMIT_MEMLOCK, &limit));
+}
+
+static unsigned int locked_areas(void)
+{
+	return count_lines("/proc/self/smaps", " lo");
+}
+
+/* The kernel asks before it changes anything, and counts what is replaced as still locked. */
+static void locked(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, 0);
+	must(!close(fd) && !mlock(window, WINDOW * PAGE));
+	use(window, spare);
+	unsigned int areas = count_lines("/proc/self/maps", NAME);
+	/* One area is none of the window's: the mapping that it comes from. */
+	promise(locked_areas() + 1 >= areas, "only %u of %u areas are locked", locked_areas(),
+		areas);
+	become_nobody();
+	limit_locks(WINDOW * PAGE);
+	must(!remap_file_pages(window, PAGE, 0, 50, 0) || errno == EAGAIN);
+	promise(remap_file_pages(window, PAGE, 0, 51, 0) == -1 && errno == EAGAIN, "no EAGAIN");
+	limit_locks(0);
+	promise(remap_file_pages(window, PAGE, 0, 51, 0) == -1 && errno == EPERM, "no EPERM: %s",
+		strerror(errno));
+}
+
+static void lock_future(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME);
+	char *window = window_of(fd, 0);
+	must(!close(fd));
+	must(!mlockall(MCL_FUTURE));
+	must(!remap_file_pages(window + PAGE, PAGE, 0, 50, 0));
+	must(!munlockall());
+	promise(locked_areas() == 0, "%u areas are still locked", locked_areas());
+	must(!mlockall(MCL_FUTURE));
+	must(!remap_file_pages(window + PAGE, PAGE, 0, 51, 0));
+	promise(locked_areas() >= 1, "the new area is not locked");
+	must(!munlockall());
+}
+
+/* The mapping that windows come from is larger than the limit would allow. */
+static void address_space_limit(const void *unused)
+{
+	struct rlimit limit = { 1UL << 29, 1UL << 29 };
+
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME), spare = file_open(NAME);
+	char *window = window_of(fd, 0);
+	must(!close(fd) && !setrlimit(RLIMIT_AS, &limit));
+	use(window, spare);
+	promise(count_lines("/proc/self/maps", NAME) <= WINDOW, "a mapping of ours stays");
+}
+
+static void far_page(const void *unused)
+{
+	size_t far = (size_t)1 << (sizeof(size_t) == 8 ? 33 : 25);
+
+	(void)unused;
+	int fd = memfd_create("emulated", 0), spare;
+	must(fd >= 0);
+	must(ftruncate(fd, sizeof(off_t) == 8 ? (off_t)((uint64_t)(far + 2) * PAGE) : 1 << 30) ==
+	     0);
+	spare = dup(fd);
+	char *window = window_of(fd, 0);
+	must(!close(fd));
+	promise(!remap_file_pages(window, PAGE, 0, far + 1, 0), "%s", strerror(errno));
+	if (sizeof(off_t) < 8)
+		return;
+	memcpy(window, "distant", 8);
+	char read_back[8];
+	must(pread(spare, read_back, 8, (off_t)((uint64_t)(far + 1) * PAGE)) == 8);
+	promise(!memcmp(read_back, "distant", 8), "another page");
+}
+
+static const size_t from_the_start = 0, from_twenty = 20;
+
+int main(int argc, char **argv)
+{
+	const struct test_case tests[] = {
+		{ "closed", closed, NULL, HOLDS_BARE },
+		{ "unlinked", unlinked, NULL, HOLDS_BARE },
+		{ "renamed", renamed, NULL, HOLDS_BARE },
+		{ "replaced", replaced, &from_the_start, HOLDS_BARE },
+		{ "memfd", memfd, NULL, HOLDS_BARE },
+		{ "system_v", system_v, NULL, HOLDS_BARE },
+		{ "lower_page", lower_page, NULL, HOLDS_BARE },
+		{ "lower_page_elsewhere", lower_page_elsewhere, NULL, HOLDS_BARE },
+		{ "lower_page_by_path", lower_page_by_path, NULL, HOLDS_BARE },
+		{ "lower_page_replaced", replaced, &from_twenty, HOLDS_BARE },
+		{ "out_of_reach", out_of_reach, NULL, HOLDS_BARE },
+		{ "read_only_descriptor", read_only_descriptor, NULL, HOLDS_BARE },
+		{ "children", children, NULL, HOLDS_BARE },
+		{ "nothing_left", nothing_left, NULL, HOLDS_BARE },
+		{ "no_areas_pile_up", no_areas_pile_up, NULL, HOLDS_BARE },
+		{ "no_descriptors", no_descriptors, NULL, HOLDS_BARE },
+		{ "threads", threads, NULL, HOLDS_BARE },
+		{ "locked", locked, NULL, HOLDS_BARE },
+		{ "lock_future", lock_future, NULL, HOLDS_BARE },
+		{ "address_space_limit", address_space_limit, NULL, HOLDS_BARE },
+		{ "far_page", far_page, NULL, HOLDS_BARE },
+	};
+
+	return cases_main(tests, COUNT(tests), argc, argv);
+}

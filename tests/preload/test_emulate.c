@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * N2: remap_file_pages where a filter has none, and where mmfence is to do it always: the
+ * kernel's results, errors, areas and bytes, also long after the descriptor was closed.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+#define REMAP_X86_64 216
+#define REMAP_I386   257
+#define PROGRAMS     "10000"
+
+/* As a container has it: the filter is there before the program starts. */
+static void install(unsigned int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, REMAP_X86_64, 2, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, REMAP_I386, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program))
+		_exit(98);
+}
+
+static void answer_enosys(struct run *run)
+{
+	(void)run;
+	install(ENOSYS);
+}
+
+static void answer_eperm(struct run *run)
+{
+	(void)run;
+	install(EPERM);
+}
+
+/* ---- against the kernel ---- */
+
+static void agree(const char *variant)
+{
+	struct run run = { .variant = variant,
+			   .helper = "differential",
+			   .args = { NULL, PROGRAMS },
+			   .options = { "nonlinear.emulate=always", "snapshot.mode=off" },
+			   .seconds = 300 };
+	char seed[32];
+
+	snprintf(seed, sizeof(seed), "%llu",
+		 (unsigned long long)time(NULL) << 16 | (getpid() & 0xffff));
+	fprintf(stderr, "N2: %s programs (%s) with seed %s\n", PROGRAMS, variant, seed);
+	run.args[0] = seed;
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert(strstr(run.output, PROGRAMS " programs agree"), "%s", run.output);
+	cr_assert(find_event(&run, "nonlinear.remap"), "nothing was emulated");
+	run_end(&run);
+}
+
+Test(N2, agrees_with_the_kernel, .timeout = 400)
+{
+	agree("plain");
+}
+
+Test(N2, agrees_with_the_kernel_32_bit, .timeout = 400)
+{
+	agree("m32");
+}
+
+/* ---- what became of descriptor and name ---- */
+
+/* The calls that worked were emulated in this way. */
+static void ways_are(const struct run *run, const char *way)
+{
+	size_t seen = 0;
+
+	for (size_t i = 0; i < run->record_count; i++) {
+		const json_t *event = run->records[i];
+		if (strcmp(field_string(event, "event.action"), "nonlinear.remap") != 0 ||
+		    strcmp(field_string(event, "event.outcome"), "success") != 0)
+			continue;
+		const char *found = field_string(event, "mmfence.emulated");
+		cr_assert(found, "the kernel did a call");
+		seen += !strcmp(found, way);
+	}
+	cr_assert(seen, "no call by way of %s", way);
+}
+
+struct condition {
+	const char *emulate;
+	void (*prepare)(struct run *run);
+};
+
+static const struct condition conditions[] = {
+	{ "nonlinear.emulate=always", NULL },
+	{ "nonlinear.emulate=auto", answer_enosys },
+	{ "nonlinear.emulate=auto", answer_eperm },
+};
+
+/* prepared: the way of a call with `always`, which keeps one from the start; way: under a filter.
+ */
+static void holds(const char *variant, const char *name, const char *prepared, const char *way)
+{
+	for (size_t i = 0; i < sizeof(conditions) / sizeof(*conditions); i++) {
+		struct run run = { .variant = variant,
+				   .helper = "emulated",
+				   .args = { name },
+				   .options = { conditions[i].emulate, "audit.nonlinear=every" },
+				   .prepare = conditions[i].prepare };
+		run_helper(&run);
+		run_must_hold(&run);
+		ways_are(&run, i ? way : prepared);
+		run_end(&run);
+	}
+}
+
+/* Most of them by the short way, which makes no records. */
+EACH_VARIANT(N2, threads)
+{
+	for (size_t i = 0; i < sizeof(conditions) / sizeof(*conditions); i++) {
+		struct run run = { .variant = variant,
+				   .helper = "emulated",
+				   .args = { "threads" },
+				   .options = { conditions[i].emulate },
+				   .prepare = conditions[i].prepare };
+		run_helper(&run);
+		run_must_hold(&run);
+		ways_are(&run, "mapping");
+		run_end(&run);
+	}
+}
+
+#define HOLDS(name, prepared, way)                    \
+	EACH_VARIANT(N2, name)                        \
+	{                                             \
+		skip_unless_root();                   \
+		holds(variant, #name, prepared, way); \
+	}
+
+HOLDS(closed, "mapping", "mapping")
+HOLDS(unlinked, "mapping", "mapping")
+HOLDS(renamed, "mapping", "mapping")
+HOLDS(replaced, "mapping", "mapping")
+HOLDS(memfd, "mapping", "mapping")
+HOLDS(system_v, "mapping", "mapping")
+HOLDS(lower_page, "mapping", "map_files")
+HOLDS(lower_page_elsewhere, "mapping", "mapping")
+HOLDS(lower_page_by_path, "mapping", "path")
+HOLDS(lower_page_replaced, "mapping", "map_files")
+HOLDS(read_only_descriptor, "mapping", "mapping")
+HOLDS(children, "mapping", "mapping")
+HOLDS(nothing_left, "mapping", "mapping")
+HOLDS(no_areas_pile_up, "mapping", "map_files")
+HOLDS(no_descriptors, "mapping", "map_files")
+HOLDS(locked, "mapping", "mapping")
+HOLDS(lock_future, "mapping", "mapping")
+HOLDS(address_space_limit, "mapping", "mapping")
+HOLDS(far_page, "map_files", "map_files")
+
+/* Without a capability, a name and a descriptor a page before the window is reached only if there
+ * was time to keep a way to it. */
+static void out_of_reach(const char *variant, const struct condition *condition, const char *said)
+{
+	struct run run = { .variant = variant,
+			   .helper = "emulated",
+			   .args = { "out_of_reach" },
+			   .options = { condition->emulate },
+			   .prepare = condition->prepare };
+
+	skip_unless_root();
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert_str_eq(run.output, said);
+	run_end(&run);
+}
+
+EACH_VARIANT(N2, out_of_reach)
+{
+	out_of_reach(variant, &conditions[0], "works\n");
+	out_of_reach(variant, &conditions[1], "ENOSYS\n");
+	out_of_reach(variant, &conditions[2], "EPERM\n");
+}
+
+/* ---- never, and where the kernel answers ---- */
+
+static void call_all(struct run *run, const char *output)
+{
+	run->helper = "nonlinear";
+	run->args[0] = "return";
+	run_helper(run);
+	cr_assert_str_eq(run->output, output);
+	json_t *event = find_event(run, "nonlinear.remap");
+	cr_assert(event && !field(event, "mmfence.emulated"), "it was emulated");
+	run_end(run);
+}
+
+EACH_VARIANT(N2, never)
+{
+	struct run run = { .variant = variant,
+			   .options = { "nonlinear.emulate=never" },
+			   .prepare = answer_enosys };
+
+	call_all(&run, "0 worked, 113 failed, ENOSYS\n");
+}
+
+EACH_VARIANT(N2, auto_leaves_the_kernel_its_answers)
+{
+	struct run run = { .variant = variant };
+
+	call_all(&run, "110 worked, 3 failed, EINVAL\n");
+}
+
+/* N1: emulated calls count like others. */
+EACH_VARIANT(N2, auto_under_a_filter_counts)
+{
+	struct run run = { .variant = variant,
+			   .helper = "nonlinear",
+			   .args = { "return" },
+			   .prepare = answer_eperm };
+
+	run_helper(&run);
+	cr_assert_str_eq(run.output, "110 worked, 3 failed, EINVAL\n");
+	cr_assert(count_events(&run, "nonlinear.remap") == 3);
+	cr_assert(count_events(&run, "nonlinear.total") == 3);
+	run_end(&run);
+}
+
+/* N2: without a log too. */
+EACH_VARIANT(N2, emulates_without_a_log)
+{
+	struct run run = { .variant = variant,
+			   .helper = "nonlinear",
+			   .args = { "return" },
+			   .options = { "audit.nonlinear=off" },
+			   .prepare = answer_enosys };
+
+	run_helper(&run);
+	cr_assert_str_eq(run.output, "110 worked, 3 failed, EINVAL\n");
+	run_end(&run);
+}
