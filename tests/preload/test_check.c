@@ -115,7 +115,7 @@ static const struct {
 		 "\"device\",\"mode\":\"r\"}}"),
 	  "selfmem: device memory opened as a file (r), 1 time, /dev/mem, pid 77 (forged)\n" },
 	{ "selfmem", true,
-	  RECORD("selfmem.map", "file", "denied",
+	  RECORD("selfmem.map", "file", "access",
 		 AT_FILE ",\"error\":{\"code\":\"ENODEV\"},\"mmfence\":{\"selfmem\":{\"kind\":"
 			 "\"process\"},\"mapping\":{\"protection\":\"rw-s\"}}"),
 	  "selfmem: process memory mapped as a file (rw-s): ENODEV, 1 time, /a/file, pid 77 "
