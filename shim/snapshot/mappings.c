@@ -297,8 +297,7 @@ int piece_enter(const struct piece *piece, struct snapshot **ended)
 
 void snapshot_lock(void)
 {
-	gate_wait();
-	lock_take(&snapshots_lock);
+	gate_take(&snapshots_lock);
 }
 
 void snapshot_unlock(void)
