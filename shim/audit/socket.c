@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections to daemons: see socket.h.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "audit/socket.h"
+#include "kernel/guarded.h"
+#include "kernel/raw.h"
+
+static int connect_to(int fd, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t length = strlen(path);
+
+	if (length >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, length + 1);
+	return (int)raw(SYS_connect, fd, &address, sizeof(address));
+}
+
+int socket_connect(const char *path, int type)
+{
+	int fd = (int)raw(SYS_socket, AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = connect_to(fd, path);
+	if (!r)
+		r = guarded_put(GUARDED_LOG, fd);
+	if (r < 0)
+		raw_close(fd);
+	return r;
+}
+
+static int is_gone(long error)
+{
+	return error == -ECONNREFUSED || error == -ECONNRESET || error == -ENOTCONN ||
+	       error == -EPIPE || error == -EDESTADDRREQ || error == -ENOTSOCK;
+}
+
+long socket_send(int fd, const struct msghdr *message)
+{
+	long r = raw(SYS_sendmsg, fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (!is_gone(r))
+		return r;
+	guarded_drop(GUARDED_LOG);
+	return -EBADF;
+}
