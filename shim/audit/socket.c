@@ -10,6 +10,8 @@
 #include "kernel/guarded.h"
 #include "kernel/raw.h"
 
+#define SEND_BYTES (8 << 20)
+
 static int connect_to(int fd, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -21,6 +23,16 @@ static int connect_to(int fd, const char *path)
 	return (int)raw(SYS_connect, fd, &address, sizeof(address));
 }
 
+/* The kernel counts what is under way against its sender: as much as it allows, so that a burst is
+ * not lost before the daemon has its turn. */
+static void make_room(int fd)
+{
+	int bytes = SEND_BYTES;
+
+	if (raw(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
+		raw(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 int socket_connect(const char *path, int type)
 {
 	int fd = (int)raw(SYS_socket, AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -29,6 +41,8 @@ int socket_connect(const char *path, int type)
 	if (fd < 0)
 		return fd;
 	r = connect_to(fd, path);
+	if (!r)
+		make_room(fd);
 	if (!r)
 		r = guarded_put(GUARDED_LOG, fd);
 	if (r < 0)

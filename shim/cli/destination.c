@@ -65,14 +65,17 @@ char *destination_value(const char *value)
 static int try_socket(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat st;
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int result = -1;
 
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
 	if (fd >= 0)
 		result = connect(fd, (struct sockaddr *)&address, sizeof(address));
-	if (result && errno == ECONNREFUSED)
-		result = 0;
+	if (result && errno == ECONNREFUSED && !stat(path, &st)) {
+		errno = ENOTSOCK;
+		result = S_ISSOCK(st.st_mode) ? 0 : -1;
+	}
 	if (result && errno == EPROTOTYPE && !strcmp(path, "/dev/log"))
 		result = 0;
 	if (result)
