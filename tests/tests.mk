@@ -79,7 +79,7 @@ $(T)/preload: $(PRELOAD_TESTS)
 check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload
 
 check-run: check-build torture-build
-	@sh tests/check.sh $(B) unit preload real attacked torture
+	@sh tests/check.sh $(B) unit preload real attacked torture schema
 
 test-unit test-preload test-real test-attacked: check-build
 	@FILTER='$(FILTER)' sh tests/check.sh $(B) $(@:test-%=%)
