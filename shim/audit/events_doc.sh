@@ -31,8 +31,8 @@ many readers lose the low bits of a 64-bit number. A field that has nothing to s
 
     jq -r 'select(.event.action == "snapshot.unprotected") | .file.path' LOG
 
-Each record is written with one `write(2)` before the call that caused it returns, so those of several
-processes may share a file. When the log cannot be written (full disk, closed pipe, missing directory) the
+Each record is written with one call of the kernel before the call that caused it returns, so those of several
+processes may share a file. [mmfence.schema.json](mmfence.schema.json) is the JSON Schema of a record. When the log cannot be written (full disk, closed pipe, missing directory) the
 program goes on; the records are counted, and the next one that can be written follows a `log.dropped`. A
 disk that fills up in the middle of a record leaves a line that is no JSON, and an empty line may follow it;
 readers skip both. A log that is renamed or deleted is opened anew under its name within a second, so
