@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,7 +169,10 @@ void steps_take(unsigned int count)
 	uint32_t told;
 
 	while (count--) {
+		struct pollfd answer = { .fd = steps.told[0], .events = POLLIN };
+
 		cr_assert(write(steps.gate[1], "!", 1) == 1);
+		cr_assert(poll(&answer, 1, 20000) == 1, "the program is held up");
 		cr_assert(read(steps.told[0], &told, sizeof(told)) == sizeof(told));
 	}
 }
