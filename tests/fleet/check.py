@@ -151,11 +151,10 @@ def interrupt(central, number, stream):
     there, sent = len(collected()), len(stream.sent)
     fenced(800)
     until(lambda: len(stream.sent) > sent + 300)
-    waiting = len(collected()) == there and until(
-        lambda: glob.glob(os.path.join(WORK, "machine", "mmfence-lines.0*")))
+    on_disk = until(lambda: glob.glob(os.path.join(WORK, "machine", "mmfence-*.0*")))
     central.start()
     back = until(lambda: len(collected()) > there)
-    return midway and waiting and back
+    return midway and on_disk and back
 
 
 def survive(central, machine):
@@ -325,7 +324,7 @@ def main():
     machine = {"/var/spool/rsyslog": os.path.join(WORK, "machine"), "central.example": "127.0.0.1",
                '"2514"': f'"{port}"', "/run/mmfence.sock": os.path.join(WORK, "socket"),
                "/var/log/mmfence": os.path.join(WORK, "logs"),
-               "global(": 'global(localHostname="machine-a" ', 'queue.size="20000"': 'queue.size="600"', 'action.resumeIntervalMax="60"': 'action.resumeIntervalMax="1"'}
+               "global(": 'global(localHostname="machine-a" ', 'queue.size="20000"': 'queue.size="4000" queue.highWatermark="300" queue.lowWatermark="100"', 'action.resumeIntervalMax="60"': 'action.resumeIntervalMax="1"'}
     central = {"/var/spool/rsyslog": os.path.join(WORK, "central"), '"2514"': f'"{port}"',
                "/usr/local/lib/mmfence": FLEET, "/var/log/mmfence-fleet": os.path.join(WORK, "fleet")}
     try:

@@ -519,6 +519,20 @@ Test(command, logs_that_are_none)
 	refused("unix:/dev/null", "/dev/null: Socket operation on non-socket");
 }
 
+/* check reads its log. */
+Test(command, check_wants_a_file)
+{
+	struct run run = { .helper = build_path("bin/mmfence"),
+			   .preload = RUN_BARE,
+			   .args = { "check", "--log", "stderr", "--", "touch", "started" } };
+
+	run_helper(&run);
+	cr_assert(run_exit(&run) == 2, "exit status %d", run_exit(&run));
+	cr_assert(strstr(run.errors, "the log must be a file"), "%s", run.errors);
+	cr_assert(size_of(&run, "started") == -1, "it was started all the same");
+	run_end(&run);
+}
+
 /* --- syslog --- */
 
 /* "<14>Nov 21 12:00:38 mmfence[123]: {…}", and behind that what ends it. */
