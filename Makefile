@@ -55,7 +55,7 @@ LIBS := $(B)/$(LIB64)/libmmfence.so $(B)/$(LIB32)/libmmfence.so
 ALIASES := $(B)/$(ALIAS64)/libmmfence.so $(B)/$(ALIAS32)/libmmfence.so
 
 .PHONY: all deps demo check check-run bench bench-run lint lint-run format install clean examples
-all: $(LIBS) $(ALIASES) $(B)/bin/mmfence examples include/EVENTS.md
+all: $(LIBS) $(ALIASES) $(B)/bin/mmfence examples include/EVENTS.md include/mmfence.schema.json
 
 $(B)/obj64/%.o: %.c
 	@mkdir -p $(@D)
@@ -105,6 +105,10 @@ examples: $(EXAMPLES)
 include/EVENTS.md: shim/audit/events.def shim/audit/events_doc.sh
 	sh shim/audit/events_doc.sh shim/audit/events.def > $@
 
+include/mmfence.schema.json: shim/audit/events.def shim/audit/schema.sh
+	sh shim/audit/schema.sh shim/audit/events.def > $@.new
+	mv $@.new $@
+
 -include $(SHIM_OBJ64:.o=.d) $(SHIM_OBJ32:.o=.d) $(CLI_OBJ:.o=.d)
 
 deps:
@@ -145,6 +149,7 @@ install: all
 	install -D -m 755 $(B)/$(LIB32)/libmmfence.so $(DESTDIR)$(PREFIX)/$(ALIAS32)/libmmfence.so
 	install -D -m 644 include/mmfence.h $(DESTDIR)$(PREFIX)/include/mmfence.h
 	install -D -m 644 include/EVENTS.md $(DESTDIR)$(PREFIX)/share/doc/mmfence/EVENTS.md
+	install -D -m 644 include/mmfence.schema.json $(DESTDIR)$(PREFIX)/share/mmfence/mmfence.schema.json
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/mmfence/README.md
 
 clean:

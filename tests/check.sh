@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# check.sh BUILD SUITE…: runs the suites unit, preload, real, attacked and torture, and adds up what they say.
+# check.sh BUILD SUITE…: runs the suites unit, preload, real, attacked, torture, fleet and schema, and
+# adds up what they say.
 # FILTER is a pattern of tests, as Criterion's --filter. MMFENCE_KEEP=1 keeps the files.
 # What failed is named once more at the end. The last line is "N passed, N failed, N skipped"; exit
 # status 1 when a test failed.
@@ -72,7 +73,7 @@ failed_tests=
 for suite; do
 	echo "=== $suite"
 	case $suite in
-	real | attacked) script "$suite" ;;
+	real | attacked | fleet | schema) script "$suite" ;;
 	torture) torture ;;
 	*) criterion "$suite" ;;
 	esac

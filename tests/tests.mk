@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The tests. `make check-run` builds and runs all; for a part:
-#	make test-unit | test-preload | test-real [FILTER='S1/*']
+#	make test-unit | test-preload | test-real | test-fleet [FILTER='S1/*']
 #
 # Helper programs are built four times: plain; with large files; with FORTIFY, which calls
 # other names of libc's; and for 32 bits. Some more are built in one special way.
@@ -79,13 +79,13 @@ $(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ)
 $(T)/preload: $(PRELOAD_TESTS)
 	$(CC) -o $@ $^ -lcriterion -ljansson
 
-.PHONY: check-build check-run test-unit test-preload test-real test-attacked
+.PHONY: check-build check-run test-unit test-preload test-real test-attacked test-fleet
 check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload
 
 check-run: check-build torture-build
-	@sh tests/check.sh $(B) unit preload real attacked torture
+	@sh tests/check.sh $(B) unit preload real attacked torture fleet schema
 
-test-unit test-preload test-real test-attacked: check-build
+test-unit test-preload test-real test-attacked test-fleet: check-build
 	@FILTER='$(FILTER)' sh tests/check.sh $(B) $(@:test-%=%)
 
 -include $(HELPER_PROGRAMS:=.d) $(UNIT_TESTS:.o=.d) $(PRELOAD_TESTS:.o=.d)

@@ -4,6 +4,7 @@
  * left out and the record says so; what is written is always one line of JSON.
  */
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 
 #include "audit/clock.h"
@@ -26,10 +27,18 @@ static const char *const action_names[] = {
 #undef FIELD
 };
 
+static const char *const types[] = {
+#define EVENT(id, action, category, type, doc) type,
+#define FIELD(id, name, type, doc)
+#include "audit/events.def"
+#undef EVENT
+#undef FIELD
+};
+
 /* What is the same in every record of an event. */
 static const char *const headers[] = {
-#define EVENT(id, action, category, type, doc)                                                 \
-	"\",\"ecs\":{\"version\":\"8.11\"},\"event\":{\"kind\":\"event\",\"action\":\"" action \
+#define EVENT(id, action, category, type, doc)                                                   \
+	"\",\"ecs\":{\"version\":\"8.11.0\"},\"event\":{\"kind\":\"event\",\"action\":\"" action \
 	"\",\"category\":[\"" category "\"],\"type\":[\"" type "\"],\"outcome\":\"",
 #define FIELD(id, name, type, doc)
 #include "audit/events.def"
@@ -257,7 +266,7 @@ static void add_process(struct record *record, const struct identity *who)
 
 static void add_head(struct record *record, enum event_action action, enum event_outcome outcome)
 {
-	static const char *const outcomes[] = { "success\"}", "failure\"}", "unknown\"}" };
+	static const char *const outcomes[] = { "success", "failure", "unknown" };
 	struct text *text = &record->main.text;
 	struct moment now;
 
@@ -266,6 +275,18 @@ static void add_head(struct record *record, enum event_action action, enum event
 	clock_format(text, &now);
 	text_add(text, headers[action]);
 	text_add(text, outcomes[outcome]);
+	text_add(text, "\",\"sequence\":");
+	text_add_uint(text, identity_sequence());
+	text_add_char(text, '}');
+}
+
+/* What was refused or failed is worth a look, what is an error of ours more so. */
+static int level_of(enum event_action action, enum event_outcome outcome)
+{
+	if (!strcmp(types[action], "error"))
+		return LOG_ERR;
+	return outcome == OUTCOME_FAILURE || !strcmp(types[action], "denied") ? LOG_WARNING
+									      : LOG_INFO;
 }
 
 struct record *record_open(enum event_action action, enum event_outcome outcome,
@@ -278,6 +299,7 @@ struct record *record_open(enum event_action action, enum event_outcome outcome,
 	region_init(&record->extra, at += RECORD_MAIN_BYTES, RECORD_EXTRA_BYTES);
 	text_init(&record->raw, at + RECORD_EXTRA_BYTES, RECORD_RAW_BYTES);
 	record->truncated = false;
+	record->level = level_of(action, outcome);
 	add_head(record, action, outcome);
 	add_process(record, who);
 	if (trace && trace->count &&
@@ -305,7 +327,7 @@ static void append(struct text *text, const struct text *more)
 	text->length += more->length;
 }
 
-const char *record_close(struct record *record, size_t *length)
+struct line record_close(struct record *record)
 {
 	struct text *text = &record->main.text;
 	struct text *extra = &record->extra.text;
@@ -329,18 +351,22 @@ const char *record_close(struct record *record, size_t *length)
 		text_add_char(text, '}');
 	}
 	text_add(text, "}\n");
-	*length = text->length;
-	return text->start;
+	return (struct line){
+		.text = text->start,
+		.length = text->length,
+		.room = text->start + text->length,
+		.room_size = SCRATCH_BYTES - RECORD_HEAD_BYTES - text->length,
+		.level = record->level,
+	};
 }
 
 void record_emit(struct record *record)
 {
-	const char *line;
-	size_t length;
+	struct line line;
 
 	if (!record)
 		return;
-	line = record_close(record, &length);
-	sink_write(line, length);
+	line = record_close(record);
+	sink_write(&line);
 	scratch_put(record);
 }

@@ -31,8 +31,8 @@ many readers lose the low bits of a 64-bit number. A field that has nothing to s
 
     jq -r 'select(.event.action == "snapshot.unprotected") | .file.path' LOG
 
-Each record is written with one `write(2)` before the call that caused it returns, so those of several
-processes may share a file. When the log cannot be written (full disk, closed pipe, missing directory) the
+Each record is written with one call of the kernel before the call that caused it returns, so those of several
+processes may share a file. [mmfence.schema.json](mmfence.schema.json) is the JSON Schema of a record. When the log cannot be written (full disk, closed pipe, missing directory) the
 program goes on; the records are counted, and the next one that can be written follows a `log.dropped`. A
 disk that fills up in the middle of a record leaves a line that is no JSON, and an empty line may follow it;
 readers skip both. A log that is renamed or deleted is opened anew under its name within a second, so
@@ -48,12 +48,13 @@ File names are bytes and JSON is UTF-8. Where a string is no UTF-8, U+FFFD stand
 | field | type | what it holds |
 |---|---|---|
 | `@timestamp` | string | When the record was made: UTC, with microseconds. |
-| `ecs.version` | string | 8.11 |
+| `ecs.version` | string | 8.11.0 |
 | `event.kind` | string | event |
 | `event.action` | string | Which event: the names below. |
 | `event.category` | array | One string: file or process. |
 | `event.type` | array | One string. |
 | `event.outcome` | string | success, failure or unknown: what became of the program's call. |
+| `event.sequence` | integer | Numbers the records of a process from 1, in the order in which they were begun. Records that could not be written leave gaps. |
 | `process.pid` | integer | The process. |
 | `process.thread.id` | integer | The thread whose call it was; mmfence's own where it acted by itself. |
 | `process.name` | string | As in /proc/PID/comm when the process wrote its first record. |

@@ -26,6 +26,7 @@ static atomic_int program_state;
  * when its process.start is on file, the same negative while it is being written. */
 static atomic_int owner;
 static atomic_int guests[GUESTS];
+static atomic_ulong sequence; /* of the last record */
 
 /* The owner's first thread, which most programs have alone, needs one system call. */
 struct identity identity_get(void)
@@ -120,8 +121,14 @@ void identity_announced(const struct identity *who, bool written)
 	atomic_store(place_of(who->pid), written ? who->pid : 0);
 }
 
+unsigned long identity_sequence(void)
+{
+	return atomic_fetch_add_explicit(&sequence, 1, memory_order_relaxed) + 1;
+}
+
 void identity_forget(void)
 {
+	atomic_store(&sequence, 0);
 	atomic_store(&program_state, UNKNOWN);
 	atomic_store(&owner, 0);
 	for (int i = 0; i < GUESTS; i++)

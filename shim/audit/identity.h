@@ -33,6 +33,10 @@ const struct program *identity_program(void);
 bool identity_announce(const struct identity *who);
 void identity_announced(const struct identity *who, bool written);
 
+/* Numbers the records of a process from 1. A child that shares its parent's memory goes on counting
+ * where that one is. */
+unsigned long identity_sequence(void);
+
 /* In a forked child. */
 void identity_forget(void);
 

@@ -13,9 +13,8 @@
 
 static int write_now(struct record *record)
 {
-	size_t length;
-	const char *line = record_close(record, &length);
-	int r = sink_put(line, length);
+	struct line line = record_close(record);
+	int r = sink_put(&line);
 
 	scratch_put(record);
 	return r;

@@ -13,6 +13,7 @@
 
 #include "audit/event.h"
 #include "audit/identity.h"
+#include "audit/sink.h"
 #include "support/scratch.h"
 #include "support/text.h"
 
@@ -40,14 +41,15 @@ struct record {
 	struct region extra; /* mmfence.*, without that prefix */
 	struct text raw;     /* members of mmfence.raw */
 	bool truncated;
+	int level; /* as in struct line */
 };
 
 /* record_begin without what must come before a record. who may not be NULL. */
 struct record *record_open(enum event_action action, enum event_outcome outcome,
 			   const struct trace *trace, const struct identity *who);
 
-/* Ends the text, with its newline; returns where it starts. */
-const char *record_close(struct record *record, size_t *length);
+/* Ends the text. What is returned lies in the record. */
+struct line record_close(struct record *record);
 
 /* RECORD_WORK_BYTES for the caller's own preparations. */
 char *record_work(struct record *record);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/destination.h"
 #include "cli/run.h"
 #include "cli/verdict.h"
 #include "policy/suggest.h"
@@ -142,7 +143,7 @@ static int refuse_log(const struct check *check)
 	const char *name = check->run.policy.audit_log;
 	struct stat st;
 
-	if (!*name || stat(name, &st) || S_ISREG(st.st_mode))
+	if (!*name || (!destination_is_elsewhere(name) && (stat(name, &st) || S_ISREG(st.st_mode))))
 		return 0;
 	complain("the log must be a file, because check reads it: %s is none", name);
 	return -1;

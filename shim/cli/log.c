@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/destination.h"
 #include "cli/log.h"
 
 /* Letters that mean nothing to a shell, to a template or to a pattern. */
@@ -82,6 +83,12 @@ int log_name(struct log *log, const char *option, const char *command, pid_t pid
 	char *directory = getcwd(NULL, 0);
 
 	memset(log, 0, sizeof(*log));
+	log->elsewhere = destination_is_elsewhere(option);
+	if (log->elsewhere) {
+		free(directory);
+		log->template = destination_value(option);
+		return log->template ? 0 : -1;
+	}
 	if (!directory && *option != '/') {
 		complain("the log cannot be created in the current directory: %m");
 		return -1;
@@ -114,7 +121,7 @@ static char *known_name(const char *template)
 
 char *log_shown(const struct log *log)
 {
-	char *name = known_name(log->template);
+	char *name = log->elsewhere ? NULL : known_name(log->template);
 
 	return name ? name : format_text("%s", log->template);
 }
@@ -178,6 +185,8 @@ static void remember(struct log *log)
 
 int log_prepare(struct log *log)
 {
+	if (log->elsewhere)
+		return destination_try(log->template);
 	char *name = known_name(log->template);
 
 	log->known = name;
@@ -228,7 +237,7 @@ size_t log_read(const struct log *log, log_visit *visit, void *context)
 	glob_t found;
 	size_t count = 0;
 
-	if (glob(log->pattern, 0, NULL, &found))
+	if (log->elsewhere || glob(log->pattern, 0, NULL, &found))
 		return 0;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		const char *path = found.gl_pathv[i];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The log of a run: its name, that it can be written, and which records in it are
- * new. Other runs may append to the same files before and after.
+ * new. Other runs may append to the same files before and after. One that is no file
+ * (cli/destination.h) can be written and not read.
  */
 #ifndef MMFENCE_CLI_LOG_H
 #define MMFENCE_CLI_LOG_H
@@ -16,6 +17,7 @@ struct log_part {
 };
 
 struct log {
+	bool elsewhere;		/* no file: template is the value for the library */
 	char *template;		/* absolute, with %p, %e, %h and %t */
 	bool known;		/* it has none of these */
 	char *pattern;		/* the same for glob(3) */

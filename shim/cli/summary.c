@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/destination.h"
 #include "cli/summary.h"
 #include "cli/tally.h"
 
@@ -223,6 +224,12 @@ void summary_print(const struct log *log, FILE *out)
 {
 	struct tally tally;
 
+	if (log->elsewhere) {
+		fprintf(out,
+			"mmfence: the records went to %s, where they cannot be read back for a summary\n",
+			destination_shown(log->template));
+		return;
+	}
 	tally_init(&tally);
 	size_t files = log_read(log, tally_line, &tally);
 	tally_finish(&tally);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "policy/inject.h"
+#include "policy/target.h"
 #include "policy/value.h"
 
 void *value_field(const struct policy *policy, const struct policy_option *option)
@@ -154,17 +155,16 @@ static int globs_check(const char *value, struct text *error)
 	return -EINVAL;
 }
 
-/* The log's name is a template. */
-static int template_check(const char *value, struct text *error)
+static int target_check(const char *value, struct text *error)
 {
-	for (const char *p = value; (p = strchr(p, '%')); p += 2) {
-		if (p[1] && strchr("%peht", p[1]))
-			continue;
-		add_quoted(error, value);
-		text_add(error, " has a % that is none of %p, %e, %h, %t and %%");
-		return -EINVAL;
-	}
-	return 0;
+	struct target target;
+	const char *wrong = target_parse(value, &target);
+
+	if (!wrong)
+		return 0;
+	add_quoted(error, value);
+	text_add(error, wrong);
+	return -EINVAL;
 }
 
 static int text_check(const struct policy_option *option, const char *value, struct text *error)
@@ -172,7 +172,7 @@ static int text_check(const struct policy_option *option, const char *value, str
 	if (option->type == POLICY_TYPE_GLOBS)
 		return globs_check(value, error);
 	if (!strcmp(option->name, "audit.log"))
-		return template_check(value, error);
+		return target_check(value, error);
 	if (!strcmp(option->name, "process.inject"))
 		return inject_check(value, error);
 	return 0;

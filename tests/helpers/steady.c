@@ -7,6 +7,7 @@
  *
  *	count=100  threads=1  processes=1
  *	pipe=FD      writes a 32-bit count there after each mapping
+ *	gate=FD      reads a byte from there before each mapping
  *	fsize=BYTES  lowers RLIMIT_FSIZE so that the log meets it; the program's file is made before
  *	unlink=PATH  removed half-way
  *	rmdir=PATH   removed half-way, after that
@@ -17,7 +18,7 @@
 #include "helper.h"
 
 static struct {
-	size_t count, threads, processes, pipe, fsize;
+	size_t count, threads, processes, pipe, gate, fsize;
 	const char *unlink, *rmdir;
 } want = { .count = 100, .threads = 1, .processes = 1 };
 
@@ -38,7 +39,7 @@ static void parse(const char *argument)
 	} numbers[] = {
 		{ "count=", &want.count },	   { "threads=", &want.threads },
 		{ "processes=", &want.processes }, { "pipe=", &want.pipe },
-		{ "fsize=", &want.fsize },
+		{ "fsize=", &want.fsize },	   { "gate=", &want.gate },
 	};
 
 	for (size_t i = 0; i < COUNT(numbers); i++)
@@ -62,6 +63,10 @@ static void make_trouble(size_t number)
 
 static void one(int fd, uint32_t number)
 {
+	char go;
+
+	if (want.gate)
+		must(read((int)want.gate, &go, 1) == 1);
 	errno = 4242;
 	char *view = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
 	promise(errno == 4242, "errno became %s", strerrorname_np(errno));

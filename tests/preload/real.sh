@@ -47,9 +47,11 @@ in_copy() {
 	mv here "$1.$2.files"
 }
 
-# log_is_whole: every line a JSON object, if there is something to look with.
+# log_is_whole: every line a JSON object, if there is something to look with. The records are kept
+# for the schema.
 log_is_whole() {
 	[ -s log.jsonl ] || return 0
+	cat log.jsonl >>"$MMFENCE_TMP/records"
 	if command -v jq >/dev/null; then
 		jq -e . <log.jsonl >/dev/null 2>&1
 	elif command -v python3 >/dev/null; then

@@ -79,11 +79,12 @@ static const struct {
 	{ "@timestamp", kind_string },	       { "ecs.version", kind_string },
 	{ "event.kind", kind_string },	       { "event.action", kind_string },
 	{ "event.category", kind_array },      { "event.type", kind_array },
-	{ "event.outcome", kind_string },      { "process.pid", kind_integer },
-	{ "process.thread.id", kind_integer }, { "process.name", kind_string },
-	{ "process.executable", kind_string }, { "mmfence.call", kind_string },
-	{ "mmfence.stack", kind_array },       { "mmfence.modules", kind_array },
-	{ "mmfence.raw", kind_object },	       { "mmfence.truncated", kind_boolean },
+	{ "event.outcome", kind_string },      { "event.sequence", kind_integer },
+	{ "process.pid", kind_integer },       { "process.thread.id", kind_integer },
+	{ "process.name", kind_string },       { "process.executable", kind_string },
+	{ "mmfence.call", kind_string },       { "mmfence.stack", kind_array },
+	{ "mmfence.modules", kind_array },     { "mmfence.raw", kind_object },
+	{ "mmfence.truncated", kind_boolean },
 };
 
 static bool is_common(const char *name, const json_t *value)

@@ -183,7 +183,7 @@ Test(sink, nowhere_is_off)
 	cr_assert_not(sink_enabled());
 	sink_configure(NULL);
 	cr_assert_not(sink_enabled());
-	sink_write("x\n", 2);
+	sink_write(&(struct line){ .text = "x\n", .length = 2 });
 	sink_flush_dropped();
 	cr_assert_eq(sink_dropped_total(), 0);
 }
@@ -222,10 +222,10 @@ Test(sink, templates_are_expanded)
 
 	executable[length] = 0;
 	gethostname(host, sizeof(host));
-	snprintf(template, sizeof(template), "%s/%%p.%%e.%%h.%%%%.%%q", directory);
+	snprintf(template, sizeof(template), "%s/%%p.%%e.%%h.%%%%", directory);
 	sink_configure(template);
 	sink_open();
-	snprintf(expected, sizeof(expected), "%s/%d.%s.%s.%%.%%q", directory, getpid(),
+	snprintf(expected, sizeof(expected), "%s/%d.%s.%s.%%", directory, getpid(),
 		 strrchr(executable, '/') + 1, host);
 	cr_assert_eq(access(expected, F_OK), 0, "%s", expected);
 

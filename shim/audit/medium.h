@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A medium that records are written to, for the sink_*.c alone: each is one of these
+ * tables. sink.c chooses, opens under a lock, counts what is lost. All of it runs with
+ * signals blocked, in any thread, also the keeper; none of it may block, lock, touch
+ * errno or leave a signal behind.
+ */
+#ifndef MMFENCE_AUDIT_MEDIUM_H
+#define MMFENCE_AUDIT_MEDIUM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "audit/sink.h"
+#include "policy/target.h"
+
+struct statx;
+
+struct medium {
+	/* Opens nothing. False: it cannot be remembered. */
+	bool (*configure)(const struct target *target);
+	/* What to write to from now on, put into its slot (GUARDED_LOG), or -errno. fd is what is
+	 * open, -1 when nothing is: then it is opened. One thread at a time. */
+	int (*refresh)(int fd);
+	/* The whole line, or -errno. -EBADF: what was open is gone, and a new one may be had. size
+	 * is the file's. */
+	int (*write)(int fd, uint64_t size, const struct line *line);
+	/* In a forked child, which has the parent's descriptor. */
+	void (*after_fork)(void);
+};
+
+extern const struct medium sink_file, sink_descriptor, sink_unix, sink_syslog, sink_journal;
+
+void place_set(struct place *place, const struct statx *st);
+bool place_equals(const struct place *place, const struct statx *st);
+/* The root directory that names are looked up under, and whether it still is that one. */
+void place_root(struct place *root);
+bool place_is_root(const struct place *root);
+
+/* The signal that a failed write may raise: SIGPIPE without a reader, SIGXFSZ past RLIMIT_FSIZE;
+ * or 0. */
+int quiet_signal(const struct statx *st);
+
+/* pwritev2 with flags (or writev if there are none) that leaves no signal behind, when `raises` is
+ * the one that it may raise (0: none is expected). Bytes, or -errno. */
+struct iovec;
+long quiet_write(int fd, const struct iovec *parts, int count, int flags, int raises);
+
+#endif

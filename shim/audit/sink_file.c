@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records in a file, or in a pipe that has a name: appended with one write(2) each.
+ * The name is a template; a file that is renamed or deleted is opened anew under its
+ * name within a second.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <time.h>
+
+#include "audit/medium.h"
+#include "audit/template.h"
+#include "kernel/guarded.h"
+#include "kernel/raw.h"
+
+/* How often, and how far apart, a log that ends in part of a record is looked at. */
+#define TORN_LOOKS	 20
+#define TORN_NANOSECONDS 100000
+
+/* Nonblocking, so that a pipe nobody reads delays nobody. */
+#define OPEN_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
+
+static char template[PATH_MAX];
+static char path[PATH_MAX];    /* the template expanded; empty before the first open */
+static struct place log_place; /* what was opened, and under which root directory */
+static struct place root_place;
+static atomic_int raises; /* the signal that a failed write may raise */
+static atomic_bool readable;
+static atomic_bool torn;	    /* the file ends in part of a record */
+static _Atomic uint64_t whole_size; /* how large the file was after our last record, or 0 */
+
+static bool configure(const struct target *target)
+{
+	path[0] = 0;
+	return !template_absolute(target->path, template, sizeof(template));
+}
+
+static int look_at(const char *name, struct statx *st)
+{
+	return (int)raw(SYS_statx, AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_TYPE, st);
+}
+
+/* A file is opened to be read too, if that is allowed; a pipe must not be. */
+static int open_path(void)
+{
+	struct statx st;
+	bool file = look_at(path, &st) || S_ISREG(st.stx_mode);
+	int fd = -EACCES;
+
+	if (file)
+		fd = raw_open(path, (OPEN_FLAGS & ~O_ACCMODE) | O_RDWR, 0600);
+	atomic_store(&readable, fd >= 0);
+	atomic_store(&whole_size, 0);
+	return fd == -EACCES ? raw_open(path, OPEN_FLAGS, 0600) : fd;
+}
+
+/* Opens the file. The descriptor, not yet guarded, or -errno. */
+static int open_file(struct statx *st)
+{
+	int fd, r;
+
+	if (!path[0] && template_expand(template, path, sizeof(path))) {
+		path[0] = 0;
+		return -ENAMETOOLONG;
+	}
+	fd = open_path();
+	if (fd < 0)
+		return fd;
+	r = raw_fstat(fd, st);
+	if (r) {
+		raw_close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int install(int fd, const struct statx *st)
+{
+	int r;
+
+	atomic_store(&raises, quiet_signal(st));
+	r = guarded_put(GUARDED_LOG, fd);
+	if (r < 0) {
+		raw_close(fd);
+		return r;
+	}
+	place_set(&log_place, st);
+	place_root(&root_place);
+	return r;
+}
+
+static bool deleted(int fd)
+{
+	struct statx st;
+
+	return !raw_fstat(fd, &st) && !st.stx_nlink;
+}
+
+/* The log was renamed or deleted: the next one is opened. If that cannot be, the old one stays,
+ * unless what is written there is lost; it stays under another root, where the path may name
+ * something else. */
+static int follow_path(int fd)
+{
+	struct statx st;
+	int fresh;
+
+	if (!place_is_root(&root_place))
+		return fd;
+	if (!look_at(path, &st) && place_equals(&log_place, &st))
+		return fd;
+	fresh = open_file(&st);
+	if (fresh < 0 && !deleted(fd))
+		return fd;
+	guarded_drop(GUARDED_LOG);
+	atomic_store(&torn, false);
+	return fresh < 0 ? fresh : install(fresh, &st);
+}
+
+static int refresh(int fd)
+{
+	struct statx st;
+
+	if (fd >= 0)
+		return follow_path(fd);
+	fd = open_file(&st);
+	return fd < 0 ? fd : install(fd, &st);
+}
+
+static bool ends_in_newline(int fd, uint64_t size)
+{
+	char last;
+
+	return !size || raw_pread(fd, &last, 1, (int64_t)size - 1) != 1 || last == '\n';
+}
+
+/* Most file systems (ext4, tmpfs, btrfs) let nobody seek for data while somebody writes. The
+ * position is of no use to a descriptor that appends. */
+static void await_writer(int fd, uint64_t size)
+{
+	raw_lseek(fd, (int64_t)size - 1, SEEK_DATA);
+}
+
+/* A process that was killed in the middle of its write left part of a record. Another's write that
+ * is under way looks the same until it is over. Where the log cannot be read back, this is not
+ * seen. */
+static bool ends_torn(int fd, uint64_t size)
+{
+	struct timespec moment = { 0, TORN_NANOSECONDS };
+	struct statx st;
+
+	/* Nobody wrote since we did. Reading back would cost as much as writing: it makes the
+	 * file system note the time of access. */
+	if (size == atomic_load_explicit(&whole_size, memory_order_relaxed) ||
+	    !atomic_load_explicit(&readable, memory_order_relaxed))
+		return false;
+	for (int look = 0; look < TORN_LOOKS; look++) {
+		if (ends_in_newline(fd, size))
+			return false;
+		raw(SYS_nanosleep, &moment, 0);
+		await_writer(fd, size);
+		if (raw_fstat(fd, &st))
+			return false;
+		if (st.stx_size != size)
+			look = 0;
+		size = st.stx_size;
+	}
+	return true;
+}
+
+/* What a short write left behind ends before the next record begins. Bytes of the line written. */
+static long write_line(int fd, uint64_t size, const struct line *line)
+{
+	struct iovec parts[2] = { { (void *)"\n", 1 }, { (void *)line->text, line->length } };
+	int expected = atomic_load_explicit(&raises, memory_order_relaxed);
+	long r;
+
+	bool ours =
+		atomic_load_explicit(&torn, memory_order_relaxed) && atomic_exchange(&torn, false);
+
+	if (!ours && !ends_torn(fd, size))
+		return quiet_write(fd, parts + 1, 1, 0, expected);
+	r = quiet_write(fd, parts, 2, 0, expected);
+	if (r <= 0 && ours)
+		atomic_store(&torn, true);
+	return r > 0 ? r - 1 : r;
+}
+
+static int write_to(int fd, uint64_t size, const struct line *line)
+{
+	long r = write_line(fd, size, line);
+
+	if (r == (long)line->length) {
+		atomic_store_explicit(&whole_size, size + line->length, memory_order_relaxed);
+		return 0;
+	}
+	/* On a full disk another process's record may be what was cut short. */
+	if (r > 0 || r == -ENOSPC || r == -EDQUOT)
+		atomic_store(&torn, true);
+	return r < 0 ? (int)r : -ENOSPC;
+}
+
+static void after_fork(void)
+{
+	if (!template_has_pid(template))
+		return;
+	guarded_drop(GUARDED_LOG);
+	path[0] = 0;
+	atomic_store(&torn, false);
+}
+
+const struct medium sink_file = { configure, refresh, write_to, after_fork };

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records to systemd's journal in its own protocol: MESSAGE is the record, and what is
+ * in it stands in fields of its own besides (journal_fields.h). What does not fit in
+ * a datagram goes as a sealed memory file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "audit/journal_fields.h"
+#include "audit/medium.h"
+#include "audit/socket.h"
+#include "kernel/raw.h"
+#include "support/text.h"
+
+#define ADDRESS "/run/systemd/journal/socket"
+#define PARTS	3
+
+static bool configure(const struct target *target)
+{
+	(void)target;
+	return true;
+}
+
+static int refresh(int fd)
+{
+	return fd >= 0 ? fd : socket_connect(ADDRESS, SOCK_DGRAM);
+}
+
+static int make_memory(const struct iovec *parts)
+{
+	int fd = (int)raw(SYS_memfd_create, "mmfence-journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	long r;
+
+	if (fd < 0)
+		return fd;
+	r = raw(SYS_writev, fd, parts, PARTS);
+	if (r > 0)
+		r = raw(SYS_fcntl, fd, F_ADD_SEALS,
+			F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+	if (!r)
+		return fd;
+	raw_close(fd);
+	return r < 0 ? (int)r : -EIO;
+}
+
+/* The datagram is empty, and the descriptor goes with it. */
+static long send_memory(int fd, const struct iovec *parts)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS } };
+	struct msghdr message = { .msg_control = &control,
+				  .msg_controllen = CMSG_LEN(sizeof(int)) };
+	int memory = make_memory(parts);
+	long r;
+
+	if (memory < 0)
+		return memory;
+	memcpy(CMSG_DATA(&control.header), &memory, sizeof(int));
+	r = socket_send(fd, &message);
+	raw_close(memory);
+	return r;
+}
+
+static int write_to(int fd, uint64_t size, const struct line *line)
+{
+	struct text fields;
+	long r;
+
+	(void)size;
+	text_init(&fields, line->room, line->room_size);
+	text_add(&fields, "\nSYSLOG_IDENTIFIER=mmfence\nSYSLOG_FACILITY=1\nPRIORITY=");
+	text_add_int(&fields, line->level);
+	text_add_char(&fields, '\n');
+	journal_fields(&fields, line->text, line->length);
+
+	struct iovec parts[PARTS] = {
+		{ (void *)"MESSAGE=", 8 },
+		{ (void *)line->text, line->length - 1 },
+		{ fields.start, fields.length },
+	};
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = PARTS };
+	r = socket_send(fd, &message);
+	if (r == -EMSGSIZE || r == -ENOBUFS)
+		r = send_memory(fd, parts);
+	return r < 0 ? (int)r : 0;
+}
+
+const struct medium sink_journal = { configure, refresh, write_to, NULL };

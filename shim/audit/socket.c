@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections to daemons: see socket.h.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "audit/socket.h"
+#include "kernel/guarded.h"
+#include "kernel/raw.h"
+
+#define SEND_BYTES (8 << 20)
+
+static int connect_to(int fd, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t length = strlen(path);
+
+	if (length >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, length + 1);
+	return (int)raw(SYS_connect, fd, &address, sizeof(address));
+}
+
+/* The kernel counts what is under way against its sender: as much as it allows, so that a burst is
+ * not lost before the daemon has its turn. */
+static void make_room(int fd)
+{
+	int bytes = SEND_BYTES;
+
+	if (raw(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
+		raw(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
+int socket_connect(const char *path, int type)
+{
+	int fd = (int)raw(SYS_socket, AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = connect_to(fd, path);
+	if (!r)
+		make_room(fd);
+	if (!r)
+		r = guarded_put(GUARDED_LOG, fd);
+	if (r < 0)
+		raw_close(fd);
+	return r;
+}
+
+static int is_gone(long error)
+{
+	return error == -ECONNREFUSED || error == -ECONNRESET || error == -ENOTCONN ||
+	       error == -EPIPE || error == -EDESTADDRREQ || error == -ENOTSOCK;
+}
+
+long socket_send(int fd, const struct msghdr *message)
+{
+	long r = raw(SYS_sendmsg, fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (!is_gone(r))
+		return r;
+	guarded_drop(GUARDED_LOG);
+	return -EBADF;
+}
