@@ -18,8 +18,8 @@ static const struct command {
 } commands[] = {
 	{ "run", run_main, "[OPTIONS] -- COMMAND...", "run a command fenced, and sum up" },
 	{ "doctor", doctor_main, "[PROGRAM|DIR|FILE]", "what works on this machine" },
-	{ "log", NULL, "[-f] FILE...", "events for people" },
-	{ "report", NULL, "FILE...", "what a log comes to" },
+	{ "log", log_main, "[-f] FILE...", "events for people" },
+	{ "report", report_main, "FILE...", "what a log comes to" },
 	{ "pages", pages_main, "[OPTIONS] PID", "page census of a process" },
 	{ "check", check_main, "[OPTIONS] -- COMMAND...",
 	  "run it, and fail if something happened" },
