@@ -79,7 +79,12 @@ static void horizontal_lines(FILE *out, const struct plot *plot, bool whole)
 
 	if (whole && step < 1)
 		step = 1;
-	for (double y = ceil(plot->y0 / step) * step; y <= plot->y1 + step / 1e6; y += step) {
+	/* Counted: a number that is large enough stays as it is when a step is added. */
+	for (int i = 0; i <= 6; i++) {
+		double y = (ceil(plot->y0 / step) + i) * step;
+
+		if (y > plot->y1 + step / 1e6)
+			break;
 		fprintf(out, "<path class=\"axis\" d=\"M%.1f %.1fH%.1f\"/>", plot->left,
 			y_of(plot, y), plot->right);
 		number_label(out, plot->left - 8, y_of(plot, y) + 4, "end", y);
@@ -92,7 +97,11 @@ static void vertical_marks(FILE *out, const struct plot *plot, bool whole)
 
 	if (whole && step < 1)
 		step = 1;
-	for (double x = ceil(plot->x0 / step) * step; x <= plot->x1 + step / 1e6; x += step) {
+	for (int i = 0; i <= 9; i++) {
+		double x = (ceil(plot->x0 / step) + i) * step;
+
+		if (x > plot->x1 + step / 1e6)
+			break;
 		fprintf(out, "<path class=\"axis\" d=\"M%.1f %.1fv5\"/>", x_of(plot, x),
 			plot->bottom);
 		number_label(out, x_of(plot, x), plot->bottom + 19, "middle", x);
