@@ -110,7 +110,8 @@ struct process {
 	int64_t serial; /* no two have the same */
 	struct process_row row;
 	struct use *uses;
-	UT_hash_handle hh;
+	bool found_by_pid; /* the last that was started with it */
+	UT_hash_handle hh, by_pid;
 };
 
 struct point {
@@ -176,7 +177,7 @@ struct report {
 	struct site *sites;
 	struct module *modules;
 	struct gap_row *gaps;
-	struct process *processes;
+	struct process *processes, *pids;
 	int64_t process_count, ended_count;
 	struct process_row rows[PROCESS_ROWS];
 	size_t row_count;

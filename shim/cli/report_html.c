@@ -137,7 +137,7 @@ static void put_head(const json_t *document, FILE *out)
 
 	fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
 	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-	      "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
+	      "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">"
 	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
 	      "<meta name=\"referrer\" content=\"no-referrer\">"
 	      "<link rel=\"icon\" href=\"data:,\">"

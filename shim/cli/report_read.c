@@ -161,6 +161,8 @@ static void process_retire(struct report *report, struct process *process, doubl
 	}
 	life_process_end(report, process, now);
 	HASH_DEL(report->processes, process);
+	if (process->found_by_pid)
+		HASH_DELETE(by_pid, report->pids, process);
 	if (report->row_count < PROCESS_ROWS) {
 		report->rows[report->row_count++] = *row;
 	} else {
@@ -176,7 +178,7 @@ static void process_retire(struct report *report, struct process *process, doubl
 static struct process *process_new(struct report *report, const struct scan *scan, const char *host,
 				   char *key)
 {
-	struct process *process = take(sizeof(*process));
+	struct process *process = take(sizeof(*process)), *other;
 	struct process_row *row = &process->row;
 
 	process->key = key;
@@ -187,6 +189,13 @@ static struct process *process_new(struct report *report, const struct scan *sca
 	row->command_line = keep(scan_text(scan, "process.command_line"));
 	row->exit_code = -1;
 	HASH_ADD_KEYPTR(hh, report->processes, key, strlen(key), process);
+	HASH_FIND(by_pid, report->pids, &row->pid, sizeof(row->pid), other);
+	if (other) {
+		HASH_DELETE(by_pid, report->pids, other);
+		other->found_by_pid = false;
+	}
+	HASH_ADD(by_pid, report->pids, row.pid, sizeof(row->pid), process);
+	process->found_by_pid = true;
 	process->serial = report->process_count++;
 	return process;
 }
@@ -194,14 +203,20 @@ static struct process *process_new(struct report *report, const struct scan *sca
 static struct process *process_of(struct report *report, const struct scan *scan, bool start)
 {
 	const char *host = host_of(report, scan), *entity = scan_text(scan, "process.entity_id");
+	int64_t pid = scan_number(scan, "process.pid");
 	char key[512];
 	struct process *process;
 
+	/* Without a host or an identity of its own: the one that was started last with this pid. */
+	if (!start && !*entity && !scan_get(scan, "host.hostname")) {
+		HASH_FIND(by_pid, report->pids, &pid, sizeof(pid), process);
+		if (process)
+			return process;
+	}
 	if (*entity)
 		snprintf(key, sizeof(key), "%s %s", host, entity);
 	else
-		snprintf(key, sizeof(key), "%s %lld", host,
-			 (long long)scan_number(scan, "process.pid"));
+		snprintf(key, sizeof(key), "%s %lld", host, (long long)pid);
 	HASH_FIND_STR(report->processes, key, process);
 	/* The same pid again: another program (exec), or another process. */
 	if (process && start) {
