@@ -55,12 +55,12 @@ printf '%s records, %s MiB: report %s s, %s KiB resident (a tenth of them: %s Ki
 awk -v report="$took" -v parse="$(time_of parse)" 'BEGIN {
 	ratio = report / parse
 	printf "  bare loop of jansson %s s: %.2f of it; target 2.00: %s\n", parse, ratio,
-		ratio <= 2 ? "met" : "MISSED" }'
+		(ratio <= 2 ? "met" : "MISSED") }'
 if [ -s jq ]; then
 	awk -v report="$took" -v jq="$(time_of jq)" 'BEGIN {
 		ratio = jq / report
 		printf "  jq -c .event.action %s s: %.2f times faster; target 3.00: %s\n", jq, ratio,
-			ratio >= 3 ? "met" : "MISSED" }'
+			(ratio >= 3 ? "met" : "MISSED") }'
 else
 	echo "  jq: SKIP, it is not installed"
 fi
