@@ -93,7 +93,7 @@ $(B)/$(ALIAS32)/libmmfence.so: | $(B)/$(LIB32)/libmmfence.so
 $(B)/bin/mmfence: $(CLI_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(CLI_OBJ) -ljansson -lelf
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(CLI_OBJ) -ljansson -ldw -lelf -lm
 
 $(B)/examples/%: examples/%.c
 	@mkdir -p $(@D)

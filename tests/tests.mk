@@ -18,7 +18,7 @@ HELPER_fortify := -O2 -m64 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 HELPER_m32     := -O1 -m32
 
 HELPER_PROGRAMS := $(foreach v,plain large fortify m32,$(HELPERS:%=$(H)/$(v)/%)) \
-	$(H)/plain/early.so $(H)/m32/early.so $(H)/plain/unwinder $(H)/static/noop \
+	$(H)/plain/early.so $(H)/m32/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop \
 	$(H)/m32/selfmem_alias $(H)/asan/overwrite $(H)/asan/storm $(H)/asan_static/overwrite $(H)/asan_static/storm
 
 define helper_rule
@@ -44,6 +44,10 @@ $(H)/plain/unwinder: tests/helpers/special/unwinder.c
 	@mkdir -p $(@D)
 	$(CC) $(HELPER_CFLAGS) -o $@ $< -lunwind
 
+$(H)/plain/window: tests/helpers/special/window.cc
+	@mkdir -p $(@D)
+	$(CXX) -Wall -Wextra -Werror -g -O1 -Wl,--build-id -o $@ $<
+
 $(H)/static/%: tests/helpers/%.c
 	@mkdir -p $(@D)
 	$(CC) $(HELPER_CFLAGS) -static -o $@ $<
@@ -62,6 +66,8 @@ $(H)/asan_static/%: tests/helpers/%.c
 # are linked with nothing of ours.
 UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem inject pages
 UNIT_OBJ := $(filter $(UNIT_ROOMS:%=$(B)/obj64/shim/%/%.o),$(SHIM_OBJ64))
+# Of the command, what needs nothing else of it.
+UNIT_CLI := $(B)/cli/shim/cli/scan.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(T)/obj/unit/%.o,$(sort $(wildcard tests/unit/*.c)))
 PRELOAD_TESTS := $(patsubst tests/preload/%.c,$(T)/obj/preload/%.o,$(sort $(wildcard tests/preload/*.c)))
 
@@ -73,7 +79,7 @@ $(T)/obj/preload/%.o: tests/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -g $(COMMON) -c -o $@ $<
 
-$(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ)
+$(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ) $(UNIT_CLI)
 	$(CC) -static-libgcc -o $@ $^ -lcriterion -ljansson -ldl
 
 $(T)/preload: $(PRELOAD_TESTS)

@@ -17,6 +17,8 @@ int run_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 int pages_main(int argc, char **argv);
+int log_main(int argc, char **argv);
+int report_main(int argc, char **argv);
 
 /* One sentence on standard error, "mmfence: " in front of it. */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);

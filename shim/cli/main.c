@@ -12,14 +12,14 @@
 
 static const struct command {
 	const char *name;
-	int (*main)(int argc, char **argv); /* NULL: not yet available */
+	int (*main)(int argc, char **argv);
 	const char *arguments;
 	const char *help;
 } commands[] = {
 	{ "run", run_main, "[OPTIONS] -- COMMAND...", "run a command fenced, and sum up" },
 	{ "doctor", doctor_main, "[PROGRAM|DIR|FILE]", "what works on this machine" },
-	{ "log", NULL, "[-f] FILE...", "events for people" },
-	{ "report", NULL, "FILE...", "what a log comes to" },
+	{ "log", log_main, "[-f] FILE...", "events for people" },
+	{ "report", report_main, "FILE...", "what a log comes to" },
 	{ "pages", pages_main, "[OPTIONS] PID", "page census of a process" },
 	{ "check", check_main, "[OPTIONS] -- COMMAND...",
 	  "run it, and fail if something happened" },
@@ -69,8 +69,8 @@ static char *help_text(int key, const char *text, void *input)
 		return NULL;
 	fprintf(out, "Commands:\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-7s %-26s%s%s\n", commands[i].name, commands[i].arguments,
-			commands[i].help, commands[i].main ? "" : " (not yet)");
+		fprintf(out, "  %-7s %-26s%s\n", commands[i].name, commands[i].arguments,
+			commands[i].help);
 	fprintf(out, "\n`mmfence COMMAND --help' tells more.\n");
 	fclose(out);
 	return help;
@@ -98,10 +98,6 @@ static int dispatch(int argc, char **argv)
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(argv[0], commands[i].name))
 			continue;
-		if (!commands[i].main) {
-			complain("`%s' is not yet available", argv[0]);
-			return STATUS_USAGE;
-		}
 		argv[0] = format_text("mmfence %s", commands[i].name);
 		return commands[i].main(argc, argv);
 	}

@@ -8,42 +8,12 @@
 
 #include "cli/cli.h"
 #include "cli/destination.h"
+#include "cli/show.h"
 #include "cli/summary.h"
 #include "cli/tally.h"
 
 #define TOP	   3
 #define PATH_SHOWN 56
-
-static const char *s(json_int_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
-static void put_size(FILE *out, json_int_t bytes)
-{
-	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	for (; value >= 1024 && unit < 4; unit++)
-		value /= 1024;
-	fprintf(out, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
-/* The end of a long path says more than its beginning. */
-static void put_visible(FILE *out, const char *text, size_t most)
-{
-	size_t length = strlen(text);
-
-	if (length > most) {
-		text += length - most;
-		while ((*text & 0xc0) == 0x80)
-			text++;
-		fputs("…", out);
-	}
-	for (; *text; text++)
-		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, out);
-}
 
 static void put_heading(FILE *out, const char *heading)
 {
@@ -86,7 +56,8 @@ static void put_protected(FILE *out, const struct tally *tally)
 {
 	if (tally->snapshots) {
 		put_heading(out, "protected");
-		fprintf(out, "%lld snapshot%s (", (long long)tally->snapshots, s(tally->snapshots));
+		fprintf(out, "%lld snapshot%s (", (long long)tally->snapshots,
+			plural(tally->snapshots));
 		put_keys(out, tally->engines);
 		fputs("; ", out);
 		put_keys(out, tally->consistencies);
@@ -104,8 +75,8 @@ static void put_protected(FILE *out, const struct tally *tally)
 	if (tally->drifted) {
 		put_heading(out, "drift");
 		fprintf(out, "%lld page%s of %lld file%s would have changed under the program\n",
-			(long long)tally->drift_pages, s(tally->drift_pages),
-			(long long)tally->drifted, s(tally->drifted));
+			(long long)tally->drift_pages, plural(tally->drift_pages),
+			(long long)tally->drifted, plural(tally->drifted));
 	}
 }
 
@@ -115,13 +86,13 @@ static void put_unprotected(FILE *out, const struct tally *tally)
 
 	if (lost) {
 		put_heading(out, "LOST");
-		fprintf(out, "%lld snapshot%s did not last\n", (long long)lost, s(lost));
+		fprintf(out, "%lld snapshot%s did not last\n", (long long)lost, plural(lost));
 		put_reasons(out, tally->lost, 2);
 	}
 	if (tally->unprotected) {
 		put_heading(out, "unprotected");
 		fprintf(out, "%lld mapping%s", (long long)tally->unprotected,
-			s(tally->unprotected));
+			plural(tally->unprotected));
 		if (tally->denied)
 			fprintf(out, ", of which %lld failed with ENOMEM as was asked",
 				(long long)tally->denied);
@@ -137,7 +108,7 @@ static void put_refused(FILE *out, const struct tally *tally)
 
 	if (refused) {
 		put_heading(out, "refused");
-		fprintf(out, "%lld call%s", (long long)refused, s(refused));
+		fprintf(out, "%lld call%s", (long long)refused, plural(refused));
 		if (tally->grown)
 			fprintf(out, ", of which %lld to grow a mapping beyond its snapshot",
 				(long long)tally->grown);
@@ -150,7 +121,7 @@ static void put_refused(FILE *out, const struct tally *tally)
 		tally_top(tally->opened, &top, 1);
 		put_heading(out, "opened");
 		fprintf(out, "memory as a file %lld time%s, such as ", (long long)opened,
-			s(opened));
+			plural(opened));
 		put_visible(out, top.example, PATH_SHOWN);
 		fputc('\n', out);
 	}
@@ -173,12 +144,12 @@ static void put_nonlinear(FILE *out, const struct tally *tally)
 	if (calls || tally->rewired) {
 		put_heading(out, "nonlinear");
 		fprintf(out, "%lld call%s of remap_file_pages from %zu place%s", (long long)calls,
-			s(calls), sites, s((json_int_t)sites));
+			plural(calls), sites, plural((json_int_t)sites));
 		if (failed)
 			fprintf(out, ", %lld failed", (long long)failed);
 		if (tally->rewired)
 			fprintf(out, "; %lld window%s by mmap", (long long)tally->rewired,
-				s(tally->rewired));
+				plural(tally->rewired));
 		fputc('\n', out);
 	}
 	if (tally->areas) {
@@ -195,18 +166,18 @@ static void put_unseen(FILE *out, const struct tally *tally)
 	if (gaps) {
 		put_heading(out, "not seen");
 		fprintf(out, "%lld program%s that mmfence cannot look into\n", (long long)gaps,
-			s(gaps));
+			plural(gaps));
 		put_reasons(out, tally->gaps, TOP);
 	}
 	if (tally->dropped) {
 		put_heading(out, "DROPPED");
 		fprintf(out, "%lld record%s could not be written\n", (long long)tally->dropped,
-			s(tally->dropped));
+			plural(tally->dropped));
 	}
 	if (tally->damaged) {
 		put_heading(out, "damaged");
 		fprintf(out, "%lld line%s of the log could not be read\n",
-			(long long)tally->damaged, s(tally->damaged));
+			(long long)tally->damaged, plural(tally->damaged));
 	}
 }
 
@@ -240,7 +211,7 @@ void summary_print(const struct log *log, FILE *out)
 		fputs("mmfence: nothing happened that mmfence records\n", out);
 	else
 		fprintf(out, "mmfence: %lld record%s of %lld process%s\n", (long long)tally.records,
-			s(tally.records), (long long)tally.processes,
+			plural(tally.records), (long long)tally.processes,
 			tally.processes == 1 ? "" : "es");
 	put_protected(out, &tally);
 	put_unprotected(out, &tally);

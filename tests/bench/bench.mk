@@ -8,5 +8,15 @@ $(B)/bench/%: tests/bench/%.c tests/bench/clock.h tests/bench/guarded.h
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(COMMON) -o $@ $<
 
+$(B)/bench/loop: tests/bench/loop.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -o $@ $< -ljansson
+
+.PHONY: bench-report
+bench-report: all $(B)/bench/loop
+	@sh tests/bench/report.sh $(B)
+
 bench-run: all $(BENCH)
 	@sh tests/bench/run.sh $(B)
+	@sh tests/bench/report.sh $(B)

@@ -771,9 +771,8 @@ Test(command, records_of_the_library_are_summed_up)
 
 /* --- the other commands --- */
 
-Test(command, version_and_unavailable_commands)
+Test(command, version_and_unknown_commands)
 {
-	static const char *const later[] = { "log", "report" };
 	struct run version = COMMAND("--version");
 	struct run unknown = COMMAND("nosuch");
 
@@ -782,14 +781,6 @@ Test(command, version_and_unavailable_commands)
 	cr_expect(!strncmp(version.output, "mmfence ", 8), "%s", version.output);
 	run_end(&version);
 	expect_refusal(&unknown, "there is no command `nosuch'");
-	for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++) {
-		struct run run = COMMAND(later[i], "x");
-		char sentence[64];
-
-		snprintf(sentence, sizeof(sentence), "mmfence: `%s' is not yet available\n",
-			 later[i]);
-		expect_refusal(&run, sentence);
-	}
 }
 
 Test(command, doctor_tries_this_machine)

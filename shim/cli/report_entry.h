@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between report_read.c, which knows whose record it is, and report_take.c, which knows
+ * what each event adds.
+ */
+#ifndef MMFENCE_CLI_REPORT_ENTRY_H
+#define MMFENCE_CLI_REPORT_ENTRY_H
+
+#include "cli/report.h"
+
+/* One record, with what every event needs of it. */
+struct entry {
+	struct report *report;
+	const struct scan *scan;
+	struct process *process;
+	const char *action, *time;
+	double now;
+	bool failed;
+};
+
+void take_action(struct entry *entry);
+
+void copy_time(char *to, const char *time);
+/* Widens a span so that it holds this time. */
+void note_span(char *first, char *last, const char *time);
+const char *or_unknown(const char *text);
+/* It is over, or another has its pid: what it did at its call sites is added to these. */
+void process_retire(struct report *report, struct process *process, double now);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Adds records up: see report.h. Fields that are missing, of another type or absurd are
+ * taken calmly: a log may have been damaged, or written by a newer library.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/report.h"
+#include "cli/report_entry.h"
+
+void *take(size_t size)
+{
+	void *block = calloc(1, size);
+
+	if (block)
+		return block;
+	complain("out of memory");
+	exit(STATUS_USAGE);
+}
+
+char *keep(const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy)
+		return copy;
+	complain("out of memory");
+	exit(STATUS_USAGE);
+}
+
+void sum_add(int64_t *to, int64_t n)
+{
+	if (n > 0 && __builtin_add_overflow(*to, n, to))
+		*to = INT64_MAX;
+}
+
+void sum_take(struct sum *sum, int64_t n)
+{
+	sum->count++;
+	sum_add(&sum->total, n);
+	if (n > sum->longest)
+		sum->longest = n;
+}
+
+/* The first few are told apart, all others are one. */
+void reason_count(struct reason *reasons, const char *text)
+{
+	for (int i = 0; i < REASONS; i++) {
+		if (!reasons[i].text)
+			reasons[i].text = keep(i < REASONS - 1 ? text : "other reasons");
+		if (i == REASONS - 1 || !strcmp(reasons[i].text, text)) {
+			reasons[i].count++;
+			return;
+		}
+	}
+}
+
+void more_take(struct more *more, const char *name, int64_t value, enum fold fold)
+{
+	for (int i = 0; i < MORE_FIELDS; i++, more++) {
+		bool first = !*more->name;
+
+		if (first)
+			snprintf(more->name, sizeof(more->name), "%s", name);
+		if (strncmp(more->name, name, sizeof(more->name) - 1))
+			continue;
+		if (first || (fold == FOLD_MOST && value > more->value) ||
+		    (fold == FOLD_LEAST && value < more->value))
+			more->value = value;
+		else if (fold == FOLD_SUM)
+			sum_add(&more->value, value);
+		return;
+	}
+}
+
+void copy_time(char *to, const char *time)
+{
+	snprintf(to, TIME_BYTES, "%s", time);
+}
+
+void note_span(char *first, char *last, const char *time)
+{
+	if (!*first || strcmp(time, first) < 0)
+		copy_time(first, time);
+	if (strcmp(time, last) > 0)
+		copy_time(last, time);
+}
+
+const char *or_unknown(const char *text)
+{
+	return *text ? text : "unknown";
+}
+
+/* Processes: by host and pid, or by what the record itself says is the process's identity. */
+
+static const char *host_of(const struct report *report, const struct scan *scan)
+{
+	const char *host = scan_text(scan, "host.hostname");
+
+	if (!*host)
+		host = scan_text(scan, "host.name");
+	return *host ? host : report->host ? report->host : "";
+}
+
+/* Records that do not name their host are of the last one that their log named; in a log that
+ * begins in the middle (one that was rotated), of the last one at all. */
+static void note_host(struct report *report, const struct scan *scan)
+{
+	const char *host = scan_text(scan, "host.hostname");
+
+	if (!*host || (report->host && !strcmp(report->host, host)))
+		return;
+	free(report->host);
+	report->host = keep(host);
+}
+
+static void use_flush(struct use *use)
+{
+	struct site *site = use->site;
+	bool whole = use->total >= use->seen;
+
+	sum_add(&site->calls, whole ? use->total : use->seen);
+	sum_add(&site->failed, whole ? use->total_failed : use->seen_failed);
+	sum_add(&site->bytes, whole ? use->total_bytes : use->seen_bytes);
+}
+
+void process_retire(struct report *report, struct process *process, double now)
+{
+	struct process_row *row = &process->row;
+
+	for (struct use *use = process->uses, *next; use; use = next) {
+		next = use->next;
+		use_flush(use);
+		if (row->areas > use->site->areas)
+			use->site->areas = row->areas;
+		free(use);
+	}
+	life_process_end(report, process, now);
+	HASH_DEL(report->processes, process);
+	if (process->found_by_pid)
+		HASH_DELETE(by_pid, report->pids, process);
+	if (report->row_count < PROCESS_ROWS) {
+		report->rows[report->row_count++] = *row;
+	} else {
+		free(row->host);
+		free(row->name);
+		free(row->executable);
+		free(row->command_line);
+	}
+	free(process->key);
+	free(process);
+}
+
+static struct process *process_new(struct report *report, const struct scan *scan, const char *host,
+				   char *key)
+{
+	struct process *process = take(sizeof(*process)), *other;
+	struct process_row *row = &process->row;
+
+	process->key = key;
+	row->host = keep(host);
+	row->pid = scan_number(scan, "process.pid");
+	row->name = keep(or_unknown(scan_text(scan, "process.name")));
+	row->executable = keep(scan_text(scan, "process.executable"));
+	row->command_line = keep(scan_text(scan, "process.command_line"));
+	row->exit_code = -1;
+	HASH_ADD_KEYPTR(hh, report->processes, key, strlen(key), process);
+	HASH_FIND(by_pid, report->pids, &row->pid, sizeof(row->pid), other);
+	if (other) {
+		HASH_DELETE(by_pid, report->pids, other);
+		other->found_by_pid = false;
+	}
+	HASH_ADD(by_pid, report->pids, row.pid, sizeof(row->pid), process);
+	process->found_by_pid = true;
+	process->serial = report->process_count++;
+	return process;
+}
+
+static struct process *process_of(struct report *report, const struct scan *scan, bool start)
+{
+	const char *host = host_of(report, scan), *entity = scan_text(scan, "process.entity_id");
+	int64_t pid = scan_number(scan, "process.pid");
+	char key[512];
+	struct process *process;
+
+	/* Without a host or an identity of its own: the one that was started last with this pid. */
+	if (!start && !*entity && !scan_get(scan, "host.hostname")) {
+		HASH_FIND(by_pid, report->pids, &pid, sizeof(pid), process);
+		if (process)
+			return process;
+	}
+	if (*entity)
+		snprintf(key, sizeof(key), "%s %s", host, entity);
+	else
+		snprintf(key, sizeof(key), "%s %lld", host, (long long)pid);
+	HASH_FIND_STR(report->processes, key, process);
+	/* The same pid again: another program (exec), or another process. */
+	if (process && start) {
+		process_retire(report, process, report_seconds(process->row.last));
+		process = NULL;
+	}
+	return process ? process : process_new(report, scan, host, keep(key));
+}
+
+static void note_time(struct report *report, const char *time, double now)
+{
+	note_span(report->log->first, report->log->last, time);
+	note_span(report->first_text, report->last_text, time);
+	if (now <= 0)
+		return;
+	if (!report->first || now < report->first)
+		report->first = now;
+	if (now > report->last)
+		report->last = now;
+}
+
+void report_damaged(struct report *report)
+{
+	report->damaged++;
+	report->log->damaged++;
+}
+
+void report_line(struct report *report, struct scan *scan, char *line, size_t length)
+{
+	struct entry entry = { .report = report, .scan = scan };
+
+	/* A disk that was full leaves empty lines. */
+	if (!length)
+		return;
+	if (!scan_line(scan, line, length))
+		entry.action = scan_text(scan, "event.action");
+	if (!entry.action || !*entry.action) {
+		report_damaged(report);
+		return;
+	}
+	entry.time = scan_text(scan, "@timestamp");
+	entry.now = report_seconds(entry.time);
+	entry.failed = !strcmp(scan_text(scan, "event.outcome"), "failure");
+	note_time(report, entry.time, entry.now);
+	report->records++;
+	report->log->records++;
+	report->truncated += scan_get(scan, "mmfence.truncated") != NULL;
+	note_host(report, scan);
+	entry.process = process_of(report, scan, !strcmp(entry.action, "process.start"));
+	note_span(entry.process->row.first, entry.process->row.last, entry.time);
+	entry.process->row.records++;
+	take_action(&entry);
+}
+
+void report_finish(struct report *report)
+{
+	struct process *process, *next;
+
+	HASH_ITER (hh, report->processes, process, next) {
+		process_retire(report, process, report_seconds(process->row.last));
+	}
+}

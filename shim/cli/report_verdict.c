@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verdict: what was protected, what was lost, refused and missed, in this order of
+ * weight, as sentences and as numbers. Made of the rest of the document alone.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/document.h"
+#include "cli/report.h"
+#include "cli/show.h"
+
+struct totals {
+	json_int_t files, snapshots, open, guarded, copied, lost, unprotected, denied, grown;
+	json_int_t preserved, waits, longest, waited, drift_pages, drifted;
+	json_int_t calls, failed, refused, sites, attempts;
+	json_int_t opened, gaps, dropped, damaged;
+};
+
+static void add_files(struct totals *totals, const json_t *files)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(files, i, row)
+	{
+		json_int_t longest = get_number(row, "writers_waited.longest");
+
+		totals->files += get_number(row, "snapshots") > 0;
+		totals->snapshots += get_number(row, "snapshots");
+		totals->open += get_number(row, "open");
+		totals->guarded += get_number(row, "engines.guard");
+		totals->copied += get_number(row, "copied_bytes");
+		totals->lost += get_number(row, "lost");
+		totals->unprotected += get_number(row, "unprotected");
+		totals->denied += get_number(row, "denied");
+		totals->grown += get_number(row, "grow_refused");
+		totals->preserved += get_number(row, "preserved");
+		totals->waits += get_number(row, "writers_waited.count");
+		totals->waited += get_number(row, "writers_waited.microseconds");
+		if (longest > totals->longest)
+			totals->longest = longest;
+		totals->drift_pages += get_number(row, "drift_pages");
+		totals->drifted += get_number(row, "drifted");
+	}
+}
+
+static void add_sites(struct totals *totals, const json_t *sites)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(sites, i, row)
+	{
+		totals->refused += get_number(row, "refused");
+		if (!strcmp(get_text(row, "action"), "nonlinear.remap")) {
+			totals->sites++;
+			totals->calls += get_number(row, "calls");
+			totals->failed += get_number(row, "failed");
+		} else if (!strcmp(get_text(row, "action"), "selfmem.open")) {
+			totals->opened += get_number(row, "calls");
+		}
+	}
+}
+
+static void add_gaps(struct totals *totals, const json_t *gaps)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(gaps, i, row) totals->gaps += get_number(row, "count");
+}
+
+/* A sentence of the verdict: how it is to be read, and the words. */
+static FILE *sentence_begin(char **text)
+{
+	size_t size;
+	FILE *out = open_memstream(text, &size);
+
+	if (out)
+		return out;
+	complain("out of memory");
+	exit(STATUS_USAGE);
+}
+
+static void sentence_end(json_t *sentences, const char *kind, FILE *out, char **text)
+{
+	fclose(out);
+	json_array_append_new(sentences, json_pack("{s:s, s:s}", "kind", kind, "text", *text));
+	free(*text);
+}
+
+#define N(n)	  (long long)(n)
+#define PLURAL(n) N(n), plural(n)
+
+static void say_protected(json_t *sentences, const struct totals *t)
+{
+	char *text;
+	FILE *out = sentence_begin(&text);
+
+	if (!t->snapshots) {
+		fputs("No file mapping needed a snapshot.", out);
+	} else {
+		fprintf(out, "%lld snapshot%s of %lld file%s, ", PLURAL(t->snapshots),
+			PLURAL(t->files));
+		fprintf(out, "%lld under guard, ", N(t->guarded));
+		put_size(out, t->copied);
+		fputs(" copied.", out);
+	}
+	if (t->preserved) {
+		fprintf(out, " %lld preserved in time", N(t->preserved));
+		if (t->waits) {
+			fprintf(out, "; %lld time%s a writer waited, at most ", PLURAL(t->waits));
+			put_duration(out, t->longest);
+		}
+		fputc('.', out);
+	}
+	if (t->drifted)
+		fprintf(out, " %lld page%s would have changed under the program.",
+			PLURAL(t->drift_pages));
+	if (t->open)
+		fprintf(out, " %lld had not ended when the log did.", N(t->open));
+	sentence_end(sentences, "protected", out, &text);
+}
+
+static void say_lost(json_t *sentences, const struct totals *t)
+{
+	char *text;
+	FILE *out = sentence_begin(&text);
+
+	if (t->lost)
+		fprintf(out,
+			"%lld snapshot%s did not last: the program may have seen others' "
+			"changes.",
+			PLURAL(t->lost));
+	else
+		fputs("Nothing.", out);
+	sentence_end(sentences, "lost", out, &text);
+}
+
+static void say_refused(json_t *sentences, const struct totals *t)
+{
+	json_int_t all = t->refused + t->denied + t->grown;
+	char *text;
+	FILE *out = sentence_begin(&text);
+
+	if (all)
+		fprintf(out, "%lld call%s of the programs.", PLURAL(all));
+	else
+		fputs("Nothing.", out);
+	if (t->denied)
+		fprintf(out, " %lld mapping%s that could have no snapshot failed, as was asked.",
+			PLURAL(t->denied));
+	if (t->grown)
+		fprintf(out, " %lld mapping%s could not grow beyond the snapshot.",
+			PLURAL(t->grown));
+	sentence_end(sentences, "refused", out, &text);
+}
+
+static void say_missed(json_t *sentences, const struct totals *t)
+{
+	json_int_t plain = t->unprotected - t->denied;
+	char *text;
+	FILE *out = sentence_begin(&text);
+
+	if (plain)
+		fprintf(out, "%lld mapping%s had no snapshot. ", PLURAL(plain));
+	if (t->gaps)
+		fprintf(out, "%lld time%s a program ran that mmfence cannot look into. ",
+			PLURAL(t->gaps));
+	if (t->dropped)
+		fprintf(out, "%lld record%s could not be written. ", PLURAL(t->dropped));
+	if (t->damaged)
+		fprintf(out, "%lld line%s of the logs could not be read. ", PLURAL(t->damaged));
+	if (!plain && !t->gaps && !t->dropped && !t->damaged)
+		fputs("Nothing that is known of. ", out);
+	fseek(out, -1, SEEK_CUR); /* the space */
+	fputc(0, out);
+	sentence_end(sentences, "missed", out, &text);
+}
+
+static void say_nonlinear(json_t *sentences, const struct totals *t)
+{
+	char *text;
+	FILE *out;
+
+	if (!t->calls)
+		return;
+	out = sentence_begin(&text);
+	fprintf(out, "%lld call%s of remap_file_pages from %lld call site%s", PLURAL(t->calls),
+		PLURAL(t->sites));
+	if (t->failed)
+		fprintf(out, ", of which %lld failed", N(t->failed));
+	fputc('.', out);
+	sentence_end(sentences, "nonlinear", out, &text);
+}
+
+static const char *state_of(const struct totals *t, json_int_t records)
+{
+	if (!records)
+		return "nothing";
+	if (t->lost)
+		return "lost";
+	if (t->unprotected || t->gaps || t->dropped || t->damaged)
+		return "incomplete";
+	return "kept";
+}
+
+static json_t *numbers_of(const struct totals *t)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "snapshots", t->snapshots, "files", t->files, "copied_bytes", t->copied,
+			 "preserved", t->preserved, "lost", t->lost, "refused",
+			 t->refused + t->denied + t->grown, "unprotected", t->unprotected,
+			 "nonlinear_calls", t->calls, "gaps", t->gaps, "dropped", t->dropped,
+			 "damaged", t->damaged, "memory_opened", t->opened);
+}
+
+json_t *report_verdict(const json_t *document)
+{
+	struct totals totals = { .dropped = get_number(document, "dropped.records"),
+				 .damaged = get_number(document, "damaged") };
+	json_t *sentences = json_array();
+
+	add_files(&totals, get(document, "snapshots"));
+	add_sites(&totals, get(document, "nonlinear.sites"));
+	add_sites(&totals, get(document, "selfmem"));
+	add_gaps(&totals, get(document, "gaps"));
+	say_protected(sentences, &totals);
+	say_lost(sentences, &totals);
+	say_refused(sentences, &totals);
+	say_missed(sentences, &totals);
+	say_nonlinear(sentences, &totals);
+	return json_pack("{s:s, s:o, s:o}", "state",
+			 state_of(&totals, get_number(document, "records")), "sentences", sentences,
+			 "numbers", numbers_of(&totals));
+}

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `mmfence report': what logs come to, in every form; that call sites get the names of
+ * the program that ran, and never of another; and what it does with bad logs.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "golden.h"
+#include "runner.h"
+
+#define COMMAND(...)                                                                              \
+	{                                                                                         \
+		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { __VA_ARGS__ } \
+	}
+
+static void expect_exit(const struct run *run, int status)
+{
+	cr_assert_eq(run_exit(run), status, "%d instead of %d: %s", run_exit(run), status,
+		     run->errors);
+}
+
+/* A file in the directory of a run, made before the command starts. */
+static const char *make_file(const char *name, const char *bytes, size_t length)
+{
+	static int count;
+	char *path;
+
+	cr_assert(asprintf(&path, "%s/report.%d.%d.%s", getenv("MMFENCE_TMP"), getpid(), count++,
+			   name) > 0);
+	FILE *file = fopen(path, "we");
+	cr_assert(file && fwrite(bytes, 1, length, file) == length && !fclose(file), "%s", path);
+	return path;
+}
+
+static void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void shell(const char *format, ...)
+{
+	char *command;
+	va_list list;
+
+	va_start(list, format);
+	cr_assert(vasprintf(&command, format, list) > 0);
+	va_end(list);
+	cr_assert(system(command) == 0, "%s", command);
+	free(command);
+}
+
+/* --- forms --- */
+
+Test(report, text_is_golden)
+{
+	struct run run = COMMAND("report", data_path("two_hosts.log"));
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	golden_text(run.output, "two_hosts.text");
+	run_end(&run);
+}
+
+Test(report, json_is_golden)
+{
+	struct run run = COMMAND("report", "--json", data_path("two_hosts.log"));
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	golden_json(run.output, "two_hosts.json");
+	run_end(&run);
+}
+
+Test(report, folded_is_golden)
+{
+	struct run run = COMMAND("report", "--folded", data_path("two_hosts.log"));
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	golden_text(run.output, "two_hosts.folded");
+	run_end(&run);
+}
+
+/* What a helper left in its log, seen from outside. */
+EACH_VARIANT(report, of_a_run_is_golden)
+{
+	struct run helper = { .variant = variant, .helper = "nonlinear", .args = { "return" } };
+	struct run run = COMMAND("report");
+
+	run_helper(&helper);
+	run_must_hold(&helper);
+	run.args[1] = helper.log_path;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	golden_text(run.output, "nonlinear.text");
+	run_end(&run);
+	run_end(&helper);
+}
+
+static json_t *json_of(const struct run *run)
+{
+	json_error_t error;
+	json_t *json = json_loads(run->output, 0, &error);
+
+	cr_assert(json, "%s: %s%s", error.text, run->output, run->errors);
+	return json;
+}
+
+/* Both halves, in the wrong order, are one log. */
+Test(report, rotated_parts_are_read_in_the_order_of_time)
+{
+	char *text = data_text("two_hosts.log"), *half = text;
+	struct run whole = COMMAND("report", "--folded", data_path("two_hosts.log"));
+	struct run parts = COMMAND("report", "--folded");
+	struct run rows = COMMAND("report", "--json");
+
+	for (int i = 0; i < 20; i++)
+		half = strchr(half, '\n') + 1;
+	parts.args[2] = rows.args[2] = make_file("b.log", half, strlen(half));
+	parts.args[3] = rows.args[3] = make_file("a.log.1", text, (size_t)(half - text));
+	rows.args[4] = rows.args[3]; /* twice the same counts once */
+	run_helper(&whole);
+	run_helper(&parts);
+	run_helper(&rows);
+	cr_assert_str_eq(parts.output, whole.output);
+	json_t *json = json_of(&rows);
+	cr_assert_eq(field_number(json, "processes.count"), 3);
+	cr_assert_eq(field_number(json, "records"), 68);
+	json_decref(json);
+	run_end(&whole);
+	run_end(&parts);
+	run_end(&rows);
+	free(text);
+}
+
+/* --- names --- */
+
+struct program {
+	struct run run;
+	char path[PATH_MAX], build_id[64];
+	int line; /* of the call */
+};
+
+/* Starts a copy of the C++ program, after `change` (a shell command in which $1 is the copy). */
+static void run_program(struct program *program, const char *change)
+{
+	snprintf(program->path, sizeof(program->path), "%s/window.%d", getenv("MMFENCE_TMP"),
+		 getpid());
+	shell("set -e; cp %s %s; set -- %s; %s", build_path("helpers/plain/window"), program->path,
+	      program->path, change);
+	program->run = (struct run){ .helper = program->path };
+	run_helper(&program->run);
+	cr_assert(sscanf(program->run.output, "%d 0", &program->line) == 1, "%s%s",
+		  program->run.output, program->run.errors);
+	json_t *total = find_event(&program->run, "nonlinear.total");
+	cr_assert(total);
+	json_t *module = json_array_get(field(total, "mmfence.modules"), 0);
+	snprintf(program->build_id, sizeof(program->build_id), "%s",
+		 field_string(module, "build_id"));
+}
+
+/* The frames of the only call site. */
+static json_t *stack_of(struct program *program, const char *debug_directory)
+{
+	struct run run = COMMAND("report", "--json", program->run.log_path);
+
+	if (debug_directory) {
+		run.args[3] = "--debug-dir";
+		run.args[4] = debug_directory;
+	}
+	run_helper(&run);
+	expect_exit(&run, 0);
+	json_t *json = json_of(&run);
+	json_t *sites = field(json, "nonlinear.sites");
+	cr_assert_eq(json_array_size(sites), 1);
+	json_t *stack = field(json_array_get(sites, 0), "stack");
+	cr_assert(json_array_size(stack) >= 2);
+	cr_assert_eq(field_number(json_array_get(sites, 0), "calls"), 5);
+	json_incref(stack);
+	json_decref(json);
+	run_end(&run);
+	return stack;
+}
+
+static void expect_named(const struct program *program, json_t *stack)
+{
+	json_t *inner = json_array_get(stack, 0), *outer = json_array_get(stack, 1);
+	const char *file = field_string(inner, "file");
+
+	cr_assert(field_string(inner, "function"));
+	cr_expect_str_eq(field_string(inner, "function"), "legacy::Window::bring_in(char*, int)");
+	cr_assert(file && strlen(file) > 9);
+	cr_expect_str_eq(file + strlen(file) - 9, "window.cc");
+	cr_expect_eq(field_number(inner, "line"), program->line);
+	cr_expect_str_eq(field_string(outer, "function"), "main");
+}
+
+static bool has_name(json_t *frame)
+{
+	return field(frame, "function") || field(frame, "file");
+}
+
+static void program_end(struct program *program, json_t *stack)
+{
+	json_decref(stack);
+	unlink(program->path);
+	run_end(&program->run);
+}
+
+Test(report, functions_files_and_lines_of_cxx)
+{
+	struct program program;
+	run_program(&program, "true");
+	json_t *stack = stack_of(&program, NULL);
+
+	expect_named(&program, stack);
+	cr_expect(!field(json_array_get(stack, 0), "note"));
+	program_end(&program, stack);
+}
+
+/* The debug file as packages have it: by build-id, below a directory. */
+static const char *make_debug_file(const char *build_id)
+{
+	char *directory;
+
+	cr_assert(asprintf(&directory, "%s/debug.%d", getenv("MMFENCE_TMP"), getpid()) > 0);
+	shell("mkdir -p %s/.build-id/%.2s && objcopy --only-keep-debug %s "
+	      "%s/.build-id/%.2s/%s.debug",
+	      directory, build_id, build_path("helpers/plain/window"), directory, build_id,
+	      build_id + 2);
+	return directory;
+}
+
+Test(report, stripped_program_with_a_separate_debug_file)
+{
+	struct program program;
+	run_program(&program, "strip $1");
+	json_t *stack = stack_of(&program, make_debug_file(program.build_id));
+
+	expect_named(&program, stack);
+	program_end(&program, stack);
+}
+
+Test(report, stripped_program_without_a_debug_file)
+{
+	struct program program;
+	run_program(&program, "strip $1");
+	json_t *stack = stack_of(&program, NULL), *inner = json_array_get(stack, 0);
+
+	cr_expect(!has_name(inner), "%s", json_dumps(inner, 0));
+	cr_expect_str_eq(field_string(inner, "module"), program.path);
+	cr_expect(!strncmp(field_string(inner, "offset"), "0x", 2));
+	program_end(&program, stack);
+}
+
+/* Its dynamic symbols are still there, and are used. */
+Test(report, stripped_library_has_dynamic_symbols)
+{
+	struct program program;
+	run_program(&program, "strip $1");
+	json_t *stack = stack_of(&program, NULL), *frame;
+	bool libc = false;
+	size_t i;
+
+	json_array_foreach(stack, i, frame) libc |=
+		strstr(field_string(frame, "module") ?: "", "libc") &&
+		field_string(frame, "function");
+	cr_expect(libc, "%s", json_dumps(stack, JSON_INDENT(1)));
+	program_end(&program, stack);
+}
+
+Test(report, program_that_was_changed_since_gets_no_names)
+{
+	struct program program;
+	run_program(&program, "true");
+	shell("cp --remove-destination %s %s", build_path("helpers/plain/nonlinear"), program.path);
+	json_t *stack = stack_of(&program, NULL), *inner = json_array_get(stack, 0);
+
+	cr_expect(!has_name(inner), "%s", json_dumps(inner, 0));
+	cr_expect(strstr(field_string(inner, "note"), "changed since"));
+	program_end(&program, stack);
+}
+
+Test(report, program_that_was_changed_since_is_named_by_its_debug_file)
+{
+	struct program program;
+	run_program(&program, "true");
+	const char *directory = make_debug_file(program.build_id);
+	shell("cp --remove-destination %s %s", build_path("helpers/plain/nonlinear"), program.path);
+	json_t *stack = stack_of(&program, directory);
+
+	expect_named(&program, stack);
+	cr_expect(strstr(field_string(json_array_get(stack, 0), "note"), "changed since"));
+	program_end(&program, stack);
+}
+
+/* A name in a log is not opened blindly: a pipe would wait for ever. */
+Test(report, module_that_is_a_pipe_is_not_opened)
+{
+	struct program program;
+	run_program(&program, "true");
+	shell("rm %s && mkfifo %s", program.path, program.path);
+	json_t *stack = stack_of(&program, NULL);
+
+	cr_expect(!has_name(json_array_get(stack, 0)));
+	program_end(&program, stack);
+}
+
+/* --- bad logs --- */
+
+static void expect_refusal(struct run *run, const char *sentence)
+{
+	run_helper(run);
+	expect_exit(run, 2);
+	cr_expect_str_eq(run->output, "");
+	cr_expect(strstr(run->errors, sentence), "no \"%s\" in %s", sentence, run->errors);
+	cr_expect_eq(strchr(run->errors, '\n'), run->errors + strlen(run->errors) - 1, "%s",
+		     run->errors);
+	run_end(run);
+}
+
+Test(report, file_that_is_not_there)
+{
+	struct run run = COMMAND("report", data_path("two_hosts.log"), "/no/such.jsonl");
+
+	expect_refusal(&run, "mmfence: /no/such.jsonl cannot be read: No such file or directory\n");
+}
+
+Test(report, directory)
+{
+	struct run run = COMMAND("report", "/usr");
+
+	expect_refusal(&run, "mmfence: /usr cannot be read: it is a directory, not a log\n");
+}
+
+Test(report, something_that_is_no_log)
+{
+	struct run run = COMMAND("report", build_path("bin/mmfence"));
+
+	expect_refusal(&run, "lines is a record of mmfence\n");
+}
+
+Test(report, page_that_cannot_be_written)
+{
+	struct run run =
+		COMMAND("report", "--html", "/no/such/page.html", data_path("two_hosts.log"));
+
+	expect_refusal(&run, "mmfence: /no/such/page.html cannot be written: ");
+}
+
+Test(report, two_forms_at_once)
+{
+	struct run run = COMMAND("report", "--json", "--folded", data_path("two_hosts.log"));
+
+	run_helper(&run);
+	expect_exit(&run, 2);
+	cr_expect(strstr(run.errors, "only one of --json, --folded and --html"));
+	cr_expect_str_eq(run.output, "");
+	run_end(&run);
+}
+
+Test(report, empty_log)
+{
+	struct run run = COMMAND("report", "/dev/null");
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect(strstr(run.output, "nothing was recorded"), "%s", run.output);
+	run_end(&run);
+}
+
+/* Every kind of damage between good records, and at the end. */
+Test(report, damaged_lines_are_counted_and_passed_over)
+{
+	static const char torn[] = "{\"@timestamp\":\"2026-05-04T10:00:00.0",
+			  binary[] = "\0\377\1\n";
+	static const char foreign[] = "{\"level\":\"info\"}\n", array[] = "[1,2,3]\n";
+	char *text = data_text("two_hosts.log"), *log = NULL, *line = text;
+	size_t size = 0;
+	FILE *out = open_memstream(&log, &size);
+
+	for (int i = 0; *line; i++) {
+		char *end = strchr(line, '\n') + 1;
+
+		fwrite(line, 1, (size_t)(end - line), out);
+		line = end;
+		if (i == 3)
+			fwrite(binary, 1, sizeof(binary) - 1, out);
+		if (i == 10) {
+			fputs(foreign, out);
+			fputs("\n\n", out); /* empty ones are none */
+		}
+		if (i == 20) { /* longer than any record, by far */
+			for (int j = 0; j < 3 << 20; j++)
+				fputc('x', out);
+			fputc('\n', out);
+		}
+		if (i == 30)
+			fputs(array, out);
+	}
+	fputs(torn, out);
+	fclose(out);
+
+	struct run run = COMMAND("report", "--json", make_file("damaged.log", log, size));
+	run_helper(&run);
+	expect_exit(&run, 0);
+	json_t *json = json_of(&run);
+	cr_expect_eq(field_number(json, "damaged"), 5);
+	cr_expect_eq(field_number(json, "records"), 68);
+	json_decref(json);
+	run_end(&run);
+	free(log);
+	free(text);
+}
+
+/* Numbers and types that no library wrote. */
+Test(report, absurd_records)
+{
+	static const char log[] =
+		"{\"event\":{\"action\":\"snapshot.create\"}}\n"
+		"{\"event\":{\"action\":\"snapshot.create\"},\"file\":7,\"mmfence\":{\"snapshot\":[],"
+		"\"stack\":{\"a\":1},\"modules\":\"x\"},\"process\":\"y\"}\n"
+		"{\"event\":{\"action\":\"nonlinear.total\"},\"mmfence\":{\"total\":{\"calls\":"
+		"9223372036854775807,\"bytes\":-5,\"failed\":\"many\"},\"stack\":[1,2,\"z\",[]],"
+		"\"modules\":[[],{},3]}}\n"
+		"{\"event\":{\"action\":\"nonlinear.total\"},\"mmfence\":{\"total\":{\"calls\":"
+		"9223372036854775807},\"stack\":[1,2,\"z\",[]]}}\n"
+		"{\"event\":{\"action\":\"nonlinear.remap\"},\"mmfence\":{\"mapping\":{\"page_offset\":"
+		"-9223372036854775808,\"address\":\"0xffffffffffffffffffff\",\"length\":-1}}}\n"
+		"{\"event\":{\"action\":\"nonlinear.pressure\"},\"mmfence\":{\"areas\":{\"count\":"
+		"9223372036854775807,\"limit\":-1}}}\n"
+		"{\"event\":{\"action\":\"pages.census\"},\"mmfence\":{\"pages\":{\"resident_file\":"
+		"-7}}}\n"
+		"{\"event\":{\"action\":\"of.tomorrow\"},\"@timestamp\":5}\n";
+	const char *forms[] = { "--json", "--folded", "--html" };
+	const char *path = make_file("absurd.log", log, sizeof(log) - 1);
+
+	for (int i = 0; i < 3; i++) {
+		struct run run =
+			COMMAND("report", forms[i], i == 2 ? "-" : path, i == 2 ? path : NULL);
+
+		run_helper(&run);
+		expect_exit(&run, 0);
+		if (i == 0) {
+			json_t *json = json_of(&run);
+			cr_expect_eq(field_number(json, "damaged"), 0);
+			cr_expect(field_number(json, "events.unknown") >= 1);
+			json_decref(json);
+		}
+		run_end(&run);
+	}
+}
+
+/* Names come from the program: they move no cursor, and make no markup. */
+Test(report, names_in_a_log_reach_no_terminal)
+{
+	static const char log[] =
+		"{\"event\":{\"action\":\"snapshot.create\"},\"process\":{\"pid\":1,"
+		"\"name\":\"\\u001b[31m\"},\"file\":{\"path\":\"/\\u001b]0;x\\u0007\\u009b\"}}\n";
+	struct run run = COMMAND("report", make_file("hostile.log", log, sizeof(log) - 1));
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect(!strchr(run.output, '\033') && !strchr(run.output, '\007') &&
+			  !strstr(run.output, "\302\233"),
+		  "%s", run.output);
+	run_end(&run);
+}
+
+/* --- memory --- */
+
+#define MANY 150000
+
+static void little_memory(struct run *run)
+{
+	struct rlimit limit = { 160 << 20, 160 << 20 };
+
+	(void)run;
+	setrlimit(RLIMIT_AS, &limit);
+}
+
+/* Records of one file and one call site: what is kept of them is not more than of one. Were it 1
+ * KiB for each, the limit would not do. */
+Test(report, memory_does_not_grow_with_records)
+{
+	char *log = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&log, &size);
+
+	for (int i = 0; i < MANY; i++)
+		fprintf(out,
+			"{\"@timestamp\":\"2026-05-04T10:%02d:%02d.%06dZ\",\"event\":{\"action\":"
+			"\"snapshot.create\"},\"process\":{\"pid\":%d,\"name\":\"p\"},\"file\":{"
+			"\"path\":\"/a\"},\"mmfence\":{\"stack\":[\"0x%x\"],\"modules\":[{\"path\":\"/p\","
+			"\"start\":\"0x%x\",\"bias\":\"0x%x\"}],\"snapshot\":{\"id\":%d}}}\n",
+			i / 60 % 60, i % 60, i, i % 30000 + 1, 0x10000 + i, 0xf000 + i, 0xf000 + i,
+			i);
+	fclose(out);
+	struct run run = COMMAND("report", "--json", make_file("many.log", log, size));
+	run.prepare = little_memory;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	json_t *json = json_of(&run);
+	cr_expect_eq(field_number(json_array_get(field(json, "snapshots"), 0), "snapshots"), MANY);
+	cr_expect_eq(json_array_size(field(json, "snapshot_sites")), 1);
+	json_decref(json);
+	run_end(&run);
+	unlink(run.args[2]);
+	free(log);
+}

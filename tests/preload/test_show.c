@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `mmfence log': records as lines for people, which of them, in which order; and that
+ * following a log that grows and is rotated loses none and shows none twice.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "golden.h"
+#include "runner.h"
+
+#define COMMAND(...)                                                                              \
+	{                                                                                         \
+		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { __VA_ARGS__ } \
+	}
+
+static void expect_exit(const struct run *run, int status)
+{
+	cr_assert_eq(run_exit(run), status, "%d instead of %d: %s", run_exit(run), status,
+		     run->errors);
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t count = 0;
+
+	for (; (text = strchr(text, '\n')); text++)
+		count++;
+	return count;
+}
+
+Test(show, lines_are_golden)
+{
+	struct run run = COMMAND("log", data_path("two_hosts.log"));
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	golden_text(run.output, "two_hosts.lines");
+	run_end(&run);
+}
+
+static void expect_lines(const char *option, const char *value, size_t lines)
+{
+	struct run run = COMMAND("log", option, value, data_path("two_hosts.log"));
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect_eq(count_lines(run.output), lines, "%s %s: %s", option, value, run.output);
+	run_end(&run);
+}
+
+Test(show, filters)
+{
+	expect_lines("--action", "snapshot.create", 4);
+	expect_lines("--action", "snapshot.*,log.dropped", 13);
+	expect_lines("--pid", "300", 3);
+	expect_lines("--pid", "100,300", 18);
+	expect_lines("--since", "2026-05-04T10:00:12Z", 6);
+	expect_lines("--since", "2026-05-04T10:00:12.1Z", 4);
+	expect_lines("--since", "2026-05-04 12:00:12+02:00", 6);
+	expect_lines("--since", "2999-01-01", 0);
+	expect_lines("--since", "5000w", 68);
+}
+
+static void expect_refusal(const char *option, const char *value, const char *sentence)
+{
+	struct run run = COMMAND("log", option, value);
+
+	if (*option == '-')
+		run.args[3] = data_path("two_hosts.log");
+	run_helper(&run);
+	expect_exit(&run, 2);
+	cr_expect_str_eq(run.output, "");
+	cr_expect_str_eq(run.errors, sentence);
+	run_end(&run);
+}
+
+Test(show, refusals)
+{
+	expect_refusal("--action", "snapshots",
+		       "mmfence: --action: there is no event `snapshots'\n");
+	expect_refusal("--pid", "1,x", "mmfence: --pid: `x' is no process id\n");
+	expect_refusal("--color", "red",
+		       "mmfence: --color: `red' is not one of auto, always, never\n");
+	expect_refusal("--since", "noon",
+		       "mmfence: --since: `noon' is no time (2026-11-21T12:00:00Z, or how long "
+		       "ago: 90s, 10m, 2h, 3d, 1w)\n");
+	expect_refusal("/no/such", NULL,
+		       "mmfence: /no/such cannot be read: No such file or directory\n");
+	expect_refusal("/usr", NULL,
+		       "mmfence: /usr cannot be read: it is a directory, not a log\n");
+}
+
+/* To a file there is no colour, unless it is asked for; what a program is called is no colour. */
+Test(show, colours)
+{
+	struct run plain = COMMAND("log", data_path("two_hosts.log"));
+	struct run always = COMMAND("log", "--color=always", data_path("two_hosts.log"));
+
+	run_helper(&plain);
+	run_helper(&always);
+	cr_expect(!strchr(plain.output, '\033'));
+	cr_expect(strstr(always.output, "\033[1;31msnapshot.lost\033[0m"));
+	run_end(&plain);
+	run_end(&always);
+}
+
+/* One after the other in time, whichever log they are in. */
+Test(show, logs_are_merged_by_time)
+{
+	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE };
+	struct run whole = COMMAND("log", data_path("two_hosts.log"));
+	char *script;
+
+	cr_assert(asprintf(&script,
+			   "grep -v '\"pid\":200,' %s >a; grep '\"pid\":200,' %s >b; %s log a b",
+			   data_path("two_hosts.log"), data_path("two_hosts.log"),
+			   build_path("bin/mmfence")) > 0);
+	run.args[0] = "-c";
+	run.args[1] = script;
+	run_helper(&run);
+	run_helper(&whole);
+	expect_exit(&run, 0);
+	cr_expect_eq(count_lines(run.output), 68);
+	for (const char *line = run.output, *next; (next = strchr(line, '\n')) && next[1];
+	     line = next + 1)
+		cr_expect(strncmp(line, next + 1, 23) <= 0, "%.100s", line);
+	run_end(&run);
+	run_end(&whole);
+}
+
+/* head takes one line and goes: that is no failure, and no word of it. */
+Test(show, reader_that_has_seen_enough)
+{
+	struct run run = { .helper = "/bin/bash", .preload = RUN_BARE, .args = { "-c" } };
+	char *script;
+
+	cr_assert(asprintf(&script,
+			   "for i in {1..200}; do cat %s; done | %s log - | head -1; "
+			   "exit ${PIPESTATUS[1]}",
+			   data_path("two_hosts.log"), build_path("bin/mmfence")) > 0);
+	run.args[1] = script;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect_eq(count_lines(run.output), 1);
+	cr_expect(!strstr(run.errors, "mmfence"), "%s", run.errors);
+	run_end(&run);
+}
+
+/* --- following --- */
+
+#define PATIENCE 20000
+
+struct tail {
+	pid_t pid;
+	int output;
+	FILE *log;
+	char directory[PATH_MAX], path[PATH_MAX + 8];
+	char text[65536];
+	size_t length;
+	int written, seen;
+};
+
+static void open_log(struct tail *tail)
+{
+	tail->log = fopen(tail->path, "ae");
+	cr_assert(tail->log);
+}
+
+static void tail_start(struct tail *tail)
+{
+	int pipes[2];
+
+	memset(tail, 0, sizeof(*tail));
+	snprintf(tail->directory, sizeof(tail->directory), "%s/tail.XXXXXX", getenv("MMFENCE_TMP"));
+	cr_assert(mkdtemp(tail->directory));
+	snprintf(tail->path, sizeof(tail->path), "%s/log", tail->directory);
+	open_log(tail);
+	const char *command = build_path("bin/mmfence");
+	cr_assert(!pipe2(pipes, O_CLOEXEC));
+	tail->pid = fork();
+	if (!tail->pid) {
+		dup2(pipes[1], 1);
+		execl(command, command, "log", "-f", tail->path, NULL);
+		_exit(127);
+	}
+	close(pipes[1]);
+	tail->output = pipes[0];
+}
+
+/* A record with the next number; records have a time of their own. */
+static void tail_write(struct tail *tail, FILE *log)
+{
+	int n = ++tail->written;
+
+	fprintf(log,
+		"{\"@timestamp\":\"2026-01-01T00:00:%02d.%06dZ\",\"event\":{\"action\":"
+		"\"process.end\"},\"process\":{\"pid\":%d,\"name\":\"n\"}}\n",
+		n % 60, n, n);
+	cr_assert(!fflush(log));
+}
+
+/* The next line that is shown: its number. */
+static int tail_next(struct tail *tail)
+{
+	char *end;
+	int number = -1;
+
+	while (!(end = memchr(tail->text, '\n', tail->length))) {
+		struct pollfd polled = { .fd = tail->output, .events = POLLIN };
+
+		cr_assert(poll(&polled, 1, PATIENCE) > 0, "nothing is shown after %d of %d",
+			  tail->seen, tail->written);
+		ssize_t got = read(tail->output, tail->text + tail->length,
+				   sizeof(tail->text) - tail->length - 1);
+		cr_assert(got > 0, "it ended after %d of %d", tail->seen, tail->written);
+		tail->length += (size_t)got;
+	}
+	*end = 0;
+	cr_assert(sscanf(tail->text, "%*s %*s n[%d]", &number) == 1, "%s", tail->text);
+	tail->length -= (size_t)(end + 1 - tail->text);
+	memmove(tail->text, end + 1, tail->length);
+	return number;
+}
+
+/* All that was written is shown, in the order in which it was written, once. */
+static void tail_expect(struct tail *tail)
+{
+	while (tail->seen < tail->written) {
+		int number = tail_next(tail);
+
+		cr_assert_eq(number, tail->seen + 1, "%d after %d", number, tail->seen);
+		tail->seen = number;
+	}
+}
+
+/* The same where several files are written to: each once, in any order. */
+static void tail_expect_set(struct tail *tail)
+{
+	bool shown[4096] = { false };
+
+	for (int i = tail->seen; i < tail->written; i++) {
+		int number = tail_next(tail);
+
+		cr_assert(number > tail->seen && number <= tail->written && !shown[number],
+			  "%d once more", number);
+		shown[number] = true;
+	}
+	tail->seen = tail->written;
+}
+
+static void tail_rename(struct tail *tail, int number)
+{
+	char to[PATH_MAX + 32];
+
+	snprintf(to, sizeof(to), "%s.%d", tail->path, number);
+	cr_assert(!rename(tail->path, to));
+}
+
+/* Stopped, so that much happens between two of its looks. */
+static void tail_stop(struct tail *tail)
+{
+	int status;
+
+	kill(tail->pid, SIGSTOP);
+	cr_assert(waitpid(tail->pid, &status, WUNTRACED) == tail->pid && WIFSTOPPED(status));
+}
+
+static void tail_end(struct tail *tail)
+{
+	kill(tail->pid, SIGKILL);
+	kill(tail->pid, SIGCONT);
+	waitpid(tail->pid, NULL, 0);
+	/* Nothing was shown beyond what was written. */
+	cr_expect(read(tail->output, tail->text, 1) <= 0 && !tail->length);
+	close(tail->output);
+	fclose(tail->log);
+}
+
+Test(show, follows_what_is_added)
+{
+	struct tail tail;
+
+	tail_start(&tail);
+	for (int i = 0; i < 20; i++) {
+		tail_write(&tail, tail.log);
+		tail_expect(&tail);
+	}
+	tail_end(&tail);
+}
+
+/* A record is shown when its line is whole. */
+Test(show, follows_half_lines)
+{
+	struct tail tail;
+
+	tail_start(&tail);
+	tail_write(&tail, tail.log);
+	tail_expect(&tail);
+	fputs("{\"@timestamp\":\"2026-01-01T00:00:00.000000Z\",\"event\":{\"action\":", tail.log);
+	fflush(tail.log);
+	tail_stop(&tail);
+	kill(tail.pid, SIGCONT);
+	fputs("\"process.end\"},\"process\":{\"pid\":2,\"name\":\"n\"}}\n", tail.log);
+	fflush(tail.log);
+	tail.written = 2;
+	tail_write(&tail, tail.log);
+	tail_expect(&tail);
+	tail_end(&tail);
+}
+
+/* As logrotate does it: renamed, written to for a while yet, and made anew. */
+Test(show, follows_rename_and_create)
+{
+	struct tail tail;
+
+	tail_start(&tail);
+	for (int i = 0; i < 5; i++) {
+		tail_write(&tail, tail.log);
+		tail_expect(&tail);
+		FILE *old = tail.log;
+		tail_rename(&tail, i);
+		tail_write(&tail, old);
+		tail_expect(&tail);
+		open_log(&tail);
+		tail_write(&tail, tail.log);
+		tail_expect(&tail);
+		tail_write(&tail, old);
+		tail_expect(&tail);
+		fclose(old);
+	}
+	tail_end(&tail);
+}
+
+/* Several rotations before it looks again: the logs in between are found under their new names. */
+Test(show, follows_rotations_it_did_not_see)
+{
+	struct tail tail;
+
+	tail_start(&tail);
+	tail_write(&tail, tail.log);
+	tail_expect(&tail);
+	tail_stop(&tail);
+	for (int i = 0; i < 6; i++) {
+		tail_write(&tail, tail.log);
+		tail_rename(&tail, i);
+		tail_write(&tail, tail.log);
+		fclose(tail.log);
+		open_log(&tail);
+		tail_write(&tail, tail.log);
+	}
+	kill(tail.pid, SIGCONT);
+	tail_expect_set(&tail);
+	tail_end(&tail);
+}
+
+Test(show, follows_truncation)
+{
+	struct tail tail;
+
+	tail_start(&tail);
+	tail_write(&tail, tail.log);
+	tail_write(&tail, tail.log);
+	tail_expect(&tail);
+	cr_assert(!truncate(tail.path, 0));
+	tail_write(&tail, tail.log);
+	tail_expect(&tail);
+	tail_end(&tail);
+}
+
+/* Cut off and written beyond where it was, between two looks. */
+Test(show, follows_truncation_it_did_not_see)
+{
+	struct tail tail;
+
+	tail_start(&tail);
+	tail_write(&tail, tail.log);
+	tail_expect(&tail);
+	tail_stop(&tail);
+	cr_assert(!truncate(tail.path, 0));
+	for (int i = 0; i < 5; i++)
+		tail_write(&tail, tail.log);
+	kill(tail.pid, SIGCONT);
+	tail_expect(&tail);
+	tail_end(&tail);
+}
+
+Test(show, follows_a_pipe_to_its_end)
+{
+	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE, .args = { "-c" } };
+	char *script;
+
+	cr_assert(asprintf(&script, "cat %s | %s log -f -", data_path("two_hosts.log"),
+			   build_path("bin/mmfence")) > 0);
+	run.args[1] = script;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect_eq(count_lines(run.output), 68);
+	run_end(&run);
+}
