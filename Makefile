@@ -137,6 +137,7 @@ lint-run: all
 	clang-format --dry-run --Werror $(SOURCES)
 	sh tests/lint/exports.sh $(B)
 	sh tests/lint/forbidden.sh $(B)
+	sh tests/lint/readme.sh
 
 format:
 	clang-format -i $(SOURCES)

@@ -39,30 +39,22 @@ static struct argp_option flag_option(size_t index)
 				     1 };
 }
 
-/* Appends "on, off" of "on|off|!maybe", since values that are not available yet are not offered.
- * How many. */
-static int put_values(FILE *out, const char *values)
+/* "on, off" of "on|off". */
+static void put_values(FILE *out, const char *values)
 {
-	const char *next;
-	int count = 0;
-
-	for (const char *v = values; v; v = next) {
-		size_t length = strcspn(v, "|");
-
-		next = v[length] ? v + length + 1 : NULL;
-		if (*v != '!')
-			fprintf(out, "%s%.*s", count++ ? ", " : "", (int)length, v);
-	}
-	return count;
+	for (; *values; values++)
+		if (*values == '|')
+			fputs(", ", out);
+		else
+			fputc(*values, out);
 }
 
-/* "when …: auto, never [auto]". NULL for an option that can have no other value yet. */
+/* "when …: auto, never [auto]". */
 static char *documentation(const struct policy_option *option)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int choices = 2;
 
 	if (!out) {
 		complain("out of memory");
@@ -71,12 +63,12 @@ static char *documentation(const struct policy_option *option)
 	fputs(option->help, out);
 	if (option->type == POLICY_TYPE_CHOICE) {
 		fputs(": ", out);
-		choices = put_values(out, option->values);
+		put_values(out, option->values);
 	}
 	if (*option->initial)
 		fprintf(out, " [%s]", option->initial);
 	fclose(out);
-	return option->later || choices < 2 ? NULL : text;
+	return text;
 }
 
 static void add_documentation(struct argp_option *options, size_t *used,

@@ -31,18 +31,10 @@ function variable(section, key,    name) {
 	return name
 }
 
-# "`on`, `off`", and behind that what is known but not available yet.
-function choices(values,    list, n, i, ready, later, word) {
-	n = split(values, list, "|")
-	ready = later = ""
-	for (i = 1; i <= n; i++) {
-		word = list[i]
-		if (sub(/^!/, "", word))
-			later = later (later == "" ? "" : ", ") "`" word "`"
-		else
-			ready = ready (ready == "" ? "" : ", ") "`" word "`"
-	}
-	return ready (later == "" ? "" : " (not yet: " later ")")
+# "`on`, `off`"
+function choices(values) {
+	gsub(/\|/, "`, `", values)
+	return "`" values "`"
 }
 
 BEGIN {
@@ -51,16 +43,14 @@ BEGIN {
 }
 
 /^OPTION\(/ {
-	if (fields($0, f) != 10) {
-		print FILENAME ":" FNR ": not ten fields" > "/dev/stderr"
+	if (fields($0, f) != 9) {
+		print FILENAME ":" FNR ": not nine fields" > "/dev/stderr"
 		exit 1
 	}
-	values = f[4] == "CHOICE" ? choices(f[6]) : f[9]
-	help = f[10]
-	if (f[8] != "NULL")
-		help = help " (`--" f[8] "`)"
-	if (f[7] == "LATER")
-		help = help " (not yet available)"
+	values = f[4] == "CHOICE" ? choices(f[6]) : f[8]
+	help = f[9]
+	if (f[7] != "NULL")
+		help = help " (`--" f[7] "`)"
 	gsub(/\|/, "\\|", help)
 	printf "| `%s.%s` | `%s` | %s | %s | %s |\n", f[1], f[2], variable(f[1], f[2]), values, \
 		(f[5] == "" ? "" : "`" f[5] "`"), help

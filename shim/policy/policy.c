@@ -12,13 +12,11 @@
 #define VARIABLE_BYTES 48
 
 enum option_index {
-#define OPTION(section, key, field, type, initial, values, state, flag, arg, help) OPTION_##field,
+#define OPTION(section, key, field, type, initial, values, flag, arg, help) OPTION_##field,
 #include "policy/options.def"
 #undef OPTION
 	OPTION_COUNT
 };
-
-enum { STATE_READY, STATE_LATER };
 
 struct policy the_policy;
 
@@ -26,20 +24,19 @@ struct policy the_policy;
 static char variables[OPTION_COUNT][VARIABLE_BYTES];
 
 const struct policy_option policy_options[] = {
-#define OPTION(section_, key_, field_, type_, initial_, values_, state_, flag_, arg_, help_) \
-	{                                                                                    \
-		.section = section_,                                                         \
-		.key = key_,                                                                 \
-		.name = section_ "." key_,                                                   \
-		.variable = variables[OPTION_##field_],                                      \
-		.initial = initial_,                                                         \
-		.values = values_,                                                           \
-		.flag = flag_,                                                               \
-		.argument = arg_,                                                            \
-		.help = help_,                                                               \
-		.type = POLICY_TYPE_##type_,                                                 \
-		.offset = offsetof(struct policy, field_),                                   \
-		.later = STATE_##state_ == STATE_LATER,                                      \
+#define OPTION(section_, key_, field_, type_, initial_, values_, flag_, arg_, help_) \
+	{                                                                            \
+		.section = section_,                                                 \
+		.key = key_,                                                         \
+		.name = section_ "." key_,                                           \
+		.variable = variables[OPTION_##field_],                              \
+		.initial = initial_,                                                 \
+		.values = values_,                                                   \
+		.flag = flag_,                                                       \
+		.argument = arg_,                                                    \
+		.help = help_,                                                       \
+		.type = POLICY_TYPE_##type_,                                         \
+		.offset = offsetof(struct policy, field_),                           \
 	},
 #include "policy/options.def"
 #undef OPTION
@@ -47,7 +44,7 @@ const struct policy_option policy_options[] = {
 
 const size_t policy_option_count = OPTION_COUNT;
 
-#define OPTION(section, key, field, type, initial, values, state, flag, arg, help) \
+#define OPTION(section, key, field, type, initial, values, flag, arg, help) \
 	_Static_assert(sizeof("MMFENCE_" section "_" key) <= VARIABLE_BYTES, "VARIABLE_BYTES");
 #include "policy/options.def"
 #undef OPTION

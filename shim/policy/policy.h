@@ -37,7 +37,7 @@ enum follow { FOLLOW_EXEC, FOLLOW_NONE };
 #define POLICY_FIELD_CHOICE(field) int field;
 
 struct policy {
-#define OPTION(section, key, field, type, initial, values, state, flag, arg, help) \
+#define OPTION(section, key, field, type, initial, values, flag, arg, help) \
 	POLICY_FIELD_##type(field)
 #include "options.def"
 #undef OPTION
@@ -67,7 +67,6 @@ struct policy_option {
 	const char *help;
 	enum policy_type type;
 	size_t offset; /* of its field in struct policy */
-	bool later;
 };
 
 extern const struct policy_option policy_options[];
@@ -76,7 +75,7 @@ extern const size_t policy_option_count;
 void policy_defaults(struct policy *policy);
 
 /* Sets "section.key" from text. 0, or -EINVAL with one sentence in error that names the option:
- * unknown option, bad value, or not yet available. The option then keeps its value. */
+ * unknown option or bad value. The option then keeps its value. */
 int policy_set(struct policy *policy, const char *name, const char *value, char *error,
 	       size_t error_size);
 

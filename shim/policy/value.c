@@ -22,7 +22,7 @@ bool value_is_text(const struct policy_option *option)
 	       option->type == POLICY_TYPE_LIST;
 }
 
-/* "a, b, c": of the values separated by |, those that are available. */
+/* "a, b, c": of the values separated by |. */
 static void add_choices(struct text *out, const char *values)
 {
 	const char *next;
@@ -31,24 +31,10 @@ static void add_choices(struct text *out, const char *values)
 		size_t length = strcspn(v, "|");
 
 		next = v[length] ? v + length + 1 : NULL;
-		if (*v == '!')
-			continue;
 		if (v != values)
 			text_add(out, ", ");
 		text_add_bytes(out, v, length);
 	}
-}
-
-/* "snapshot.preserve=clone is not yet available": without the label's ": ". */
-static void not_yet(struct text *error, const char *value)
-{
-	error->length -= 2;
-	error->start[error->length] = 0;
-	if (value) {
-		text_add_char(error, '=');
-		text_add(error, value);
-	}
-	text_add(error, " is not yet available");
 }
 
 static int set_choice(int *field, const struct policy_option *option, const char *value,
@@ -59,18 +45,13 @@ static int set_choice(int *field, const struct policy_option *option, const char
 	int index = 0;
 
 	for (const char *v = option->values; v; v = next, index++) {
-		bool later = *v == '!';
-		size_t length = strcspn(v += later, "|");
+		size_t length = strcspn(v, "|");
 
 		next = v[length] ? v + length + 1 : NULL;
 		if (length != wanted || memcmp(v, value, length))
 			continue;
-		if (!later) {
-			*field = index;
-			return 0;
-		}
-		not_yet(error, value);
-		return -EINVAL;
+		*field = index;
+		return 0;
 	}
 	add_quoted(error, value);
 	text_add(error, " is not one of ");
@@ -205,10 +186,6 @@ static int set_text(struct policy *policy, const struct policy_option *option, c
 int value_set(struct policy *policy, const struct policy_option *option, const char *value,
 	      struct text *error)
 {
-	if (option->later && strcmp(value, option->initial)) {
-		not_yet(error, NULL);
-		return -EINVAL;
-	}
 	switch (option->type) {
 	case POLICY_TYPE_CHOICE:
 		return set_choice(value_field(policy, option), option, value, error);
@@ -226,7 +203,6 @@ static const char *choice_value(const char *values, int index, char *buffer, siz
 
 	while (index-- > 0)
 		values += strcspn(values, "|") + 1;
-	values += *values == '!';
 	text_init(&out, buffer, size);
 	text_add_bytes(&out, values, strcspn(values, "|"));
 	return buffer;

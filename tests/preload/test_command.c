@@ -95,13 +95,6 @@ Test(command, bad_value_starts_nothing)
 		       "G or T)\n");
 }
 
-Test(command, unavailable_value_starts_nothing)
-{
-	struct run run = COMMAND("run", "-o", "pages.census=exit", "--", STARTED);
-
-	expect_refusal(&run, "mmfence: pages.census=exit is not yet available\n");
-}
-
 Test(command, unknown_key_starts_nothing)
 {
 	struct run run = COMMAND("run", "-o", "snapshot.modes=on", "--", STARTED);
