@@ -110,7 +110,8 @@ struct process {
 	int64_t serial; /* no two have the same */
 	struct process_row row;
 	struct use *uses;
-	bool found_by_pid; /* the last that was started with it */
+	int64_t scope_pid[2]; /* which directory's logs, and which process in it */
+	bool found_by_pid;    /* the last that was started with it */
 	UT_hash_handle hh, by_pid;
 };
 
@@ -159,8 +160,17 @@ struct census {
 	UT_hash_handle hh;
 };
 
+/* The logs of one directory: collected logs have one for each machine. */
+struct scope {
+	char *directory;
+	char *host; /* the last that a record named; NULL: none yet */
+	int64_t number;
+	UT_hash_handle hh;
+};
+
 struct log_row {
 	const char *path;
+	struct scope *scope;
 	int64_t records, damaged, bytes;
 	char first[TIME_BYTES], last[TIME_BYTES];
 };
@@ -177,11 +187,11 @@ struct report {
 	struct site *sites;
 	struct module *modules;
 	struct gap_row *gaps;
+	struct scope *scopes;
 	struct process *processes, *pids;
 	int64_t process_count, ended_count;
 	struct process_row rows[PROCESS_ROWS];
 	size_t row_count;
-	char *host; /* the last that a record named */
 
 	int64_t dropped;
 	struct reason drop_reasons[REASONS];
@@ -207,7 +217,9 @@ extern const char *const event_names[];
 extern const size_t event_kinds;
 void event_count(int64_t *counts, const char *action);
 
-/* report->log is the one that the line is of. The line is changed. */
+/* What comes next is of this log. */
+void report_log(struct report *report, struct log_row *log, const char *path);
+/* The line is changed. */
 void report_line(struct report *report, struct scan *scan, char *line, size_t length);
 void report_damaged(struct report *report);
 /* After the last: what can only be said then. */

@@ -237,8 +237,7 @@ static int read_sources(struct report *report, struct request *request)
 	report->log_count = request->count;
 	report->actions = take((event_kinds + 1) * sizeof(*report->actions));
 	for (size_t i = 0; i < request->count && !r; i++) {
-		report->log = &report->logs[i];
-		report->log->path = request->sources[i].path;
+		report_log(report, &report->logs[i], request->sources[i].path);
 		r = read_source(report, &request->sources[i], &progress, &before, &scan);
 	}
 	progress_end(&progress);

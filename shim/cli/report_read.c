@@ -3,6 +3,7 @@
  * Adds records up: see report.h. Fields that are missing, of another type or absurd are
  * taken calmly: a log may have been damaged, or written by a newer library.
  */
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,25 +96,48 @@ const char *or_unknown(const char *text)
 
 /* Processes: by host and pid, or by what the record itself says is the process's identity. */
 
-static const char *host_of(const struct report *report, const struct scan *scan)
+void report_log(struct report *report, struct log_row *log, const char *path)
 {
-	const char *host = scan_text(scan, "host.hostname");
+	char *copy = format_text("%s", path), *directory = dirname(copy);
 
-	if (!*host)
-		host = scan_text(scan, "host.name");
-	return *host ? host : report->host ? report->host : "";
+	report->log = log;
+	log->path = path;
+	HASH_FIND_STR(report->scopes, directory, log->scope);
+	if (!log->scope) {
+		log->scope = take(sizeof(*log->scope));
+		log->scope->directory = keep(directory);
+		log->scope->number = HASH_COUNT(report->scopes);
+		HASH_ADD_KEYPTR(hh, report->scopes, log->scope->directory, strlen(directory),
+				log->scope);
+	}
+	free(copy);
 }
 
-/* Records that do not name their host are of the last one that their log named; in a log that
- * begins in the middle (one that was rotated), of the last one at all. */
-static void note_host(struct report *report, const struct scan *scan)
+/* "" when the record does not say. */
+static const char *named_host(const struct scan *scan)
 {
 	const char *host = scan_text(scan, "host.hostname");
 
-	if (!*host || (report->host && !strcmp(report->host, host)))
+	return *host ? host : scan_text(scan, "host.name");
+}
+
+/* Records that do not name their host are of the last one that their directory's logs named. */
+static const char *host_of(const struct report *report, const struct scan *scan)
+{
+	const char *host = named_host(scan);
+
+	return *host ? host : report->log->scope->host ? report->log->scope->host : "";
+}
+
+static void note_host(struct report *report, const struct scan *scan)
+{
+	const char *host = named_host(scan);
+	struct scope *scope = report->log->scope;
+
+	if (!*host || (scope->host && !strcmp(scope->host, host)))
 		return;
-	free(report->host);
-	report->host = keep(host);
+	free(scope->host);
+	scope->host = keep(host);
 }
 
 static void use_flush(struct use *use)
@@ -167,12 +191,14 @@ static struct process *process_new(struct report *report, const struct scan *sca
 	row->command_line = keep(scan_text(scan, "process.command_line"));
 	row->exit_code = -1;
 	HASH_ADD_KEYPTR(hh, report->processes, key, strlen(key), process);
-	HASH_FIND(by_pid, report->pids, &row->pid, sizeof(row->pid), other);
+	process->scope_pid[0] = report->log->scope->number;
+	process->scope_pid[1] = row->pid;
+	HASH_FIND(by_pid, report->pids, process->scope_pid, sizeof(process->scope_pid), other);
 	if (other) {
 		HASH_DELETE(by_pid, report->pids, other);
 		other->found_by_pid = false;
 	}
-	HASH_ADD(by_pid, report->pids, row.pid, sizeof(row->pid), process);
+	HASH_ADD(by_pid, report->pids, scope_pid, sizeof(process->scope_pid), process);
 	process->found_by_pid = true;
 	process->serial = report->process_count++;
 	return process;
@@ -182,12 +208,13 @@ static struct process *process_of(struct report *report, const struct scan *scan
 {
 	const char *host = host_of(report, scan), *entity = scan_text(scan, "process.entity_id");
 	int64_t pid = scan_number(scan, "process.pid");
+	int64_t scope_pid[2] = { report->log->scope->number, pid };
 	char key[512];
 	struct process *process;
 
 	/* Without a host or an identity of its own: the one that was started last with this pid. */
-	if (!start && !*entity && !scan_get(scan, "host.hostname")) {
-		HASH_FIND(by_pid, report->pids, &pid, sizeof(pid), process);
+	if (!start && !*entity && !*named_host(scan)) {
+		HASH_FIND(by_pid, report->pids, scope_pid, sizeof(scope_pid), process);
 		if (process)
 			return process;
 	}

@@ -135,6 +135,52 @@ Test(report, rotated_parts_are_read_in_the_order_of_time)
 	free(text);
 }
 
+/* Two machines, a directory each, the same pid on both at the same time, and the second day's log,
+ * which begins in the middle. */
+Test(report, machines_with_the_same_pid)
+{
+	static const char start[] =
+		"{\"@timestamp\":\"2026-05-0%dT10:00:00Z\",\"event\":{\"action\":"
+		"\"process.start\"},\"process\":{\"pid\":7,\"name\":\"p\"},"
+		"\"host\":{\"hostname\":\"%s\"}}\n";
+	static const char create[] = "{\"@timestamp\":\"2026-05-0%dT11:00:0%dZ\",\"event\":{"
+				     "\"action\":\"snapshot.create\"},\"process\":{\"pid\":7,"
+				     "\"name\":\"p\"},\"file\":{\"path\":\"/a\"}}\n";
+	struct run run = COMMAND("report", "--json");
+	char directory[PATH_MAX];
+	size_t used = 2;
+
+	snprintf(directory, sizeof(directory), "%s/machines.XXXXXX", getenv("MMFENCE_TMP"));
+	cr_assert(mkdtemp(directory));
+	for (int host = 0; host < 2; host++) {
+		shell("mkdir %s/%s", directory, host ? "beta" : "alpha");
+		for (int day = 1; day <= 2; day++) {
+			char *path;
+
+			cr_assert(asprintf(&path, "%s/%s/%d.log", directory,
+					   host ? "beta" : "alpha", day) > 0);
+			FILE *file = fopen(path, "we");
+			if (day == 1)
+				fprintf(file, start, day, host ? "beta" : "alpha");
+			for (int i = 0; i <= host; i++)
+				fprintf(file, create, day, 2 * i + host);
+			fclose(file);
+			run.args[used++] = path;
+		}
+	}
+	run_helper(&run);
+	expect_exit(&run, 0);
+	json_t *json = json_of(&run), *rows = field(json, "snapshots");
+	cr_expect_eq(field_number(json, "processes.count"), 2);
+	cr_assert_eq(json_array_size(rows), 2, "%s", run.output);
+	cr_expect_str_eq(field_string(json_array_get(rows, 0), "host"), "beta");
+	cr_expect_eq(field_number(json_array_get(rows, 0), "snapshots"), 4);
+	cr_expect_str_eq(field_string(json_array_get(rows, 1), "host"), "alpha");
+	cr_expect_eq(field_number(json_array_get(rows, 1), "snapshots"), 2);
+	json_decref(json);
+	run_end(&run);
+}
+
 /* --- names --- */
 
 struct program {
