@@ -3,9 +3,12 @@
  * Following a program into the next: see environment.h. Allocates nothing when it is
  * asked: it runs in children of vfork, whose memory is their parent's.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "interpose/environment.h"
+#include "kernel/raw.h"
 #include "support/arena.h"
 #include "support/text.h"
 
@@ -69,6 +72,42 @@ void environment_remember(char *const *environment)
 const char *environment_preload(void)
 {
 	return our_entry;
+}
+
+#define BATCH 64
+
+/* Strings are tried out by their first bytes. */
+static bool strings_readable(char *const *strings, size_t count)
+{
+	char bytes[BATCH];
+	struct iovec local = { bytes, count }, remote[BATCH];
+
+	for (size_t i = 0; i < count; i++)
+		remote[i] = (struct iovec){ strings[i], 1 };
+	long r =
+		count ? raw(SYS_process_vm_readv, raw(SYS_getpid), &local, 1, remote, count, 0) : 0;
+	return r == (long)count || (r < 0 && r != -EFAULT);
+}
+
+bool environment_readable(char *const *environment)
+{
+	char *batch[BATCH];
+	size_t count = BATCH;
+
+	while (environment && count == BATCH) {
+		/* Not beyond its page: what lies there need not be memory. */
+		size_t most = (PAGE_BYTES - (uintptr_t)environment % PAGE_BYTES) / sizeof(*batch);
+		most = most > BATCH ? BATCH : most ? most : 1;
+		if (raw_copy_in(batch, environment, most * sizeof(*batch)))
+			return false;
+		for (count = 0; count < most && batch[count];)
+			count++;
+		if (!strings_readable(batch, count))
+			return false;
+		environment += count;
+		count = count == most ? BATCH : 0;
+	}
+	return true;
 }
 
 bool environment_has_preload(char *const *environment)

@@ -16,6 +16,8 @@ const char *environment_get(char *const *environment, const char *name);
 void environment_remember(char *const *environment);
 
 /* Whether the dynamic linker would preload us. */
+/* False when it, or a string of it, is not the program's memory: exec says EFAULT. */
+bool environment_readable(char *const *environment);
 bool environment_has_preload(char *const *environment);
 
 /* The preload entry as the linker was given it ("/…/$LIB/libmmfence.so"), or NULL. */

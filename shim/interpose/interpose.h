@@ -68,6 +68,8 @@ long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size
 long memory_mprotect(const struct call *call, uintptr_t address, size_t length, int protection);
 long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key);
 long memory_madvise(uintptr_t address, size_t length, int advice);
+/* What will be done to the range does not let it be replaced later: it is preserved now. */
+void memory_settle(uintptr_t address, size_t length);
 /* mlock, mlock2 and munlock; mlockall and munlockall. */
 long memory_lock(long nr, uintptr_t address, size_t length, unsigned int flags);
 long memory_lock_all(long nr, int flags);
@@ -85,6 +87,12 @@ int descriptors_dup_onto(int from, int onto);
 /* An open for writing of that path failed with EAGAIN: whether a lease of ours was the reason and
  * is not any more, so that it is worth another try. */
 bool open_again(int directory, const char *path, int flags);
+
+/* The program is about to unmount a file system: no file is held any more that nobody needs. */
+void files_let_go(void);
+/* It is about to be told of opens, and perhaps to have to allow them (fanotify): none of ours from
+ * now on. */
+void files_watched(void);
 
 /* The program sets a limit of its own (process 0) or another's; soft, of 4 or 8 bytes, may be NULL.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Resource limits. A lower RLIMIT_NOFILE holds for the keeper too, which needs descriptors to
- * serve a break: what it could not serve under the new limit is preserved before.
+ * Resource limits. A lower RLIMIT_NOFILE, RLIMIT_AS or RLIMIT_FSIZE holds for the keeper too:
+ * what it could not serve under the new limit is preserved before.
  */
 #include <sys/resource.h>
 
@@ -12,12 +12,21 @@
 void limits_change(pid_t process, int resource, const void *soft, size_t size)
 {
 	struct scope scope;
+	uint64_t value = 0; /* of 4 or 8 bytes, the lower first */
 
-	if (resource != RLIMIT_NOFILE || !soft || !guard_any())
+	bool matters =
+		resource == RLIMIT_NOFILE || resource == RLIMIT_AS || resource == RLIMIT_FSIZE;
+
+	if (!matters || !soft || !guard_any())
 		return;
 	if ((process && process != (pid_t)raw(SYS_getpid)) || !enter(&scope))
 		return;
-	guard_before_limit(size == 8 ? *(const uint64_t *)soft : *(const uint32_t *)soft);
+	if (raw_copy_in(&value, soft, size))
+		value = UINT64_MAX; /* the kernel says what is wrong with it */
+	if (size == sizeof(uint32_t) && value == UINT32_MAX)
+		value = UINT64_MAX;
+	if (value != UINT64_MAX)
+		guard_before_limit(resource, value);
 	scope_leave(&scope);
 }
 

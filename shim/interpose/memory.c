@@ -356,10 +356,14 @@ static bool advice_stays(int advice)
 	}
 }
 
+#define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, since Linux 6.13 */
+
 long memory_madvise(uintptr_t address, size_t length, int advice)
 {
 	bool touches = ours(address, length);
 
+	if (unlikely(touches && advice == GUARD_INSTALL))
+		memory_settle(address, length);
 	/* What is turned for a view has to keep it. */
 	if (unlikely(touches ||
 		     (the_policy.selfmem_map != SELFMEM_MAP_REFUSE && advice_stays(advice))))
@@ -368,6 +372,16 @@ long memory_madvise(uintptr_t address, size_t length, int advice)
 		emulate_note_attributes(address, address + PAGE_UP(length));
 	return change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
 			   SYS_madvise, address, length, advice, 0);
+}
+
+void memory_settle(uintptr_t address, size_t length)
+{
+	struct scope scope;
+
+	if (!ours(address, length) || !enter(&scope))
+		return;
+	guard_preserve_range(address, address + PAGE_UP(length), "protect");
+	scope_leave(&scope);
 }
 
 long memory_lock(long nr, uintptr_t address, size_t length, unsigned int flags)

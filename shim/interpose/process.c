@@ -246,6 +246,8 @@ static void before_exec(const struct call *call, const struct target *target, bo
 
 static bool must_follow(char *const *envp)
 {
+	if (!environment_readable(envp))
+		return false; /* the kernel says what is wrong with it */
 	return the_policy.process_follow == FOLLOW_EXEC && environment_preload() &&
 	       !environment_has_preload(envp);
 }
@@ -264,7 +266,8 @@ static bool must_follow(char *const *envp)
 
 static bool will_be_preloaded(char *const *envp)
 {
-	return environment_has_preload(envp) || !environment_preload();
+	return !environment_readable(envp) || environment_has_preload(envp) ||
+	       !environment_preload();
 }
 
 long process_execveat(const struct call *call, int directory, const char *path, char *const *argv,

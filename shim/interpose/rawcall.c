@@ -173,14 +173,22 @@ static long call_memory(const struct call *call, long nr, long a, long b, long c
  * starts on a stack which holds nothing of ours. */
 static bool forks(long nr, long a, long b)
 {
-	const struct clone_args *args = (const struct clone_args *)a;
+	struct clone_args args;
 
 	if (nr == SYS_fork)
 		return true;
 	if (nr == SYS_clone)
 		return !(a & CLONE_VM) && !b;
-	return !(args->flags & CLONE_VM) && !args->stack;
+	if (b < CLONE_ARGS_SIZE_VER0 || raw_copy_in(&args, (const void *)a, CLONE_ARGS_SIZE_VER0))
+		return false; /* the kernel says what is wrong with it */
+	return !(args.flags & CLONE_VM) && !args.stack;
 }
+
+#ifdef SYS_mseal
+#define MSEAL SYS_mseal
+#else
+#define MSEAL 462
+#endif
 
 static long call_identity(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -271,6 +279,15 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_setrlimit:
 	case SYS_prlimit64:
 		call_limit(nr, a, b, c);
+		return pass(nr, a, b, c, d, e, f);
+	case MSEAL:
+		memory_settle((uintptr_t)a, (size_t)b);
+		return pass(nr, a, b, c, d, e, f);
+	case SYS_umount2:
+		files_let_go();
+		return pass(nr, a, b, c, d, e, f);
+	case SYS_fanotify_init:
+		files_watched();
 		return pass(nr, a, b, c, d, e, f);
 	case SYS_seccomp:
 		return libc_result(sandbox_seccomp(CALL_HERE("syscall"), a, b, c));

@@ -33,7 +33,7 @@
 #define BIT(capability) (1ULL << (capability))
 #define KEPT                                                                                   \
 	(BIT(CAP_LEASE) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_SETUID) | \
-	 BIT(CAP_SETGID))
+	 BIT(CAP_SETGID) | BIT(CAP_IPC_LOCK))
 
 static int capabilities_get(uint64_t *effective, uint64_t *permitted)
 {

@@ -118,6 +118,19 @@ int raw_close(int fd)
 	return (int)raw(SYS_close, fd);
 }
 
+int raw_copy_in(void *to, const void *from, size_t size)
+{
+	struct iovec local = { to, size }, remote = { (void *)(uintptr_t)from, size };
+	long r = raw(SYS_process_vm_readv, raw(SYS_getpid), &local, 1, &remote, 1, 0);
+
+	if (r == (long)size)
+		return 0;
+	if (r >= 0 || r == -EFAULT)
+		return -EFAULT;
+	memcpy(to, from, size);
+	return 0;
+}
+
 int raw_fd_path(int fd, char *out, size_t size)
 {
 	char link[32] = "/proc/self/fd/";

@@ -92,6 +92,10 @@ int raw_open(const char *path, int flags, int mode);
 int raw_open_in(int directory, const char *path, int flags);
 int raw_close(int fd);
 
+/* Copies what a pointer of the program's leads to, which may be nowhere: 0 or -EFAULT. Where the
+ * kernel does not let it be tried out, it is taken at its word. */
+int raw_copy_in(void *to, const void *from, size_t size);
+
 /* Where fd leads, as /proc/self/fd has it: the length, the text ended with a NUL; or -errno. */
 int raw_fd_path(int fd, char *out, size_t size);
 

@@ -201,6 +201,11 @@ bool attributes_have_lock(const struct attributes *attributes)
 	return has(attributes, LOCKED);
 }
 
+bool attributes_locked(const struct attributes *attributes)
+{
+	return has(attributes, LOCKED) || has(attributes, LOCKED_ON_FAULT);
+}
+
 int attributes_map_flags(const struct attributes *attributes)
 {
 	return has(attributes, NOT_RESERVED) ? MAP_NORESERVE : 0;

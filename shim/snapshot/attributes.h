@@ -24,6 +24,7 @@ void attributes_note(void);
 void attributes_get(uintptr_t address, struct attributes *out);
 /* The same on any other thread. */
 void attributes_get_here(uintptr_t address, struct attributes *out);
+bool attributes_locked(const struct attributes *attributes);
 /* For the mmap that replaces it. */
 int attributes_map_flags(const struct attributes *attributes);
 /* The same from any thread of the program's, whether anything was noted or not. Costs a thread and

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "kernel/capability.h"
 #include "kernel/filesystem.h"
@@ -48,6 +49,7 @@ static int join(struct lease *lease, const struct piece *piece, struct snapshot 
 	if (r)
 		return r;
 	snapshot->lease = lease;
+	guard_covers(snapshot, piece->start, piece->end);
 	snapshot->engine = ENGINE_GUARD;
 	snapshot->consistency = PROVEN;
 	snapshot->whole = true;
@@ -71,6 +73,18 @@ static int join_existing(const struct file *file, const struct piece *piece,
 	return r;
 }
 
+void guard_covers(const struct snapshot *snapshot, uintptr_t start, uintptr_t end)
+{
+	struct lease *lease = snapshot->lease;
+
+	if (!lease)
+		return;
+	if (!lease->high || start < lease->low)
+		lease->low = start;
+	if (end > lease->high)
+		lease->high = end;
+}
+
 void lease_own(int fd)
 {
 	struct f_owner_ex me = { F_OWNER_TID, keeper_thread() };
@@ -86,6 +100,8 @@ static const char *refusal(int error)
 		return "somebody has the file open for writing";
 	case -EACCES:
 		return "no lease: not the file's owner";
+	case -EFBIG:
+		return "no lease: the file is larger than RLIMIT_FSIZE";
 	case -EMFILE:
 	case -ENFILE:
 		return "no lease: RLIMIT_NOFILE";
@@ -148,6 +164,16 @@ static int lease_add(struct grant *grant, int fd, const struct file *file)
 	return r;
 }
 
+/* Then a copy could not be made when it is needed. */
+static bool too_large_to_preserve(const struct file *file)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit;
+
+	return !raw(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) && (uint64_t)file->size > limit.soft;
+}
+
 static int grant_new(struct grant *grant)
 {
 	struct file file;
@@ -155,9 +181,10 @@ static int grant_new(struct grant *grant)
 				   O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	int r = fd < 0 ? fd : keeper_can_spare(fd) ? 0 : -EMFILE;
 
+	if (!r && too_large_to_preserve(grant->file))
+		r = -EFBIG;
 	if (!r)
 		r = lease_take(fd, &file, grant->file);
-
 	if (r)
 		grant->reason = fd < 0 && fd != -EMFILE && fd != -ENFILE
 					? "the file could not be opened again"
@@ -366,22 +393,70 @@ bool guard_let_in(int directory, const char *path)
 	return !guard_preserve_file(&key, "break");
 }
 
+static void drop_on_keeper(void *unused)
+{
+	(void)unused;
+	guard_drop_unused();
+}
+
+void guard_drop_now(void)
+{
+	if (keeper_is_ours())
+		keeper_call_running(drop_on_keeper, NULL);
+}
+
+static atomic_bool opens_no_more;
+
+void guard_open_no_more(void)
+{
+	if (!atomic_exchange(&opens_no_more, true))
+		guard_preserve_all_and_stop("fanotify");
+}
+
+bool guard_may_open(void)
+{
+	return !atomic_load_explicit(&opens_no_more, memory_order_relaxed);
+}
+
 struct lower_limit {
 	struct wish wish;
-	uint64_t descriptors;
+	int resource;
+	uint64_t limit;
 };
+
+static int64_t largest_file(void)
+{
+	int64_t largest = 0;
+
+	for (struct lease *lease = leases; lease; lease = lease->hh.next)
+		if (lease->file.size > largest)
+			largest = lease->file.size;
+	return largest;
+}
+
+static bool can_serve_under(int resource, uint64_t limit)
+{
+	switch (resource) {
+	case RLIMIT_NOFILE:
+		return keeper_could_serve(limit);
+	case RLIMIT_FSIZE:
+		return limit >= (uint64_t)largest_file();
+	default:
+		return limit == RLIM64_INFINITY; /* what else takes address space is not known */
+	}
+}
 
 static void limit_on_keeper(void *argument)
 {
 	struct lower_limit *lower = argument;
 
-	if (!keeper_could_serve(lower->descriptors))
+	if (!can_serve_under(lower->resource, lower->limit))
 		preserve_all_on_keeper(&lower->wish);
 }
 
-void guard_before_limit(uint64_t descriptors)
+void guard_before_limit(int resource, uint64_t limit)
 {
-	struct lower_limit lower = { { .trigger = "limit" }, descriptors };
+	struct lower_limit lower = { { .trigger = "limit" }, resource, limit };
 
 	keeper_call_running(limit_on_keeper, &lower);
 }

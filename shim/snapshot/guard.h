@@ -36,11 +36,21 @@ int guard_preserve_file(const struct lease_key *key, const char *trigger);
 void guard_preserve_all_and_stop(const char *trigger);
 bool guard_any(void);
 
-/* RLIMIT_NOFILE is about to become so low: preserves all if breaks could not be served under it. */
-void guard_before_limit(uint64_t descriptors);
+/* Files that are held for no snapshot any more are closed when this returns. */
+void guard_drop_now(void);
+/* From now on no file is opened anew, for a lease or for a copy: all is preserved, and nothing
+ * guarded any more. */
+void guard_open_no_more(void);
+bool guard_may_open(void);
+
+/* A resource limit is about to become this: preserves all if breaks could not be served under it.
+ */
+void guard_before_limit(int resource, uint64_t limit);
 /* A file of that name is not guarded any more afterwards: true where there is a keeper. */
 bool guard_let_in(int directory, const char *path);
 
+/* Under the snapshot lock: pieces of snapshots are, or may be, in this range from now on. */
+void guard_covers(const struct snapshot *snapshot, uintptr_t start, uintptr_t end);
 /* Under the snapshot lock: a guarded snapshot has ended. */
 void guard_leave(struct snapshot *snapshot);
 /* After the lock: lets the keeper give back what nobody needs. */

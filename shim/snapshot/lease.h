@@ -26,10 +26,11 @@ struct lease {
 	struct lease_key key;
 	uint64_t vma_inode; /* as /proc/self/maps has it, which may differ (overlayfs, btrfs) */
 	enum lease_state state;
-	unsigned int users; /* snapshots */
-	int signal_fd;	    /* what a break's signal calls it: its number where it was taken */
-	int fd;		    /* in the keeper's table; -1 in a child that has not adopted it */
-	struct file file;   /* at the grant */
+	unsigned int users;  /* snapshots */
+	uintptr_t low, high; /* all their pieces lie within */
+	int signal_fd;	     /* what a break's signal calls it: its number where it was taken */
+	int fd;		     /* in the keeper's table; -1 in a child that has not adopted it */
+	struct file file;    /* at the grant */
 	char *path;
 	size_t path_size;
 	bool unlisted; /* no memory for the table */

@@ -137,7 +137,7 @@ static void report_grow(const struct call *call, const struct piece *piece, size
 /* Growth shows more of the file: pages that are held, or pages past its end. */
 static bool grows_beyond_capture(uintptr_t old, size_t new_size, struct piece *piece)
 {
-	if (!index_next(old, piece) || piece->start > old)
+	if (old + PAGE_UP(new_size) <= old || !index_next(old, piece) || piece->start > old)
 		return false;
 	const struct snapshot *snapshot = piece->snapshot;
 	int64_t here = piece->offset + (int64_t)(piece->end - piece->start);
@@ -151,6 +151,7 @@ static bool grows_beyond_capture(uintptr_t old, size_t new_size, struct piece *p
 static void piece_add(const struct piece *piece)
 {
 	piece->snapshot->mapped += piece->end - piece->start;
+	guard_covers(piece->snapshot, piece->start, piece->end);
 	index_add(piece);
 }
 
@@ -181,7 +182,19 @@ static void index_grow(uintptr_t end, uintptr_t new_end)
 	if (new_end <= end || !index_next(end - 1, &piece) || piece.end != end)
 		return;
 	piece.snapshot->mapped += new_end - end;
+	guard_covers(piece.snapshot, piece.start, new_end);
 	index_extend(end, new_end);
+}
+
+static void pieces_move(uintptr_t start, uintptr_t end, uintptr_t target, struct snapshot **ended)
+{
+	struct piece piece;
+
+	index_move(start, end, target, piece_removed, ended);
+	end += target - start;
+	for (uintptr_t at = target; at < end && index_next(at, &piece) && piece.start < end;
+	     at = piece.end)
+		guard_covers(piece.snapshot, piece.start, piece.end);
 }
 
 static void index_mremap(uintptr_t old, size_t old_size, size_t new_size, int flags,
@@ -196,7 +209,7 @@ static void index_mremap(uintptr_t old, size_t old_size, size_t new_size, int fl
 		old_size = new_size;
 	}
 	if (target != old)
-		index_move(old, old + old_size, target, piece_removed, ended);
+		pieces_move(old, old + old_size, target, ended);
 	if (new_size > old_size) {
 		if (!index_reserve())
 			index_remove(target + old_size, target + new_size, piece_removed, ended);
@@ -234,8 +247,9 @@ long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, si
 	struct piece piece;
 
 	snapshot_lock();
-	bool beyond = new_size > old_size && grows_beyond_capture(old, new_size, &piece) &&
-		      is_one_area(old, old_size);
+	bool beyond = old_size && new_size > old_size &&
+		      !(flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) &&
+		      grows_beyond_capture(old, new_size, &piece) && is_one_area(old, old_size);
 	long r = beyond ? -ENOMEM
 			: mremap_locked(old, old_size, new_size, flags, new_address, &ended);
 	snapshot_unlock();
@@ -269,6 +283,7 @@ long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int
 	if (!r && ours) {
 		piece.snapshot->mapped += end - address; /* not its end, even if it goes whole */
 		index_remove(address, end, piece_removed, &ended);
+		guard_covers(piece.snapshot, address, end);
 		index_add(&(struct piece){ address, end, offset, piece.snapshot });
 	}
 	snapshot_unlock();

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "kernel/raw.h"
 #include "policy/policy.h"
 #include "snapshot/copy.h"
+#include "snapshot/guard.h"
 #include "snapshot/preserve.h"
 #include "snapshot/snapshot.h"
 #include "support/arena.h"
@@ -64,18 +66,38 @@ static int clone_beside(const struct preserve *preserve)
 	return fd;
 }
 
+/* Devices whose file systems have no reflinks, as was found out: an unnamed file costs more than a
+ * small copy. */
+#define PLAIN_DEVICES 16
+static _Atomic uint64_t plain_devices[PLAIN_DEVICES];
+
+static _Atomic uint64_t *plain_slot(uint64_t device)
+{
+	return &plain_devices[(device ^ device >> 32) % PLAIN_DEVICES];
+}
+
+static bool cannot_clone(int error)
+{
+	return error == -EOPNOTSUPP || error == -ENOTTY;
+}
+
 static int clone_try(const struct preserve *preserve)
 {
 	const char *const places[] = { the_policy.snapshot_clone_dir, temporary_directory,
 				       "/var/tmp", cache_directory };
-	int fd = clone_beside(preserve);
+	uint64_t device = preserve->file->device;
 
+	if (atomic_load_explicit(plain_slot(device), memory_order_relaxed) == device + 1)
+		return -EOPNOTSUPP;
+	int fd = clone_beside(preserve);
 	/* A file system without reflinks says so at once, and in every directory. */
-	for (unsigned int i = 0; fd < 0 && fd != -EOPNOTSUPP && fd != -ENOTTY && fd != -EINVAL &&
-				 i < sizeof(places) / sizeof(*places);
+	for (unsigned int i = 0;
+	     fd < 0 && !cannot_clone(fd) && fd != -EINVAL && i < sizeof(places) / sizeof(*places);
 	     i++)
 		if (places[i] && places[i][0])
 			fd = clone_into(preserve, places[i]);
+	if (cannot_clone(fd))
+		atomic_store_explicit(plain_slot(device), device + 1, memory_order_relaxed);
 	return fd;
 }
 
@@ -114,7 +136,8 @@ static int begin_memory(struct preserve *preserve)
 	r = sized(preserve, copy_memfd("mmfence"), ENGINE_MEMORY);
 	if (r) {
 		budget_release(preserve->most);
-		preserve->reason = "memfd_create failed";
+		preserve->reason = r == -EFBIG ? "RLIMIT_FSIZE is less than the file's size"
+					       : "memfd_create failed";
 		return r;
 	}
 	preserve->charged = preserve->most;
@@ -125,7 +148,7 @@ static int begin_spill(struct preserve *preserve)
 {
 	int r;
 
-	if (!the_policy.snapshot_spill_dir[0])
+	if (!the_policy.snapshot_spill_dir[0] || !guard_may_open())
 		return -ENOENT;
 	r = sized(preserve, unnamed_file(the_policy.snapshot_spill_dir), ENGINE_SPILL);
 	if (r)
@@ -140,7 +163,7 @@ int preserve_begin(struct preserve *preserve)
 
 	preserve->target = -1;
 	preserve->reason = "no reflink clone is to be had";
-	if (wanted == PRESERVE_AUTO || wanted == PRESERVE_CLONE)
+	if (guard_may_open() && (wanted == PRESERVE_AUTO || wanted == PRESERVE_CLONE))
 		r = begin_clone(preserve);
 	if (r && preserve->no_copy) {
 		preserve->reason = preserve->no_copy;
@@ -153,7 +176,6 @@ int preserve_begin(struct preserve *preserve)
 	return r;
 }
 
-/* No room in one place: what is there already goes to the next. */
 int preserve_window(struct preserve *preserve, int64_t start, int64_t end)
 {
 	struct copy copy = { preserve->source, preserve->target, true, 0 };

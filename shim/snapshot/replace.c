@@ -18,7 +18,9 @@
 
 bool lease_next_piece(const struct lease *lease, uintptr_t *at, struct piece *piece)
 {
-	while (index_next(*at, piece)) {
+	if (*at < lease->low)
+		*at = lease->low;
+	while (*at < lease->high && index_next(*at, piece)) {
 		*at = piece->end;
 		if (piece->snapshot->lease == lease)
 			return true;
@@ -57,6 +59,9 @@ static int map_over(const struct vma *vma, uintptr_t from, uintptr_t to, int fd,
 	struct attributes attributes;
 
 	attributes_get(from, &attributes);
+	/* A lock counts against RLIMIT_MEMLOCK until it is gone; what comes is locked too. */
+	if (attributes_locked(&attributes))
+		raw(SYS_munlock, from, to - from);
 	long r = raw_mmap(from, to - from, vma->protection,
 			  MAP_FIXED | (vma->shared ? MAP_SHARED : MAP_PRIVATE) |
 				  attributes_map_flags(&attributes),

@@ -126,7 +126,8 @@ struct capture {
 	const char *path;
 	uintptr_t address;
 	int thread;  /* the program's thread whose table has the descriptor */
-	bool borrow; /* do not open the file again: the program holds a write lease on it */
+	bool borrow; /* do not open the file again: the program holds a write lease on it, or is
+		      * told of opens */
 	/* what came of it */
 	int result;	    /* 0: the mapping shows the capture now; -errno: it is untouched */
 	const char *reason; /* of a failure, or of a consistency below proven */

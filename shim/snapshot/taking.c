@@ -199,7 +199,8 @@ static long take(const struct taking *taking, const struct decision *decision)
 		.path = taking->path,
 		.address = taking->address,
 		.thread = (int)raw(SYS_gettid),
-		.borrow = raw(SYS_fcntl, taking->request->fd, F_GETLEASE) == F_WRLCK,
+		.borrow = !guard_may_open() ||
+			  raw(SYS_fcntl, taking->request->fd, F_GETLEASE) == F_WRLCK,
 	};
 
 	if (!piece.snapshot)

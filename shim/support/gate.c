@@ -16,8 +16,9 @@
 
 static atomic_int forking;
 
-/* The kernel tells in which system call a thread sleeps. */
-static bool waits_for_lock(int thread, int turn)
+/* The kernel tells in which system call a thread sleeps. In another than a fork it waits for
+ * somebody: for a lock of libc's, or, in a handler of another library's, perhaps for us. */
+static bool waits(int thread, int turn)
 {
 	char path[48], line[16];
 	struct text text;
@@ -31,7 +32,8 @@ static bool waits_for_lock(int thread, int turn)
 	int number = 0;
 	for (const char *at = line; *at >= '0' && *at <= '9'; at++)
 		number = number * 10 + (*at - '0');
-	return line[0] >= '0' && line[0] <= '9' && number == SYS_futex;
+	return line[0] >= '0' && line[0] <= '9' && number != SYS_fork && number != SYS_clone &&
+	       number != SYS_clone3;
 }
 
 /* False when it goes on though another thread forks. */
@@ -45,7 +47,7 @@ static bool wait_for_others(void)
 	int self = (int)raw(SYS_gettid);
 	for (int turn = 0; (thread = atomic_load(&forking)) && thread != self; turn++) {
 		raw(SYS_futex, &forking, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, thread, &patience, 0, 0);
-		if (atomic_load(&forking) == thread && waits_for_lock(thread, turn))
+		if (atomic_load(&forking) == thread && waits(thread, turn))
 			return false;
 	}
 	return true;
