@@ -131,16 +131,17 @@ static void add(json_t *object, const char *key, json_int_t n)
 
 /* Calls are recorded once a site, and counted in the totals; a process that was killed has none,
  * and one whose first record was dropped has only these. */
-static void take_remap(struct findings *findings, const json_t *record)
+static void take_calls(struct findings *findings, const json_t *record, enum category category,
+		       const char *what)
 {
 	bool total = field(record, "mmfence.total");
-	char *key = format_text("%lld %s", (long long)number(record, "process.pid"),
+	char *key = format_text("%d %lld %s", category, (long long)number(record, "process.pid"),
 				text(record, "mmfence.site"));
 	json_t *entry = json_object_get(findings->calls, key);
 
 	if (!entry) {
-		struct finding *finding = place(findings, CATEGORY_NONLINEAR, record,
-						format_text("remap_file_pages"));
+		struct finding *finding =
+			place(findings, category, record, format_text("%s", what));
 
 		entry = json_object();
 		add(entry, "finding", finding - findings->list);
@@ -152,7 +153,16 @@ static void take_remap(struct findings *findings, const json_t *record)
 
 static void take_rewire(struct findings *findings, const json_t *record)
 {
-	happened(findings, CATEGORY_REWIRE, record, format_text("nonlinear window made by mmap"));
+	take_calls(findings, record, CATEGORY_REWIRE, "nonlinear window made by mmap");
+}
+
+/* Totals are of either kind. */
+static void take_remap(struct findings *findings, const json_t *record)
+{
+	if (!strcmp(text(record, "mmfence.total.kind"), "rewire"))
+		take_rewire(findings, record);
+	else
+		take_calls(findings, record, CATEGORY_NONLINEAR, "remap_file_pages");
 }
 
 static void take_pressure(struct findings *findings, const json_t *record)

@@ -116,12 +116,24 @@ static void take_remap(struct tally *tally, const json_t *record)
 		json_object_set_new(entry, "refused", json_string(text(record, "file.path")));
 }
 
+/* Windows made by mmap are counted in the same way, apart. */
+static json_t *rewires_of(struct tally *tally, const json_t *record)
+{
+	char *key = format_text("%lld %s rewire", (long long)number(record, "process.pid"),
+				text(record, "mmfence.site"));
+	json_t *entry = entry_of(tally->calls, key);
+
+	free(key);
+	return entry;
+}
+
 static void take_total(struct tally *tally, const json_t *record)
 {
 	json_t *entry;
 
 	if (!strcmp(text(record, "mmfence.total.kind"), "rewire")) {
-		tally->rewired += number(record, "mmfence.total.calls");
+		add(rewires_of(tally, record), "rewired_total",
+		    number(record, "mmfence.total.calls"));
 		return;
 	}
 	entry = calls_of(tally, record);
@@ -131,8 +143,7 @@ static void take_total(struct tally *tally, const json_t *record)
 
 static void take_rewire(struct tally *tally, const json_t *record)
 {
-	(void)record;
-	tally->rewired++;
+	add(rewires_of(tally, record), "rewired_seen", 1);
 }
 
 static void take_pressure(struct tally *tally, const json_t *record)
@@ -275,6 +286,7 @@ void tally_finish(struct tally *tally)
 	{
 		const char *path = json_string_value(json_object_get(entry, "refused"));
 
+		tally->rewired += larger(entry, "rewired_total", "rewired_seen");
 		if (path)
 			count_more(tally->refused, "remap_file_pages",
 				   larger(entry, "total", "seen"), path);

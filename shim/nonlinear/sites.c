@@ -44,10 +44,9 @@ static struct site *sites;
 static struct site *_Atomic known[KNOWN_SITES];
 
 /* Page number of an address << 16 | site number. */
-#define PLACES	     (1UL << 17)
-#define PLACES_BYTES (PLACES * sizeof(atomic_ullong))
-#define NUMBERED     1024
-static atomic_ullong *_Atomic places;
+#define PLACES	 (1UL << 17)
+#define NUMBERED 1024
+static atomic_ullong places[PLACES]; /* untouched until there is a call: no area of its own */
 static struct site *numbered[NUMBERED];
 static uint16_t last_number;
 
@@ -56,16 +55,8 @@ static struct site *_Atomic *known_slot(uint64_t hash)
 	return &known[hash % KNOWN_SITES];
 }
 
-/* In a mapping of its own that exists once there is a site. */
-static void make_places(void)
-{
-	if (!atomic_load(&places))
-		atomic_store(&places, (atomic_ullong *)arena_alloc(PLACES_BYTES));
-}
-
 static void number_site(struct site *site)
 {
-	make_places();
 	if (last_number + 1 >= NUMBERED)
 		return;
 	site->number = ++last_number;
@@ -170,9 +161,7 @@ static void note_step(struct site *site, const struct placing *placing)
 
 static atomic_ullong *place_of(uintptr_t address)
 {
-	atomic_ullong *table = atomic_load_explicit(&places, memory_order_acquire);
-
-	return table ? &table[address / PAGE_BYTES % PLACES] : NULL;
+	return &places[address / PAGE_BYTES % PLACES];
 }
 
 void site_count(struct site *site, const struct placing *placing, long result)
@@ -185,12 +174,10 @@ void site_count(struct site *site, const struct placing *placing, long result)
 	}
 	add(&site->bytes, placing->size);
 	note_step(site, placing);
-	atomic_ullong *place = place_of(placing->address);
-	if (place)
-		atomic_store_explicit(place,
-				      (unsigned long long)(placing->address / PAGE_BYTES) << 16 |
-					      site->number,
-				      memory_order_relaxed);
+	atomic_store_explicit(place_of(placing->address),
+			      (unsigned long long)(placing->address / PAGE_BYTES) << 16 |
+				      site->number,
+			      memory_order_relaxed);
 }
 
 /* ---- areas ---- */
@@ -204,8 +191,7 @@ void sites_areas_begin(void)
 
 void sites_area(uintptr_t start)
 {
-	atomic_ullong *place = place_of(start);
-	uint64_t found = place ? atomic_load_explicit(place, memory_order_relaxed) : 0;
+	uint64_t found = atomic_load_explicit(place_of(start), memory_order_relaxed);
 	unsigned int number = found & 0xffff;
 
 	if (found >> 16 == start / PAGE_BYTES && number && number <= last_number)
@@ -329,13 +315,12 @@ void sites_report(void)
 	lock_drop(&sites_lock);
 }
 
-/* The parent reports what it counted; the child's first call of each site is a first call again. */
+/* The parent reports what it counted; the child's first call of each site is a first call again.
+ * Numbers go on, since those in places are the parent's. */
 void sites_after_fork(void)
 {
 	lock_reset(&sites_lock);
 	sites = NULL;
-	last_number = 0;
-	arena_free(atomic_exchange(&places, NULL), PLACES_BYTES);
 	for (int i = 0; i < KNOWN_SITES; i++)
 		atomic_store(&known[i], NULL);
 }

@@ -739,6 +739,17 @@ Test(check, injected_fault_is_no_finding_of_its_own)
 	run_end(&run);
 }
 
+/* N3: each window once, though both its record and the site's totals tell of it. */
+EACH_VARIANT(check, rewires_are_counted_once)
+{
+	struct run run = CHECK("--fail-on", "rewire", "--",
+			       build_path("helpers/%s/rewire", variant), "many", "500");
+
+	check_once(&run, 86);
+	expect_errors(&run, "mmfence: rewire: nonlinear window made by mmap, 500 times, /");
+	run_end(&run);
+}
+
 EACH_VARIANT(check, faults_reach_the_command)
 {
 	struct run run = CHECK("--inject", "madvise=ENOENT:when=2..3", "--inject", "munmap=EINVAL",
