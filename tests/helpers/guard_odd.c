@@ -25,17 +25,18 @@ static void change(const void *unused)
 
 static void wrong_pointers(const void *unused)
 {
-	char *const nowhere[] = { (char *)8, NULL }, *const argv[] = { (char *)"x", NULL };
+	char *const *const volatile lost = (char *const *)8; /* volatile: gcc warns of it */
+	char *const nowhere[] = { (char *)lost, NULL }, *const argv[] = { (char *)"x", NULL };
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 
 	(void)unused;
 	promise(syscall(SYS_clone3, NULL, 0) == -1 && errno == EINVAL, "clone3 of nothing");
 	promise(syscall(SYS_clone3, 8, CLONE_ARGS_SIZE_VER0) == -1 && errno == EFAULT,
 		"clone3 of nowhere: %s", strerror(errno));
-	promise(execve("/bin/true", argv, (char *const *)8) == -1 && errno == EFAULT,
+	promise(execve("/bin/true", argv, lost) == -1 && errno == EFAULT,
 		"an environment nowhere: %s", strerror(errno));
-	promise(execve("/bin/true", argv, nowhere) == -1 && errno == EFAULT,
-		"a string nowhere: %s", strerror(errno));
+	promise(execve("/bin/true", argv, nowhere) == -1 && errno == EFAULT, "a string nowhere: %s",
+		strerror(errno));
 	promise(syscall(SYS_execve, "/bin/true", argv, nowhere) == -1 && errno == EFAULT,
 		"a string nowhere, by number: %s", strerror(errno));
 	promise(syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 8, NULL) == -1 && errno == EFAULT,
@@ -45,9 +46,9 @@ static void wrong_pointers(const void *unused)
 
 static void mremap_errors(const void *unused)
 {
-	char *view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES);
-
 	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	char *view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES);
 	promise(mremap(view, 0, BYTES, MREMAP_MAYMOVE) == MAP_FAILED && errno == EINVAL,
 		"doubling a private mapping: %s", strerror(errno));
 	promise(mremap(view, BYTES, SIZE_MAX - 100, MREMAP_MAYMOVE) == MAP_FAILED &&
