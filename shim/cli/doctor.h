@@ -36,6 +36,9 @@ long long doctor_number(const char *path);
  * whichever is less; or -1. */
 long long doctor_available(bool *grouped);
 
+/* Whether RLIMIT_FSIZE lets no copy of a file of so many bytes be made. */
+bool doctor_over_limit(long long bytes);
+
 /* "512 bytes", "1.5 MiB". */
 #define DOCTOR_SIZE_BYTES 32
 const char *doctor_size(unsigned long long bytes, char out[DOCTOR_SIZE_BYTES]);

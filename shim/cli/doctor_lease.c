@@ -120,6 +120,10 @@ bool doctor_lease(const struct mapped_file *mapped)
 		doctor_say(ABSENT, line, "refused: fs.leases-enable is 0");
 		return false;
 	}
+	if (doctor_over_limit(mapped->file.size)) {
+		doctor_say(ABSENT, line, "not taken: the file is larger than RLIMIT_FSIZE");
+		return false;
+	}
 	if (fcntl(mapped->fd, F_SETLEASE, F_RDLCK)) {
 		say_refusal(mapped, errno);
 		return false;

@@ -126,6 +126,14 @@ static void look_at_limit(int resource, const char *name, rlim_t enough, const c
 			   limit.rlim_cur >= enough ? "" : otherwise);
 }
 
+bool doctor_over_limit(long long bytes)
+{
+	struct rlimit limit;
+
+	return !getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur != RLIM_INFINITY &&
+	       bytes > (long long)limit.rlim_cur;
+}
+
 void doctor_memory(void)
 {
 	char size[DOCTOR_SIZE_BYTES], most[DOCTOR_SIZE_BYTES];

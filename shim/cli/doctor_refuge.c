@@ -150,7 +150,12 @@ static bool wanted(int how)
 
 void doctor_refuge(const struct mapped_file *mapped, uint64_t bytes, struct refuge *out)
 {
-	out->clone = wanted(PRESERVE_CLONE) ? look_for_clone(mapped) : NULL;
+	*out = (struct refuge){ .clone = wanted(PRESERVE_CLONE) ? look_for_clone(mapped) : NULL };
+	if (doctor_over_limit(mapped->file.size)) {
+		doctor_say(ABSENT, "old pages in copies",
+			   "none: the file is larger than RLIMIT_FSIZE");
+		return;
+	}
 	out->memory = wanted(PRESERVE_MEMORY) && look_at_memory(bytes);
 	out->spill = wanted(PRESERVE_SPILL) && look_at_spill(bytes);
 }
