@@ -10,6 +10,7 @@ export LC_ALL=C TZ=UTC
 build=$MMFENCE_BUILD
 library="$build/\$LIB/libmmfence.so"
 work=$(mktemp -d "${MMFENCE_TMP:-/tmp}/real.XXXXXX")
+records=${MMFENCE_TMP:+$MMFENCE_TMP/records}
 unset MMFENCE_BUILD MMFENCE_TMP MMFENCE_SHM MMFENCE_KEEP # the library would wonder what these options are
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -51,7 +52,7 @@ in_copy() {
 # for the schema.
 log_is_whole() {
 	[ -s log.jsonl ] || return 0
-	cat log.jsonl >>"$MMFENCE_TMP/records"
+	[ -z "$records" ] || cat log.jsonl >>"$records"
 	if command -v jq >/dev/null; then
 		jq -e . <log.jsonl >/dev/null 2>&1
 	elif command -v python3 >/dev/null; then

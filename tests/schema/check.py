@@ -40,15 +40,22 @@ def action(record):
         return None
 
 
+def forged(record):
+    """Written by a test itself, which says so in the program's name."""
+    return isinstance(record, dict) and record.get("process", {}).get("name") == "forged"
+
+
 def read(paths):
-    """The records of logs; lines that tests cut short on purpose are no JSON and none of ours."""
+    """The library's records; lines that tests cut short on purpose are no JSON, and not meant."""
     for path in paths:
         with open(path, "rb") as log:
             for line in log:
                 try:
-                    yield json.loads(line), line
+                    record = json.loads(line)
                 except ValueError:
                     continue
+                if not forged(record):
+                    yield record, line
 
 
 def compile_quick(schema):
@@ -78,7 +85,7 @@ def validate_all(schema, paths):
                 reference.validate(record)
                 samples[key] = record
         except (fastjsonschema.JsonSchemaException, jsonschema.ValidationError) as error:
-            bad.append(f"{error.message}\n\t{line[:2000]!r}")
+            bad.append(f"{str(error).splitlines()[0]}\n\t{line[:2000]!r}")
     say(not bad, f"schema: {count} records of {len(samples)} shapes", "\n".join(bad[:5]))
     say(count > 0, "schema: there were records")
     return samples
