@@ -209,6 +209,46 @@ static long call_identity(long nr, long a, long b, long c, long d, long e, long 
 			return libc_result(error);                                      \
 	} while (0)
 
+/* What is to be done before a call that is then handed on as it is. */
+static void before(long nr, long a, long b, long c)
+{
+	switch (nr) {
+	case MSEAL:
+		memory_settle((uintptr_t)a, (size_t)b);
+		break;
+	case SYS_umount2:
+		files_let_go();
+		break;
+	case SYS_fanotify_init:
+		files_watched();
+		break;
+	case SYS_exit: /* of a thread; of the last one the process ends, without the keeper too */
+		process_thread_ends();
+		break;
+	case SYS_exit_group:
+		process_ends((int)a);
+		break;
+	default:
+		call_limit(nr, a, b, c);
+	}
+}
+
+/* clang-format off */
+#ifdef __i386__
+#define IDENTITY_32 \
+	case SYS_setuid32: case SYS_setgid32: case SYS_setreuid32: case SYS_setregid32: \
+	case SYS_setresuid32: case SYS_setresgid32: case SYS_setgroups32: \
+	case SYS_setfsuid32: case SYS_setfsgid32:
+#else
+#define IDENTITY_32
+#endif
+#define IDENTITY_CASES IDENTITY_32 \
+	case SYS_setuid: case SYS_setgid: case SYS_setreuid: case SYS_setregid: \
+	case SYS_setresuid: case SYS_setresgid: case SYS_setgroups: \
+	case SYS_setfsuid: case SYS_setfsgid: \
+	case SYS_capset: case SYS_unshare: case SYS_setns
+/* clang-format on */
+
 #define ALL_ARGUMENTS long nr, long a, long b, long c, long d, long e, long f
 
 EXPORT long syscall_wrapper(ALL_ARGUMENTS) __asm__("syscall");
@@ -252,53 +292,21 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 		if (forks(nr, a, b))
 			return libc_result(process_fork(nr, a, b, c, d, e));
 		return pass(nr, a, b, c, d, e, f);
-	case SYS_setuid:
-	case SYS_setgid:
-	case SYS_setreuid:
-	case SYS_setregid:
-	case SYS_setresuid:
-	case SYS_setresgid:
-	case SYS_setgroups:
-	case SYS_setfsuid:
-	case SYS_setfsgid:
-#ifdef __i386__
-	case SYS_setuid32:
-	case SYS_setgid32:
-	case SYS_setreuid32:
-	case SYS_setregid32:
-	case SYS_setresuid32:
-	case SYS_setresgid32:
-	case SYS_setgroups32:
-	case SYS_setfsuid32:
-	case SYS_setfsgid32:
-#endif
-	case SYS_capset:
-	case SYS_unshare:
-	case SYS_setns:
+	IDENTITY_CASES:
 		return call_identity(nr, a, b, c, d, e, f);
 	case SYS_setrlimit:
 	case SYS_prlimit64:
-		call_limit(nr, a, b, c);
-		return pass(nr, a, b, c, d, e, f);
 	case MSEAL:
-		memory_settle((uintptr_t)a, (size_t)b);
-		return pass(nr, a, b, c, d, e, f);
 	case SYS_umount2:
-		files_let_go();
-		return pass(nr, a, b, c, d, e, f);
 	case SYS_fanotify_init:
-		files_watched();
+	case SYS_exit:
+	case SYS_exit_group:
+		before(nr, a, b, c);
 		return pass(nr, a, b, c, d, e, f);
 	case SYS_seccomp:
 		return libc_result(sandbox_seccomp(CALL_HERE("syscall"), a, b, c));
 	case SYS_prctl:
 		return libc_result(sandbox_prctl(CALL_HERE("syscall"), a, b, c, d, e));
-	case SYS_exit: /* of a thread; of the last one the process ends, without the keeper too */
-		process_thread_ends();
-		return pass(nr, a, b, c, d, e, f);
-	case SYS_exit_group:
-		process_ends((int)a);
-		return pass(nr, a, b, c, d, e, f);
 	default:
 		return pass(nr, a, b, c, d, e, f);
 	}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory calls, by libc's names or by number. They go to the kernel by raw system
+ * call, because an allocator may call them before anything is resolved. What is none of our
+ * business costs a branch and the call.
+ */
+#include <sys/mman.h>
+
+#include "interpose/interpose.h"
+#include "mmfence.h"
+#include "nonlinear/emulate.h"
+#include "nonlinear/nonlinear.h"
+#include "policy/policy.h"
+#include "selfmem/readonly.h"
+#include "selfmem/selfmem.h"
+#include "snapshot/attributes.h"
+#include "snapshot/guard.h"
+#include "snapshot/snapshot.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+#define MAP_TYPE_BITS 0x0f
+
+static long plain(const struct map_request *request)
+{
+	return raw_mmap(request->address, request->length, request->protection, request->flags,
+			request->fd, request->offset);
+}
+
+static bool replaces_tracked(const struct map_request *request)
+{
+	return request->flags & MAP_FIXED &&
+	       index_may_touch(request->address, request->address + PAGE_UP(request->length));
+}
+
+/* The program unmapped, moved or covered what was there: emulation holds on to nothing of it. */
+static void forget_windows(uintptr_t start, uintptr_t end)
+{
+	struct scope scope;
+
+	if (likely(!reserve_may_touch(start, end)) || !enter(&scope))
+		return;
+	reserve_forget(start, end);
+	scope_leave(&scope);
+}
+
+static long map_over_tracked(const struct map_request *request)
+{
+	struct scope scope;
+
+	if (!replaces_tracked(request) || !enter(&scope))
+		return plain(request);
+	long r = snapshot_mmap_over(request);
+	scope_leave(&scope);
+	return r;
+}
+
+static long map_over(const struct map_request *request)
+{
+	long r = map_over_tracked(request);
+
+	if (request->flags & MAP_FIXED && !raw_failed(r))
+		forget_windows(request->address, request->address + PAGE_UP(request->length));
+	return r;
+}
+
+/* A call failed with ENOMEM: it may have been one area too many. */
+static long no_memory(const struct call *call, long result)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return result;
+	nonlinear_no_memory(call);
+	scope_leave(&scope);
+	return result;
+}
+
+static long refuse_device(const struct call *call, const struct map_request *request)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return 0;
+	long r = selfmem_judge_map(call, request);
+	scope_leave(&scope);
+	return r;
+}
+
+/* A device that was just mapped: found by the way in which device memory alone answers a position
+ * that is out of its range, which is cheaper than asking what the file is. */
+static bool is_suspect_device(int fd)
+{
+	return raw_lseek(fd, INT64_MIN, 0) == -EOVERFLOW;
+}
+
+/* A look at what is there comes first: what a fixed mapping replaces cannot be asked for later. */
+static long before_fixed(const struct call *call, const struct map_request *request,
+			 struct rewire *rewire)
+{
+	struct scope scope;
+
+	rewire->possible = false;
+	if (!enter(&scope))
+		return 0;
+	long r = selfmem_judge_map(call, request);
+	if (!r)
+		nonlinear_rewire_look(request, rewire);
+	scope_leave(&scope);
+	return r;
+}
+
+static void after_fixed(const struct call *call, const struct map_request *request,
+			const struct rewire *rewire, long result)
+{
+	struct scope scope;
+
+	if (!rewire->possible || !enter(&scope))
+		return;
+	nonlinear_rewire_done(call, request, rewire, result);
+	scope_leave(&scope);
+}
+
+static long map_shared_fixed(const struct call *call, const struct map_request *request)
+{
+	struct rewire rewire;
+	long r = before_fixed(call, request, &rewire);
+
+	if (r)
+		return r;
+	r = map_over(request);
+	after_fixed(call, request, &rewire, r);
+	return r;
+}
+
+static void prepare_emulation(const struct map_request *request, long address)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return;
+	reserve_prepare((uintptr_t)address, request->length, request->fd);
+	scope_leave(&scope);
+}
+
+static long map_shared(const struct call *call, const struct map_request *request)
+{
+	long r = request->flags & MAP_FIXED ? map_shared_fixed(call, request) : map_over(request);
+
+	if (raw_failed(r))
+		return r;
+	if (unlikely(request->flags & MAP_LOCKED))
+		emulate_note_attributes((uintptr_t)r, (uintptr_t)r + PAGE_UP(request->length));
+	if (scope_silent())
+		return r;
+	if (!(request->flags & MAP_FIXED) && is_suspect_device(request->fd) &&
+	    refuse_device(call, request)) {
+		raw(SYS_munmap, r, request->length);
+		return -EACCES;
+	}
+	if (unlikely(request->offset && emulate_at_once()))
+		prepare_emulation(request, r);
+	return r;
+}
+
+static long take_snapshot(const struct call *call, const struct map_request *request, long address)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return address;
+	address = snapshot_take(call, request, (uintptr_t)address);
+	scope_leave(&scope);
+	return address;
+}
+
+/* The kernel maps no memory of processes: perhaps we do. */
+static long refused_by_kernel(const struct call *call, const struct map_request *request,
+			      long error)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return error;
+	long r = selfmem_map_failed(call, request, (int)-error);
+	scope_leave(&scope);
+	return r;
+}
+
+static long map_file(const struct call *call, const struct map_request *request)
+{
+	bool shared = (request->flags & MAP_TYPE_BITS) != MAP_PRIVATE;
+	long r = shared ? map_shared(call, request) : map_over(request);
+
+	if (unlikely(r == -ENODEV))
+		return refused_by_kernel(call, request, r);
+	if (!raw_failed(r) && snapshot_possible(request))
+		r = take_snapshot(call, request, r);
+	return r;
+}
+
+long memory_mmap(const struct call *call, uintptr_t address, size_t length, int protection,
+		 int flags, int fd, int64_t offset)
+{
+	struct map_request request = {
+		address, length, protection, flags & ~MAP_SNAPSHOT, fd, offset, false,
+	};
+
+	request.asked = flags & MAP_SNAPSHOT && (flags & MAP_TYPE_BITS) == MAP_PRIVATE;
+	long r = flags & MAP_ANONYMOUS ? map_over(&request) : map_file(call, &request);
+	return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
+}
+
+static long unmap(uintptr_t address, size_t length)
+{
+	struct scope scope;
+
+	if (likely(!index_may_touch(address, address + PAGE_UP(length))) || !enter(&scope))
+		return raw(SYS_munmap, address, length);
+	long r = snapshot_munmap(address, length);
+	scope_leave(&scope);
+	return r;
+}
+
+long memory_munmap(const struct call *call, uintptr_t address, size_t length)
+{
+	long r = unmap(address, length);
+
+	if (likely(!r))
+		forget_windows(address, address + PAGE_UP(length));
+	return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
+}
+
+static long move(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
+		 int flags, uintptr_t new_address)
+{
+	struct scope scope;
+	bool fixed = flags & MREMAP_FIXED;
+	bool ours = index_may_touch(old, old + PAGE_UP(old_size ? old_size : 1)) ||
+		    (fixed && index_may_touch(new_address, new_address + PAGE_UP(new_size)));
+
+	if (likely(!ours && !readonly_any()) || !enter(&scope))
+		return raw(SYS_mremap, old, old_size, new_size, flags, new_address);
+	long r = snapshot_mremap(call, old, old_size, new_size, flags, new_address);
+	if (!raw_failed(r) && readonly_any())
+		readonly_move(old, old + (old_size ? old_size : new_size), (uintptr_t)r);
+	scope_leave(&scope);
+	return r;
+}
+
+long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
+		   int flags, uintptr_t new_address)
+{
+	long r = move(call, old, old_size, new_size, flags, new_address);
+
+	if (raw_failed(r))
+		return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
+	forget_windows(old, old + PAGE_UP(old_size));
+	if (flags & MREMAP_FIXED)
+		forget_windows(new_address, new_address + PAGE_UP(new_size));
+	return r;
+}
+
+long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t size,
+			     int protection, size_t page_offset, int flags)
+{
+	struct remap_request request = { address, size, protection, page_offset, flags };
+	struct scope scope;
+	long result;
+
+	if (same_process_as_before() && nonlinear_remap_known(call, &request, &result))
+		return result;
+	if (!enter(&scope))
+		return raw(SYS_remap_file_pages, address, size, protection, page_offset, flags);
+	long r = nonlinear_remap(call, &request);
+	scope_leave(&scope);
+	return r;
+}
+
+static bool ours(uintptr_t address, size_t length)
+{
+	return index_may_touch(address, address + PAGE_UP(length));
+}
+
+/* A guarded mapping is preserved before it can be stored to: then no store races with it. */
+static long before_protect(uintptr_t address, size_t length, int protection)
+{
+	struct scope scope;
+	long r = 0;
+
+	if (likely(!(protection & (PROT_WRITE | PROT_EXEC))) ||
+	    (!ours(address, length) && !readonly_any()) || !enter(&scope))
+		return 0;
+	if (protection & PROT_WRITE && readonly_any())
+		r = selfmem_judge_protect(address, length);
+	if (!r && protection & PROT_EXEC && snapshot_forbids_exec(address, length))
+		r = -EACCES;
+	if (!r && protection & PROT_WRITE)
+		r = snapshot_before_write(address, length);
+	scope_leave(&scope);
+	return r;
+}
+
+/* Under the snapshot lock: between the keeper's look at an area and its replacement nobody may
+ * change what the area has. */
+static long change_area(bool ours, long nr, uintptr_t address, size_t length, long a, long b)
+{
+	struct scope scope;
+
+	if (likely(!ours) || !enter(&scope))
+		return raw(nr, address, length, a, b);
+	snapshot_lock();
+	long r = raw(nr, address, length, a, b);
+	snapshot_unlock();
+	scope_leave(&scope);
+	return r;
+}
+
+long memory_mprotect(const struct call *call, uintptr_t address, size_t length, int protection)
+{
+	long r = before_protect(address, length, protection);
+
+	if (!r)
+		r = change_area(ours(address, length), SYS_mprotect, address, length, protection,
+				0);
+	return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
+}
+
+long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key)
+{
+	long r = before_protect(address, length, protection);
+
+	attributes_note();
+	emulate_note_attributes(address, address + PAGE_UP(length));
+	return r ? r
+		 : change_area(ours(address, length), SYS_pkey_mprotect, address, length,
+			       protection, key);
+}
+
+/* Whether it leaves a mark on the area, rather than doing something to its pages. */
+static bool advice_stays(int advice)
+{
+	switch (advice) {
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_DONTFORK:
+	case MADV_DONTDUMP:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_MERGEABLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+#define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, since Linux 6.13 */
+
+long memory_madvise(uintptr_t address, size_t length, int advice)
+{
+	bool touches = ours(address, length);
+
+	if (unlikely(touches && advice == GUARD_INSTALL))
+		memory_settle(address, length);
+	/* What is turned for a view has to keep it. */
+	if (unlikely(touches ||
+		     (the_policy.selfmem_map != SELFMEM_MAP_REFUSE && advice_stays(advice))))
+		attributes_note();
+	if (advice_stays(advice))
+		emulate_note_attributes(address, address + PAGE_UP(length));
+	return change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
+			   SYS_madvise, address, length, advice, 0);
+}
+
+void memory_settle(uintptr_t address, size_t length)
+{
+	struct scope scope;
+
+	if (!ours(address, length) || !enter(&scope))
+		return;
+	guard_preserve_range(address, address + PAGE_UP(length), "protect");
+	scope_leave(&scope);
+}
+
+long memory_lock(long nr, uintptr_t address, size_t length, unsigned int flags)
+{
+	attributes_note();
+	emulate_note_attributes(PAGE_DOWN(address), PAGE_UP(address + length));
+	return change_area(ours(address, length), nr, address, length, (long)flags, 0);
+}
+
+long memory_lock_all(long nr, int flags)
+{
+	attributes_note();
+	long r = change_area(guard_any(), nr, (uintptr_t)flags, 0, 0, 0);
+	if (!r)
+		emulate_note_lock_all(nr == SYS_munlockall ? 0 : flags);
+	return r;
+}
