@@ -48,13 +48,13 @@ static void mremap_errors(const void *unused)
 {
 	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
-	char *view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES);
+	char *view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES / 2);
 	promise(mremap(view, 0, BYTES, MREMAP_MAYMOVE) == MAP_FAILED && errno == EINVAL,
 		"doubling a private mapping: %s", strerror(errno));
-	promise(mremap(view, BYTES, SIZE_MAX - 100, MREMAP_MAYMOVE) == MAP_FAILED &&
+	promise(mremap(view, BYTES / 2, SIZE_MAX - 100, MREMAP_MAYMOVE) == MAP_FAILED &&
 			errno == EINVAL,
 		"a size that wraps: %s", strerror(errno));
-	promise(mremap(view, BYTES, 2 * BYTES, 64) == MAP_FAILED && errno == EINVAL,
+	promise(mremap(view, BYTES / 2, BYTES, 64) == MAP_FAILED && errno == EINVAL,
 		"unknown flags: %s", strerror(errno));
 }
 
@@ -67,7 +67,8 @@ static void answers_for_opens(const void *unused)
 	struct other other = other_start(change, NULL);
 
 	(void)unused;
-	char *before = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *before = guarded_make("guard.before", PROT_READ, PAGES);
+	file_make(FILE_NAME, 1, PAGES);
 	int group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE);
 	if (group < 0)
 		skip("no fanotify for this user");
@@ -188,7 +189,7 @@ static void unmounts(const void *unused)
 	if (geteuid() || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		skip("only root mounts");
 	must(mkdir("mounted", 0700) == 0);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 300; i++) {
 		must(mount("none", "mounted", "tmpfs", 0, NULL) == 0);
 		char *view = guarded_make("mounted/guard.data", PROT_READ, PAGES);
 		must(munmap(view, BYTES) == 0);
