@@ -293,7 +293,7 @@ static void many(void)
 static void family(void)
 {
 	char *at = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), byte;
-	int both[2];
+	int both[2], status;
 
 	must(!pipe2(both, O_CLOEXEC));
 	store(at, 0, 6);
@@ -302,8 +302,10 @@ static void family(void)
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(both[1]);
+		raise(SIGSTOP); /* what both share must not change while it is counted */
 		_exit(read(both[0], &byte, 1) != 0);
 	}
+	must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
 	store(at, 0, 2);
 	expect(at, 8, "after a fork", .private = 2, .shared = 4, .never = 2);
 }
