@@ -4,30 +4,13 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
+#include "kernel/pagemap.h"
 #include "kernel/raw.h"
 #include "pages/table.h"
 
-/* linux/fs.h has these since 6.7; Debian 12's does not. */
-struct scan_argument {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-#define SCAN_IOCTL   _IOWR('f', 16, struct scan_argument)
-#define SCAN_FILE    (1 << 2)
-#define SCAN_PRESENT (1 << 3)
-#define SCAN_SWAPPED (1 << 4)
-#define SCAN_PFNZERO (1 << 5)
-#define SCAN_GUARD   (1 << 8)
 /* The kernel holds the process's address space while it walks: not for longer than these take. */
 #define SCAN_MOST 65536
-
-#define ENTRY_PRESENT	(1ULL << 63)
-#define ENTRY_SWAPPED	(1ULL << 62) /* or a mark, such as that of a guard page */
-#define ENTRY_FILE	(1ULL << 61) /* or shared memory */
-#define ENTRY_GUARD	(1ULL << 58)
-#define ENTRY_EXCLUSIVE (1ULL << 56)
 
 /* Whether the process's own copy and what is in its file can differ. Of a private mapping of
  * /dev/zero all pages are anonymous. */
@@ -113,18 +96,18 @@ static int read_entries(struct table *table, struct pages_area *areas, size_t co
 /* Regions into table->region, from start on: how many; *start is where to go on. */
 static long scan(struct table *table, uint64_t *start, uint64_t end)
 {
-	struct scan_argument argument = {
+	struct pagemap_scan argument = {
 		.size = sizeof(argument),
 		.start = *start,
 		.end = end,
 		.vec = (uintptr_t)table->region,
 		.vec_len = TABLE_REGIONS,
 		.max_pages = SCAN_MOST,
-		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-		.return_mask = SCAN_PRESENT | SCAN_SWAPPED | SCAN_FILE | SCAN_PFNZERO |
-			       (table->no_guard ? 0 : SCAN_GUARD),
+		.category_anyof_mask = PAGE_PRESENT | PAGE_SWAPPED,
+		.return_mask = PAGE_PRESENT | PAGE_SWAPPED | PAGE_FILE | PAGE_ZERO |
+			       (table->no_guard ? 0 : PAGE_GUARD),
 	};
-	long count = raw(SYS_ioctl, table->pagemap, SCAN_IOCTL, &argument);
+	long count = raw(SYS_ioctl, table->pagemap, PAGEMAP_SCAN_IOCTL, &argument);
 
 	*start = argument.walk_end;
 	return count;
@@ -134,13 +117,13 @@ static long scan(struct table *table, uint64_t *start, uint64_t end)
 static int count_region(struct table *table, struct pages_area *area, uint64_t start, uint64_t end,
 			uint64_t categories)
 {
-	uint64_t entry = (categories & SCAN_PRESENT ? ENTRY_PRESENT : 0) |
-			 (categories & SCAN_SWAPPED ? ENTRY_SWAPPED : 0) |
-			 (categories & SCAN_FILE ? ENTRY_FILE : 0) |
-			 (categories & SCAN_GUARD ? ENTRY_GUARD : 0);
+	uint64_t entry = (categories & PAGE_PRESENT ? ENTRY_PRESENT : 0) |
+			 (categories & PAGE_SWAPPED ? ENTRY_SWAPPED : 0) |
+			 (categories & PAGE_FILE ? ENTRY_FILE : 0) |
+			 (categories & PAGE_GUARD ? ENTRY_GUARD : 0);
 
 	if (!area->vma.shared &&
-	    (categories & (SCAN_PRESENT | SCAN_FILE | SCAN_PFNZERO)) == SCAN_PRESENT)
+	    (categories & (PAGE_PRESENT | PAGE_FILE | PAGE_ZERO)) == PAGE_PRESENT)
 		return count_entries(table, area, start, end);
 	enum pages_class which = classify(area, entry);
 	if (which != PAGES_CLASSES)

@@ -1,36 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copying what is there: see fill.h. PAGEMAP_SCAN tells in one call where the kernel has
- * it, /proc/self/pagemap page by page where not.
+ * Copying what is there: see fill.h.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "kernel/pagemap.h"
 #include "kernel/raw.h"
 #include "selfmem/fill.h"
 #include "selfmem/hold.h"
 #include "support/scratch.h"
-
-/* linux/fs.h has these since 6.7; Debian 12's does not. */
-struct scan_region {
-	uint64_t start, end, categories;
-};
-struct scan_arguments {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-#define PAGEMAP_SCAN_IOCTL _IOWR('f', 16, struct scan_arguments)
-#define SCAN_PRESENT	   8
-#define SCAN_SWAPPED	   16
-#define SCAN_ZERO	   32
-#define REGIONS		   64
-
-#define ENTRY_PRESENT (1ULL << 63)
-#define ENTRY_SWAPPED (1ULL << 62)
-#define ENTRIES	      512
 
 #define MOST_BYTES (256UL << 20) /* by one write */
 
@@ -109,8 +90,9 @@ static int through(const struct search *search, char *buffer, uintptr_t start, u
 	return r;
 }
 
-static int fill_run(const struct search *search, uintptr_t start, uintptr_t end)
+static int fill_run(uintptr_t start, uintptr_t end, void *context)
 {
+	const struct search *search = context;
 	int64_t at = search->at + (int64_t)(start - search->from);
 
 	if (search->memory < 0)
@@ -121,72 +103,11 @@ static int fill_run(const struct search *search, uintptr_t start, uintptr_t end)
 	return r;
 }
 
-/* 0 with *at moved on, or -errno; -ENOTTY where the kernel has no such call. */
-static int scan_some(const struct search *search, uintptr_t *at, uintptr_t end)
+static int fill_found(struct search *search, uintptr_t end)
 {
-	struct scan_region regions[REGIONS];
-	struct scan_arguments arguments = {
-		.size = sizeof(arguments),
-		.start = *at,
-		.end = end,
-		.vec = (uintptr_t)regions,
-		.vec_len = REGIONS,
-		.category_inverted = SCAN_ZERO,
-		.category_mask = SCAN_ZERO,
-		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-		.return_mask = SCAN_PRESENT,
-	};
-	long count = raw(SYS_ioctl, search->pagemap, PAGEMAP_SCAN_IOCTL, &arguments);
-	int r = count < 0 ? (int)count : 0;
-
-	for (long i = 0; !r && i < count; i++)
-		r = fill_run(search, (uintptr_t)regions[i].start, (uintptr_t)regions[i].end);
-	*at = (uintptr_t)arguments.walk_end;
-	return r;
-}
-
-static int read_some(const struct search *search, uintptr_t *at, uintptr_t end)
-{
-	uint64_t entries[ENTRIES];
-	size_t wanted = (end - *at) / PAGE_BYTES;
-	size_t i = 0;
-	int r = 0;
-
-	if (wanted > ENTRIES)
-		wanted = ENTRIES;
-	int64_t got = raw_pread(search->pagemap, entries, wanted * sizeof(*entries),
-				(int64_t)(*at / PAGE_BYTES * sizeof(*entries)));
-	if (got <= 0)
-		return got ? (int)got : -EIO;
-	size_t count = (size_t)got / sizeof(*entries);
-	while (!r && i < count) {
-		size_t first = i;
-		while (i < count && entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED))
-			i++;
-		if (i > first)
-			r = fill_run(search, *at + first * PAGE_BYTES, *at + i * PAGE_BYTES);
-		else
-			i++;
-	}
-	*at += count * PAGE_BYTES;
-	return r;
-}
-
-static int fill_found(const struct search *search, uintptr_t end)
-{
-	uintptr_t here = search->from;
-	int r = 0;
-
 	if (search->pagemap < 0)
-		return fill_run(search, here, end);
-	while (!r && here < end) {
-		r = scan_some(search, &here, end);
-		if (r == -ENOTTY || r == -EINVAL)
-			break;
-	}
-	while ((!r || r == -ENOTTY || r == -EINVAL) && here < end)
-		r = read_some(search, &here, end);
-	return r;
+		return fill_run(search->from, end, search);
+	return pagemap_walk(search->pagemap, search->from, end, PAGE_ZERO, fill_run, search);
 }
 
 int fill_touched(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
