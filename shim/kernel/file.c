@@ -50,6 +50,16 @@ static int32_t filesystem_magic(int fd, bool *noexec)
 	return r ? 0 : (int32_t)st.f_type;
 }
 
+static bool there_and_back(int fd, int64_t far)
+{
+	int64_t before = raw_lseek(fd, 0, SEEK_CUR);
+	bool yes = raw_lseek(fd, far, SEEK_SET) == far;
+
+	if (yes)
+		raw_lseek(fd, before, SEEK_SET);
+	return yes;
+}
+
 /* /proc/PID/mem and no other file of procfs takes positions that are negative. A fresh
  * description is asked, so that the program's own position stays where it is. */
 static bool takes_any_position(int fd)
@@ -62,6 +72,8 @@ static bool takes_any_position(int fd)
 	text_add(&text, "/proc/self/fd/");
 	text_add_uint(&text, (unsigned int)fd);
 	int fresh = raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	if (fresh == -ENOENT) /* no /proc in sight: then the position goes there and back */
+		return there_and_back(fd, far);
 	if (fresh < 0)
 		return false;
 	bool yes = raw_lseek(fresh, far, SEEK_SET) == far;

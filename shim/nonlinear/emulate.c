@@ -11,6 +11,7 @@
 
 #include "kernel/raw.h"
 #include "nonlinear/emulate.h"
+#include "nonlinear/quick.h"
 #include "policy/policy.h"
 #include "snapshot/attributes.h"
 
@@ -205,6 +206,7 @@ static long put_by_mapping(const struct remap *remap, const struct source *sourc
 	long r = raw(SYS_mremap, source->address, 0, remap->size, MREMAP_MAYMOVE | MREMAP_FIXED,
 		     remap->start);
 
+	quick_leave(source->reader);
 	*way = source->way;
 	if (source->transient || raw_failed(r))
 		reserve_release(&remap->area);
@@ -230,6 +232,8 @@ static long put(const struct remap *remap, enum way *way)
 	if (r == -EINVAL)
 		return r;
 	int refused = check_lock(remap);
+	if ((refused || beyond) && !r)
+		quick_leave(source.reader);
 	if (refused)
 		return refused;
 	if (beyond)

@@ -130,6 +130,16 @@ static atomic_uint *count_me(void)
 	}
 }
 
+atomic_uint *quick_enter(void)
+{
+	return count_me();
+}
+
+void quick_leave(atomic_uint *counter)
+{
+	atomic_fetch_sub(counter, 1);
+}
+
 bool quick_remap(const struct remap_request *request, long *result)
 {
 	struct quick quick;

@@ -7,6 +7,7 @@
 #ifndef MMFENCE_NONLINEAR_QUICK_H
 #define MMFENCE_NONLINEAR_QUICK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,5 +31,9 @@ void quick_publish(const struct quick *quick);
 /* Nobody finds what was published from now on. False: somebody may still use it. */
 bool quick_withdraw(void);
 void quick_after_fork(void);
+
+/* Whoever uses an address in a reserve counts as a reader meanwhile: quick_withdraw waits. */
+atomic_uint *quick_enter(void);
+void quick_leave(atomic_uint *counter);
 
 #endif

@@ -480,6 +480,8 @@ int reserve_get(const struct vma *area, uint64_t page, uint64_t pages, struct so
 	gate_wait();
 	lock_take(&windows_lock);
 	int r = get(area, page, pages, out);
+	if (!r)
+		out->reader = quick_enter();
 	lock_drop(&windows_lock);
 	return r;
 }
@@ -494,6 +496,15 @@ void reserve_release(const struct vma *area)
 	lock_drop(&windows_lock);
 }
 
+/* Every mapping of /dev/zero is another file; and another thread may have closed the descriptor. */
+static bool is_same_file(uintptr_t address, const struct vma *area)
+{
+	struct vma vma;
+
+	return !vma_find(address, &vma, NULL, 0) && vma.start <= address &&
+	       vma.device == area->device && vma.inode == area->inode;
+}
+
 static void prepare(const struct vma *area, int fd)
 {
 	int error;
@@ -506,6 +517,10 @@ static void prepare(const struct vma *area, int fd)
 	long anchor = raw_mmap(0, PAGE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
 	if (raw_failed(anchor))
 		return;
+	if (!is_same_file((uintptr_t)anchor, area)) {
+		unmap((uintptr_t)anchor, 1);
+		return;
+	}
 	clean((uintptr_t)anchor, 1);
 	set_base(window, (uintptr_t)anchor, 0, WAY_MAPPING);
 }

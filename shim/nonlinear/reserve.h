@@ -9,6 +9,7 @@
 #ifndef MMFENCE_NONLINEAR_RESERVE_H
 #define MMFENCE_NONLINEAR_RESERVE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +18,8 @@
 #include "nonlinear/reach.h"
 
 struct source {
-	uintptr_t address; /* shows the page that was asked for, and those behind it */
+	uintptr_t address;   /* shows the page that was asked for, and those behind it */
+	atomic_uint *reader; /* to be left once the address is used no more */
 	enum way way;
 	bool transient; /* to be released at once */
 };
