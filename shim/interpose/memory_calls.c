@@ -45,6 +45,24 @@ static void forget_windows(uintptr_t start, uintptr_t end)
 	scope_leave(&scope);
 }
 
+/* The program is about to do so, and emulation will want the first pages of the file. */
+static void before_cut(uintptr_t start, uintptr_t end)
+{
+	struct scope scope;
+
+	if (likely(!reserve_may_cut(start, end)) || !enter(&scope))
+		return;
+	reserve_before_cut(start, end);
+	scope_leave(&scope);
+}
+
+static void note_shared(const struct map_request *request, long address)
+{
+	if ((request->flags & MAP_TYPE_BITS) != MAP_PRIVATE && emulate_at_once())
+		reserve_note_shared((uintptr_t)address,
+				    (uintptr_t)address + PAGE_UP(request->length));
+}
+
 static long map_over_tracked(const struct map_request *request)
 {
 	struct scope scope;
@@ -58,10 +76,16 @@ static long map_over_tracked(const struct map_request *request)
 
 static long map_over(const struct map_request *request)
 {
-	long r = map_over_tracked(request);
+	uintptr_t end = request->address + PAGE_UP(request->length);
 
-	if (request->flags & MAP_FIXED && !raw_failed(r))
-		forget_windows(request->address, request->address + PAGE_UP(request->length));
+	if (request->flags & MAP_FIXED)
+		before_cut(request->address, end);
+	long r = map_over_tracked(request);
+	if (raw_failed(r))
+		return r;
+	if (request->flags & MAP_FIXED)
+		forget_windows(request->address, end);
+	note_shared(request, r);
 	return r;
 }
 
@@ -225,6 +249,7 @@ static long unmap(uintptr_t address, size_t length)
 
 long memory_munmap(const struct call *call, uintptr_t address, size_t length)
 {
+	before_cut(address, address + PAGE_UP(length));
 	long r = unmap(address, length);
 
 	if (likely(!r))
@@ -252,10 +277,14 @@ static long move(const struct call *call, uintptr_t old, size_t old_size, size_t
 long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
 		   int flags, uintptr_t new_address)
 {
+	before_cut(old, old + PAGE_UP(old_size));
+	if (flags & MREMAP_FIXED)
+		before_cut(new_address, new_address + PAGE_UP(new_size));
 	long r = move(call, old, old_size, new_size, flags, new_address);
-
 	if (raw_failed(r))
 		return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
+	if (unlikely(reserve_may_cut(old, old + PAGE_UP(old_size ? old_size : 1))))
+		reserve_note_shared((uintptr_t)r, (uintptr_t)r + PAGE_UP(new_size));
 	forget_windows(old, old + PAGE_UP(old_size));
 	if (flags & MREMAP_FIXED)
 		forget_windows(new_address, new_address + PAGE_UP(new_size));

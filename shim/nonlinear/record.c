@@ -76,17 +76,18 @@ static long remap_somehow(void *argument)
 	return emulate_at_once() ? kernel_remap(remapping->request) : result;
 }
 
-static long perform(const struct call *call, struct remapping *remapping)
+static long perform(struct remapping *remapping)
 {
 	const struct remap_request *request = remapping->request;
 
+	uintptr_t start = PAGE_DOWN(request->address);
+	uintptr_t end = start + PAGE_DOWN(request->size);
+
 	if (the_policy.nonlinear_policy == NONLINEAR_REFUSE)
 		return -ENOSYS;
-	if (!index_may_touch(request->address, request->address + PAGE_UP(request->size)))
+	if (!index_may_touch(start, end))
 		return remap_somehow(remapping);
-	return snapshot_remap(call, request->address, request->size,
-			      (int64_t)request->page_offset * (int64_t)PAGE_BYTES, remap_somehow,
-			      remapping);
+	return snapshot_remap(start, end, remap_somehow, remapping);
 }
 
 /* ---- the record ---- */
@@ -122,14 +123,13 @@ static void report(const struct remapping *remapping, const struct trace *trace,
 	record_emit(record);
 }
 
-static long perform_and_report(const struct call *call, struct remapping *remapping,
-			       const struct trace *trace)
+static long perform_and_report(struct remapping *remapping, const struct trace *trace)
 {
 	struct before *before = arena_alloc(sizeof(*before));
 
 	if (before)
 		look(remapping->request->address, before);
-	long result = perform(call, remapping);
+	long result = perform(remapping);
 	if (before) {
 		report(remapping, trace, before, result);
 		arena_free(before, sizeof(*before));
@@ -157,12 +157,11 @@ long nonlinear_remap(const struct call *call, const struct remap_request *reques
 	bool first;
 
 	if (the_policy.audit_nonlinear == AUDIT_NONLINEAR_OFF || !audit_enabled())
-		return perform(call, &remapping);
+		return perform(&remapping);
 	trace_capture(&trace, call->ip, call->cfa);
 	struct site *site = site_get(SITE_REMAP, &trace, &first);
 	bool wanted = first || the_policy.audit_nonlinear == AUDIT_NONLINEAR_EVERY;
-	long result =
-		wanted ? perform_and_report(call, &remapping, &trace) : perform(call, &remapping);
+	long result = wanted ? perform_and_report(&remapping, &trace) : perform(&remapping);
 	count(site, request, result);
 	if (result == -ENOMEM)
 		pressure_failed(&trace, trace.hash);

@@ -43,10 +43,29 @@ static struct window *windows;
 static atomic_bool copies_unclean;
 static _Atomic uintptr_t lowest = UINTPTR_MAX, highest;
 
+/* Where the program has, or had, shared mappings that no window of ours is made for yet. */
+static _Atomic uintptr_t shared_lowest = UINTPTR_MAX, shared_highest;
+
 bool reserve_may_touch(uintptr_t start, uintptr_t end)
 {
 	return start < atomic_load_explicit(&highest, memory_order_acquire) &&
 	       end > atomic_load_explicit(&lowest, memory_order_acquire);
+}
+
+void reserve_note_shared(uintptr_t start, uintptr_t end)
+{
+	uintptr_t low = atomic_load(&shared_lowest), high = atomic_load(&shared_highest);
+
+	while (start < low && !atomic_compare_exchange_weak(&shared_lowest, &low, start))
+		;
+	while (end > high && !atomic_compare_exchange_weak(&shared_highest, &high, end))
+		;
+}
+
+bool reserve_may_cut(uintptr_t start, uintptr_t end)
+{
+	return start < atomic_load_explicit(&shared_highest, memory_order_acquire) &&
+	       end > atomic_load_explicit(&shared_lowest, memory_order_acquire);
 }
 
 void reserve_clean_copies(void)
@@ -535,6 +554,34 @@ void reserve_prepare(uintptr_t address, size_t length, int fd)
 	gate_wait();
 	lock_take(&windows_lock);
 	prepare(&area, fd);
+	lock_drop(&windows_lock);
+}
+
+/* Only while it is mapped can the lowest page of a run be doubled with the open file that it has:
+ * opened anew, areas would not merge with what is left. */
+static void keep_lowest(uintptr_t at, uintptr_t start, uintptr_t end)
+{
+	struct vma area, low;
+	struct window run;
+	int error;
+
+	if (vma_find(at, &area, NULL, 0) || area.start > at || !area.shared || !area.inode ||
+	    window_of(&area))
+		return;
+	find_run(&area, &run, &low);
+	if (low.start >= start && low.start < end && (run.start < start || run.end > end))
+		window_new(&area, &error);
+}
+
+void reserve_before_cut(uintptr_t start, uintptr_t end)
+{
+	if (end <= start)
+		return;
+	gate_wait();
+	lock_take(&windows_lock);
+	/* What is left of a run that is cut lies before the range or behind it. */
+	keep_lowest(start, start, end);
+	keep_lowest(end - 1, start, end);
 	lock_drop(&windows_lock);
 }
 

@@ -36,8 +36,19 @@ void reserve_release(const struct vma *area);
  * while there is a descriptor. */
 void reserve_prepare(uintptr_t address, size_t length, int fd);
 
+/* The program has a shared mapping here: reserve_may_cut is true of it from now on. */
+void reserve_note_shared(uintptr_t start, uintptr_t end);
+
+/* False: nothing that was noted lies in it. Lock-free. */
+bool reserve_may_cut(uintptr_t start, uintptr_t end);
+
+/* The program is about to unmap, move or cover this range: keeps a way to the first pages of what
+ * is left of a file around it. */
+void reserve_before_cut(uintptr_t start, uintptr_t end);
+
 /* The program unmapped, moved or covered this range. */
 void reserve_forget(uintptr_t start, uintptr_t end);
+
 /* False: there is no window of ours in it. Lock-free. */
 bool reserve_may_touch(uintptr_t start, uintptr_t end);
 

@@ -261,34 +261,18 @@ long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, si
 
 /* ---- remap_file_pages ---- */
 
-static bool captured(const struct snapshot *snapshot, int64_t start, int64_t end)
-{
-	return snapshot->whole ||
-	       (start >= snapshot->captured_start && end <= snapshot->captured_end);
-}
-
-long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int64_t offset,
-		    long (*remap)(void *), void *argument)
+/* To the kernel no snapshot is VM_SHARED: private ones are not, nor are shared ones, which come of
+ * descriptors that cannot write. So it refuses, and always with EINVAL; where it does not, what is
+ * listed there went away without our knowledge. */
+long snapshot_remap(uintptr_t start, uintptr_t end, long (*remap)(void *), void *argument)
 {
 	struct snapshot *ended = NULL;
-	struct piece piece;
-	uintptr_t end = address + PAGE_UP(size);
 
 	snapshot_lock();
-	bool ours = index_next(address, &piece) && piece.start <= address && piece.end >= end;
-	bool beyond = ours && !captured(piece.snapshot, offset, offset + (int64_t)PAGE_UP(size));
-	long r = beyond ? -ENOMEM : index_reserve();
-	if (!r)
-		r = remap(argument);
-	if (!r && ours) {
-		piece.snapshot->mapped += end - address; /* not its end, even if it goes whole */
-		index_remove(address, end, piece_removed, &ended);
-		guard_covers(piece.snapshot, address, end);
-		index_add(&(struct piece){ address, end, offset, piece.snapshot });
-	}
+	long r = remap(argument);
+	if (!r && !index_reserve())
+		index_remove(start, end, piece_removed, &ended);
 	snapshot_unlock();
-	if (beyond)
-		report_grow(call, &piece, size);
 	report_ended(ended);
 	return r;
 }

@@ -78,10 +78,9 @@ long snapshot_before_write(uintptr_t address, size_t length);
  */
 bool snapshot_forbids_exec(uintptr_t address, size_t length);
 
-/* remap_file_pages within a shared read-only snapshot: done by remap, unless it asks for pages
- * that were not captured (-ENOMEM). */
-long snapshot_remap(const struct call *call, uintptr_t address, size_t size, int64_t offset,
-		    long (*remap)(void *), void *argument);
+/* remap_file_pages where a snapshot may be: done by remap, which the kernel lets succeed only where
+ * there is none any more. */
+long snapshot_remap(uintptr_t start, uintptr_t end, long (*remap)(void *), void *argument);
 
 /* Whether a file mapping with these flags could become a snapshot at all: no system call. */
 bool snapshot_possible(const struct map_request *request);

@@ -238,6 +238,57 @@ static unsigned int count_lines(const char *path, const char *word)
 	return count;
 }
 
+/* The first pages are gone before the first call, and the descriptor too. */
+static void cut(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	for (int way = 0; way < 3; way++) {
+		int fd = open_rw(NAME);
+		char *window = window_of(fd, 0), *away = window;
+		must(!close(fd));
+		if (way == 1)
+			must(mmap(window, 2 * PAGE, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == window);
+		if (way == 2)
+			away = mremap(window, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE);
+		must(away != MAP_FAILED);
+		if (way != 1)
+			must(!munmap(away, way ? 4 * PAGE : 2 * PAGE));
+		promise(!remap_file_pages(window + 5 * PAGE, PAGE, 0, 1, 0), "way %d: %s", way,
+			strerror(errno));
+		promise(page_is(window + 5 * PAGE, 1, 1), "way %d: not page 1", way);
+		must(!munmap(window, WINDOW * PAGE));
+		promise(!count_lines("/proc/self/maps", NAME), "way %d: the file is still mapped",
+			way);
+	}
+}
+
+/* A snapshot is no shared mapping to the kernel, whatever page is asked for. */
+static void over_snapshots(const void *unused)
+{
+	(void)unused;
+	static const struct {
+		int protection, flags;
+	} kinds[] = {
+		{ PROT_READ, MAP_PRIVATE },
+		{ PROT_READ | PROT_WRITE, MAP_PRIVATE },
+		{ PROT_READ, MAP_SHARED },
+	};
+
+	file_make(NAME, 1, PAGES);
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		int fd = file_open(NAME);
+		char *view = mmap(NULL, 4 * PAGE, kinds[i].protection, kinds[i].flags, fd, 0);
+		must(view != MAP_FAILED && !close(fd));
+		for (size_t page = 1; page < PAGES; page += 30)
+			promise(remap_file_pages(view + PAGE, PAGE, 0, page, 0) == -1 &&
+					errno == EINVAL,
+				"kind %zu, page %zu: no EINVAL: %s", i, page, strerror(errno));
+		view_check(view, 1, 0, 4, "the snapshot");
+	}
+}
+
 /* When the window goes, nothing of ours holds on to the file. */
 static void nothing_left(const void *unused)
 {
@@ -443,6 +494,8 @@ int main(int argc, char **argv)
 		{ "out_of_reach", out_of_reach, NULL, HOLDS_BARE },
 		{ "read_only_descriptor", read_only_descriptor, NULL, HOLDS_BARE },
 		{ "children", children, NULL, HOLDS_BARE },
+		{ "cut", cut, NULL, HOLDS_BARE },
+		{ "over_snapshots", over_snapshots, NULL, HOLDS_BARE },
 		{ "nothing_left", nothing_left, NULL, HOLDS_BARE },
 		{ "no_areas_pile_up", no_areas_pile_up, NULL, HOLDS_BARE },
 		{ "no_descriptors", no_descriptors, NULL, HOLDS_BARE },

@@ -56,12 +56,12 @@ static void answer_eperm(struct run *run)
 
 /* ---- against the kernel ---- */
 
-static void agree(const char *variant)
+static void agree(const char *variant, const char *snapshots)
 {
 	struct run run = { .variant = variant,
 			   .helper = "differential",
 			   .args = { NULL, PROGRAMS },
-			   .options = { "nonlinear.emulate=always", "snapshot.mode=off" },
+			   .options = { "nonlinear.emulate=always", snapshots },
 			   .seconds = 300 };
 	char seed[32];
 
@@ -78,12 +78,36 @@ static void agree(const char *variant)
 
 Test(N2, agrees_with_the_kernel, .timeout = 400)
 {
-	agree("plain");
+	agree("plain", "snapshot.mode=off");
 }
 
 Test(N2, agrees_with_the_kernel_32_bit, .timeout = 400)
 {
-	agree("m32");
+	agree("m32", "snapshot.mode=off");
+}
+
+/* Where snapshots are, the answers are the kernel's too. */
+Test(N2, agrees_beside_snapshots, .timeout = 400)
+{
+	agree("plain", "snapshot.mode=on");
+}
+
+EACH_VARIANT(N2, over_snapshots)
+{
+	static const char *const emulate[] = { "nonlinear.emulate=always",
+					       "nonlinear.emulate=auto" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct run run = { .variant = variant,
+				   .helper = "emulated",
+				   .args = { "over_snapshots" },
+				   .options = { emulate[i], "snapshot.shared=**" } };
+		run_helper(&run);
+		run_must_hold(&run);
+		cr_assert(count_events(&run, "snapshot.create") >= 3, "no snapshots");
+		cr_assert_not(find_event(&run, "snapshot.grow"), "taken for growth");
+		run_end(&run);
+	}
 }
 
 /* ---- what became of descriptor and name ---- */
@@ -168,6 +192,7 @@ HOLDS(lower_page_by_path, "mapping", "path")
 HOLDS(lower_page_replaced, "mapping", "map_files")
 HOLDS(read_only_descriptor, "mapping", "mapping")
 HOLDS(children, "mapping", "mapping")
+HOLDS(cut, "mapping", "map_files")
 HOLDS(nothing_left, "mapping", "mapping")
 HOLDS(no_areas_pile_up, "mapping", "map_files")
 HOLDS(no_descriptors, "mapping", "map_files")
