@@ -15,6 +15,7 @@
 
 #include "cli/cli.h"
 #include "cli/lines.h"
+#include "cli/page_file.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/symbols.h"
@@ -245,38 +246,27 @@ static int read_sources(struct report *report, struct request *request)
 	return r;
 }
 
-/* A page that is half written is never in the place of one that was there. */
 static int write_page(const json_t *document, const char *path)
 {
-	char *temporary;
+	char *text = NULL;
+	size_t length = 0;
 	FILE *out;
-	int fd, failed;
+	int result;
 
 	if (!strcmp(path, "-")) {
 		report_html(document, stdout);
 		return 0;
 	}
-	temporary = format_text("%s.XXXXXX", path);
-	fd = mkostemp(temporary, O_CLOEXEC);
-	out = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!out) {
-		complain("%s cannot be written: %m", path);
+	out = open_memstream(&text, &length);
+	if (out)
+		report_html(document, out);
+	if (!out || ferror(out) || fclose(out)) {
+		complain("out of memory");
 		return -1;
 	}
-	report_html(document, out);
-	failed = ferror(out);
-	/* As open would have made it. */
-	mode_t mask = umask(0);
-	umask(mask);
-	failed |= fchmod(fd, 0666 & ~mask);
-	failed |= fclose(out);
-	if (failed || rename(temporary, path)) {
-		complain("%s cannot be written: %m", path);
-		unlink(temporary);
-		return -1;
-	}
-	free(temporary);
-	return 0;
+	result = page_file_write(path, text, length);
+	free(text);
+	return result;
 }
 
 static int write_form(const json_t *document, const struct request *request)
@@ -304,13 +294,33 @@ static int write_form(const json_t *document, const struct request *request)
 	return 0;
 }
 
+/* What is read would be gone, or would be read for ever. */
+static int check_page(const struct request *request)
+{
+	struct stat page;
+
+	if (!request->page || !strcmp(request->page, "-") || page_file_stat(request->page, &page))
+		return 0;
+	if (!S_ISREG(page.st_mode) && !S_ISFIFO(page.st_mode))
+		return 0;
+	for (size_t i = 0; i < request->count; i++) {
+		const struct source *source = &request->sources[i];
+
+		if (source->st.st_dev != page.st_dev || source->st.st_ino != page.st_ino)
+			continue;
+		complain("--html: %s is one of the logs (%s)", request->page, source->path);
+		return -1;
+	}
+	return 0;
+}
+
 static int make_report(struct request *request)
 {
 	struct report *report = take(sizeof(*report));
 	struct symbols *symbols;
 	json_t *document;
 
-	if (open_sources(request) || read_sources(report, request))
+	if (open_sources(request) || check_page(request) || read_sources(report, request))
 		return STATUS_USAGE;
 	if (!report->records && report->damaged) {
 		complain("%s: none of %lld line%s is a record of mmfence",

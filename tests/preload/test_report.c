@@ -396,6 +396,80 @@ Test(report, page_that_cannot_be_written)
 	expect_refusal(&run, "mmfence: /no/such/page.html cannot be written: ");
 }
 
+/* A page through a link replaces what it points to, which keeps its mode. */
+Test(report, page_behind_a_link)
+{
+	const char *page = make_file("page.html", "old", 3);
+	struct run run = COMMAND("report", "--html", NULL, data_path("two_hosts.log"));
+	struct stat st;
+	char *link;
+
+	cr_assert(asprintf(&link, "%s.link", page) > 0);
+	cr_assert(!symlink(page, link) && !chmod(page, 0640));
+	run.args[2] = link;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_assert(!lstat(link, &st) && S_ISLNK(st.st_mode), "the link was replaced");
+	cr_assert(!lstat(page, &st) && S_ISREG(st.st_mode));
+	cr_expect_eq(st.st_mode & 07777, 0640, "%o", st.st_mode);
+	cr_expect_gt(st.st_size, 1000);
+	run_end(&run);
+}
+
+/* What is no file is written, and stays what it is. */
+Test(report, page_that_is_a_pipe)
+{
+	struct run run = { .helper = "/bin/bash", .preload = RUN_BARE, .args = { "-c" } };
+	const char *pipe = make_file("pipe", "", 0);
+	char *script;
+
+	cr_assert(asprintf(&script,
+			   "rm %s; mkfifo %s; cat %s & timeout 20 %s report --html %s %s; s=$?; "
+			   "[ -p %s ] || exit 99; wait; exit $s",
+			   pipe, pipe, pipe, build_path("bin/mmfence"), pipe,
+			   data_path("two_hosts.log"), pipe) > 0);
+	run.args[1] = script;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect(strstr(run.output, "</html>"), "%s", run.output);
+	run_end(&run);
+}
+
+/* Appended to, as the shell said, and not replaced under its descriptor. */
+Test(report, page_that_is_an_open_descriptor)
+{
+	struct run run = { .helper = "/bin/bash", .preload = RUN_BARE, .args = { "-c" } };
+	const char *page = make_file("page.html", "before\n", 7);
+	char *script;
+
+	cr_assert(asprintf(&script,
+			   "%s report --html /dev/fd/7 %s 7>>%s && head -1 %s && tail -1 %s",
+			   build_path("bin/mmfence"), data_path("two_hosts.log"), page, page,
+			   page) > 0);
+	run.args[1] = script;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect(!strncmp(run.output, "before\n", 7) && strstr(run.output, "</html>"), "%s",
+		  run.output);
+	run_end(&run);
+}
+
+Test(report, page_in_the_place_of_a_log)
+{
+	char *text = data_text("two_hosts.log");
+	const char *log = make_file("log", text, strlen(text));
+	struct run run = COMMAND("report", "--html", NULL, log);
+	struct stat st;
+	char *link;
+
+	cr_assert(asprintf(&link, "%s.link", log) > 0 && !symlink(log, link));
+	run.args[2] = link;
+	expect_refusal(&run, "is one of the logs");
+	cr_assert(!stat(log, &st));
+	cr_expect_eq((size_t)st.st_size, strlen(text), "the log was written to");
+	free(text);
+}
+
 Test(report, two_forms_at_once)
 {
 	struct run run = COMMAND("report", "--json", "--folded", data_path("two_hosts.log"));
