@@ -110,6 +110,7 @@ struct process {
 	int64_t serial; /* no two have the same */
 	struct process_row row;
 	struct use *uses;
+	int64_t census; /* its last; 0: none yet */
 	int64_t scope_pid[2]; /* which directory's logs, and which process in it */
 	bool found_by_pid;    /* the last that was started with it */
 	UT_hash_handle hh, by_pid;
@@ -155,6 +156,7 @@ struct census {
 	char *key;
 	char *program, *path;
 	int64_t pid;
+	int64_t number; /* of the census that it is part of */
 	char time[TIME_BYTES];
 	struct more more[MORE_FIELDS];
 	UT_hash_handle hh;
@@ -200,6 +202,7 @@ struct report {
 	size_t life_count;
 	int64_t lives_left_out;
 	struct census *census;
+	int64_t census_count;
 };
 
 /* A block of zeros, and a copy; the command ends when there is no memory. */

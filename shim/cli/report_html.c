@@ -376,6 +376,9 @@ static void put_census(const json_t *document, FILE *out)
 		row_end(out);
 	}
 	table_tail(out);
+	fputs("<p class=\"soft\">By file: only the eight mappings of a process that show most of "
+	      "what others write are recorded.</p>\n",
+	      out);
 }
 
 static void put_gaps(const json_t *document, FILE *out)

@@ -348,7 +348,7 @@ static void take_dropped(struct entry *entry)
 	reason_count(entry->report->drop_reasons, or_unknown(scan_text(entry->scan, "error.code")));
 }
 
-/* The census: by program, and below it by file; the last record counts. */
+/* The census: by program, and below it by file; the last census counts. */
 static struct census *census_of(struct entry *entry, const char *path)
 {
 	struct report *report = entry->report;
@@ -368,6 +368,7 @@ static struct census *census_of(struct entry *entry, const char *path)
 	return census;
 }
 
+/* A file may have several mappings, each with a record of its own: they are one row. */
 static void take_pages(struct entry *entry, const char *path)
 {
 	const struct scan_value *pages = scan_get(entry->scan, "mmfence.pages");
@@ -375,20 +376,44 @@ static void take_pages(struct entry *entry, const char *path)
 
 	census->pid = entry->process->row.pid;
 	copy_time(census->time, entry->time);
-	memset(census->more, 0, sizeof(census->more));
+	if (census->number != entry->process->census)
+		memset(census->more, 0, sizeof(census->more));
+	census->number = entry->process->census;
 	for (const struct scan_value *key = pages ? scan_first(entry->scan, pages) : NULL; key;
 	     key = scan_next(entry->scan, pages, key + 1))
 		if (key[1].type == SCAN_INTEGER)
-			more_take(census->more, key->text, key[1].integer, FOLD_MOST);
+			more_take(census->more, key->text, key[1].integer, FOLD_SUM);
+}
+
+/* The files of a process's census before this one: they may not be in it again. */
+static void forget_mappings(struct report *report, int64_t number)
+{
+	struct census *census, *next;
+
+	HASH_ITER (hh, report->census, census, next) {
+		if (census->number != number || !*census->path)
+			continue;
+		HASH_DEL(report->census, census);
+		free(census->key);
+		free(census->program);
+		free(census->path);
+		free(census);
+	}
 }
 
 static void take_census(struct entry *entry)
 {
+	if (entry->process->census)
+		forget_mappings(entry->report, entry->process->census);
+	entry->process->census = ++entry->report->census_count;
 	take_pages(entry, "");
 }
 
 static void take_mapping(struct entry *entry)
 {
+	/* The log's beginning may be gone. */
+	if (!entry->process->census)
+		entry->process->census = ++entry->report->census_count;
 	take_pages(entry, or_unknown(scan_text(entry->scan, "file.path")));
 }
 

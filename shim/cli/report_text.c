@@ -352,7 +352,8 @@ static void put_census(const json_t *document, FILE *out)
 
 	if (!json_array_size(census))
 		return;
-	fputs("\nPages at the last census (file: private pages that still show what others write)\n",
+	fputs("\nPages at the last census (file: private pages that still show what others write; "
+	      "by file: only the eight mappings that show most are recorded)\n",
 	      out);
 	table_begin(&table, heads, 7);
 	json_array_foreach(census, i, row)
