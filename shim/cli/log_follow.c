@@ -376,9 +376,22 @@ static int read_all(struct follow *follow, follow_line *line, void *context)
 	return r;
 }
 
-static void wait_for_more(const struct follow *follow)
+/* Where a reader can go, and be seen to have gone though nothing is written. */
+static int watched_output(void)
 {
-	struct pollfd *polled = block((follow->count + 1) * sizeof(*polled));
+	struct stat st;
+
+	if (fstat(STDOUT_FILENO, &st) || !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+		return -1;
+	return STDOUT_FILENO;
+}
+
+/* False: nobody reads what would be shown. */
+static bool wait_for_more(const struct follow *follow)
+{
+	struct pollfd *polled = block((follow->count + 2) * sizeof(*polled));
+	struct pollfd *output = &polled[follow->count + 1];
+	bool gone;
 
 	polled[0] = (struct pollfd){ .fd = follow->inotify, .events = POLLIN };
 	for (size_t i = 0; i < follow->count; i++) {
@@ -390,8 +403,11 @@ static void wait_for_more(const struct follow *follow)
 			.events = POLLIN,
 		};
 	}
-	poll(polled, follow->count + 1, PATIENCE);
+	*output = (struct pollfd){ .fd = watched_output() };
+	gone = poll(polled, follow->count + 2, PATIENCE) > 0 &&
+	       output->revents & (POLLERR | POLLHUP);
 	free(polled);
+	return !gone;
 }
 
 static bool all_ended(const struct follow *follow)
@@ -407,9 +423,8 @@ int follow_run(struct follow *follow, follow_line *line, follow_pause *pause, vo
 	int r;
 
 	while (!(r = read_all(follow, line, context))) {
-		if (pause(context) || all_ended(follow))
+		if (pause(context) || all_ended(follow) || !wait_for_more(follow))
 			return 0;
-		wait_for_more(follow);
 	}
 	return r;
 }
