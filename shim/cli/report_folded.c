@@ -7,12 +7,17 @@
 
 #include "cli/document.h"
 #include "cli/report.h"
+#include "cli/show.h"
 
 /* Semicolons divide frames, and a newline ends the line. */
 static void put_name(FILE *out, const char *name)
 {
-	for (; *name; name++)
-		fputc(*name == ';' ? ':' : (unsigned char)*name < ' ' ? '?' : *name, out);
+	while (*name) {
+		size_t control = control_length(name);
+
+		fputc(control ? '?' : *name == ';' ? ':' : *name, out);
+		name += control ? control : 1;
+	}
 }
 
 static void put_frame(FILE *out, const json_t *frame)

@@ -15,7 +15,8 @@
 void page_text(FILE *out, const char *text)
 {
 	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+		char c = *text;
+		size_t control = c == '\n' || c == '\t' ? 0 : control_length(text);
 
 		if (c == '&')
 			fputs("&amp;", out);
@@ -27,10 +28,12 @@ void page_text(FILE *out, const char *text)
 			fputs("&quot;", out);
 		else if (c == '\'')
 			fputs("&#39;", out);
-		else if ((c < ' ' && c != '\n' && c != '\t') || c == 127)
+		else if (control)
 			fputs("\xef\xbf\xbd", out);
 		else
 			fputc(c, out);
+		if (control)
+			text += control - 1;
 	}
 }
 

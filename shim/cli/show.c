@@ -2,6 +2,7 @@
 /*
  * For people's eyes: see show.h.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "cli/show.h"
@@ -35,11 +36,26 @@ void put_duration(FILE *out, int64_t microseconds)
 		fprintf(out, "%.1f s", (double)microseconds / 1e6);
 }
 
-/* Also the C1 controls, which terminals obey in UTF-8 too: U+0080 to U+009F, 0xc2 0x80 to 0x9f. */
-static size_t control_length(const unsigned char *at)
+/* U+200E, U+200F, U+2028 to U+202E and U+2066 to U+2069 turn what stands beside them round, or
+ * break the line. */
+static bool turns_text(const unsigned char *at)
 {
+	if (*at != 0xe2)
+		return false;
+	if (at[1] == 0x80)
+		return at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae);
+	return at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9;
+}
+
+/* Also the C1 controls, which terminals obey in UTF-8 too: U+0080 to U+009F, 0xc2 0x80 to 0x9f. */
+size_t control_length(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
 	if (*at < ' ' || *at == 127)
 		return 1;
+	if (turns_text(at))
+		return 3;
 	return *at == 0xc2 && at[1] < 0xa0 ? 2 : 0;
 }
 
@@ -54,7 +70,7 @@ void put_visible(FILE *out, const char *text, size_t most)
 		fputs("…", out);
 	}
 	while (*text) {
-		size_t control = control_length((const unsigned char *)text);
+		size_t control = control_length(text);
 
 		fputc(control ? '?' : *text, out);
 		text += control ? control : 1;

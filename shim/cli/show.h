@@ -18,6 +18,9 @@ void put_size(FILE *out, int64_t bytes);
 /* "314 µs", "1.2 ms", "45.0 s" */
 void put_duration(FILE *out, int64_t microseconds);
 
+/* Of the control character that a text begins with, in bytes; 0: with none. */
+size_t control_length(const char *text);
+
 /* At most `most` bytes: the end of a long path says more than its beginning. */
 void put_visible(FILE *out, const char *text, size_t most);
 
