@@ -83,6 +83,8 @@ void copy_time(char *to, const char *time)
 
 void note_span(char *first, char *last, const char *time)
 {
+	if (!*time)
+		return;
 	if (!*first || strcmp(time, first) < 0)
 		copy_time(first, time);
 	if (strcmp(time, last) > 0)
@@ -264,6 +266,9 @@ void report_line(struct report *report, struct scan *scan, char *line, size_t le
 	}
 	entry.time = scan_text(scan, "@timestamp");
 	entry.now = report_seconds(entry.time);
+	/* What is no time is neither the first nor the last. */
+	if (entry.now <= 0 || entry.time[strspn(entry.time, "0123456789-:.TZ+")])
+		entry.time = "";
 	entry.failed = !strcmp(scan_text(scan, "event.outcome"), "failure");
 	note_time(report, entry.time, entry.now);
 	report->records++;

@@ -244,7 +244,7 @@ static void take_total(struct entry *entry)
 	sum_add(&use->total, scan_number_of(scan_below(scan, total, "calls")));
 	sum_add(&use->total_failed, scan_number_of(scan_below(scan, total, "failed")));
 	sum_add(&use->total_bytes, scan_number_of(scan_below(scan, total, "bytes")));
-	note_span(site->first, site->last, or_unknown(entry->time));
+	note_span(site->first, site->last, entry->time);
 	if (areas > site->areas)
 		site->areas = areas;
 	take_more(entry, site, total);
