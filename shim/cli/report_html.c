@@ -225,7 +225,7 @@ static void put_file(FILE *out, const json_t *row, bool hosts)
 	put_counts(out, get(row, "engines"), 0);
 	fputs("<div class=\"soft\">", out);
 	put_counts(out, get(row, "consistency"), 0);
-	fputs("</div></td><td>", out);
+	fputs("</div></td><td class=\"fate\">", out);
 	put_counts(out, get(row, "fates"), get_number(row, "open"));
 	fputs("</td>", out);
 	cell_number(out, get_number(row, "preserved"));
