@@ -48,6 +48,7 @@ struct file_row {
 	int64_t mapped, copied;
 	struct sum took;  /* what the program waited for its snapshots */
 	struct sum waits; /* what writers waited */
+	int64_t open;	  /* of processes whose end is not on record */
 	int64_t preserved, unprotected, denied, lost, grown, drifts, drift_pages;
 	struct reason reasons[REASONS];
 	UT_hash_handle hh;
@@ -98,6 +99,13 @@ struct use {
 	struct use *next;
 };
 
+/* A process's snapshots of one file that have not ended. */
+struct held {
+	struct file_row *file;
+	int64_t count;
+	struct held *next;
+};
+
 struct process_row {
 	char *host, *name, *executable, *command_line;
 	int64_t pid, exit_code, records, snapshots, areas;
@@ -110,8 +118,10 @@ struct process {
 	int64_t serial; /* no two have the same */
 	struct process_row row;
 	struct use *uses;
-	int64_t census; /* its last; 0: none yet */
+	struct held *held;
+	int64_t census;	      /* its last; 0: none yet */
 	int64_t scope_pid[2]; /* which directory's logs, and which process in it */
+	bool runs_on;	      /* its end is not on record */
 	bool found_by_pid;    /* the last that was started with it */
 	UT_hash_handle hh, by_pid;
 };

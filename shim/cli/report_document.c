@@ -109,14 +109,22 @@ static json_t *processes_json(const struct report *report)
 	return object;
 }
 
-/* Snapshots that did not end: the program was killed, or has them still. */
-static int64_t still_open(const struct file_row *row)
+/* Snapshots whose end is not on record. */
+static int64_t without_end(const struct file_row *row)
 {
 	int64_t ended = 0;
 
 	for (int i = 0; i < FATES; i++)
 		ended += row->fates[i];
 	return row->snapshots > ended ? row->snapshots - ended : 0;
+}
+
+/* Of those: the process was killed, or has them still. The others ended with their process. */
+static int64_t still_open(const struct file_row *row)
+{
+	int64_t left = without_end(row);
+
+	return row->open < left ? row->open : left;
 }
 
 static json_t *file_json(const struct file_row *row)
@@ -130,6 +138,7 @@ static json_t *file_json(const struct file_row *row)
 	put(object, "consistency", counts(consistency_names, row->consistencies, CONSISTENCIES));
 	put(object, "fates", counts(fate_names, row->fates, FATES));
 	put_number(object, "open", still_open(row));
+	put_some(object, "ended_with_process", without_end(row) - still_open(row));
 	put_number(object, "mapped_bytes", row->mapped);
 	put_number(object, "copied_bytes", row->copied);
 	put(object, "program_waited", sum_json(&row->took));

@@ -226,7 +226,8 @@ static void put_file(FILE *out, const json_t *row, bool hosts)
 	fputs("<div class=\"soft\">", out);
 	put_counts(out, get(row, "consistency"), 0);
 	fputs("</div></td><td class=\"fate\">", out);
-	put_counts(out, get(row, "fates"), get_number(row, "open"));
+	put_counts(out, get(row, "fates"),
+		   get_number(row, "open") + get_number(row, "ended_with_process"));
 	fputs("</td>", out);
 	cell_number(out, get_number(row, "preserved"));
 	cell_number(out, get_number(row, "drift_pages"));

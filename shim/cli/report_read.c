@@ -163,6 +163,11 @@ void process_retire(struct report *report, struct process *process, double now)
 			use->site->areas = row->areas;
 		free(use);
 	}
+	for (struct held *held = process->held, *next; held; held = next) {
+		next = held->next;
+		held->file->open += process->runs_on ? held->count : 0;
+		free(held);
+	}
 	life_process_end(report, process, now);
 	HASH_DEL(report->processes, process);
 	if (process->found_by_pid)
@@ -286,6 +291,7 @@ void report_finish(struct report *report)
 	struct process *process, *next;
 
 	HASH_ITER (hh, report->processes, process, next) {
+		process->runs_on = true;
 		process_retire(report, process, report_seconds(process->row.last));
 	}
 }

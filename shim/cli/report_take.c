@@ -84,6 +84,19 @@ static struct file_row *file_of(struct entry *entry)
 	return row;
 }
 
+static struct held *held_of(struct entry *entry, struct file_row *file)
+{
+	struct held *held;
+
+	for (held = entry->process->held; held; held = held->next)
+		if (held->file == file)
+			return held;
+	held = take(sizeof(*held));
+	held->file = file;
+	held->next = entry->process->held;
+	return entry->process->held = held;
+}
+
 static void take_create(struct entry *entry)
 {
 	const struct scan_value *it = scan_get(entry->scan, "mmfence.snapshot");
@@ -95,6 +108,7 @@ static void take_create(struct entry *entry)
 				    scan_text_of(it ? scan_below(scan, it, "consistency") : NULL));
 
 	row->snapshots++;
+	held_of(entry, row)->count++;
 	entry->process->row.snapshots++;
 	row->engines[engine]++;
 	row->consistencies[consistency]++;
@@ -157,7 +171,12 @@ static void take_end(struct entry *entry)
 {
 	int fate = number_of(fate_names, FATES, scan_text(entry->scan, "mmfence.snapshot.fate"));
 
-	file_of(entry)->fates[fate]++;
+	struct file_row *row = file_of(entry);
+	struct held *held = held_of(entry, row);
+
+	row->fates[fate]++;
+	/* A child ends what its parent began. */
+	held->count -= held->count > 0;
 	life_end(entry->report, entry->process, scan_number(entry->scan, "mmfence.snapshot.id"),
 		 (enum fate)fate, entry->now);
 }

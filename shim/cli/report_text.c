@@ -110,7 +110,8 @@ static char *wait_of(const json_t *row, const char *name)
 static char *fate_of(const json_t *row)
 {
 	char *ended = words_of(get(row, "fates"));
-	json_int_t open = get_number(row, "open"), preserved = get_number(row, "preserved");
+	json_int_t open = get_number(row, "open") + get_number(row, "ended_with_process");
+	json_int_t preserved = get_number(row, "preserved");
 	char *text = format_text("%s", ended);
 
 	/* Those that never ended have no fate on record. */

@@ -12,7 +12,8 @@
 #include "cli/show.h"
 
 struct totals {
-	json_int_t files, snapshots, open, guarded, copied, lost, unprotected, denied, grown;
+	json_int_t files, snapshots, open, outlived, guarded, copied, lost, unprotected, denied,
+		grown;
 	json_int_t preserved, waits, longest, waited, drift_pages, drifted;
 	json_int_t calls, failed, refused, sites, attempts;
 	json_int_t opened, gaps, dropped, damaged;
@@ -30,6 +31,7 @@ static void add_files(struct totals *totals, const json_t *files)
 		totals->files += get_number(row, "snapshots") > 0;
 		totals->snapshots += get_number(row, "snapshots");
 		totals->open += get_number(row, "open");
+		totals->outlived += get_number(row, "ended_with_process");
 		totals->guarded += get_number(row, "engines.guard");
 		totals->copied += get_number(row, "copied_bytes");
 		totals->lost += get_number(row, "lost");
@@ -119,6 +121,9 @@ static void say_protected(json_t *sentences, const struct totals *t)
 	if (t->drifted)
 		fprintf(out, " %lld page%s would have changed under the program.",
 			PLURAL(t->drift_pages));
+	if (t->outlived)
+		fprintf(out, " %lld ended with %s process.", N(t->outlived),
+			t->outlived == 1 ? "its" : "their");
 	if (t->open)
 		fprintf(out, " %lld had not ended when the log did.", N(t->open));
 	sentence_end(sentences, "protected", out, &text);
