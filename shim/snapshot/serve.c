@@ -204,6 +204,7 @@ struct job {
 	uint64_t started;
 	struct window *windows;
 	size_t count; /* windows */
+	bool opened;  /* there is somewhere to put them, or result says why not */
 	int result;
 };
 
@@ -220,14 +221,20 @@ static void job_begin(struct job *job, struct lease *lease, const char *trigger)
 	};
 }
 
-/* Opens files, and may take long. On the keeper, or on a thread that shares its table. */
+static void job_open(struct job *job)
+{
+	job->opened = true;
+	job->result = !job->windows ? -ENOMEM : job->count ? preserve_begin(&job->preserve) : 0;
+}
+
+/* May take long. On the keeper, or on a thread that shares its table. */
 static void job_copy(struct job *job)
 {
 	struct preserve *preserve = &job->preserve;
-	int r = job->windows ? 0 : -ENOMEM;
 
-	if (!r && job->count)
-		r = preserve_begin(preserve);
+	if (!job->opened)
+		job_open(job);
+	int r = job->result;
 	for (size_t i = 0; !r && i < job->count; i++)
 		if (job->windows[i].start < job->windows[i].end)
 			r = preserve_window(preserve, job->windows[i].start, job->windows[i].end);
@@ -327,10 +334,15 @@ void lease_serve_forget(void)
 	beside.busy = false;
 }
 
-static bool may_take_long(const struct job *job)
+/* A disk takes as long as it likes, already when a file is opened there. A clone takes no time. */
+static bool may_take_long(struct job *job)
 {
-	/* A disk takes as long as it likes. */
-	return job->preserve.most > LONG_BYTES || the_policy.snapshot_spill_dir[0];
+	if (the_policy.snapshot_spill_dir[0])
+		return true;
+	if (job->preserve.most <= LONG_BYTES)
+		return false;
+	job_open(job);
+	return !job->result && !job->preserve.whole;
 }
 
 void lease_break(struct lease *lease)
