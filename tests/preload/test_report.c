@@ -574,6 +574,56 @@ Test(report, absurd_records)
 }
 
 /* Names come from the program: they move no cursor, and make no markup. */
+/* Two mappings of one file in one census are one row, and the next census begins anew. */
+Test(report, census_by_file_adds_up_its_mappings)
+{
+#define CENSUS(second)                                                                     \
+	"{\"@timestamp\":\"2026-05-04T10:00:0" second ".000000Z\",\"event\":{\"action\":"  \
+	"\"pages.census\"},\"process\":{\"pid\":7,\"name\":\"p\"},\"mmfence\":{\"pages\":" \
+	"{\"resident_file\":9,\"mappings\":3}}}\n"
+#define MAPPING(second, pages)                                                            \
+	"{\"@timestamp\":\"2026-05-04T10:00:0" second ".000000Z\",\"event\":{\"action\":" \
+	"\"pages.mapping\"},\"process\":{\"pid\":7,\"name\":\"p\"},\"file\":{\"path\":"   \
+	"\"/lib/l.so\"},\"mmfence\":{\"pages\":{\"resident_file\":" pages "}}}\n"
+	static const char log[] =
+		CENSUS("0") MAPPING("0", "100") CENSUS("1") MAPPING("1", "4") MAPPING("1", "3");
+	struct run run = COMMAND("report", "--json", make_file("census.log", log, sizeof(log) - 1));
+	bool found = false;
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	json_t *json = json_of(&run), *census = json_object_get(json, "census"), *row;
+	size_t i;
+	json_array_foreach(census, i, row) if (json_object_get(row, "path"))
+	{
+		found = true;
+		cr_expect_eq(field_number(json_object_get(row, "pages"), "resident_file"), 7);
+	}
+	cr_expect(found);
+	json_decref(json);
+	run_end(&run);
+}
+
+/* What turns text round is not let through either, in any form. */
+Test(report, names_in_a_log_turn_no_text_round)
+{
+	static const char log[] =
+		"{\"event\":{\"action\":\"snapshot.create\"},\"process\":{\"pid\":1,"
+		"\"name\":\"a\\u202eb\"},\"file\":{\"path\":\"/\\u2066c\\u2028\"}}\n";
+	static const char *const forms[] = { "report", "log" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct run run = COMMAND(forms[i], make_file("bidi.log", log, sizeof(log) - 1));
+		run_helper(&run);
+		expect_exit(&run, 0);
+		cr_expect(!strstr(run.output, "\342\200\256") &&
+				  !strstr(run.output, "\342\201\246") &&
+				  !strstr(run.output, "\342\200\250"),
+			  "%s: %s", forms[i], run.output);
+		run_end(&run);
+	}
+}
+
 Test(report, names_in_a_log_reach_no_terminal)
 {
 	static const char log[] =

@@ -296,6 +296,21 @@ Test(show, follows_what_is_added)
 	tail_end(&tail);
 }
 
+/* Nothing more is added: it ends because nobody reads. */
+Test(show, ends_when_its_reader_goes)
+{
+	struct tail tail;
+	int status;
+
+	tail_start(&tail);
+	tail_write(&tail, tail.log);
+	tail_expect(&tail);
+	close(tail.output);
+	cr_assert(waitpid(tail.pid, &status, 0) == tail.pid);
+	cr_expect(WIFEXITED(status) || WTERMSIG(status) == SIGPIPE, "%d", status);
+	fclose(tail.log);
+}
+
 /* A record is shown when its line is whole. */
 Test(show, follows_half_lines)
 {
