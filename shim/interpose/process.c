@@ -246,10 +246,9 @@ static void before_exec(const struct call *call, const struct target *target, bo
 
 static bool must_follow(char *const *envp)
 {
-	if (!environment_readable(envp))
-		return false; /* the kernel says what is wrong with it */
+	/* Readable: else the kernel says what is wrong with it. */
 	return the_policy.process_follow == FOLLOW_EXEC && environment_preload() &&
-	       !environment_has_preload(envp);
+	       environment_readable(envp) && !environment_has_preload(envp);
 }
 
 /* Defines environment: envp, or a copy with our preload. On the stack, because exec may run in a
@@ -266,8 +265,8 @@ static bool must_follow(char *const *envp)
 
 static bool will_be_preloaded(char *const *envp)
 {
-	return !environment_readable(envp) || environment_has_preload(envp) ||
-	       !environment_preload();
+	return !environment_preload() || !environment_readable(envp) ||
+	       environment_has_preload(envp);
 }
 
 long process_execveat(const struct call *call, int directory, const char *path, char *const *argv,
