@@ -12,7 +12,6 @@
 #define PAGES	  16
 #define BYTES	  (PAGES * PAGE)
 #define MANY	  40
-#define PATIENT	  20 /* seconds: less than a writer waits for a process that does nothing */
 
 static void change(void)
 {
@@ -292,7 +291,7 @@ static void signals_and_the_end(const void *unused)
 	wait_until(!leases_of(id_of(FILE_NAME), NULL));
 }
 
-/* --- S10: stopped for longer than the kernel waits; the runner makes that a second --- */
+/* --- S10: stopped for longer than the kernel waits; the runner makes that short --- */
 
 static void stopped_too_long(const void *unused)
 {
@@ -306,9 +305,8 @@ static void stopped_too_long(const void *unused)
 		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 		raise(SIGSTOP);
 		gate_wait(&lost);
-		/* The keeper finds out on its own; another file makes sure that it has. */
-		guarded_make("guard.second", PROT_READ, 1);
-		promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
+		alarm(PATIENT);
+		wait_until(!strcmp(fate_at(view), "lost")); /* the keeper finds out on its own */
 		must(munmap(view, BYTES) == 0);
 		exit(0);
 	}

@@ -294,6 +294,10 @@ static inline void other_end(const struct other *other)
 
 /* --- cases --- */
 
+/* Seconds that a case may hang: less than the kernel lets a writer wait for a process that does
+ * nothing (fs.lease-break-time). */
+#define PATIENT 20
+
 struct test_case {
 	const char *name;
 	void (*run)(const void *argument);

@@ -119,41 +119,6 @@ EACH_VARIANT(S10, fate_is_preserved)
 	run_end(&run);
 }
 
-/* Writes a number to a file of /proc/sys and returns what was there. */
-static int exchange_setting(const char *path, int value)
-{
-	FILE *file = fopen(path, "r+e");
-	int before;
-
-	if (!file || fscanf(file, "%d", &before) != 1)
-		cr_skip_test("%s cannot be set", path);
-	rewind(file);
-	if (fprintf(file, "%d\n", value) < 0 || fclose(file))
-		cr_skip_test("%s cannot be set", path);
-	return before;
-}
-
-/* S10: the kernel broke the lease by force: an error, and said at once. */
-EACH_VARIANT(S10, lost_when_stopped_too_long)
-{
-	static const char setting[] = "/proc/sys/fs/lease-break-time";
-	struct run run = { .variant = variant, .helper = "writer", .args = { "stopped" } };
-
-	skip_unless_root();
-	int before = exchange_setting(setting, 2);
-	run_start(&run);
-	run_wait(&run);
-	exchange_setting(setting, before > 2 ? before : 45);
-	run_must_hold(&run);
-	skip_unless_guarded(&run);
-	json_t *event = find_event(&run, "snapshot.lost");
-	cr_assert(event, "nothing says that the promise was broken");
-	cr_assert(field_string(event, "error.message"));
-	cr_assert(strstr(field_string(event, "file.path"), "writer.data"));
-	cr_assert_str_eq(field_string(event, "event.outcome"), "failure");
-	run_end(&run);
-}
-
 HELPER_HOLDS(S11, nonblocking_writer_gets_ewouldblock_at_most_once, "writer", "nonblocking")
 HELPER_HOLDS(S11, writer_waits_no_longer_than_the_copy, "writer", "waits")
 HELPER_HOLDS(S11, reader_does_not_wait, "writer", "reader")

@@ -204,7 +204,7 @@ EACH_WIDTH(S10, stopped_too_long_is_lost_and_said)
 			   .helper = "guard_limits",
 			   .args = { "stopped_too_long" } };
 
-	lease_time_one_second();
+	lease_time_shorten();
 	run_helper(&run);
 	run_must_hold(&run);
 	json_t *event = find_event(&run, "snapshot.lost");

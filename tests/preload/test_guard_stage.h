@@ -50,9 +50,10 @@ void stage_user(unsigned int user);
 /* An ext4 file system at run.dir/spill (or a tmpfs of so many bytes), and the options for it. */
 void stage_spill(struct run *run, const char *tmpfs_size);
 
-/* For as long as the test runs a lease is broken by force after a second; it is put back however
- * the test ends. Nobody else may have a break under way that takes longer: they hold it shared. */
-void lease_time_one_second(void);
+/* For as long as the test runs a lease is broken by force after four seconds; that is put back
+ * however the test ends. Nobody else may have a break under way that takes longer: they hold it
+ * shared. */
+void lease_time_shorten(void);
 void lease_time_keep(void);
 
 #endif
