@@ -11,8 +11,9 @@
 #include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
-#include "selfmem/readonly.h"
+#include "selfmem/ranges.h"
 #include "selfmem/selfmem.h"
+#include "selfmem/turned.h"
 #include "snapshot/attributes.h"
 #include "snapshot/guard.h"
 #include "snapshot/snapshot.h"
@@ -265,11 +266,13 @@ static long move(const struct call *call, uintptr_t old, size_t old_size, size_t
 	bool ours = index_may_touch(old, old + PAGE_UP(old_size ? old_size : 1)) ||
 		    (fixed && index_may_touch(new_address, new_address + PAGE_UP(new_size)));
 
-	if (likely(!ours && !readonly_any()) || !enter(&scope))
+	if (likely(!ours && !ranges_any()) || !enter(&scope))
 		return raw(SYS_mremap, old, old_size, new_size, flags, new_address);
 	long r = snapshot_mremap(call, old, old_size, new_size, flags, new_address);
-	if (!raw_failed(r) && readonly_any())
-		readonly_move(old, old + (old_size ? old_size : new_size), (uintptr_t)r);
+	if (!raw_failed(r) && ranges_any()) {
+		ranges_move(old, old + PAGE_UP(old_size ? old_size : new_size), (uintptr_t)r);
+		r = turned_grown(old, old_size, (uintptr_t)r, new_size);
+	}
 	scope_leave(&scope);
 	return r;
 }
@@ -319,9 +322,9 @@ static long before_protect(uintptr_t address, size_t length, int protection)
 	long r = 0;
 
 	if (likely(!(protection & (PROT_WRITE | PROT_EXEC))) ||
-	    (!ours(address, length) && !readonly_any()) || !enter(&scope))
+	    (!ours(address, length) && !ranges_any()) || !enter(&scope))
 		return 0;
-	if (protection & PROT_WRITE && readonly_any())
+	if (protection & PROT_WRITE && ranges_any())
 		r = selfmem_judge_protect(address, length);
 	if (!r && protection & PROT_EXEC && snapshot_forbids_exec(address, length))
 		r = -EACCES;
@@ -384,6 +387,17 @@ static bool advice_stays(int advice)
 	}
 }
 
+static long advised(uintptr_t address, size_t length, int advice, long result)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return result;
+	result = turned_advised(address, length, advice, result);
+	scope_leave(&scope);
+	return result;
+}
+
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, since Linux 6.13 */
 
 long memory_madvise(uintptr_t address, size_t length, int advice)
@@ -398,8 +412,9 @@ long memory_madvise(uintptr_t address, size_t length, int advice)
 		attributes_note();
 	if (advice_stays(advice))
 		emulate_note_attributes(address, address + PAGE_UP(length));
-	return change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
-			   SYS_madvise, address, length, advice, 0);
+	long r = change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
+			     SYS_madvise, address, length, advice, 0);
+	return likely(!ranges_any()) ? r : advised(address, length, advice, r);
 }
 
 void memory_settle(uintptr_t address, size_t length)

@@ -15,7 +15,7 @@
 #include "kernel/vma.h"
 #include "policy/policy.h"
 #include "selfmem/emulate.h"
-#include "selfmem/readonly.h"
+#include "selfmem/ranges.h"
 #include "selfmem/view.h"
 #include "snapshot/guard.h"
 #include "snapshot/keeper.h"
@@ -226,9 +226,9 @@ static void finish(const struct view *view, uintptr_t address)
 	size_t size = view->end - view->start;
 
 	atomic_store_explicit(&has_views, true, memory_order_relaxed);
-	readonly_remove(address, address + size);
+	ranges_remove(address, address + size);
 	if (view->readonly)
-		readonly_add(address, address + size);
+		ranges_add_areas(address, address + size, RANGE_READONLY);
 	if (request->flags & MAP_LOCKED)
 		raw(SYS_mlock, address, size);
 	if (request->flags & MAP_POPULATE && !(request->flags & MAP_NONBLOCK))
@@ -249,6 +249,8 @@ static long give(struct view *view)
 		view->count = 0;
 		r = source_look(view);
 	}
+	if (!r)
+		r = ranges_reserve(2 * view->count); /* on either side */
 	if (!r)
 		r = reserve(view);
 	if (r)

@@ -12,7 +12,7 @@
 #include "kernel/raw.h"
 #include "policy/policy.h"
 #include "selfmem/emulate.h"
-#include "selfmem/readonly.h"
+#include "selfmem/ranges.h"
 #include "selfmem/report.h"
 #include "selfmem/selfmem.h"
 #include "selfmem/split.h"
@@ -102,7 +102,9 @@ long selfmem_map_failed(const struct call *call, const struct map_request *reque
 /* No backtrace: mprotect is not told its caller, for the sake of its speed. */
 long selfmem_judge_protect(uintptr_t address, size_t length)
 {
-	if (!readonly_in(address, address + PAGE_UP(length)))
+	struct range range;
+
+	if (!ranges_find(RANGE_READONLY, address, address + PAGE_UP(length), &range))
 		return 0;
 	struct record *record = record_begin(EVENT_SELFMEM_MAP, OUTCOME_FAILURE, NULL);
 	record_error(record, EACCES, "a read-only view is to be made writable");
@@ -123,6 +125,7 @@ void selfmem_hold(void)
 
 void selfmem_before_fork(void)
 {
+	ranges_settle();
 	split_before_fork();
 	views_release();
 }
@@ -140,5 +143,5 @@ void selfmem_after_fork_in_child(void)
 void selfmem_new_process(void)
 {
 	views_reset();
-	readonly_after_fork();
+	ranges_after_fork();
 }

@@ -21,7 +21,7 @@ int selfmem_judge_map(const struct call *call, const struct map_request *request
  * says so. Its address, or -error. */
 long selfmem_map_failed(const struct call *call, const struct map_request *request, int error);
 
-/* The range is about to be made writable, and readonly_any: 0 or -EACCES. */
+/* The range is about to be made writable, and ranges_any: 0 or -EACCES. */
 long selfmem_judge_protect(uintptr_t address, size_t length);
 
 /* Around fork: no view is under way from selfmem_hold on; selfmem_before_fork comes when nobody

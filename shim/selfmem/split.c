@@ -18,6 +18,7 @@
 #include "policy/policy.h"
 #include "selfmem/emulate.h"
 #include "selfmem/fill.h"
+#include "selfmem/ranges.h"
 #include "selfmem/split.h"
 #include "selfmem/view.h"
 #include "snapshot/copy.h"
@@ -272,6 +273,9 @@ static int show_copy(const struct vma *vma)
 	if (vma->protection != (PROT_READ | PROT_WRITE))
 		raw(SYS_mprotect, vma->start, size, vma->protection);
 	attributes_apply(&attributes, vma->start, vma->end, vma->protection);
+	struct vma now;
+	if (!vma_find(vma->start, &now, NULL, 0))
+		ranges_renew(vma->device, vma->inode, now.device, now.inode);
 	return 0;
 }
 

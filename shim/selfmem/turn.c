@@ -14,6 +14,7 @@
 #include "kernel/raw.h"
 #include "selfmem/fill.h"
 #include "selfmem/hold.h"
+#include "selfmem/ranges.h"
 #include "selfmem/view.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -25,6 +26,7 @@
 struct turning {
 	struct view *view;
 	int memfd;
+	struct file file; /* the memfd */
 	struct proc proc;
 	struct hold hold;
 	bool can_hold;
@@ -198,6 +200,23 @@ static void undo(const struct turning *turning)
 	turning->view->turned = 0;
 }
 
+/* Before anybody can give pages of it up. */
+static void list_turned(const struct turning *turning)
+{
+	EACH_PART(part, turning->view)
+	{
+		ranges_remove(part->start, part->end);
+		if (part->anonymous)
+			ranges_add(&(struct range){
+				.start = part->start,
+				.end = part->end,
+				.device = turning->file.device,
+				.inode = turning->file.inode,
+				.used = (int64_t)(turning->view->end - turning->view->start),
+				.kind = RANGE_TURNED });
+	}
+}
+
 /* Threads go on first; locks only once the old pages, which may be locked, are gone. */
 static void finish(const struct turning *turning)
 {
@@ -223,11 +242,13 @@ static int turn_with_room(struct turning *turning)
 	spare_give(spare);
 	if (!r)
 		r = replace_all(turning);
-	if (r)
+	if (r) {
 		undo(turning);
-	else
-		finish(turning);
-	return r;
+		return r;
+	}
+	list_turned(turning);
+	finish(turning);
+	return 0;
 }
 
 int turn(struct view *view, int memfd)
@@ -242,10 +263,13 @@ int turn(struct view *view, int memfd)
 	}
 	if (!any)
 		return 0;
+	int r = file_identify(memfd, &turning.file);
+	if (r)
+		return r;
 	synchrony_is(view, view->alone ? SYNC_ALONE : SYNC_HELD);
 	proc_open(&turning.proc);
 	turning.can_hold = !view->alone && !hold_open(&turning.hold);
-	int r = turn_with_room(&turning);
+	r = turn_with_room(&turning);
 	hold_close(&turning.hold);
 	proc_close(&turning.proc);
 	return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * M4 against a model: random sequences of allocate, alias, copy, store, protect, unmap and
- * fork over a few pages. The model says for each page whether it is mapped, how it is
+ * M4 against a model: random sequences of allocate, alias, copy, store, protect, unmap,
+ * give up and fork over a few pages. The model says for each page whether it is mapped, how it is
  * protected, and which object it shows; after each step all of memory is compared with it.
  *
  *	model SEQUENCES [SEED]
@@ -17,14 +17,19 @@
 #define CHILD_STEPS 8
 #define OBJECTS	    (SLOTS * STEPS * 2)
 
+/* What happens to a page that is given up: it is zero; it is what was copied; it is zero for all
+ * who see it; the same, but they are the parent's too; nothing. */
+enum side { PRIVATE, COPY, TURNED, INHERITED, VIEW };
+
 struct slot {
 	bool mapped;
 	int prot;
 	int object;
+	enum side side;
 };
 
 struct object {
-	uint32_t value;
+	uint32_t value, copied;
 	bool shared;
 };
 
@@ -68,7 +73,7 @@ static char *page(size_t slot)
 
 static int new_object(uint32_t value, bool shared)
 {
-	objects[object_count] = (struct object){ value, shared };
+	objects[object_count] = (struct object){ value, value, shared };
 	return object_count++;
 }
 
@@ -109,7 +114,7 @@ static void allocate(size_t at, size_t count)
 	must(mmap(page(at), count * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
 	     MAP_FAILED);
 	for (size_t i = at; i < at + count; i++)
-		slots[i] = (struct slot){ true, RW, new_object(0, false) };
+		slots[i] = (struct slot){ true, RW, new_object(0, false), PRIVATE };
 }
 
 static bool all_mapped(size_t at, size_t count)
@@ -118,6 +123,16 @@ static bool all_mapped(size_t at, size_t count)
 		if (!slots[i].mapped)
 			return false;
 	return true;
+}
+
+static void turn(struct slot *slot)
+{
+	objects[slot->object].shared = true;
+	if (slot->side == PRIVATE)
+		slot->side = TURNED;
+	else if (slot->side ==
+		 COPY) /* private memory of a file: its bytes are not to be had again */
+		slot->side = VIEW;
 }
 
 static void view(size_t from, size_t to, size_t count, bool copy)
@@ -136,11 +151,12 @@ static void view(size_t from, size_t to, size_t count, bool copy)
 		wrong("no view: %s", strerrorname_np(errno));
 	for (size_t i = 0; i < count; i++) {
 		if (!copy)
-			objects[slots[from + i].object].shared = true;
+			turn(&slots[from + i]);
 		seen[i] = slots[from + i];
 		if (copy)
 			seen[i].object = new_object(objects[seen[i].object].value, false);
 		seen[i].prot = RW;
+		seen[i].side = copy ? COPY : VIEW;
 	}
 	memcpy(&slots[to], seen, count * sizeof(*seen));
 }
@@ -176,6 +192,47 @@ static void unmap(size_t at, size_t count)
 		slots[i].mapped = false;
 }
 
+static void give_up_one(struct slot *slot)
+{
+	struct object *object = &objects[slot->object];
+
+	switch (slot->side) {
+	case PRIVATE:
+	case TURNED:
+		object->value = 0;
+		break;
+	case COPY:
+		object->value = object->copied;
+		break;
+	case INHERITED:
+		slot->object = new_object(0, false);
+		slot->side = PRIVATE;
+		break;
+	case VIEW:
+		break;
+	}
+}
+
+static void give_up(size_t at, size_t count)
+{
+	int r = madvise(page(at), count * PAGE, MADV_DONTNEED);
+
+	note(" drop(%zu,%zu)", at, count);
+	if (all_mapped(at, count) ? r != 0 : r == 0 || errno != ENOMEM)
+		wrong("given up: %s", r ? strerrorname_np(errno) : "no error");
+	for (size_t i = at; i < at + count; i++)
+		if (slots[i].mapped)
+			give_up_one(&slots[i]);
+}
+
+static void inherit(void)
+{
+	in_a_child = true;
+	for (size_t i = 0; i < SLOTS; i++)
+		if (slots[i].side == TURNED && !split)
+			slots[i].side = INHERITED;
+}
+
 static void step(void);
 
 /* The child takes some steps of its own, and says what became of what both see. */
@@ -190,7 +247,7 @@ static void fork_once(void)
 	pid_t pid = fork();
 	must(pid >= 0);
 	if (!pid) {
-		in_a_child = true;
+		inherit();
 		compare();
 		for (int i = 0; i < CHILD_STEPS; i++)
 			step();
@@ -223,9 +280,11 @@ static void step(void)
 		view(from, to, count, false);
 	else if (kind < 52)
 		view(from, to, count, true);
-	else if (kind < 80)
+	else if (kind < 75)
 		store(from);
-	else if (kind < 88)
+	else if (kind < 83)
+		give_up(from, count);
+	else if (kind < 90)
 		protect(from, count);
 	else if (kind < 97)
 		unmap(from, count);

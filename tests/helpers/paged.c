@@ -66,11 +66,11 @@ static unsigned long in_swap(const char *at)
 	return kib;
 }
 
-/* What is mapped twice stays: one mapping forgets its pages first. How many KiB are out. */
-static unsigned long page_out(char *at, char *other)
+/* What is mapped twice stays: the view forgets its pages first. How many KiB are out. */
+static unsigned long page_out(char *at, char *view)
 {
-	if (other)
-		must(madvise(other, BYTES, MADV_DONTNEED) == 0);
+	if (view)
+		must(madvise(view, BYTES, MADV_DONTNEED) == 0);
 	for (size_t i = 0; i < PAGES; i++)
 		(void)*(volatile char *)(at + i * PAGE);
 	must(madvise(at, BYTES, MADV_PAGEOUT) == 0);
@@ -111,7 +111,7 @@ static void trial(void)
 	view_check(own, 2, 0, PAGES, "the parent's private pages");
 	bool split = getenv("MMFENCE_SELFMEM_FORK") != NULL;
 	view_check(view, split ? 1 : 4, 0, PAGES, "the parent's view");
-	page_out(view, source);
+	page_out(source, view);
 	view_check(source, split ? 1 : 4, 0, PAGES, "the parent's source after paging out");
 	must_be_coherent(source, view, BYTES, "afterwards");
 	_exit(0);

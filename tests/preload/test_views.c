@@ -78,6 +78,39 @@ VIEWS_HOLD(M4, limit_on_file_size, "file_size_limit", EMULATE, NULL)
 VIEWS_HOLD(M3, readonly_view_stays_readonly, "readonly_descriptor", EMULATE, NULL)
 VIEWS_HOLD(M3, emulate_readonly_gives_no_writable_view, "readonly/policy", READONLY, NULL)
 
+#define TURNED_HOLDS(suite, name, pattern, further)                  \
+	EACH_VARIANT(suite, name)                                    \
+	{                                                            \
+		holds(variant, "turned", pattern, EMULATE, further); \
+	}
+
+TURNED_HOLDS(M4, memory_given_up_is_zero, "given_up*", NULL)
+TURNED_HOLDS(M4, view_given_up_is_brought_back, "view_*", NULL)
+TURNED_HOLDS(M4, turned_memory_may_be_freed, "may_be_freed", NULL)
+TURNED_HOLDS(M4, allocator_finds_zeros, "allocator", NULL)
+TURNED_HOLDS(M4, parts_grow_by_zeros_of_their_own, "parts_grow", NULL)
+TURNED_HOLDS(M4, grows_again_and_again, "grows_again", NULL)
+TURNED_HOLDS(M4, child_gives_up_nothing_of_its_parents, "child_gives_up", NULL)
+TURNED_HOLDS(M4, split_child_gives_up_its_own, "split/gives_up", SPLIT)
+TURNED_HOLDS(M3, readonly_view_stays_readonly_in_a_split_child, "split/stays_readonly", SPLIT)
+
+/* It gives everything up at once. */
+Test(M4, jemalloc_finds_zeros)
+{
+	struct run run = { .variant = "plain",
+			   .helper = "turned",
+			   .args = { "allocator" },
+			   .options = { EMULATE },
+			   .env = { "MALLOC_CONF=dirty_decay_ms:0,muzzy_decay_ms:0" },
+			   .preload_after = library_path("libjemalloc.so.2") };
+
+	if (!run.preload_after)
+		cr_skip_test("libjemalloc.so.2 is not installed");
+	run_helper(&run);
+	run_must_hold(&run);
+	run_end(&run);
+}
+
 /* M3: without the option nothing is given. */
 EACH_VARIANT(M3, default_gives_no_view)
 {

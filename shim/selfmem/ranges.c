@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The list of ranges.h: few entries, looked through from end to end.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernel/raw.h"
+#include "kernel/vma.h"
+#include "selfmem/ranges.h"
+#include "support/arena.h"
+#include "support/gate.h"
+
+static struct lock entries_lock;
+static struct range *entries;
+static size_t count, room;
+static atomic_bool any;
+
+bool ranges_any(void)
+{
+	return atomic_load_explicit(&any, memory_order_acquire);
+}
+
+static bool has_room(size_t more)
+{
+	size_t wanted = room ? room : 16;
+
+	if (count + more <= room)
+		return true;
+	while (wanted < count + more)
+		wanted *= 2;
+	struct range *larger = arena_alloc(wanted * sizeof(*entries));
+	if (!larger)
+		return false;
+	if (room)
+		memcpy(larger, entries, count * sizeof(*entries));
+	arena_free(entries, room * sizeof(*entries));
+	entries = larger;
+	room = wanted;
+	return true;
+}
+
+int ranges_reserve(size_t more)
+{
+	gate_take(&entries_lock);
+	bool enough = has_room(more);
+	lock_drop(&entries_lock);
+	return enough ? 0 : -ENOMEM;
+}
+
+static void add(const struct range *range)
+{
+	if (range->start < range->end && has_room(1))
+		entries[count++] = *range;
+	atomic_store_explicit(&any, count > 0, memory_order_release);
+}
+
+void ranges_add(const struct range *range)
+{
+	gate_take(&entries_lock);
+	add(range);
+	lock_drop(&entries_lock);
+}
+
+static uintptr_t smaller(uintptr_t a, uintptr_t b)
+{
+	return a < b ? a : b;
+}
+
+static uintptr_t larger_of(uintptr_t a, uintptr_t b)
+{
+	return a > b ? a : b;
+}
+
+void ranges_add_areas(uintptr_t start, uintptr_t end, enum range_kind kind)
+{
+	struct range range = { .kind = kind };
+	struct vma vma;
+
+	for (uintptr_t at = start; at < end && !vma_find(at, &vma, NULL, 0); at = vma.end) {
+		range.start = larger_of(at, vma.start);
+		range.end = smaller(vma.end, end);
+		range.device = vma.device;
+		range.inode = vma.inode;
+		ranges_add(&range);
+	}
+}
+
+/* What is left on either side stays. Without room for it the whole stays: the kernel is asked. */
+static void cut(size_t i, uintptr_t start, uintptr_t end)
+{
+	struct range left = entries[i], right = entries[i];
+
+	if (!has_room(1))
+		return;
+	entries[i] = entries[--count];
+	left.end = smaller(left.end, start);
+	right.start = larger_of(right.start, end);
+	add(&left);
+	add(&right);
+}
+
+static void remove_locked(uintptr_t start, uintptr_t end)
+{
+	for (size_t i = count; i-- > 0;)
+		if (entries[i].start < end && entries[i].end > start)
+			cut(i, start, end);
+}
+
+void ranges_remove(uintptr_t start, uintptr_t end)
+{
+	if (!ranges_any())
+		return;
+	gate_take(&entries_lock);
+	remove_locked(start, end);
+	lock_drop(&entries_lock);
+}
+
+void ranges_move(uintptr_t start, uintptr_t end, uintptr_t target)
+{
+	if (start == target)
+		return;
+	gate_take(&entries_lock);
+	remove_locked(target, target + (end - start));
+	for (size_t i = count; i-- > 0;) {
+		struct range range = entries[i];
+		if (range.start >= end || range.end <= start)
+			continue;
+		uintptr_t from = larger_of(range.start, start);
+		range.end = target + (smaller(range.end, end) - start);
+		range.start = target + (from - start);
+		add(&range);
+	}
+	lock_drop(&entries_lock);
+}
+
+/* ---- what is there ---- */
+
+/* The first part of the entry in [at, end) where its file is mapped. */
+static bool is_there(const struct range *range, uintptr_t at, uintptr_t end, struct range *out)
+{
+	uintptr_t from = larger_of(range->start, at), to = smaller(range->end, end);
+	struct vma vma;
+
+	for (; from < to && !vma_find(from, &vma, NULL, 0) && vma.start < to; from = vma.end) {
+		if (!vma.shared || vma.inode != range->inode || vma.device != range->device)
+			continue;
+		*out = *range;
+		out->start = larger_of(from, vma.start);
+		out->end = smaller(vma.end, to);
+		return true;
+	}
+	return false;
+}
+
+bool ranges_find(unsigned int kinds, uintptr_t at, uintptr_t end, struct range *out)
+{
+	struct range seen;
+	bool found = false;
+
+	if (!ranges_any())
+		return false;
+	gate_take(&entries_lock);
+	for (size_t i = 0; i < count; i++) {
+		if (!(entries[i].kind & kinds) || !is_there(&entries[i], at, end, &seen) ||
+		    (found && seen.start >= out->start))
+			continue;
+		*out = seen;
+		found = true;
+	}
+	lock_drop(&entries_lock);
+	return found;
+}
+
+bool ranges_use(const struct range *range, int64_t start, int64_t end)
+{
+	bool unused = true;
+
+	gate_take(&entries_lock);
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].inode == range->inode && entries[i].device == range->device) {
+			unused &= start >= entries[i].used;
+			if (end > entries[i].used)
+				entries[i].used = end;
+		}
+	lock_drop(&entries_lock);
+	return unused;
+}
+
+/* ---- fork ---- */
+
+void ranges_settle(void)
+{
+	lock_take(&entries_lock);
+	lock_drop(&entries_lock);
+}
+
+/* A fork that did not wait for that (_Fork, clone) may find it half changed: then it is lost. */
+void ranges_after_fork(void)
+{
+	if (!lock_try(&entries_lock)) {
+		entries = NULL;
+		count = room = 0;
+		atomic_store(&any, false);
+	}
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].kind == RANGE_TURNED)
+			entries[i].kind = RANGE_INHERITED;
+	lock_reset(&entries_lock);
+}
+
+void ranges_renew(uint64_t device, uint64_t inode, uint64_t new_device, uint64_t new_inode)
+{
+	lock_take(&entries_lock);
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].inode == inode && entries[i].device == device) {
+			entries[i].device = new_device;
+			entries[i].inode = new_inode;
+			if (entries[i].kind == RANGE_INHERITED)
+				entries[i].kind = RANGE_TURNED;
+		}
+	lock_drop(&entries_lock);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a program may do to private memory and the kernel does otherwise to the memfd
+ * that took its place. Each is asked for only where ranges_any.
+ */
+#ifndef MMFENCE_SELFMEM_TURNED_H
+#define MMFENCE_SELFMEM_TURNED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* After madvise: what it should have returned. Pages given up are zeros for the source and its
+ * views. */
+long turned_advised(uintptr_t address, size_t length, int advice, long result);
+
+/* After mremap moved what was at old, where it grew: by zeros that are nobody else's. The address,
+ * or -ENOMEM, and it is back at old. */
+long turned_grown(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size);
+
+#endif
