@@ -25,6 +25,7 @@
 #include "support/arena.h"
 
 #define NAME_BYTES 4096
+#define PATIENCE   100
 
 /* A memfd that views show, and its copy. */
 struct original {
@@ -224,18 +225,27 @@ static void report(uint64_t started)
 	record_emit(record);
 }
 
+static int copy_all(void)
+{
+	int r = each_view(add_show);
+
+	if (r || !split.show_count)
+		return r;
+	r = thread_run(copy_views, NULL);
+	return r ? r : split.error;
+}
+
 void split_before_fork(void)
 {
 	uint64_t started;
+	int r;
 
 	if (the_policy.selfmem_fork != SELFMEM_FORK_SPLIT || !selfmem_has_views())
 		return;
 	started = microseconds();
-	int r = each_view(add_show);
-	if (!r && split.show_count) {
-		r = thread_run(copy_views, NULL);
-		r = r ? r : split.error;
-	}
+	/* Another thread may unmap one meanwhile. */
+	for (int i = 0; (r = copy_all()) == -EFAULT && i < PATIENCE; i++)
+		forget();
 	if (r) {
 		report_failure(-r);
 		forget();

@@ -3,6 +3,9 @@
  * M4: memory that was turned for a view is still private memory to the program that gives
  * pages of it up, lets it grow, or forks.
  */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "views.h"
 
 #define PAGES 16
@@ -265,6 +268,54 @@ static void split_child_stays_readonly(const void *unused)
 	promise(source[1] != 11, "the parent sees a store of its child");
 }
 
+enum { GOING = 200 };
+
+static atomic_int turn_of; /* 0: views are made; 1: they go while the other forks; -1: the end */
+
+static void turn_wait(int turn)
+{
+	while (turn_of != turn && turn_of != -1)
+		sched_yield();
+}
+
+static void *make_and_unmap(void *unused)
+{
+	char *source = anonymous(PAGE), *views[GOING];
+
+	while (turn_of != -1) {
+		for (int i = 0; i < GOING; i++)
+			views[i] = view_of(source, PAGE);
+		turn_of = 1;
+		for (int i = 0; i < GOING; i++)
+			must(munmap(views[i], PAGE) == 0);
+		turn_wait(0);
+	}
+	return unused;
+}
+
+static void store_one(char *source, char *view)
+{
+	source[0]++;
+	promise(view[0] == source[0], "the child's view is not of its source");
+}
+
+/* Views go in another thread: those that stay are copied all the same. */
+static void split_beside_others(const void *unused)
+{
+	char *source = anonymous(PAGE), *view = view_of(source, PAGE);
+	pthread_t thread;
+
+	(void)unused;
+	must(pthread_create(&thread, NULL, make_and_unmap, NULL) == 0);
+	for (int i = 0; i < 50; i++) {
+		turn_wait(1);
+		in_child(store_one, source, view);
+		promise(!source[0], "the parent sees a store of its child");
+		turn_of = i == 49 ? -1 : 0;
+	}
+	must(pthread_join(thread, NULL) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -279,6 +330,7 @@ int main(int argc, char **argv)
 		{ "grows_again", grows_again, NULL, false },
 		{ "child_gives_up", child_gives_up, NULL, false },
 		{ "split/gives_up", split_child_gives_up, NULL, false },
+		{ "split_beside_others", split_beside_others, NULL, false },
 		{ "split/stays_readonly", split_child_stays_readonly, NULL, false },
 	};
 

@@ -92,6 +92,7 @@ TURNED_HOLDS(M4, parts_grow_by_zeros_of_their_own, "parts_grow", NULL)
 TURNED_HOLDS(M4, grows_again_and_again, "grows_again", NULL)
 TURNED_HOLDS(M4, child_gives_up_nothing_of_its_parents, "child_gives_up", NULL)
 TURNED_HOLDS(M4, split_child_gives_up_its_own, "split/gives_up", SPLIT)
+TURNED_HOLDS(M4, fork_splits_beside_views_that_go, "split_beside_others", SPLIT)
 TURNED_HOLDS(M3, readonly_view_stays_readonly_in_a_split_child, "split/stays_readonly", SPLIT)
 
 /* It gives everything up at once. */
