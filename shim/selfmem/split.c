@@ -49,6 +49,7 @@ static struct {
 	size_t show_count, show_room;
 	uint64_t bytes;
 	int error;
+	struct attributes_walk walk; /* in the child */
 } split;
 
 static void *grow(void *array, size_t size, size_t *room)
@@ -271,18 +272,17 @@ static int show_copy(const struct vma *vma)
 {
 	const struct original *original = original_of(vma);
 	size_t size = vma->end - vma->start;
-	struct attributes attributes;
 
 	if (!has_copy(original, vma))
 		return 0;
 	uintptr_t copy = original->copy + (uintptr_t)((int64_t)vma->offset - original->start);
-	attributes_get_here(vma->start, &attributes);
+	const struct attributes *attributes = attributes_at(&split.walk, vma->start);
 	long r = raw(SYS_mremap, copy, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, vma->start);
 	if (raw_failed(r))
 		return (int)r;
 	if (vma->protection != (PROT_READ | PROT_WRITE))
 		raw(SYS_mprotect, vma->start, size, vma->protection);
-	attributes_apply(&attributes, vma->start, vma->end, vma->protection);
+	attributes_apply(attributes, vma->start, vma->end, vma->protection);
 	struct vma now;
 	if (!vma_find(vma->start, &now, NULL, 0))
 		ranges_renew(vma->device, vma->inode, now.device, now.inode);
@@ -293,7 +293,9 @@ void split_after_fork_in_child(void)
 {
 	if (!split.show_count)
 		return;
+	attributes_walk_begin_here(&split.walk);
 	int r = each_view(show_copy);
+	attributes_walk_end(&split.walk);
 	if (r)
 		report_failure(-r);
 	forget();

@@ -254,13 +254,16 @@ static int turn_with_room(struct turning *turning)
 int turn(struct view *view, int memfd)
 {
 	struct turning turning = { .view = view, .memfd = memfd, .hold.fd = -1 };
+	struct attributes_walk walk;
 	bool any = false;
 
+	attributes_walk_begin_here(&walk);
 	EACH_PART(part, view)
 	{
 		any = true;
-		attributes_get_here(part->start, &part->attributes);
+		part->attributes = *attributes_at(&walk, part->start);
 	}
+	attributes_walk_end(&walk);
 	if (!any)
 		return 0;
 	int r = file_identify(memfd, &turning.file);

@@ -41,33 +41,28 @@ void attributes_note(void)
 	atomic_store_explicit(&noted, true, memory_order_relaxed);
 }
 
-/* One line of smaps at a time. */
-struct reader {
-	int fd;
-	char *buffer;
-	size_t used, line;
-};
+/* ---- smaps, a line at a time ---- */
 
-static char *next_line(struct reader *reader)
+static char *next_line(struct attributes_walk *walk)
 {
 	for (;;) {
-		char *start = reader->buffer + reader->line;
-		char *end = memchr(start, '\n', reader->used - reader->line);
+		char *start = walk->buffer + walk->line;
+		char *end = memchr(start, '\n', walk->used - walk->line);
 		if (end) {
 			*end = 0;
-			reader->line = (size_t)(end + 1 - reader->buffer);
+			walk->line = (size_t)(end + 1 - walk->buffer);
 			return start;
 		}
-		reader->used -= reader->line;
-		memmove(reader->buffer, start, reader->used);
-		reader->line = 0;
-		long got = raw(SYS_read, reader->fd, reader->buffer + reader->used,
-			       BUFFER_BYTES - 1 - reader->used);
+		walk->used -= walk->line;
+		memmove(walk->buffer, start, walk->used);
+		walk->line = 0;
+		long got = raw(SYS_read, walk->fd, walk->buffer + walk->used,
+			       BUFFER_BYTES - 1 - walk->used);
 		if (got == -EINTR)
 			continue;
 		if (got <= 0)
 			return NULL;
-		reader->used += (size_t)got;
+		walk->used += (size_t)got;
 	}
 }
 
@@ -88,14 +83,6 @@ static uintptr_t hexadecimal(const char **at)
 		else
 			return value;
 	}
-}
-
-static bool header_holds(const char *line, uintptr_t address)
-{
-	uintptr_t start = hexadecimal(&line);
-
-	line++;
-	return address >= start && address < hexadecimal(&line);
 }
 
 static void parse_flags(const char *at, struct attributes *out)
@@ -122,48 +109,76 @@ static int decimal(const char *at)
 	return value;
 }
 
-static void scan(struct reader *reader, uintptr_t address, struct attributes *out)
+/* ---- an area at a time ---- */
+
+static void read_header(struct attributes_walk *walk, const char *line)
 {
-	bool here = false;
+	walk->next_start = hexadecimal(&line);
+	line++;
+	walk->next_end = hexadecimal(&line);
+	walk->more = true;
+}
+
+/* Reads on to where the next area begins. */
+static void read_area(struct attributes_walk *walk)
+{
 	char *line;
 
-	while ((line = next_line(reader))) {
-		if (is_header(line)) {
-			if (here)
-				return;
-			here = header_holds(line, address);
-		} else if (here && !strncmp(line, "VmFlags:", 8)) {
-			parse_flags(line + 8, out);
-		} else if (here && !strncmp(line, "ProtectionKey:", 14)) {
-			out->key = decimal(line + 14);
-		}
+	walk->start = walk->next_start;
+	walk->end = walk->next_end;
+	walk->attributes = (struct attributes){ 0, 0 };
+	walk->more = false;
+	while (!walk->more && (line = next_line(walk))) {
+		if (is_header(line))
+			read_header(walk, line);
+		else if (!strncmp(line, "VmFlags:", 8))
+			parse_flags(line + 8, &walk->attributes);
+		else if (!strncmp(line, "ProtectionKey:", 14))
+			walk->attributes.key = decimal(line + 14);
 	}
 }
 
-static void read_smaps(int fd, uintptr_t address, struct attributes *out)
+static void begin(struct attributes_walk *walk, int fd)
 {
-	struct reader reader = { .fd = fd };
-
-	reader.buffer = fd < 0 ? NULL : arena_alloc(BUFFER_BYTES);
-	if (reader.buffer)
-		scan(&reader, address, out);
-	arena_free(reader.buffer, BUFFER_BYTES);
-	if (fd >= 0)
-		raw_close(fd);
+	*walk = (struct attributes_walk){ .fd = fd };
+	walk->buffer = fd < 0 ? NULL : arena_alloc(BUFFER_BYTES);
+	if (walk->buffer)
+		read_area(walk); /* none yet, but where the first begins */
 }
 
-void attributes_get(uintptr_t address, struct attributes *out)
+void attributes_walk_begin(struct attributes_walk *walk)
 {
-	*out = (struct attributes){ 0, 0 };
-	if (atomic_load_explicit(&noted, memory_order_relaxed))
-		read_smaps(keeper_open("smaps", O_RDONLY), address, out);
+	bool any = atomic_load_explicit(&noted, memory_order_relaxed);
+
+	begin(walk, any ? keeper_open("smaps", O_RDONLY) : -1);
 }
 
-void attributes_get_here(uintptr_t address, struct attributes *out)
+static int open_here(void)
 {
-	*out = (struct attributes){ 0, 0 };
-	if (atomic_load_explicit(&noted, memory_order_relaxed))
-		read_smaps(raw_open("/proc/thread-self/smaps", O_RDONLY, 0), address, out);
+	return raw_open("/proc/thread-self/smaps", O_RDONLY, 0);
+}
+
+void attributes_walk_begin_here(struct attributes_walk *walk)
+{
+	bool any = atomic_load_explicit(&noted, memory_order_relaxed);
+
+	begin(walk, any ? open_here() : -1);
+}
+
+const struct attributes *attributes_at(struct attributes_walk *walk, uintptr_t address)
+{
+	static const struct attributes none;
+
+	while (walk->end <= address && walk->more)
+		read_area(walk);
+	return address >= walk->start && address < walk->end ? &walk->attributes : &none;
+}
+
+void attributes_walk_end(struct attributes_walk *walk)
+{
+	arena_free(walk->buffer, BUFFER_BYTES);
+	if (walk->fd >= 0)
+		raw_close(walk->fd);
 }
 
 struct question {
@@ -174,10 +189,13 @@ struct question {
 static void answer(void *argument)
 {
 	const struct question *question = argument;
+	struct attributes_walk walk;
 
-	if (!thread_own_table())
-		read_smaps(raw_open("/proc/thread-self/smaps", O_RDONLY, 0), question->address,
-			   question->out);
+	if (thread_own_table())
+		return;
+	begin(&walk, open_here());
+	*question->out = *attributes_at(&walk, question->address);
+	attributes_walk_end(&walk);
 }
 
 void attributes_read_apart(uintptr_t address, struct attributes *out)
@@ -187,6 +205,8 @@ void attributes_read_apart(uintptr_t address, struct attributes *out)
 	*out = (struct attributes){ 0, 0 };
 	thread_run(answer, &question);
 }
+
+/* ---- given to what replaces it ---- */
 
 static bool has(const struct attributes *attributes, int advice)
 {

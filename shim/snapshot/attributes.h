@@ -9,6 +9,7 @@
 #define MMFENCE_SNAPSHOT_ATTRIBUTES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct attributes {
@@ -19,16 +20,29 @@ struct attributes {
 /* The program made a call that sets any. */
 void attributes_note(void);
 
-/* Of the area that holds address; on the keeper. Nothing is set in *out when there is nothing to
- * keep. */
-void attributes_get(uintptr_t address, struct attributes *out);
-/* The same on any other thread. */
-void attributes_get_here(uintptr_t address, struct attributes *out);
+/* A walk through the areas, upwards. Without anything noted it finds nothing to keep. */
+struct attributes_walk {
+	int fd;
+	char *buffer;
+	size_t used, line;
+	bool more; /* there is another area: */
+	uintptr_t next_start, next_end;
+	uintptr_t start, end; /* of the area that these are of */
+	struct attributes attributes;
+};
+
+/* On the keeper; on any other thread. */
+void attributes_walk_begin(struct attributes_walk *walk);
+void attributes_walk_begin_here(struct attributes_walk *walk);
+/* Of the area that holds address, which is not below the one before. */
+const struct attributes *attributes_at(struct attributes_walk *walk, uintptr_t address);
+void attributes_walk_end(struct attributes_walk *walk);
+
 bool attributes_locked(const struct attributes *attributes);
 /* For the mmap that replaces it. */
 int attributes_map_flags(const struct attributes *attributes);
-/* The same from any thread of the program's, whether anything was noted or not. Costs a thread and
- * a walk through smaps. */
+/* Of one area, from any thread of the program's, whether anything was noted or not. Costs a thread
+ * and a walk through smaps. */
 void attributes_read_apart(uintptr_t address, struct attributes *out);
 bool attributes_have_lock(const struct attributes *attributes);
 void attributes_apply(const struct attributes *attributes, uintptr_t start, uintptr_t end,

@@ -43,54 +43,59 @@ static bool still_this_file(const struct lease *lease, const struct vma *vma, ui
 	       (int64_t)vma->offset + (int64_t)(from - vma->start) == offset;
 }
 
+/* What all areas of one lease are replaced with. */
+struct replacing {
+	const struct lease *lease;
+	int target, read_only;
+	struct attributes_walk walk;
+};
+
 /* Shared mappings must stay so that they cannot be made writable: through a descriptor that cannot.
  */
-static int descriptor_for(const struct vma *vma, int target, int *read_only)
+static int descriptor_for(struct replacing *replacing, const struct vma *vma)
 {
 	if (!vma->shared)
-		return target;
-	if (*read_only < 0)
-		*read_only = thread_open_again(keeper_proc(), 0, target, O_RDONLY);
-	return *read_only;
+		return replacing->target;
+	if (replacing->read_only < 0)
+		replacing->read_only =
+			thread_open_again(keeper_proc(), 0, replacing->target, O_RDONLY);
+	return replacing->read_only;
 }
 
-static int map_over(const struct vma *vma, uintptr_t from, uintptr_t to, int fd, int64_t offset)
+static int map_over(const struct vma *vma, uintptr_t from, uintptr_t to, int fd, int64_t offset,
+		    const struct attributes *attributes)
 {
-	struct attributes attributes;
-
-	attributes_get(from, &attributes);
 	/* A lock counts against RLIMIT_MEMLOCK until it is gone; what comes is locked too. */
-	if (attributes_locked(&attributes))
+	if (attributes_locked(attributes))
 		raw(SYS_munlock, from, to - from);
 	long r = raw_mmap(from, to - from, vma->protection,
 			  MAP_FIXED | (vma->shared ? MAP_SHARED : MAP_PRIVATE) |
-				  attributes_map_flags(&attributes),
+				  attributes_map_flags(attributes),
 			  fd, offset);
 	if (raw_failed(r))
 		return (int)r;
-	attributes_apply(&attributes, from, to, vma->protection);
+	attributes_apply(attributes, from, to, vma->protection);
 	return 0;
 }
 
-static int replace_area(const struct vma *vma, uintptr_t from, uintptr_t to, int64_t offset,
-			int target, int *read_only)
+static int replace_area(struct replacing *replacing, const struct vma *vma, uintptr_t from,
+			uintptr_t to, int64_t offset)
 {
 	struct private_run *own = NULL;
-	int fd = descriptor_for(vma, target, read_only);
+	int fd = descriptor_for(replacing, vma);
 	int r = fd < 0 ? fd : 0;
 
 	if (!r && !vma->shared)
 		r = private_save(from, to, &own);
 	if (!r)
-		r = map_over(vma, from, to, fd, offset);
+		r = map_over(vma, from, to, fd, offset, attributes_at(&replacing->walk, from));
 	if (!r)
 		return private_restore(own);
 	private_free(own);
 	return r;
 }
 
-static int replace_piece(const struct lease *lease, const struct piece *piece, int target,
-			 int *read_only)
+static int replace_piece(struct replacing *replacing, const struct piece *piece)
 {
 	struct vma vma;
 
@@ -100,32 +105,45 @@ static int replace_piece(const struct lease *lease, const struct piece *piece, i
 		uintptr_t from = vma.start > at ? vma.start : at;
 		uintptr_t to = vma.end < piece->end ? vma.end : piece->end;
 		int64_t offset = piece->offset + (int64_t)(from - piece->start);
-		if (!still_this_file(lease, &vma, from, offset))
+		if (!still_this_file(replacing->lease, &vma, from, offset))
 			continue;
-		int r = replace_area(&vma, from, to, offset, target, read_only);
+		int r = replace_area(replacing, &vma, from, to, offset);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-/* What grew under the guard while the pages were put aside is put aside here. */
-int lease_replace(const struct lease *lease, struct preserve *preserve)
+static int replace_all(struct replacing *replacing, struct preserve *preserve)
 {
+	const struct lease *lease = replacing->lease;
 	struct piece piece;
 	struct window window;
-	int read_only = -1, r = 0;
+	int r = 0;
 
 	for (uintptr_t at = 0; !r && lease_next_piece(lease, &at, &piece);) {
+		/* What grew under the guard while the pages were put aside is put aside here. */
 		lease_window(lease, &piece, &window);
 		if (window.start < window.end)
 			r = preserve_window(preserve, window.start, window.end);
 		if (!r)
-			r = replace_piece(lease, &piece, preserve->target, &read_only);
+			r = replace_piece(replacing, &piece);
 		if (r && !preserve->reason)
 			preserve->reason = "the old pages could not be mapped";
 	}
-	if (read_only >= 0)
-		raw_close(read_only);
+	return r;
+}
+
+int lease_replace(const struct lease *lease, struct preserve *preserve)
+{
+	struct replacing replacing = { .lease = lease,
+				       .target = preserve->target,
+				       .read_only = -1 };
+
+	attributes_walk_begin(&replacing.walk);
+	int r = replace_all(&replacing, preserve);
+	attributes_walk_end(&replacing.walk);
+	if (replacing.read_only >= 0)
+		raw_close(replacing.read_only);
 	return r;
 }

@@ -108,6 +108,55 @@ static void advice_stays(const void *argument)
 	view_check(view, 1, 0, PAGES, "content");
 }
 
+/* Areas of one file, each with what it had, and those between them. */
+static void each_area_keeps_its_own(const void *unused)
+{
+	enum { AREAS = 60 };
+	static const int advice[] = { MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTDUMP };
+	static char before[AREAS * PAGES][256], after[256];
+	char *views[AREAS];
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	for (size_t i = 0; i < AREAS; i++) {
+		views[i] = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+		must(madvise(views[i] + PAGE * (i % 3), PAGE * (1 + i % 5), advice[i % 4]) == 0);
+		if (i % 7 == 0 && mlock(views[i] + 4 * PAGE, PAGE))
+			skip("mlock: %s", strerror(errno));
+	}
+	for (size_t i = 0; i < AREAS * PAGES; i++)
+		flags_of(views[i / PAGES] + i % PAGES * PAGE, before[i], sizeof(before[i]));
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+	for (size_t i = 0; i < AREAS * PAGES; i++) {
+		flags_of(views[i / PAGES] + i % PAGES * PAGE, after, sizeof(after));
+		promise(!strcmp(before[i], after), "page %zu of %zu had%s, has%s", i % PAGES,
+			i / PAGES, before[i], after);
+	}
+	for (size_t i = 0; i < AREAS; i++)
+		view_check(views[i], 1, 0, PAGES, "content");
+}
+
+/* Looking for what each has takes no longer than the kernel lets the writer wait. */
+static void thousands_keep_their_own(const void *unused)
+{
+	enum { AREAS = 4000, OTHERS = 20000 };
+	static char *views[AREAS];
+
+	(void)unused;
+	file_make(FILE_NAME, 1, PAGES);
+	for (int i = 0; i < OTHERS; i++)
+		must(mmap(NULL, PAGE, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0) != MAP_FAILED);
+	for (size_t i = 0; i < AREAS; i++)
+		views[i] = view_make(FILE_NAME, PROT_READ, 0, 1 + i % 2);
+	must(madvise(views[1], PAGE, MADV_RANDOM) == 0);
+	alarm(PATIENT);
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+	for (size_t i = 0; i < AREAS; i++)
+		view_check(views[i], 1, 0, 1 + i % 2, "content");
+	has_flag(views[1], "rr", "after the change");
+}
+
 static void dontfork_keeps_it_from_the_child(const void *unused)
 {
 	char *view = fresh(PROT_READ);
@@ -325,6 +374,8 @@ int main(int argc, char **argv)
 		{ "advice_random", advice_stays, &random_access, false },
 		{ "advice_sequential", advice_stays, &sequential, false },
 		{ "dontfork", dontfork_keeps_it_from_the_child, NULL, HOLDS_BARE },
+		{ "each_area_keeps_its_own", each_area_keeps_its_own, NULL, false },
+		{ "thousands_keep_their_own", thousands_keep_their_own, NULL, false },
 		{ "lock_stays", lock_stays, NULL, false },
 		{ "key_stays", key_stays, NULL, false },
 		{ "noexec_ro", noexec_stays, &ro, HOLDS_BARE },
