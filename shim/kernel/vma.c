@@ -14,6 +14,7 @@
 #include "kernel/guarded.h"
 #include "kernel/raw.h"
 #include "kernel/vma.h"
+#include "support/arena.h"
 #include "support/scratch.h"
 
 /* linux/fs.h has these since 6.11; Debian 12's does not. */
@@ -24,7 +25,10 @@ struct procmap_query {
 	uint32_t vma_name_size, build_id_size;
 	uint64_t vma_name_addr, build_id_addr;
 };
-#define PROCMAP_QUERY_IOCTL	 _IOWR('f', 17, struct procmap_query)
+#define PROCMAP_QUERY_IOCTL _IOWR('f', 17, struct procmap_query)
+/* Little, so that what was read is not old when it is looked at. */
+#define WALK_BYTES 8192
+
 #define PROCMAP_READABLE	 0x01
 #define PROCMAP_WRITABLE	 0x02
 #define PROCMAP_EXECUTABLE	 0x04
@@ -113,30 +117,19 @@ void vma_parse(const char *at, struct vma *out, char *name, size_t name_size)
 	name[length] = 0;
 }
 
-/* Reads the text piece by piece, each time from the start of a line. */
-static int scan(int fd, uintptr_t address, char *buffer, struct vma *out, char *name,
+/* ---- the text ---- */
+
+static int scan(struct proc_text *text, uintptr_t address, struct vma *out, char *name,
 		size_t name_size)
 {
-	size_t kept = 0;
+	char *line;
 
-	for (;;) {
-		long got = raw(SYS_read, fd, buffer + kept, SCRATCH_BYTES - 1 - kept);
-		if (got == -EINTR)
-			continue;
-		if (got <= 0)
-			return got ? (int)got : -ENOENT;
-		buffer[kept + (size_t)got] = 0;
-		char *line = buffer, *end;
-		while ((end = strchr(line, '\n'))) {
-			*end = 0;
-			vma_parse(line, out, name, name_size);
-			if (out->end > address)
-				return 0;
-			line = end + 1;
-		}
-		kept = strlen(line);
-		memmove(buffer, line, kept);
+	while ((line = proc_text_next(text))) {
+		vma_parse(line, out, name, name_size);
+		if (out->end > address)
+			return 0;
 	}
+	return text->error ? text->error : -ENOENT;
 }
 
 static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name_size)
@@ -145,8 +138,10 @@ static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name
 
 	if (fd < 0)
 		return fd;
+	struct proc_text text;
 	char *buffer = scratch_take();
-	int r = scan(fd, address, buffer, out, name, name_size);
+	proc_text_begin(&text, fd, buffer, SCRATCH_BYTES);
+	int r = scan(&text, address, out, name, name_size);
 	scratch_put(buffer);
 	raw_close(fd);
 	return r;
@@ -166,6 +161,44 @@ int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size)
 	if (r == 0 || r == -ENOENT)
 		return r;
 	return read_maps(address, out, name, name_size);
+}
+
+/* ---- on a thread with a table of its own ---- */
+
+void vma_walk_begin(struct vma_walk *walk, int maps)
+{
+	*walk = (struct vma_walk){ .maps = maps };
+}
+
+static int walk_text(struct vma_walk *walk)
+{
+	char *buffer = arena_alloc(WALK_BYTES);
+
+	if (!buffer)
+		return -ENOMEM;
+	raw_lseek(walk->maps, 0, SEEK_SET);
+	proc_text_begin(&walk->text, walk->maps, buffer, WALK_BYTES);
+	return 0;
+}
+
+int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out)
+{
+	int r = walk->text.buffer ? 0 : vma_query(walk->maps, address, out, NULL, 0);
+
+	if (!walk->text.buffer && (!r || r == -ENOENT))
+		return r;
+	if (!walk->text.buffer && (r = walk_text(walk)))
+		return r;
+	if (walk->area.end <= address)
+		r = scan(&walk->text, address, &walk->area, NULL, 0);
+	if (!r)
+		*out = walk->area;
+	return r;
+}
+
+void vma_walk_end(struct vma_walk *walk)
+{
+	arena_free(walk->text.buffer, WALK_BYTES);
 }
 
 void vma_protection_text(int protection, bool shared, char out[5])

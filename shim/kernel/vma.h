@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/proc_text.h"
+
 struct vma {
 	uintptr_t start, end;
 	uint64_t offset; /* in the file, bytes */
@@ -23,8 +25,21 @@ struct vma {
  * name (if not NULL) gets the path as /proc/self/maps has it. */
 int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size);
 
-/* The same through a descriptor of /proc/self/maps that the caller has, and only by PROCMAP_QUERY:
- * for threads with a table of their own. */
+/* Areas upwards, through a descriptor of /proc/self/maps that the caller has: for threads with a
+ * table of their own. */
+struct vma_walk {
+	int maps;
+	struct proc_text text; /* where there is no PROCMAP_QUERY, the text */
+	struct vma area;
+};
+
+void vma_walk_begin(struct vma_walk *walk, int maps);
+/* The first area that ends above address, which is not below the one before: 0, -ENOENT when there
+ * is none, or -errno. */
+int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out);
+void vma_walk_end(struct vma_walk *walk);
+
+/* The same by PROCMAP_QUERY alone, through that descriptor. */
 int vma_query(int maps, uintptr_t address, struct vma *out, char *name, size_t name_size);
 
 /* A line of /proc/PID/maps, without its newline; a name that does not fit is cut. */

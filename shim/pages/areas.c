@@ -16,7 +16,7 @@ void areas_start(struct areas *areas, int maps, bool text)
 	areas->text = text;
 	areas->next = 0;
 	areas->hash = 0;
-	areas->used = areas->at = 0;
+	proc_text_begin(&areas->lines, maps, areas->buffer, sizeof(areas->buffer));
 	raw_lseek(maps, 0, SEEK_SET);
 }
 
@@ -73,45 +73,6 @@ int areas_check(struct areas *areas, struct pages_area *area)
 
 /* ---- text ---- */
 
-/* More text behind what there is: its length, 0 at the end, or -errno. Of a line that is longer
- * than the buffer the middle is dropped: only a name can be so long. */
-static long read_more(struct areas *areas)
-{
-	long got;
-
-	memmove(areas->buffer, areas->buffer + areas->at, areas->used -= areas->at);
-	areas->at = 0;
-	if (areas->used == AREAS_TEXT_BYTES)
-		areas->used /= 2;
-	do
-		got = raw(SYS_read, areas->maps, areas->buffer + areas->used,
-			  AREAS_TEXT_BYTES - areas->used);
-	while (got == -EINTR);
-	areas->used += got > 0 ? (size_t)got : 0;
-	return got;
-}
-
-/* The next line, ended with a NUL; NULL with *r 0 at the end. */
-static char *next_line(struct areas *areas, int *r)
-{
-	char *end;
-
-	for (;;) {
-		char *line = areas->buffer + areas->at;
-
-		end = memchr(line, '\n', areas->used - areas->at);
-		if (end) {
-			*end = 0;
-			areas->at = (size_t)(end - areas->buffer) + 1;
-			*r = 0;
-			return line;
-		}
-		*r = (int)read_more(areas);
-		if (*r <= 0)
-			return NULL;
-	}
-}
-
 static void hash_add(struct areas *areas, const struct vma *vma)
 {
 	const uint64_t words[] = { vma->start,	vma->end,   vma->offset,
@@ -123,11 +84,10 @@ static void hash_add(struct areas *areas, const struct vma *vma)
 
 static int next_listed(struct areas *areas)
 {
-	int r = 0;
-
 	areas->names_used = 0;
 	while (areas->count < AREAS_BATCH && areas->names_used + PATH_MAX < AREAS_NAME_BYTES) {
-		char *name = areas->names + areas->names_used, *line = next_line(areas, &r);
+		char *name = areas->names + areas->names_used,
+		     *line = proc_text_next(&areas->lines);
 		struct vma vma;
 
 		if (!line)
@@ -139,7 +99,7 @@ static int next_listed(struct areas *areas)
 		add(areas, &vma)->name = name;
 		areas->names_used += strlen(name) + 1;
 	}
-	return r ? r : areas->count ? 0 : -ENOENT;
+	return areas->lines.error < 0 ? areas->lines.error : areas->count ? 0 : -ENOENT;
 }
 
 int areas_check_text(struct areas *areas, bool *changed)

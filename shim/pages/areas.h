@@ -9,6 +9,7 @@
 
 #include <limits.h>
 
+#include "kernel/proc_text.h"
 #include "pages/pages.h"
 
 #define AREAS_BATCH	 256
@@ -23,7 +24,7 @@ struct areas {
 	size_t count;
 	/* of the text */
 	uint64_t hash; /* of all areas so far */
-	size_t used, at;
+	struct proc_text lines;
 	char buffer[AREAS_TEXT_BYTES];
 	size_t names_used;
 	char names[AREAS_NAME_BYTES]; /* or that of one area, when queried */

@@ -41,30 +41,7 @@ void attributes_note(void)
 	atomic_store_explicit(&noted, true, memory_order_relaxed);
 }
 
-/* ---- smaps, a line at a time ---- */
-
-static char *next_line(struct attributes_walk *walk)
-{
-	for (;;) {
-		char *start = walk->buffer + walk->line;
-		char *end = memchr(start, '\n', walk->used - walk->line);
-		if (end) {
-			*end = 0;
-			walk->line = (size_t)(end + 1 - walk->buffer);
-			return start;
-		}
-		walk->used -= walk->line;
-		memmove(walk->buffer, start, walk->used);
-		walk->line = 0;
-		long got = raw(SYS_read, walk->fd, walk->buffer + walk->used,
-			       BUFFER_BYTES - 1 - walk->used);
-		if (got == -EINTR)
-			continue;
-		if (got <= 0)
-			return NULL;
-		walk->used += (size_t)got;
-	}
-}
+/* ---- smaps ---- */
 
 static bool is_header(const char *line)
 {
@@ -128,7 +105,7 @@ static void read_area(struct attributes_walk *walk)
 	walk->end = walk->next_end;
 	walk->attributes = (struct attributes){ 0, 0 };
 	walk->more = false;
-	while (!walk->more && (line = next_line(walk))) {
+	while (!walk->more && (line = proc_text_next(&walk->text))) {
 		if (is_header(line))
 			read_header(walk, line);
 		else if (!strncmp(line, "VmFlags:", 8))
@@ -141,8 +118,8 @@ static void read_area(struct attributes_walk *walk)
 static void begin(struct attributes_walk *walk, int fd)
 {
 	*walk = (struct attributes_walk){ .fd = fd };
-	walk->buffer = fd < 0 ? NULL : arena_alloc(BUFFER_BYTES);
-	if (walk->buffer)
+	proc_text_begin(&walk->text, fd, fd < 0 ? NULL : arena_alloc(BUFFER_BYTES), BUFFER_BYTES);
+	if (walk->text.buffer)
 		read_area(walk); /* none yet, but where the first begins */
 }
 
@@ -176,7 +153,7 @@ const struct attributes *attributes_at(struct attributes_walk *walk, uintptr_t a
 
 void attributes_walk_end(struct attributes_walk *walk)
 {
-	arena_free(walk->buffer, BUFFER_BYTES);
+	arena_free(walk->text.buffer, BUFFER_BYTES);
 	if (walk->fd >= 0)
 		raw_close(walk->fd);
 }

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/proc_text.h"
+
 struct attributes {
 	unsigned int flags; /* bits of attributes.c */
 	int key;	    /* protection key, 0 for the default */
@@ -23,8 +25,7 @@ void attributes_note(void);
 /* A walk through the areas, upwards. Without anything noted it finds nothing to keep. */
 struct attributes_walk {
 	int fd;
-	char *buffer;
-	size_t used, line;
+	struct proc_text text;
 	bool more; /* there is another area: */
 	uintptr_t next_start, next_end;
 	uintptr_t start, end; /* of the area that these are of */

@@ -123,11 +123,23 @@ static int lease_take(int fd, struct file *file, const struct file *expected)
 	return r;
 }
 
+/* Not always the number that the file itself tells. */
+static int vma_inode_at(uintptr_t address, uint64_t *inode)
+{
+	struct vma_walk walk;
+	struct vma vma = { .inode = 0 };
+
+	vma_walk_begin(&walk, keeper_maps());
+	int r = vma_walk_to(&walk, address, &vma);
+	vma_walk_end(&walk);
+	*inode = vma.inode;
+	return r;
+}
+
 static struct lease *lease_new(const struct grant *grant, int fd, const struct file *file)
 {
 	struct lease *lease = arena_alloc(sizeof(*lease));
 	const char *path = grant->piece->snapshot->path;
-	struct vma vma;
 
 	if (!lease)
 		return NULL;
@@ -136,12 +148,11 @@ static struct lease *lease_new(const struct grant *grant, int fd, const struct f
 	lease->file = *file;
 	lease->path_size = strlen(path) + 1;
 	lease->path = arena_strdup(path);
-	if (!lease->path || vma_query(keeper_maps(), grant->piece->start, &vma, NULL, 0)) {
+	if (!lease->path || vma_inode_at(grant->piece->start, &lease->vma_inode)) {
 		arena_free(lease->path, lease->path_size);
 		arena_free(lease, sizeof(*lease));
 		return NULL;
 	}
-	lease->vma_inode = vma.inode;
 	return lease;
 }
 

@@ -4,6 +4,7 @@
  * snapshot lock: area by area, each with what it had, and only where the kernel says that it is
  * still this file.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 
@@ -47,7 +48,8 @@ static bool still_this_file(const struct lease *lease, const struct vma *vma, ui
 struct replacing {
 	const struct lease *lease;
 	int target, read_only;
-	struct attributes_walk walk;
+	struct vma_walk areas;
+	struct attributes_walk attributes;
 };
 
 /* Shared mappings must stay so that they cannot be made writable: through a descriptor that cannot.
@@ -88,7 +90,8 @@ static int replace_area(struct replacing *replacing, const struct vma *vma, uint
 	if (!r && !vma->shared)
 		r = private_save(from, to, &own);
 	if (!r)
-		r = map_over(vma, from, to, fd, offset, attributes_at(&replacing->walk, from));
+		r = map_over(vma, from, to, fd, offset,
+			     attributes_at(&replacing->attributes, from));
 	if (!r)
 		return private_restore(own);
 	private_free(own);
@@ -100,14 +103,17 @@ static int replace_piece(struct replacing *replacing, const struct piece *piece)
 	struct vma vma;
 
 	for (uintptr_t at = piece->start; at < piece->end; at = vma.end) {
-		if (vma_query(keeper_maps(), at, &vma, NULL, 0) || vma.start >= piece->end)
+		int r = vma_walk_to(&replacing->areas, at, &vma);
+		if (r == -ENOENT || (!r && vma.start >= piece->end))
 			return 0;
+		if (r)
+			return r;
 		uintptr_t from = vma.start > at ? vma.start : at;
 		uintptr_t to = vma.end < piece->end ? vma.end : piece->end;
 		int64_t offset = piece->offset + (int64_t)(from - piece->start);
 		if (!still_this_file(replacing->lease, &vma, from, offset))
 			continue;
-		int r = replace_area(replacing, &vma, from, to, offset);
+		r = replace_area(replacing, &vma, from, to, offset);
 		if (r)
 			return r;
 	}
@@ -140,9 +146,11 @@ int lease_replace(const struct lease *lease, struct preserve *preserve)
 				       .target = preserve->target,
 				       .read_only = -1 };
 
-	attributes_walk_begin(&replacing.walk);
+	vma_walk_begin(&replacing.areas, keeper_maps());
+	attributes_walk_begin(&replacing.attributes);
 	int r = replace_all(&replacing, preserve);
-	attributes_walk_end(&replacing.walk);
+	attributes_walk_end(&replacing.attributes);
+	vma_walk_end(&replacing.areas);
 	if (replacing.read_only >= 0)
 		raw_close(replacing.read_only);
 	return r;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "records.h"
+#include "filter.h"
 #include "runner.h"
 
 #define SKIPPED 77
@@ -171,6 +172,8 @@ static _Noreturn void become_helper(struct run *run)
 	syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
 	if (run->prepare)
 		run->prepare(run);
+	if (getenv("MMFENCE_OLD_KERNEL"))
+		filter_as_before_6_7(run);
 	execv(program, (char **)(uintptr_t)argv);
 	fprintf(stderr, "%s: %s\n", program, strerror(errno));
 	_exit(98);

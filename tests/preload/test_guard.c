@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "filter.h"
 #include "runner.h"
 
 static const char *engine(const struct run *run)
@@ -128,3 +129,52 @@ HELPER_HOLDS(S11, many_files, "writer", "many_files")
 HELPER_HOLDS(S11, writer_while_the_program_is_busy, "writer", "busy")
 HELPER_HOLDS(S11, writer_after_all_was_unmapped, "writer", "unmapped")
 HELPER_HOLDS(S11, writer_after_exit, "writer", "exited")
+
+/* --- kernels before 6.7: no PAGEMAP_SCAN, and no PROCMAP_QUERY, which came with 6.11 --- */
+
+/* The areas are read from /proc/self/maps then; that costs, but what is promised stays. */
+EACH_VARIANT(S11, break_is_recorded_on_an_old_kernel)
+{
+	struct run run = { .variant = variant,
+			   .helper = "observe",
+			   .prepare = filter_as_before_6_7 };
+
+	run_helper(&run);
+	cr_assert_str_eq(run.output, "captured\n");
+	cr_assert_str_eq(engine(&run), "guard");
+	cr_assert(count_events(&run, "snapshot.preserve") == 1);
+	run_end(&run);
+}
+
+static void holds_on_an_old_kernel(const char *variant, const char *helper, const char *cases)
+{
+	struct run run = { .variant = variant,
+			   .helper = helper,
+			   .args = { cases },
+			   .prepare = filter_as_before_6_7 };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert_str_eq(engine(&run), "guard");
+	run_end(&run);
+}
+
+EACH_VARIANT(S4, areas_keep_their_own_on_an_old_kernel)
+{
+	holds_on_an_old_kernel(variant, "advice", "each_area_*");
+}
+
+EACH_VARIANT(S11, many_mappings_on_an_old_kernel)
+{
+	holds_on_an_old_kernel(variant, "writer", "many_*");
+}
+
+EACH_VARIANT(S11, thousands_of_mappings_on_an_old_kernel)
+{
+	holds_on_an_old_kernel(variant, "advice", "thousands_*");
+}
+
+EACH_VARIANT(S1, writers_never_show_on_an_old_kernel)
+{
+	holds_on_an_old_kernel(variant, "overwrite", "write/*");
+}

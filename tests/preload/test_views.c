@@ -3,16 +3,12 @@
  * M4: second views of a process's own memory, and what the log says of them; and what M1
  * and M3 say where views are to be had.
  */
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
+#include <errno.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runner.h"
+#include "filter.h"
 
 #define EMULATE	 "selfmem.map=emulate"
 #define READONLY "selfmem.map=emulate-readonly"
@@ -129,55 +125,24 @@ EACH_VARIANT(M3, default_gives_no_view)
 
 /* --- a filter that was there before the program --- */
 
-#define DENY_MOST 16
-
-/* The call of either word size, with this second argument unless that is 0, fails with EPERM. */
-static unsigned short deny(struct sock_filter *at, unsigned int nr64, unsigned int nr32,
-			   unsigned int second)
-{
-	const struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 2),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr64, 2, 5),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr32, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-		BPF_JUMP(BPF_JMP | (second ? BPF_JEQ : BPF_JGE) | BPF_K, second, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
-	};
-
-	memcpy(at, code, sizeof(code));
-	return sizeof(code) / sizeof(code[0]);
-}
-
-static void install(struct sock_filter *filter, unsigned short length)
-{
-	filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	struct sock_fprog program = { length, filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		_exit(99);
-}
-
 static void without_memfd(struct run *run)
 {
-	struct sock_filter filter[2 * DENY_MOST];
+	struct filter filter = { .length = 0 };
 
 	(void)run;
-	install(filter, deny(filter, SYS_memfd_create, 356, 0));
+	filter_fail(&filter, SYS_memfd_create, 356, 0, EPERM);
+	filter_install(&filter);
 }
 
 /* Nor by the device. */
 static void without_userfaultfd(struct run *run)
 {
-	struct sock_filter filter[2 * DENY_MOST];
-	unsigned short length = deny(filter, SYS_userfaultfd, 374, 0);
+	struct filter filter = { .length = 0 };
 
 	(void)run;
-	length += deny(filter + length, SYS_ioctl, 54, 0xaa00);
-	install(filter, length);
+	filter_fail(&filter, SYS_userfaultfd, 374, 0, EPERM);
+	filter_fail(&filter, SYS_ioctl, 54, 0xaa00, EPERM);
+	filter_install(&filter);
 }
 
 EACH_VARIANT(M4, no_memfd)
