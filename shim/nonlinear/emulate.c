@@ -10,8 +10,10 @@
 #include <sys/mman.h>
 
 #include "kernel/raw.h"
+#include "nonlinear/copy.h"
 #include "nonlinear/emulate.h"
 #include "nonlinear/quick.h"
+#include "nonlinear/range.h"
 #include "policy/policy.h"
 #include "snapshot/attributes.h"
 
@@ -25,7 +27,7 @@
 static atomic_bool absent; /* the kernel or a filter has no such call */
 
 /* Where a lock, advice or a protection key was seen. */
-static _Atomic uintptr_t noted_start = UINTPTR_MAX, noted_end;
+static struct range noted = RANGE_EMPTY;
 static atomic_int lock_future; /* what mlockall set */
 
 /* ---- whether ---- */
@@ -60,11 +62,8 @@ bool emulate_wanted(long result)
 
 void emulate_note_attributes(uintptr_t start, uintptr_t end)
 {
-	if (start < atomic_load(&noted_start))
-		atomic_store(&noted_start, start);
-	if (end > atomic_load(&noted_end))
-		atomic_store(&noted_end, end);
-	reserve_clean_copies();
+	range_widen(&noted, start, end);
+	copy_note_attributes();
 }
 
 void emulate_note_lock_all(int flags)
@@ -75,8 +74,7 @@ void emulate_note_lock_all(int flags)
 
 bool emulate_has_attributes(uintptr_t start, uintptr_t end)
 {
-	return (start < atomic_load_explicit(&noted_end, memory_order_relaxed) &&
-		end > atomic_load_explicit(&noted_start, memory_order_relaxed)) ||
+	return range_touches(&noted, start, end) ||
 	       atomic_load_explicit(&lock_future, memory_order_relaxed);
 }
 
@@ -84,8 +82,7 @@ bool emulate_has_attributes(uintptr_t start, uintptr_t end)
 static void read_attributes(uintptr_t address, struct attributes *out)
 {
 	*out = (struct attributes){ 0, 0 };
-	if (address >= atomic_load_explicit(&noted_start, memory_order_relaxed) &&
-	    address < atomic_load_explicit(&noted_end, memory_order_relaxed))
+	if (range_touches(&noted, address, address + 1))
 		attributes_read_apart(address, out);
 }
 

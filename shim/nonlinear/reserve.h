@@ -52,9 +52,6 @@ void reserve_forget(uintptr_t start, uintptr_t end);
 /* False: there is no window of ours in it. Lock-free. */
 bool reserve_may_touch(uintptr_t start, uintptr_t end);
 
-/* Locks and advice were seen: copies are to be freed of them. */
-void reserve_clean_copies(void);
-
 void reserve_after_fork(void);
 
 #endif

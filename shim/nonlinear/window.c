@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of windows: see window.h.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "kernel/raw.h"
+#include "nonlinear/copy.h"
+#include "nonlinear/window.h"
+#include "support/arena.h"
+
+struct range window_range = RANGE_EMPTY;
+static struct window *windows;
+
+struct window *window_first(void)
+{
+	return windows;
+}
+
+/* ---- the program's areas ---- */
+
+bool window_same_file(const struct vma *a, const struct vma *b)
+{
+	return b->shared && b->inode == a->inode && b->device == a->device;
+}
+
+uint64_t window_first_page(const struct vma *area)
+{
+	return area->offset / PAGE_BYTES;
+}
+
+void window_find_run(const struct vma *area, struct window *run, struct vma *low)
+{
+	struct vma other;
+
+	*low = *area;
+	run->start = area->start;
+	run->end = area->end;
+	while (!vma_find(run->end, &other, NULL, 0) && other.start == run->end &&
+	       window_same_file(area, &other)) {
+		run->end = other.end;
+		if (other.offset < low->offset)
+			*low = other;
+	}
+	while (!vma_find(run->start - 1, &other, NULL, 0) && other.end == run->start &&
+	       window_same_file(area, &other)) {
+		run->start = other.start;
+		if (other.offset < low->offset)
+			*low = other;
+	}
+}
+
+/* It cannot be made writable: tried on a copy. */
+bool window_truly_shared(const struct vma *area)
+{
+	if (area->protection & PROT_WRITE)
+		return true;
+	long copy = copy_make(area->start, 1);
+	if (raw_failed(copy))
+		return true;
+	long r = raw(SYS_mprotect, copy, PAGE_BYTES, PROT_READ | PROT_WRITE);
+	copy_unmap((uintptr_t)copy, 1);
+	return r != -EACCES;
+}
+
+static bool address_space_is_limited(void)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit;
+
+	return !raw(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) && limit.soft != UINT64_MAX;
+}
+
+/* Attachments of System V segments are counted, where everybody sees it. */
+static bool is_system_v(const struct vma *area)
+{
+	static const char prefix[] = "/SYSV";
+	struct vma again;
+	char name[16];
+
+	return !vma_find(area->start, &again, name, sizeof(name)) &&
+	       !strncmp(name, prefix, sizeof(prefix) - 1);
+}
+
+/* ---- the table ---- */
+
+static bool has_file(const struct window *window, const struct vma *area)
+{
+	return area->inode == window->inode && area->device == window->device;
+}
+
+struct window *window_of(const struct vma *area)
+{
+	struct window *window = windows;
+
+	while (window && (area->start >= window->end || area->end <= window->start ||
+			  !has_file(window, area)))
+		window = window->next;
+	return window;
+}
+
+void window_range_renew(void)
+{
+	atomic_store(&window_range.highest, 0);
+	atomic_store(&window_range.lowest, UINTPTR_MAX);
+	for (const struct window *window = windows; window; window = window->next)
+		range_widen(&window_range, window->start, window->end);
+}
+
+/* A window that the run has grown out of. */
+static struct window *window_grown(const struct vma *area, const struct window *run)
+{
+	struct window *window = windows;
+
+	while (window && (window->refused || run->start > window->end || run->end < window->start ||
+			  !has_file(window, area)))
+		window = window->next;
+	if (!window)
+		return NULL;
+	if (run->start < window->start)
+		window->start = run->start;
+	if (run->end > window->end)
+		window->end = run->end;
+	range_widen(&window_range, window->start, window->end);
+	return window;
+}
+
+struct window *window_new(const struct vma *area, int *error)
+{
+	struct window *window = arena_alloc(sizeof(*window)), *grown;
+	struct vma low;
+
+	*error = -ENOMEM;
+	if (!window)
+		return NULL;
+	window_find_run(area, window, &low);
+	grown = window_grown(area, window);
+	if (grown) {
+		arena_free(window, sizeof(*window));
+		return grown;
+	}
+	window->device = area->device;
+	window->inode = area->inode;
+	window->way = WAY_MAPPING;
+	window->refused = !window_truly_shared(area);
+	window->transient = address_space_is_limited() || is_system_v(area);
+	window->base = window->first = window_first_page(&low);
+	long anchor = window->refused ? 0 : copy_anchor(low.start);
+	if (raw_failed(anchor)) {
+		*error = (int)anchor;
+		arena_free(window, sizeof(*window));
+		return NULL;
+	}
+	window->anchor = (uintptr_t)anchor;
+	window->next = windows;
+	windows = window;
+	range_widen(&window_range, window->start, window->end);
+	return window;
+}
+
+void window_remove(struct window *window)
+{
+	struct window **link = &windows;
+
+	while (*link != window)
+		link = &(*link)->next;
+	*link = window->next;
+	arena_free(window, sizeof(*window));
+	window_range_renew();
+}
+
+void window_forget_all(void)
+{
+	windows = NULL;
+}
+
+/* ---- what is left of them ---- */
+
+static bool is_reserve(uintptr_t address)
+{
+	for (const struct window *window = windows; window; window = window->next) {
+		if (address == window->anchor)
+			return true;
+		for (int i = 0; i < PROTECTIONS; i++)
+			if (address == window->reserve[i] && address)
+				return true;
+	}
+	return false;
+}
+
+/* The first area from an address on that is of the window's file, and is the program's. */
+static bool find_part(const struct window *window, uintptr_t from, struct vma *area)
+{
+	for (; from < window->end && !vma_find(from, area, NULL, 0); from = area->end)
+		if (area->shared && has_file(window, area) && !is_reserve(area->start))
+			return area->start < window->end;
+	return false;
+}
+
+/* Parts that are gone at the edges are no part of the window any more. */
+bool window_shrink(struct window *window, uintptr_t start, uintptr_t end)
+{
+	struct vma area;
+
+	if (window->refused || (start <= window->start && end >= window->end))
+		return false;
+	if (!find_part(window, window->start, &area))
+		return false;
+	if (area.start > window->start)
+		window->start = area.start;
+	if (end >= window->end && start > window->start && start < window->end &&
+	    !find_part(window, start, &area))
+		window->end = start;
+	return true;
+}
