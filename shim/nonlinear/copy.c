@@ -2,6 +2,7 @@
 /*
  * Copies: see copy.h. Under the lock of reserve.c but for copy_note_attributes.
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -34,6 +35,20 @@ void copy_clean(uintptr_t address, uint64_t pages)
 	raw(SYS_pkey_mprotect, address, pages * PAGE_BYTES, PROT_NONE, 0);
 }
 
+/* Older kernels have unmapped the target when they refuse; then it may be somebody else's by now.
+ * What still is one area is ours. */
+static void give_back(uintptr_t room, size_t size)
+{
+	struct vma vma;
+
+	if (!vma_find(room, &vma, NULL, 0) && vma.start <= room && vma.end >= room + size) {
+		copy_unmap(room, size / PAGE_BYTES);
+		return;
+	}
+	copy_unmap(room, 1);
+	copy_unmap(room + size - PAGE_BYTES, 1);
+}
+
 /* With a free page on both sides: nothing of the program's is to merge with it. */
 long copy_make(uintptr_t from, uint64_t pages)
 {
@@ -45,7 +60,7 @@ long copy_make(uintptr_t from, uint64_t pages)
 		return room;
 	long at = raw(SYS_mremap, from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, room + PAGE_BYTES);
 	if (raw_failed(at)) {
-		raw(SYS_munmap, room, size + 2 * PAGE_BYTES);
+		give_back((uintptr_t)room, size + 2 * PAGE_BYTES);
 		return at;
 	}
 	copy_unmap((uintptr_t)room, 1);
@@ -53,15 +68,19 @@ long copy_make(uintptr_t from, uint64_t pages)
 	return at;
 }
 
-long copy_anchor(uintptr_t from)
+long copy_anchor(uintptr_t from, struct vma *shown)
 {
 	long at = copy_make(from, 1);
 
-	if (!raw_failed(at)) {
-		copy_clean((uintptr_t)at, 1);
-		raw(SYS_mprotect, at, PAGE_BYTES, PROT_NONE);
-	}
-	return at;
+	if (raw_failed(at))
+		return at;
+	copy_clean((uintptr_t)at, 1);
+	raw(SYS_mprotect, at, PAGE_BYTES, PROT_NONE);
+	int r = vma_find((uintptr_t)at, shown, NULL, 0);
+	if (!r && shown->start == (uintptr_t)at)
+		return at;
+	copy_unmap((uintptr_t)at, 1);
+	return r ? r : -EAGAIN;
 }
 
 /* In hops: a doubling reaches as far behind its origin as there is address space. */

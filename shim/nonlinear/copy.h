@@ -9,14 +9,17 @@
 
 #include <stdint.h>
 
+#include "kernel/vma.h"
+
 /* How far one doubling reaches: a 32-bit program has little address space. */
 #define COPY_PAGES (sizeof(long) == 8 ? UINT64_C(1) << 32 : UINT64_C(1) << 17)
 
 /* The mapping at `from`, as far as pages go. The address, or -errno. */
 long copy_make(uintptr_t from, uint64_t pages);
 
-/* One page of it, without lock, advice and access: what is made of it has none of them either. */
-long copy_anchor(uintptr_t from);
+/* One page of it, without lock, advice and access: what is made of it has none of them either. What
+ * it shows is asked of the copy, for another thread may have changed the program's memory. */
+long copy_anchor(uintptr_t from, struct vma *shown);
 
 /* What shows page `page` out of an anchor that shows page `base`: that one, or a copy. */
 long copy_reach(uintptr_t anchor, uint64_t base, uint64_t page);

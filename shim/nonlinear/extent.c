@@ -43,7 +43,8 @@ static int keep_anchor(struct window *window)
 {
 	if (window->anchor)
 		return 0;
-	long at = copy_anchor(any_reserve(window));
+	struct vma shown;
+	long at = copy_anchor(any_reserve(window), &shown);
 	if (raw_failed(at))
 		return (int)at;
 	window->anchor = (uintptr_t)at;
@@ -146,24 +147,36 @@ static bool find_lower(const struct vma *area, uint64_t page, struct vma *low)
 	return found;
 }
 
+/* -EAGAIN: there is none, or other threads change it too often. */
+static long anchor_lower(const struct vma *area, uint64_t wanted, uint64_t *page)
+{
+	struct vma low;
+
+	for (int i = 0; i < WINDOW_ATTEMPTS && find_lower(area, wanted, &low); i++) {
+		long anchor = window_anchor(area, low.start, page);
+		if (anchor == -ENOMEM || (!raw_failed(anchor) && *page <= wanted))
+			return anchor;
+		if (!raw_failed(anchor))
+			copy_unmap((uintptr_t)anchor, 1);
+	}
+	return -EAGAIN;
+}
+
 int extent_lower(struct window *window, const struct vma *area, uint64_t page)
 {
 	enum way way = WAY_MAPPING;
-	struct vma low;
-	long anchor;
+	uint64_t base;
+	long anchor = anchor_lower(area, page, &base);
 
-	if (find_lower(area, page, &low)) {
-		anchor = copy_anchor(low.start);
-		page = window_first_page(&low);
-	} else {
+	if (anchor == -EAGAIN) {
 		anchor = reach_map(area, 0, PAGE_BYTES, PROT_NONE, MAP_SHARED, 0, &way);
-		page = 0;
+		base = 0;
 	}
 	if (way == WAY_NONE)
 		return -ENODATA;
 	if (raw_failed(anchor))
 		return (int)anchor;
 	copy_clean((uintptr_t)anchor, 1);
-	extent_set_base(window, (uintptr_t)anchor, page, way);
+	extent_set_base(window, (uintptr_t)anchor, base, way);
 	return 0;
 }

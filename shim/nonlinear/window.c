@@ -66,6 +66,21 @@ bool window_truly_shared(const struct vma *area)
 	return r != -EACCES;
 }
 
+long window_anchor(const struct vma *area, uintptr_t from, uint64_t *page)
+{
+	struct vma shown;
+	long at = copy_anchor(from, &shown);
+
+	if (raw_failed(at))
+		return at;
+	if (!window_same_file(area, &shown)) {
+		copy_unmap((uintptr_t)at, 1);
+		return -EAGAIN;
+	}
+	*page = window_first_page(&shown);
+	return at;
+}
+
 static bool address_space_is_limited(void)
 {
 	struct {
@@ -105,10 +120,15 @@ struct window *window_of(const struct vma *area)
 
 void window_range_renew(void)
 {
-	atomic_store(&window_range.highest, 0);
-	atomic_store(&window_range.lowest, UINTPTR_MAX);
-	for (const struct window *window = windows; window; window = window->next)
-		range_widen(&window_range, window->start, window->end);
+	uintptr_t lowest = UINTPTR_MAX, highest = 0;
+
+	for (const struct window *window = windows; window; window = window->next) {
+		lowest = window->start < lowest ? window->start : lowest;
+		highest = window->end > highest ? window->end : highest;
+	}
+	/* Whoever reads in between sees more than there is, never less. */
+	atomic_store(&window_range.lowest, lowest);
+	atomic_store(&window_range.highest, highest);
 }
 
 /* A window that the run has grown out of. */
@@ -127,6 +147,28 @@ static struct window *window_grown(const struct vma *area, const struct window *
 		window->end = run->end;
 	range_widen(&window_range, window->start, window->end);
 	return window;
+}
+
+/* The way to the lowest page. Another thread may be changing the run: then it is looked at again,
+ * and in the end any other way is taken; EINVAL would say something of the area itself. */
+static int anchor_run(struct window *window, const struct vma *area, const struct vma *lowest)
+{
+	struct vma low = *lowest;
+	struct window run;
+	long at = -EAGAIN;
+
+	for (int i = 0; i < WINDOW_ATTEMPTS; i++) {
+		at = window_anchor(area, low.start, &window->base);
+		if (!raw_failed(at)) {
+			window->anchor = (uintptr_t)at;
+			window->first = window->base;
+			return 0;
+		}
+		if (at == -ENOMEM)
+			break;
+		window_find_run(area, &run, &low);
+	}
+	return at == -EINVAL ? -EAGAIN : (int)at;
 }
 
 struct window *window_new(const struct vma *area, int *error)
@@ -148,14 +190,11 @@ struct window *window_new(const struct vma *area, int *error)
 	window->way = WAY_MAPPING;
 	window->refused = !window_truly_shared(area);
 	window->transient = address_space_is_limited() || is_system_v(area);
-	window->base = window->first = window_first_page(&low);
-	long anchor = window->refused ? 0 : copy_anchor(low.start);
-	if (raw_failed(anchor)) {
-		*error = (int)anchor;
+	*error = window->refused ? 0 : anchor_run(window, area, &low);
+	if (*error) {
 		arena_free(window, sizeof(*window));
 		return NULL;
 	}
-	window->anchor = (uintptr_t)anchor;
 	window->next = windows;
 	windows = window;
 	range_widen(&window_range, window->start, window->end);

@@ -16,6 +16,9 @@
 
 #define PROTECTIONS 8 /* combinations of PROT_READ, PROT_WRITE, PROT_EXEC */
 
+/* How often a run that other threads are changing is looked at. */
+#define WINDOW_ATTEMPTS 8
+
 struct window {
 	uintptr_t start, end; /* of the program's memory */
 	uint64_t device, inode;
@@ -52,6 +55,10 @@ void window_find_run(const struct vma *area, struct window *run, struct vma *low
 
 bool window_same_file(const struct vma *a, const struct vma *b);
 uint64_t window_first_page(const struct vma *area);
+
+/* An anchor (copy.h) from an address that showed area's file, and the page that it shows. -errno
+ * when that is another by now. */
+long window_anchor(const struct vma *area, uintptr_t from, uint64_t *page);
 
 /* A shared mapping of a descriptor that cannot write is not VM_SHARED to the kernel. */
 bool window_truly_shared(const struct vma *area);

@@ -173,6 +173,41 @@ EACH_VARIANT(N2, threads)
 	}
 }
 
+/* In one window, while what it comes from grows or is given back after each call. */
+static void storm(const char *variant, const char *how)
+{
+	struct run run = { .variant = variant,
+			   .helper = "emulated_storm",
+			   .args = { how },
+			   .options = { "nonlinear.emulate=always" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert_str_eq(run.output, "38400 calls\n");
+	ways_are(&run, "mapping");
+	run_end(&run);
+}
+
+Test(N2, storm_in_a_window_that_grows)
+{
+	storm("plain", "growing");
+}
+
+Test(N2, storm_in_a_window_that_grows_32_bit)
+{
+	storm("m32", "growing");
+}
+
+Test(N2, storm_in_a_window_that_is_given_back)
+{
+	storm("plain", "given_back");
+}
+
+Test(N2, storm_in_a_window_that_is_given_back_32_bit)
+{
+	storm("m32", "given_back");
+}
+
 #define HOLDS(name, prepared, way)                    \
 	EACH_VARIANT(N2, name)                        \
 	{                                             \
