@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/destination.h"
+#include "cli/printable.h"
 #include "cli/run.h"
 #include "cli/verdict.h"
 #include "policy/suggest.h"
@@ -205,87 +206,6 @@ static int write_tap(struct check *check)
 	return -1;
 }
 
-/* For people, on standard error. */
-
-static void say_findings(const struct check *check)
-{
-	const struct findings *findings = check->verdict.findings;
-
-	for (size_t i = 0; i < findings->count; i++) {
-		const struct finding *finding = &findings->list[i];
-
-		if (!check->verdict.wanted[finding->category])
-			continue;
-		char *line = finding_line(finding);
-		complain("%s: %s", categories[finding->category].name, line);
-		free(line);
-	}
-	if (check->verdict.doubt)
-		complain("log: %s", check->verdict.doubt);
-}
-
-static void say_injected(const struct findings *findings, const char *list)
-{
-	for (const char *at = list; *at; at += strcspn(at, ",") + (at[strcspn(at, ",")] == ',')) {
-		char *rule = format_text("%.*s", (int)strcspn(at, ","), at);
-		const json_t *failed = json_object_get(findings->injected, rule);
-		json_int_t times = json_integer_value(failed);
-
-		if (!failed)
-			complain("injected: %s made no call fail", rule);
-		else if (times)
-			complain("injected: %s made %lld call%s fail", rule, (long long)times,
-				 times == 1 ? "" : "s");
-		else
-			complain("injected: %s made calls fail", rule);
-		free(rule);
-	}
-}
-
-static void say_notes(const struct check *check)
-{
-	const struct verdict *verdict = &check->verdict;
-	size_t gaps = verdict->findings->of[CATEGORY_GAP];
-
-	say_injected(verdict->findings, check->run.policy.process_inject);
-	if (gaps && !verdict->wanted[CATEGORY_GAP])
-		complain("note: %zu program%s that mmfence cannot look into (--fail-on gap)", gaps,
-			 gaps == 1 ? "" : "s");
-	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
-		if (verdict->hidden[i])
-			complain("note: %s was not looked for, because of %s", categories[i].name,
-				 verdict->hidden[i]);
-	}
-}
-
-static bool has_failed(const struct verdict *verdict)
-{
-	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
-		if (verdict->wanted[i] && verdict->findings->of[i])
-			return true;
-	}
-	return verdict->doubt;
-}
-
-static void say_verdict(const struct check *check)
-{
-	const struct verdict *verdict = &check->verdict;
-	char *log = log_shown(&check->run.log), *visible = printable(log);
-
-	say_notes(check);
-	if (has_failed(verdict))
-		complain("check failed%s%s; log %s",
-			 verdict->status ? ", and the command too: " : "",
-			 verdict->status ? verdict->ending : "", visible);
-	else if (verdict->status)
-		complain("check found nothing, but the command failed: %s; log %s", verdict->ending,
-			 visible);
-	else
-		complain("check passed; log %s", visible);
-	free(log);
-	free(visible);
-}
-
 /* The wait status is gone by now; as in a shell, 128+n is most likely signal n. */
 static char *ending_of(int status)
 {
@@ -320,11 +240,29 @@ static double seconds_between(const struct timespec *start, const struct timespe
 	       (double)(end->tv_nsec - start->tv_nsec) / 1e9;
 }
 
+static char *wanted_list(const struct verdict *verdict)
+{
+	char *list = format_text("%s", "");
+
+	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
+		if (!verdict->wanted[i])
+			continue;
+		char *longer = format_text("%s%s%s", list, *list ? "," : "", categories[i].name);
+		free(list);
+		list = longer;
+	}
+	return list;
+}
+
 /* 0, or -1 when nothing was started. */
 static int run(struct check *check)
 {
 	struct timespec start, end;
+	char *list = wanted_list(&check->verdict);
 
+	check->verdict.command = join(check->run.command);
+	check->run.mark.line = mark_line(list, check->verdict.command);
+	free(list);
 	clock_gettime(CLOCK_REALTIME, &check->verdict.start);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	if (run_command(&check->run))
@@ -333,15 +271,16 @@ static int run(struct check *check)
 	check->verdict.seconds = seconds_between(&start, &end);
 	check->verdict.status = check->run.status;
 	check->verdict.ending = ending_of(check->run.status);
-	check->verdict.command = join(check->run.command);
 	return 0;
 }
 
 static int judge(struct check *check)
 {
+	char *log = log_shown(&check->run.log);
 	struct findings findings;
 
 	findings_read(&findings, &check->run.log);
+	findings.cut |= check->run.mark.placed && !mark_is_there(&check->run.mark, log);
 	/* Every process has a log from its start, but a command that could not be started has none.
 	 */
 	if (!check->run.log.known &&
@@ -349,13 +288,12 @@ static int judge(struct check *check)
 		findings.unreadable = false;
 	check->verdict.findings = &findings;
 	check->verdict.doubt = findings_doubt(&findings);
-	int status = has_failed(&check->verdict) ? STATUS_FOUND : check->verdict.status;
+	int status = verdict_failed(&check->verdict) ? STATUS_FOUND : check->verdict.status;
 
-	say_findings(check);
-	if (!check->run.quiet)
-		say_verdict(check);
+	verdict_say(&check->verdict, check->run.policy.process_inject, log, check->run.quiet);
 	int unwritten = write_junit(check) | write_tap(check);
 	findings_free(&findings);
+	free(log);
 	return status || !unwritten ? status : STATUS_BAD;
 }
 
@@ -388,8 +326,8 @@ int check_main(int argc, char **argv)
 		.doc = "Runs COMMAND fenced and looks in its log for what must not happen.\v"
 		       "Exit status: 86 if something on the list happened, or if the log is not whole; "
 		       "otherwise that of COMMAND, as of `mmfence run'; 2, with nothing started, if an "
-		       "option is wrong or COMMAND is a program that mmfence has no way into; 1 if "
-		       "all is well but a report could not be written.",
+		       "option is wrong, the log cannot be written or COMMAND is a program that "
+		       "mmfence has no way into; 1 if all is well but a report could not be written.",
 		.children = children,
 	};
 

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/field.h"
 #include "cli/finding.h"
+#include "cli/printable.h"
 
 static const char *no_snapshots(const struct policy *policy)
 {
@@ -277,9 +278,25 @@ static const struct {
 	{ "process.end", take_end },
 };
 
-static void take_line(const char *line, size_t length, void *context)
+/* In a file that its first process made, every process's records follow its process.start. */
+static void note_begun(struct findings *findings, const json_t *record, const char *action)
+{
+	char *pid = format_text("%lld", (long long)number(record, "process.pid"));
+
+	if (!strcmp(action, "process.start"))
+		json_object_set_new(findings->begun, pid, json_true());
+	else if (!json_object_get(findings->begun, pid))
+		json_object_set_new(findings->begun, pid, json_false());
+	free(pid);
+}
+
+static void take_line(const char *line, size_t length, bool fresh, void *context)
 {
 	struct findings *findings = context;
+
+	/* What was cut short before is ended by an empty line. */
+	if (length == 1)
+		return;
 	json_t *record = json_loadb(line, length, 0, NULL);
 	const char *action = text(record, "event.action");
 
@@ -287,6 +304,8 @@ static void take_line(const char *line, size_t length, void *context)
 		findings->records++;
 	else
 		findings->damaged++;
+	if (*action && fresh)
+		note_begun(findings, record, action);
 	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++) {
 		if (!strcmp(action, takers[i].action))
 			takers[i].take(findings, record);
@@ -303,8 +322,14 @@ void findings_read(struct findings *findings, const struct log *log)
 		.index = json_object(),
 		.calls = json_object(),
 		.injected = json_object(),
+		.begun = json_object(),
 	};
 	findings->unreadable = !log_read(log, take_line, findings);
+	findings->cut = log_is_cut(log);
+	json_object_foreach(findings->begun, key, entry)
+	{
+		findings->cut |= json_is_false(entry);
+	}
 	json_object_foreach(findings->calls, key, entry)
 	{
 		json_int_t total = number(entry, "total"), seen = number(entry, "seen");
@@ -326,6 +351,7 @@ void findings_free(struct findings *findings)
 	json_decref(findings->index);
 	json_decref(findings->calls);
 	json_decref(findings->injected);
+	json_decref(findings->begun);
 }
 
 char *finding_line(const struct finding *finding)
@@ -351,6 +377,9 @@ char *findings_doubt(const struct findings *findings)
 
 	if (findings->unreadable)
 		return format_text("the log is gone, so that what happened is not known");
+	if (findings->cut)
+		return format_text("the log was emptied, cut or replaced while the command ran, so "
+				   "that what else happened is not known");
 	if (!dropped && !findings->damaged)
 		return NULL;
 	return format_text(
@@ -358,52 +387,4 @@ char *findings_doubt(const struct findings *findings)
 		"what else happened is not known",
 		(long long)dropped, dropped == 1 ? "" : "s", (long long)findings->damaged,
 		findings->damaged == 1 ? "" : "s");
-}
-
-/* How long the character is, 0 if these bytes are none: RFC 3629, and without the two
- * that XML does not have. */
-static size_t character(const unsigned char *at)
-{
-	static const struct {
-		unsigned char mask, is;
-		uint32_t least;
-	} kinds[] = { { 0x80, 0x00, 0 },
-		      { 0xe0, 0xc0, 0x80 },
-		      { 0xf0, 0xe0, 0x800 },
-		      { 0xf8, 0xf0, 0x10000 } };
-
-	for (size_t kind = 0; kind < 4; kind++) {
-		uint32_t code = *at & (unsigned char)~kinds[kind].mask;
-
-		if ((*at & kinds[kind].mask) != kinds[kind].is)
-			continue;
-		for (size_t i = 1; i <= kind; i++) {
-			if ((at[i] & 0xc0) != 0x80)
-				return 0;
-			code = code << 6 | (at[i] & 0x3f);
-		}
-		bool bad = code < kinds[kind].least || code > 0x10ffff ||
-			   (code >= 0xd800 && code < 0xe000) || code == 0xfffe || code == 0xffff ||
-			   (code >= 0x7f && code < 0xa0);
-		return bad ? 0 : kind + 1;
-	}
-	return 0;
-}
-
-char *printable(const char *string)
-{
-	char *out = format_text("%s", string), *to = out;
-	const unsigned char *at = (const unsigned char *)string;
-
-	while (*at) {
-		size_t length = *at < ' ' ? 0 : character(at);
-
-		if (!length)
-			*to++ = '?';
-		for (size_t i = 0; i < length; i++)
-			*to++ = (char)at[i];
-		at += length ? length : 1;
-	}
-	*to = 0;
-	return out;
 }

@@ -54,8 +54,10 @@ struct findings {
 	json_t *index;	  /* place: number in the list */
 	json_t *calls;	  /* of remap_file_pages, by process and site */
 	json_t *injected; /* rule: how many calls it failed */
+	json_t *begun;	  /* pid: whether its process.start is there; in files of this run alone */
 	json_int_t records, damaged, dropped, dropped_at_end;
 	bool unreadable; /* there is no log */
+	bool cut;	 /* it was emptied, or another is in its place */
 };
 
 void findings_read(struct findings *findings, const struct log *log);
@@ -66,8 +68,5 @@ char *finding_line(const struct finding *finding);
 
 /* Why the log cannot say that nothing happened, or NULL when it can. To be freed. */
 char *findings_doubt(const struct findings *findings);
-
-/* The text without control characters and what is no UTF-8. To be freed. */
-char *printable(const char *text);
 
 #endif

@@ -16,6 +16,8 @@
 #include "cli/destination.h"
 #include "cli/log.h"
 
+#define LOG_READ (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+
 /* Letters that mean nothing to a shell, to a template or to a pattern. */
 static void add_plain(FILE *out, const char *name)
 {
@@ -165,6 +167,20 @@ static int try_directory(const char *template)
 	return result;
 }
 
+/* What stands before a part's start; zeros where nothing can be read. */
+static void read_tail(const struct log_part *part, char tail[LOG_TAIL])
+{
+	off_t length = part->start < LOG_TAIL ? part->start : LOG_TAIL;
+	int fd = part->path ? open(part->path, LOG_READ) : -1;
+
+	memset(tail, 0, LOG_TAIL);
+	if (fd < 0)
+		return;
+	if (pread(fd, tail, (size_t)length, part->start - length) != length)
+		memset(tail, 0, LOG_TAIL);
+	close(fd);
+}
+
 static void remember(struct log *log)
 {
 	glob_t found;
@@ -178,6 +194,7 @@ static void remember(struct log *log)
 		log->parts[i].path = strdup(found.gl_pathv[i]);
 		if (!stat(found.gl_pathv[i], &st))
 			log->parts[i].start = st.st_size;
+		read_tail(&log->parts[i], log->parts[i].tail);
 		log->count++;
 	}
 	globfree(&found);
@@ -198,19 +215,33 @@ int log_prepare(struct log *log)
 	return result;
 }
 
-static off_t start_of(const struct log *log, const char *path)
+bool log_is_cut(const struct log *log)
+{
+	char tail[LOG_TAIL];
+
+	for (size_t i = 0; i < log->count; i++) {
+		read_tail(&log->parts[i], tail);
+		if (memcmp(tail, log->parts[i].tail, LOG_TAIL) != 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct log_part *part_of(const struct log *log, const char *path)
 {
 	for (size_t i = 0; i < log->count; i++) {
 		if (log->parts[i].path && !strcmp(log->parts[i].path, path))
-			return log->parts[i].start;
+			return &log->parts[i];
 	}
-	return 0;
+	return NULL;
 }
 
 /* Whether it could be read: a regular file, and not a pipe that would wait. */
-static bool read_part(const char *path, off_t start, log_visit *visit, void *context)
+static bool read_part(const char *path, const struct log_part *part, log_visit *visit,
+		      void *context)
 {
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	off_t start = part ? part->start : 0;
+	int fd = open(path, LOG_READ);
 	struct stat st;
 	char *line = NULL;
 	size_t room = 0;
@@ -226,7 +257,7 @@ static bool read_part(const char *path, off_t start, log_visit *visit, void *con
 	if (start <= st.st_size)
 		fseeko(in, start, SEEK_SET);
 	for (ssize_t length; (length = getline(&line, &room, in)) > 0;)
-		visit(line, (size_t)length, context);
+		visit(line, (size_t)length, !part, context);
 	free(line);
 	fclose(in);
 	return true;
@@ -242,7 +273,7 @@ size_t log_read(const struct log *log, log_visit *visit, void *context)
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		const char *path = found.gl_pathv[i];
 
-		count += read_part(path, start_of(log, path), visit, context);
+		count += read_part(path, part_of(log, path), visit, context);
 	}
 	globfree(&found);
 	return count;

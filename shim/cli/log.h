@@ -11,9 +11,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#define LOG_TAIL 256
+
 struct log_part {
 	char *path;
-	off_t start; /* what was there before */
+	off_t start;	     /* what was there before */
+	char tail[LOG_TAIL]; /* the end of that */
 };
 
 struct log {
@@ -33,9 +36,14 @@ int log_name(struct log *log, const char *option, const char *command, pid_t pid
  */
 int log_prepare(struct log *log);
 
-/* Calls visit for each line that was added since. Returns how many files could be read. */
-typedef void log_visit(const char *line, size_t length, void *context);
+/* Calls visit for each line that was added since; fresh: to a file that was made since.
+ * Returns how many files could be read. */
+typedef void log_visit(const char *line, size_t length, bool fresh, void *context);
 size_t log_read(const struct log *log, log_visit *visit, void *context);
+
+/* Whether of a file that had records before these are not there any more: then what came after them
+ * may be gone too. */
+bool log_is_cut(const struct log *log);
 
 /* The log for people: its path, or the template. */
 char *log_shown(const struct log *log);

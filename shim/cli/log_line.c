@@ -53,6 +53,7 @@ static const struct wording {
 	{ "selfmem.map", "{file.path}: {size:mmfence.mapping.length} "
 			 "{mmfence.mapping.protection}[, given as {mmfence.selfmem.view}]" },
 	{ "coverage.gap", "{file.path}: {error.message}" },
+	{ "check.start", "{process.command_line}[, must not have {mmfence.check.fail_on}]" },
 	{ "log.dropped", "{mmfence.dropped} records could not be written" },
 	{ "pages.census",
 	  "{mmfence.pages.resident_file} pages still show the files, "

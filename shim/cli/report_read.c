@@ -280,6 +280,11 @@ void report_line(struct report *report, struct scan *scan, char *line, size_t le
 	report->log->records++;
 	report->truncated += scan_get(scan, "mmfence.truncated") != NULL;
 	note_host(report, scan);
+	/* The process is mmfence's own, and has no part in what happened. */
+	if (!strcmp(entry.action, "check.start")) {
+		event_count(report->actions, entry.action);
+		return;
+	}
 	entry.process = process_of(report, scan, !strcmp(entry.action, "process.start"));
 	note_span(entry.process->row.first, entry.process->row.last, entry.time);
 	entry.process->row.records++;

@@ -236,6 +236,19 @@ static int find_program(struct run *run)
 	return status;
 }
 
+static int put_mark(struct run *run)
+{
+	if (!run->mark.line || !run->log.known)
+		return 0;
+	char *name = log_shown(&run->log);
+	int error = mark_put(&run->mark, name);
+
+	if (error)
+		complain("the log %s cannot be written: %s", name, strerror(-error));
+	free(name);
+	return error;
+}
+
 int run_command(struct run *run)
 {
 	struct launch launch;
@@ -243,7 +256,7 @@ int run_command(struct run *run)
 	if (launch_begin(&launch, &run->program, run->command, export_settings, run))
 		return -1;
 	if (log_name(&run->log, run->policy.audit_log, run->command[0], launch.pid) ||
-	    log_prepare(&run->log)) {
+	    log_prepare(&run->log) || put_mark(run)) {
 		launch_cancel(&launch);
 		return -1;
 	}

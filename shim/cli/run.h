@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "cli/log.h"
+#include "cli/mark.h"
 #include "cli/preload.h"
 #include "cli/program.h"
 #include "policy/policy.h"
@@ -23,8 +24,9 @@ struct run {
 	size_t setting_count;
 	bool quiet;
 	char **command;
-	bool drift;	/* audit.drift=on unless something says otherwise */
-	bool no_output; /* what the command writes on standard output goes to standard error */
+	bool drift;	  /* audit.drift=on unless something says otherwise */
+	bool no_output;	  /* what the command writes on standard output goes to standard error */
+	struct mark mark; /* put into a log of which the name is known */
 	struct log log;
 	int status; /* as of `mmfence run' */
 };

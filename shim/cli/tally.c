@@ -207,8 +207,9 @@ static const struct taker {
 	{ "log.dropped", take_dropped },
 };
 
-void tally_line(const char *line, size_t length, void *context)
+void tally_line(const char *line, size_t length, bool fresh, void *context)
 {
+	(void)fresh;
 	struct tally *tally = context;
 	json_t *record = json_loadb(line, length, 0, NULL);
 	const char *action = text(record, "event.action");

@@ -7,6 +7,7 @@
 #define MMFENCE_CLI_TALLY_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Tables: a key, and for each how often, and one path as an example. */
@@ -36,7 +37,7 @@ struct tally {
 
 void tally_init(struct tally *tally);
 void tally_free(struct tally *tally);
-void tally_line(const char *line, size_t length, void *tally);
+void tally_line(const char *line, size_t length, bool fresh, void *tally);
 
 /* After the last line: what can only be said then. */
 void tally_finish(struct tally *tally);

@@ -39,6 +39,11 @@ struct result {
 size_t verdict_results(const struct verdict *verdict, struct result results[RESULTS]);
 void results_free(struct result *results, size_t count);
 
+bool verdict_failed(const struct verdict *verdict);
+
+/* injected: the rules of process.inject. */
+void verdict_say(const struct verdict *verdict, const char *injected, const char *log, bool quiet);
+
 /* A report as JUnit's, in XML; and TAP 13. */
 void junit_print(const struct verdict *verdict, FILE *out);
 void tap_print(const struct verdict *verdict, FILE *out);

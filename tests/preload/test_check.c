@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -500,6 +501,157 @@ Test(check, log_that_is_gone_does_not_pass)
 
 	check_once(&run, FOUND);
 	expect_errors(&run, "mmfence: log: the log is gone, so that what happened is not known\n");
+	run_end(&run);
+}
+
+#define LOG_UNKNOWN                                                                          \
+	"mmfence: log: the log was emptied, cut or replaced while the command ran, so that " \
+	"what else happened is not known\n"
+
+static void write_log(struct run *run)
+{
+	FILE *out = fopen(run->log_path, "we");
+
+	if (!out || fputs(forged, out) < 0 || fclose(out))
+		_exit(98);
+}
+
+/* What is in it then says nothing of what was in it before. */
+static void expect_unknown(const char *before, const char *script)
+{
+	struct run run = CHECK("--fail-on", "none", "--", "sh", "-c", script,
+			       build_path("helpers/plain/nonlinear"));
+
+	forged = before;
+	run.prepare = before ? write_log : NULL;
+	run.may_be_torn = true;
+	check_once(&run, FOUND);
+	expect_errors(&run, LOG_UNKNOWN);
+	run_end(&run);
+}
+
+Test(check, log_that_was_emptied_and_filled_again_does_not_pass)
+{
+	const char *before = categories[1].record;
+
+	expect_unknown(NULL, "\"$0\"; : >\"$MMFENCE_AUDIT_LOG\"; \"$0\"");
+	expect_unknown(NULL, "\"$0\"; : >\"$MMFENCE_AUDIT_LOG\"; exec \"$0\"");
+	expect_unknown(before, "\"$0\"; : >\"$MMFENCE_AUDIT_LOG\"; \"$0\"");
+	expect_unknown(before, "\"$0\"; rm \"$MMFENCE_AUDIT_LOG\"; \"$0\"");
+	expect_unknown(NULL, "\"$0\"; mv \"$MMFENCE_AUDIT_LOG\" older; \"$0\"");
+	/* Somebody's own idea of a log. */
+	expect_unknown(before, "f=$MMFENCE_AUDIT_LOG; tail -c 400 \"$f\" >part; cat part >\"$f\"");
+}
+
+#define OPEN_MEMORY "exec 3</proc/self/mem; "
+
+static void write_named(struct run *run)
+{
+	FILE *out = fopen("sh.log", "we");
+
+	(void)run;
+	if (!out || fputs(categories[1].record, out) < 0 || fclose(out))
+		_exit(98);
+}
+
+/* Nor does one of several whose names are not known before: a process's records begin with
+ * process.start, and what was in a file is in it still. */
+Test(check, log_by_template_that_was_emptied_does_not_pass)
+{
+	struct run fresh = CHECK("--fail-on", "none", "--log", "%p.log", "--", "sh", "-c",
+				 OPEN_MEMORY "for i in *.log; do : >\"$i\"; done; " OPEN_MEMORY);
+	struct run older = CHECK("--fail-on", "none", "--log", "%e.log", "--", "sh", "-c",
+				 ": >sh.log; " OPEN_MEMORY);
+	struct run grown = CHECK("--fail-on", "none", "--log", "%e.log", "--", "sh", "-c",
+				 OPEN_MEMORY "true; (" OPEN_MEMORY ")");
+
+	check_once(&fresh, FOUND);
+	expect_errors(&fresh, LOG_UNKNOWN);
+	run_end(&fresh);
+	older.prepare = write_named;
+	check_once(&older, FOUND);
+	expect_errors(&older, LOG_UNKNOWN);
+	run_end(&older);
+	grown.prepare = write_named;
+	check_once(&grown, 0);
+	run_end(&grown);
+}
+
+/* A log that ends in part of a record, and one to which others append meanwhile, are whole. */
+Test(check, log_that_only_grew_passes)
+{
+	struct run torn = CHECK("--fail-on", "none", "--", "true");
+	struct run appended = CHECK("--fail-on", "none", "--", APPEND);
+
+	forged = "{\"@timestamp\":\"2026-01";
+	torn.prepare = write_log;
+	torn.may_be_torn = true;
+	check_once(&torn, 0);
+	cr_expect(torn.torn == 1 && find_event(&torn, "check.start"), "%zu torn lines", torn.torn);
+	run_end(&torn);
+	forged = categories[0].record;
+	appended.prepare = write_forged;
+	check_once(&appended, 0);
+	run_end(&appended);
+}
+
+/* The mark says what it was that was looked for, and where. */
+Test(check, log_begins_with_what_is_looked_for)
+{
+	struct run run = CHECK("--fail-on", "lost,nonlinear", "--", "echo", "a\xff\"b");
+
+	check_once(&run, 0);
+	cr_assert(run.record_count && find_event(&run, "check.start") == run.records[0]);
+	cr_expect_str_eq(field_string(run.records[0], "process.command_line"), "echo a?\"b");
+	cr_expect_str_eq(field_string(run.records[0], "mmfence.check.fail_on"), "nonlinear,lost");
+	run_end(&run);
+}
+
+/* mmfence is none of the processes that are reported on. */
+Test(check, report_knows_the_mark)
+{
+	struct run run = CHECK("--fail-on", "none", "--", build_path("helpers/plain/nonlinear"));
+	struct run report = { .helper = build_path("bin/mmfence"), .preload = RUN_BARE };
+
+	check_once(&run, 0);
+	report.args[0] = "report";
+	report.args[1] = "--json";
+	report.args[2] = run.log_path;
+	check_once(&report, 0);
+	json_t *document = json_loads(report.output, 0, NULL);
+	const json_t *rows = field(document, "processes.rows");
+	cr_assert_eq(json_array_size(rows), 1, "%s", report.output);
+	cr_expect_str_eq(field_string(json_array_get(rows, 0), "name"), "nonlinear");
+	cr_expect_eq(field_number(document, "processes.count"), 1);
+	json_decref(document);
+	run_end(&report);
+	run_end(&run);
+}
+
+/* The log is nearly as long as a file may be; what is said on standard error is shorter. */
+static void fill_log(struct run *run)
+{
+	FILE *out = fopen(run->log_path, "we");
+	struct rlimit limit;
+
+	for (int i = 0; out && i < 10; i++)
+		fputs(categories[1].record, out);
+	if (!out || fflush(out))
+		_exit(98);
+	limit.rlim_cur = limit.rlim_max = (rlim_t)ftell(out) + 10;
+	if (fclose(out) || setrlimit(RLIMIT_FSIZE, &limit))
+		_exit(98);
+}
+
+Test(check, log_that_cannot_be_written_starts_nothing)
+{
+	struct run run = CHECK("--", STARTED);
+
+	run.prepare = fill_log;
+	run.may_be_torn = true;
+	check_once(&run, 2);
+	expect_errors(&run, " cannot be written: ");
+	cr_expect(!exists(&run, "started"));
 	run_end(&run);
 }
 
