@@ -32,27 +32,6 @@ uint64_t window_first_page(const struct vma *area)
 	return area->offset / PAGE_BYTES;
 }
 
-void window_find_run(const struct vma *area, struct window *run, struct vma *low)
-{
-	struct vma other;
-
-	*low = *area;
-	run->start = area->start;
-	run->end = area->end;
-	while (!vma_find(run->end, &other, NULL, 0) && other.start == run->end &&
-	       window_same_file(area, &other)) {
-		run->end = other.end;
-		if (other.offset < low->offset)
-			*low = other;
-	}
-	while (!vma_find(run->start - 1, &other, NULL, 0) && other.end == run->start &&
-	       window_same_file(area, &other)) {
-		run->start = other.start;
-		if (other.offset < low->offset)
-			*low = other;
-	}
-}
-
 /* It cannot be made writable: tried on a copy. */
 bool window_truly_shared(const struct vma *area)
 {
@@ -64,6 +43,32 @@ bool window_truly_shared(const struct vma *area)
 	long r = raw(SYS_mprotect, copy, PAGE_BYTES, PROT_READ | PROT_WRITE);
 	copy_unmap((uintptr_t)copy, 1);
 	return r != -EACCES;
+}
+
+static bool is_of_run(const struct vma *area, const struct vma *other)
+{
+	return window_same_file(area, other) && window_truly_shared(other);
+}
+
+void window_find_run(const struct vma *area, struct window *run, struct vma *low)
+{
+	struct vma other;
+
+	*low = *area;
+	run->start = area->start;
+	run->end = area->end;
+	while (!vma_find(run->end, &other, NULL, 0) && other.start == run->end &&
+	       is_of_run(area, &other)) {
+		run->end = other.end;
+		if (other.offset < low->offset)
+			*low = other;
+	}
+	while (!vma_find(run->start - 1, &other, NULL, 0) && other.end == run->start &&
+	       is_of_run(area, &other)) {
+		run->start = other.start;
+		if (other.offset < low->offset)
+			*low = other;
+	}
 }
 
 long window_anchor(const struct vma *area, uintptr_t from, uint64_t *page)
@@ -171,6 +176,13 @@ static int anchor_run(struct window *window, const struct vma *area, const struc
 	return at == -EINVAL ? -EAGAIN : (int)at;
 }
 
+static void add(struct window *window)
+{
+	window->next = windows;
+	windows = window;
+	range_widen(&window_range, window->start, window->end);
+}
+
 struct window *window_new(const struct vma *area, int *error)
 {
 	struct window *window = arena_alloc(sizeof(*window)), *grown;
@@ -179,25 +191,29 @@ struct window *window_new(const struct vma *area, int *error)
 	*error = -ENOMEM;
 	if (!window)
 		return NULL;
+	window->device = area->device;
+	window->inode = area->inode;
+	if (!window_truly_shared(area)) {
+		window->refused = true;
+		window->start = area->start;
+		window->end = area->end;
+		add(window);
+		return window;
+	}
 	window_find_run(area, window, &low);
 	grown = window_grown(area, window);
 	if (grown) {
 		arena_free(window, sizeof(*window));
 		return grown;
 	}
-	window->device = area->device;
-	window->inode = area->inode;
 	window->way = WAY_MAPPING;
-	window->refused = !window_truly_shared(area);
 	window->transient = address_space_is_limited() || is_system_v(area);
-	*error = window->refused ? 0 : anchor_run(window, area, &low);
+	*error = anchor_run(window, area, &low);
 	if (*error) {
 		arena_free(window, sizeof(*window));
 		return NULL;
 	}
-	window->next = windows;
-	windows = window;
-	range_widen(&window_range, window->start, window->end);
+	add(window);
 	return window;
 }
 

@@ -49,8 +49,8 @@ void window_range_renew(void);
 /* In a forked child, when the table is not whole. */
 void window_forget_all(void);
 
-/* The areas of the file that follow each other without a gap; *low is the one with the lowest
- * page. */
+/* The areas that follow each other without a gap, truly shared and of the same file; *low is the
+ * one with the lowest page. */
 void window_find_run(const struct vma *area, struct window *run, struct vma *low);
 
 bool window_same_file(const struct vma *a, const struct vma *b);
@@ -60,7 +60,8 @@ uint64_t window_first_page(const struct vma *area);
  * when that is another by now. */
 long window_anchor(const struct vma *area, uintptr_t from, uint64_t *page);
 
-/* A shared mapping of a descriptor that cannot write is not VM_SHARED to the kernel. */
+/* A shared mapping of a descriptor that cannot write is not VM_SHARED to the kernel: a window of
+ * its own, in which every call is refused. */
 bool window_truly_shared(const struct vma *area);
 
 #endif

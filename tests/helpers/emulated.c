@@ -204,6 +204,41 @@ static void read_only_descriptor(const void *unused)
 		strerror(errno));
 }
 
+/* One area of each kind side by side, called in either order. */
+static void read_only_beside(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	for (int i = 0; i < 8; i++) {
+		bool read_only_first = i & 1, swapped = i & 2;
+		int protection = i & 4 ? PROT_READ : PROT_READ | PROT_WRITE;
+		int fds[2] = { open_rw(NAME), file_open(NAME) };
+		char *room =
+			mmap(NULL, WINDOW * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		must(room != MAP_FAILED);
+		char *shared = room + (swapped ? 4 : 0) * PAGE;
+		char *read_only = room + (swapped ? 0 : 4) * PAGE;
+		must(mmap(shared, 4 * PAGE, protection, MAP_SHARED | MAP_FIXED, fds[0], 0) ==
+		     shared);
+		must(mmap(read_only, 4 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fds[1],
+			  20 * PAGE) == read_only);
+		must(!close(fds[0]) && !close(fds[1]));
+		for (int k = 0; k < 2; k++) {
+			if (k == read_only_first) {
+				promise(!remap_file_pages(shared + PAGE, PAGE, 0, 30, 0),
+					"way %d: shared: %s", i, strerror(errno));
+				promise(page_is(shared + PAGE, 1, 30), "way %d: not page 30", i);
+			} else {
+				promise(remap_file_pages(read_only + PAGE, PAGE, 0, 31, 0) == -1 &&
+						errno == EINVAL,
+					"way %d: read-only: no EINVAL", i);
+				promise(page_is(read_only + PAGE, 1, 21), "way %d: not page 21", i);
+			}
+		}
+		must(!munmap(room, WINDOW * PAGE));
+	}
+}
+
 static void children(const void *unused)
 {
 	(void)unused;
@@ -493,6 +528,7 @@ int main(int argc, char **argv)
 		{ "lower_page_replaced", replaced, &from_twenty, HOLDS_BARE },
 		{ "out_of_reach", out_of_reach, NULL, HOLDS_BARE },
 		{ "read_only_descriptor", read_only_descriptor, NULL, HOLDS_BARE },
+		{ "read_only_beside", read_only_beside, NULL, HOLDS_BARE },
 		{ "children", children, NULL, HOLDS_BARE },
 		{ "cut", cut, NULL, HOLDS_BARE },
 		{ "over_snapshots", over_snapshots, NULL, HOLDS_BARE },
