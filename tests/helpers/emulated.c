@@ -33,6 +33,19 @@ static int open_rw(const char *name)
 	return fd;
 }
 
+/* A window on a new file; all that is left of the file's descriptors is a spare one, which cannot
+ * write. */
+static char *closed_window(size_t first, int *spare)
+{
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME);
+	char *window = window_of(fd, first);
+
+	*spare = file_open(NAME);
+	must(!close(fd));
+	return window;
+}
+
 /* Several calls, of one page and of more; what they show, and where stores go. spare sees the file.
  */
 static void use(char *window, int spare)
@@ -56,41 +69,40 @@ static void use(char *window, int spare)
 
 static void closed(const void *unused)
 {
+	int spare;
+	char *window = closed_window(0, &spare);
+
 	(void)unused;
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME), spare = file_open(NAME);
-	char *window = window_of(fd, 0);
-	must(!close(fd));
 	use(window, spare);
 }
 
 static void unlinked(const void *unused)
 {
+	int spare;
+	char *window = closed_window(0, &spare);
+
 	(void)unused;
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME), spare = file_open(NAME);
-	char *window = window_of(fd, 0);
-	must(!close(fd) && !unlink(NAME));
+	must(!unlink(NAME));
 	use(window, spare);
 }
 
 static void renamed(const void *unused)
 {
+	int spare;
+	char *window = closed_window(0, &spare);
+
 	(void)unused;
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME), spare = file_open(NAME);
-	char *window = window_of(fd, 0);
-	must(!close(fd) && !rename(NAME, "emulated.other"));
+	must(!rename(NAME, "emulated.other"));
 	use(window, spare);
 }
 
 /* What is called so now is another file, with other contents. */
 static void replaced(const void *first)
 {
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME), spare = file_open(NAME);
-	char *window = window_of(fd, *(const size_t *)first);
-	must(!close(fd) && !unlink(NAME));
+	int spare;
+	char *window = closed_window(*(const size_t *)first, &spare);
+
+	must(!unlink(NAME));
 	file_make(NAME, 9, PAGES);
 	use(window, spare);
 	view_check(view_make(NAME, PROT_READ, 0, PAGES), 9, 0, PAGES, "the file that came later");
@@ -132,11 +144,10 @@ static void system_v(const void *unused)
  */
 static void lower_page(const void *unused)
 {
+	int spare;
+	char *window = closed_window(20, &spare);
+
 	(void)unused;
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME), spare = file_open(NAME);
-	char *window = window_of(fd, 20);
-	must(!close(fd));
 	use(window, spare);
 }
 
@@ -241,11 +252,11 @@ static void read_only_beside(const void *unused)
 
 static void children(const void *unused)
 {
+	int spare;
+	char *window = closed_window(0, &spare);
+
 	(void)unused;
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME), spare = file_open(NAME);
-	char *window = window_of(fd, 0);
-	must(!close(fd) && !unlink(NAME));
+	must(!unlink(NAME));
 	must(!remap_file_pages(window, PAGE, 0, 50, 0));
 	for (int i = 0; i < 3; i++) {
 		pid_t child = fork();
@@ -273,6 +284,17 @@ static unsigned int count_lines(const char *path, const char *word)
 	return count;
 }
 
+static void cover(char *at, size_t pages)
+{
+	must(mmap(at, pages * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	     at);
+}
+
+static void must_be_gone(int way)
+{
+	promise(!count_lines("/proc/self/maps", NAME), "way %d: the file is still mapped", way);
+}
+
 /* The first pages are gone before the first call, and the descriptor too. */
 static void cut(const void *unused)
 {
@@ -283,8 +305,7 @@ static void cut(const void *unused)
 		char *window = window_of(fd, 0), *away = window;
 		must(!close(fd));
 		if (way == 1)
-			must(mmap(window, 2 * PAGE, PROT_NONE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == window);
+			cover(window, 2);
 		if (way == 2)
 			away = mremap(window, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE);
 		must(away != MAP_FAILED);
@@ -294,8 +315,7 @@ static void cut(const void *unused)
 			strerror(errno));
 		promise(page_is(window + 5 * PAGE, 1, 1), "way %d: not page 1", way);
 		must(!munmap(window, WINDOW * PAGE));
-		promise(!count_lines("/proc/self/maps", NAME), "way %d: the file is still mapped",
-			way);
+		must_be_gone(way);
 	}
 }
 
@@ -340,10 +360,8 @@ static void nothing_left(const void *unused)
 		for (size_t i = 0; way == 2 && i < WINDOW; i++)
 			must(!munmap(window + i * 7 % WINDOW * PAGE, PAGE));
 		if (way == 3)
-			must(mmap(window, WINDOW * PAGE, PROT_NONE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == window);
-		promise(!count_lines("/proc/self/maps", NAME), "way %d: the file is still mapped",
-			way);
+			cover(window, WINDOW);
+		must_be_gone(way);
 	}
 }
 
@@ -369,11 +387,10 @@ static void no_areas_pile_up(const void *unused)
 
 static void no_descriptors(const void *unused)
 {
+	int spare;
+	char *window = closed_window(20, &spare);
+
 	(void)unused;
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME), spare = file_open(NAME);
-	char *window = window_of(fd, 20);
-	must(!close(fd));
 	use(window, spare);
 	for (int i = 3; i < 1024; i++) {
 		char path[64], to[4096] = "";
@@ -440,11 +457,11 @@ static unsigned int locked_areas(void)
 /* The kernel asks before it changes anything, and counts what is replaced as still locked. */
 static void locked(const void *unused)
 {
+	int spare;
+	char *window = closed_window(0, &spare);
+
 	(void)unused;
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME), spare = file_open(NAME);
-	char *window = window_of(fd, 0);
-	must(!close(fd) && !mlock(window, WINDOW * PAGE));
+	must(!mlock(window, WINDOW * PAGE));
 	use(window, spare);
 	unsigned int areas = count_lines("/proc/self/maps", NAME);
 	/* One area is none of the window's: the mapping that it comes from. */
@@ -461,11 +478,10 @@ static void locked(const void *unused)
 
 static void lock_future(const void *unused)
 {
+	int spare;
+	char *window = closed_window(0, &spare);
+
 	(void)unused;
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME);
-	char *window = window_of(fd, 0);
-	must(!close(fd));
 	must(!mlockall(MCL_FUTURE));
 	must(!remap_file_pages(window + PAGE, PAGE, 0, 50, 0));
 	must(!munlockall());
@@ -481,11 +497,11 @@ static void address_space_limit(const void *unused)
 {
 	struct rlimit limit = { 1UL << 29, 1UL << 29 };
 
+	int spare;
+	char *window = closed_window(0, &spare);
+
 	(void)unused;
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME), spare = file_open(NAME);
-	char *window = window_of(fd, 0);
-	must(!close(fd) && !setrlimit(RLIMIT_AS, &limit));
+	must(!setrlimit(RLIMIT_AS, &limit));
 	use(window, spare);
 	promise(count_lines("/proc/self/maps", NAME) <= WINDOW, "a mapping of ours stays");
 }
