@@ -232,6 +232,16 @@ void record_number_string(struct record *record, const char *name, uint64_t valu
 	text_add_char(text, '"');
 }
 
+void record_site(struct record *record, uint64_t hash)
+{
+	char buffer[20];
+	struct text text;
+
+	text_init(&text, buffer, sizeof(buffer));
+	text_add_hex(&text, hash, 16);
+	record_str(record, "mmfence.site", buffer);
+}
+
 void record_error(struct record *record, int error, const char *message)
 {
 	const char *code;

@@ -45,6 +45,8 @@ void record_bool(struct record *record, const char *name, bool value);
 void record_address(struct record *record, const char *name, uintptr_t value);
 /* An unsigned number as a decimal string (ECS has file.inode so). */
 void record_number_string(struct record *record, const char *name, uint64_t value);
+/* mmfence.site: a call site, by the hash of its backtrace. */
+void record_site(struct record *record, uint64_t hash);
 /* error.code as the errno's name ("ENOMEM"), and error.message if given; error 0: no code. */
 void record_error(struct record *record, int error, const char *message);
 /* Writes it, and gives the buffer back. */

@@ -104,12 +104,8 @@ static char *fail_on_help(void)
 {
 	char *text = NULL;
 	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = open_text(&text, &size);
 
-	if (!out) {
-		complain("out of memory");
-		exit(STATUS_USAGE);
-	}
 	fputs("what must not happen, separated by commas: all, none, or of", out);
 	for (size_t i = 0; i < CATEGORY_COUNT; i++)
 		fprintf(out, "%s %s (%s)", i ? "," : "", categories[i].name, categories[i].help);
@@ -220,12 +216,8 @@ static char *join(char *const *words)
 {
 	char *line = NULL, *visible;
 	size_t size;
-	FILE *out = open_memstream(&line, &size);
+	FILE *out = open_text(&line, &size);
 
-	if (!out) {
-		complain("out of memory");
-		exit(STATUS_BAD);
-	}
 	for (size_t i = 0; words[i]; i++)
 		fprintf(out, "%s%s", i ? " " : "", words[i]);
 	fclose(out);

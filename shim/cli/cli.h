@@ -6,6 +6,8 @@
 #ifndef MMFENCE_CLI_CLI_H
 #define MMFENCE_CLI_CLI_H
 
+#include <stdio.h>
+
 /* Exit statuses; the last two as a shell has them. */
 #define STATUS_BAD	    1
 #define STATUS_USAGE	    2
@@ -25,5 +27,8 @@ __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 
 /* A string of its own; ends the command when there is no memory. */
 __attribute__((format(printf, 1, 2))) char *format_text(const char *format, ...);
+
+/* A stream that is a string once it is closed; ends the command when there is no memory. */
+FILE *open_text(char **text, size_t *size);
 
 #endif

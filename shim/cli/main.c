@@ -56,6 +56,16 @@ char *format_text(const char *format, ...)
 	exit(STATUS_USAGE);
 }
 
+FILE *open_text(char **text, size_t *size)
+{
+	FILE *out = open_memstream(text, size);
+
+	if (out)
+		return out;
+	complain("out of memory");
+	exit(STATUS_USAGE);
+}
+
 static char *help_text(int key, const char *text, void *input)
 {
 	char *help = NULL;

@@ -54,12 +54,8 @@ static char *documentation(const struct policy_option *option)
 {
 	char *text = NULL;
 	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = open_text(&text, &size);
 
-	if (!out) {
-		complain("out of memory");
-		exit(STATUS_USAGE);
-	}
 	fputs(option->help, out);
 	if (option->type == POLICY_TYPE_CHOICE) {
 		fputs(": ", out);

@@ -126,8 +126,7 @@ static bool is_remappable(uintptr_t at, uintptr_t end)
 	for (vma = first; vma.end < end;) {
 		uintptr_t border = vma.end;
 
-		if (!find_at(border, &vma) || !vma.shared || vma.inode != first.inode ||
-		    vma.device != first.device)
+		if (!find_at(border, &vma) || !vma_shares_file(&first, &vma))
 			return false;
 	}
 	return true;
@@ -165,7 +164,7 @@ static bool mremap_fails(uint64_t count, uint64_t limit, const struct inject_req
 		return count + 2 + 3 >= limit;
 	if (new < old)
 		return count >= limit && is_inside(request->address + new, old - new);
-	if ((new == old &&old) || !(request->flags & MREMAP_MAYMOVE) ||
+	if ((old && new == old) || !(request->flags & MREMAP_MAYMOVE) ||
 	    grows_in_place(request, &vma))
 		return false;
 	return count + 3 >= limit;

@@ -118,16 +118,6 @@ static void record_mapping(struct record *record, const struct inject_request *r
 	record_uint(record, "mmfence.mapping.length", request->length);
 }
 
-static void record_site(struct record *record, const struct trace *trace)
-{
-	char buffer[20];
-	struct text text;
-
-	text_init(&text, buffer, sizeof(buffer));
-	text_add_hex(&text, trace->hash, 16);
-	record_str(record, "mmfence.site", buffer);
-}
-
 static void report(const struct call *call, const struct inject_request *request,
 		   const struct fault *fault, uint64_t number, const struct areas *areas)
 {
@@ -143,7 +133,7 @@ static void report(const struct call *call, const struct inject_request *request
 	record_request(record, request);
 	record_error(record, fault->rule.error, NULL);
 	record_str(record, "mmfence.call", call->name);
-	record_site(record, &trace);
+	record_site(record, trace.hash);
 	record_rule(record, &fault->rule);
 	record_uint(record, "mmfence.inject.number", number);
 	record_mapping(record, request);

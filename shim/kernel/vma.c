@@ -209,3 +209,8 @@ void vma_protection_text(int protection, bool shared, char out[5])
 	out[3] = shared ? 's' : 'p';
 	out[4] = 0;
 }
+
+bool vma_shares_file(const struct vma *a, const struct vma *b)
+{
+	return b->shared && b->inode == a->inode && b->device == a->device;
+}

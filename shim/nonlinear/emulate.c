@@ -126,8 +126,7 @@ static bool continues(const struct remap *remap, const struct vma *next, uintptr
 {
 	struct attributes attributes;
 
-	if (next->start != end || next->inode != remap->area.inode ||
-	    next->device != remap->area.device || next->shared != remap->area.shared ||
+	if (next->start != end || !vma_shares_file(&remap->area, next) ||
 	    next->protection != remap->area.protection)
 		return false;
 	read_attributes(next->start, &attributes);

@@ -139,7 +139,7 @@ static bool find_lower(const struct vma *area, uint64_t page, struct vma *low)
 
 	low->offset = 0;
 	for (; !vma_find(at, &other, NULL, 0); at = other.end)
-		if (window_same_file(area, &other) && window_first_page(&other) <= page &&
+		if (vma_shares_file(area, &other) && window_first_page(&other) <= page &&
 		    window_truly_shared(&other) && (!found || other.offset < low->offset)) {
 			*low = other;
 			found = true;

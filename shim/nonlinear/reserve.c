@@ -110,7 +110,7 @@ static bool shows_same_file(uintptr_t address, const struct vma *area)
 	struct vma vma;
 
 	return !vma_find(address, &vma, NULL, 0) && vma.start <= address &&
-	       window_same_file(area, &vma);
+	       vma_shares_file(area, &vma);
 }
 
 static void prepare(const struct vma *area, int fd)

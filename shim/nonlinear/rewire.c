@@ -19,19 +19,15 @@
 
 #define PATH_BYTES 1024
 
-static bool same_file(const struct vma *a, const struct vma *b)
-{
-	return b->shared && b->inode == a->inode && b->device == a->device;
-}
-
 /* A mapping that is replaced as a whole, with nothing of its file beside it, stays linear. */
 static bool has_neighbour(const struct vma *area, uintptr_t end)
 {
 	struct vma other;
 
 	return (!vma_find(area->start - 1, &other, NULL, 0) && other.end == area->start &&
-		same_file(area, &other)) ||
-	       (!vma_find(end, &other, NULL, 0) && other.start == end && same_file(area, &other));
+		vma_shares_file(area, &other)) ||
+	       (!vma_find(end, &other, NULL, 0) && other.start == end &&
+		vma_shares_file(area, &other));
 }
 
 void nonlinear_rewire_look(const struct map_request *request, struct rewire *rewire)
@@ -69,7 +65,7 @@ static bool changed(const struct map_request *request, const struct rewire *rewi
 
 	change->address = old->start > request->address ? old->start : request->address;
 	if (vma_find(change->address, &now, path, path_size) || now.start > change->address ||
-	    !same_file(old, &now))
+	    !vma_shares_file(old, &now))
 		return false;
 	change->before = page_at(old, change->address);
 	change->now = page_at(&now, change->address);

@@ -106,21 +106,6 @@ struct site *site_known(enum site_kind kind, const struct trace *trace)
 	return site && site->trace.hash == trace->hash && site->kind == kind ? site : NULL;
 }
 
-uint64_t site_hash(const struct site *site)
-{
-	return site->trace.hash;
-}
-
-void record_site(struct record *record, uint64_t hash)
-{
-	char buffer[20];
-	struct text text;
-
-	text_init(&text, buffer, sizeof(buffer));
-	text_add_hex(&text, hash, 16);
-	record_str(record, "mmfence.site", buffer);
-}
-
 /* ---- counting ---- */
 
 static void add(atomic_ullong *counter, uint64_t value)

@@ -29,8 +29,6 @@ struct site *site_get(enum site_kind kind, const struct trace *trace, bool *firs
 struct site *site_known(enum site_kind kind, const struct trace *trace);
 /* Counts a call and its result. Async-signal-safe. */
 void site_count(struct site *site, const struct placing *placing, long result);
-uint64_t site_hash(const struct site *site);
-void record_site(struct record *record, uint64_t hash);
 
 /* For a count of the areas: sites_areas_begin, then for each area where it starts; the sites then
  * know how many begin where they put something. */

@@ -22,11 +22,6 @@ struct window *window_first(void)
 
 /* ---- the program's areas ---- */
 
-bool window_same_file(const struct vma *a, const struct vma *b)
-{
-	return b->shared && b->inode == a->inode && b->device == a->device;
-}
-
 uint64_t window_first_page(const struct vma *area)
 {
 	return area->offset / PAGE_BYTES;
@@ -47,7 +42,7 @@ bool window_truly_shared(const struct vma *area)
 
 static bool is_of_run(const struct vma *area, const struct vma *other)
 {
-	return window_same_file(area, other) && window_truly_shared(other);
+	return vma_shares_file(area, other) && window_truly_shared(other);
 }
 
 void window_find_run(const struct vma *area, struct window *run, struct vma *low)
@@ -78,7 +73,7 @@ long window_anchor(const struct vma *area, uintptr_t from, uint64_t *page)
 
 	if (raw_failed(at))
 		return at;
-	if (!window_same_file(area, &shown)) {
+	if (!vma_shares_file(area, &shown)) {
 		copy_unmap((uintptr_t)at, 1);
 		return -EAGAIN;
 	}

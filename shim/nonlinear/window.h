@@ -53,7 +53,6 @@ void window_forget_all(void);
  * one with the lowest page. */
 void window_find_run(const struct vma *area, struct window *run, struct vma *low);
 
-bool window_same_file(const struct vma *a, const struct vma *b);
 uint64_t window_first_page(const struct vma *area);
 
 /* An anchor (copy.h) from an address that showed area's file, and the page that it shows. -errno
