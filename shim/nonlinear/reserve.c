@@ -146,6 +146,13 @@ void reserve_prepare(uintptr_t address, size_t length, int fd)
 	lock_drop(&windows_lock);
 }
 
+/* Whether a part will be left that is not together with the lowest page any more. */
+static bool loses_lowest(const struct window *run, const struct vma *low, uintptr_t start,
+			 uintptr_t end)
+{
+	return (run->start < start && low->start >= start) || (run->end > end && low->start < end);
+}
+
 /* Only while it is mapped can the lowest page of a run be doubled with the open file that it has:
  * opened anew, areas would not merge with what is left. */
 static void keep_lowest(uintptr_t at, uintptr_t start, uintptr_t end)
@@ -158,7 +165,7 @@ static void keep_lowest(uintptr_t at, uintptr_t start, uintptr_t end)
 	    window_of(&area))
 		return;
 	window_find_run(&area, &run, &low);
-	if (low.start >= start && low.start < end && (run.start < start || run.end > end))
+	if (loses_lowest(&run, &low, start, end))
 		window_new(&area, &error);
 }
 

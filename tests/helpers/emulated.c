@@ -319,6 +319,23 @@ static void cut(const void *unused)
 	}
 }
 
+/* What is left is apart from the first pages before these go; no other way leads to them. */
+static void cut_in_two(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME);
+	must(!unlink(NAME));
+	become_nobody();
+	char *window = window_of(fd, 0);
+	must(!close(fd));
+	cover(window + 2 * PAGE, 2);
+	must(!munmap(window, 2 * PAGE));
+	promise(!remap_file_pages(window + 5 * PAGE, PAGE, 0, 1, 0), "%s", strerror(errno));
+	promise(page_is(window + 5 * PAGE, 1, 1), "not page 1");
+	view_check(window + 6 * PAGE, 1, 6, WINDOW - 6, "the window");
+}
+
 /* A snapshot is no shared mapping to the kernel, whatever page is asked for. */
 static void over_snapshots(const void *unused)
 {
@@ -547,6 +564,7 @@ int main(int argc, char **argv)
 		{ "read_only_beside", read_only_beside, NULL, HOLDS_BARE },
 		{ "children", children, NULL, HOLDS_BARE },
 		{ "cut", cut, NULL, HOLDS_BARE },
+		{ "cut_in_two", cut_in_two, NULL, HOLDS_BARE },
 		{ "over_snapshots", over_snapshots, NULL, HOLDS_BARE },
 		{ "nothing_left", nothing_left, NULL, HOLDS_BARE },
 		{ "no_areas_pile_up", no_areas_pile_up, NULL, HOLDS_BARE },

@@ -261,6 +261,20 @@ EACH_VARIANT(N2, out_of_reach)
 	out_of_reach(variant, &conditions[2], "EPERM\n");
 }
 
+EACH_VARIANT(N2, cut_in_two)
+{
+	struct run run = { .variant = variant,
+			   .helper = "emulated",
+			   .args = { "cut_in_two" },
+			   .options = { "nonlinear.emulate=always" } };
+
+	skip_unless_root();
+	run_helper(&run);
+	run_must_hold(&run);
+	ways_are(&run, "mapping");
+	run_end(&run);
+}
+
 /* ---- never, and where the kernel answers ---- */
 
 static void call_all(struct run *run, const char *output)
