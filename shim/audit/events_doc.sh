@@ -54,7 +54,7 @@ File names are bytes and JSON is UTF-8. Where a string is no UTF-8, U+FFFD stand
 | `event.category` | array | One string: file or process. |
 | `event.type` | array | One string. |
 | `event.outcome` | string | success, failure or unknown: what became of the program's call. |
-| `event.sequence` | integer | Numbers the records of a process from 1, in the order in which they were begun. Records that could not be written leave gaps. |
+| `event.sequence` | integer | Numbers the records of a process from 1, in the order in which they were begun. Records that could not be written leave gaps. A child of vfork goes on with the numbers of its parent (`mmfence.memory_of` in its `process.start`). |
 | `process.pid` | integer | The process. |
 | `process.thread.id` | integer | The thread whose call it was; mmfence's own where it acted by itself. |
 | `process.name` | string | As in /proc/PID/comm when the process wrote its first record. |

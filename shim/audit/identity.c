@@ -27,6 +27,7 @@ static atomic_int program_state;
 static atomic_int owner;
 static atomic_int guests[GUESTS];
 static atomic_ulong sequence; /* of the last record */
+static atomic_int settler;    /* whose memory it is, whether it writes records or not */
 
 /* The owner's first thread, which most programs have alone, needs one system call. */
 struct identity identity_get(void)
@@ -124,6 +125,16 @@ void identity_announced(const struct identity *who, bool written)
 unsigned long identity_sequence(void)
 {
 	return atomic_fetch_add_explicit(&sequence, 1, memory_order_relaxed) + 1;
+}
+
+void identity_settle(void)
+{
+	atomic_store(&settler, (int)raw(SYS_getpid));
+}
+
+int identity_settler(void)
+{
+	return atomic_load(&settler);
 }
 
 void identity_forget(void)

@@ -37,6 +37,10 @@ void identity_announced(const struct identity *who, bool written);
  * where that one is. */
 unsigned long identity_sequence(void);
 
+/* This memory is this process's own; and whose it is, which a child that shares it asks too. */
+void identity_settle(void);
+int identity_settler(void);
+
 /* In a forked child. */
 void identity_forget(void);
 

@@ -59,6 +59,7 @@ static int write_start(const struct identity *who)
 	record_str(record, "mmfence.version", MMFENCE_VERSION);
 	add_host(record);
 	record_int(record, "mmfence.bits", 8 * (int)sizeof(long));
+	record_int(record, "mmfence.memory_of", identity_settler());
 	return write_now(record);
 }
 

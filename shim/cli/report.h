@@ -16,14 +16,16 @@
 
 #include "cli/scan.h"
 
-#define TIME_BYTES   32
-#define REASONS	     4
-#define FRAMES	     32
-#define POINTS	     512 /* of one picture's line */
-#define SERIES	     6	 /* lines and windows that are drawn */
-#define LIVES	     256 /* snapshots that are looked at for the time line */
-#define PROCESS_ROWS 200
-#define MORE_FIELDS  12
+#define TIME_BYTES    32
+#define REASONS	      4
+#define FRAMES	      32
+#define POINTS	      512 /* of one picture's line */
+#define SERIES	      6	  /* lines and windows that are drawn */
+#define LIVES	      256 /* snapshots that are looked at for the time line */
+#define PROCESS_ROWS  200
+#define MORE_FIELDS   12
+#define MISSING_ROWS  200
+#define SEQUENCE_MOST (1LL << 53)
 
 /* How often, how much and how long. */
 struct sum {
@@ -113,9 +115,32 @@ struct process_row {
 	bool started, ended;
 };
 
+/* The records of one memory: of a process, and of its children of vfork. Numbered from 1. */
+struct numbers {
+	char *key, *host, *name;
+	int64_t pid;
+	int64_t highest, count;
+	int64_t excused; /* not there, and told elsewhere */
+	int64_t before;	 /* the highest of a process with this pid whose end is not on record */
+	bool ended, mixed;
+	UT_hash_handle hh;
+};
+
+struct missing_row {
+	char *host, *name;
+	int64_t pid, records;
+};
+
+struct missing {
+	int64_t records, processes;
+	struct missing_row rows[MISSING_ROWS];
+	size_t row_count;
+};
+
 struct process {
 	char *key;
-	int64_t serial; /* no two have the same */
+	struct numbers *numbers; /* NULL: nothing can be said of its numbers */
+	int64_t serial;		 /* no two have the same */
 	struct process_row row;
 	struct use *uses;
 	struct held *held;
@@ -201,6 +226,8 @@ struct report {
 	struct gap_row *gaps;
 	struct scope *scopes;
 	struct process *processes, *pids;
+	struct numbers *numbers;
+	struct missing missing;
 	int64_t process_count, ended_count;
 	struct process_row rows[PROCESS_ROWS];
 	size_t row_count;

@@ -405,6 +405,26 @@ static json_t *dropped_json(const struct report *report)
 	return object;
 }
 
+static json_t *missing_json(const struct missing *missing)
+{
+	json_t *object = json_object(), *rows = json_array();
+
+	put_number(object, "records", missing->records);
+	put_number(object, "processes", missing->processes);
+	for (size_t i = 0; i < missing->row_count; i++) {
+		const struct missing_row *row = &missing->rows[i];
+		json_t *it = json_object();
+
+		put_text(it, "host", row->host);
+		put_number(it, "pid", row->pid);
+		put_text(it, "name", row->name);
+		put_number(it, "records", row->records);
+		json_array_append_new(rows, it);
+	}
+	put(object, "rows", rows);
+	return object;
+}
+
 static json_t *nonlinear_json(const struct report *report, struct symbols *symbols)
 {
 	json_t *object = json_object();
@@ -442,6 +462,7 @@ json_t *report_document(struct report *report, struct symbols *symbols)
 	put(document, "census", census_json(report));
 	put(document, "gaps", gaps_json(report));
 	put(document, "dropped", dropped_json(report));
+	put(document, "missing", missing_json(&report->missing));
 	put(document, "verdict", report_verdict(document));
 	return document;
 }

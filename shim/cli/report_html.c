@@ -406,6 +406,32 @@ static void put_gaps(const json_t *document, FILE *out)
 	table_tail(out);
 }
 
+static void put_missing(const json_t *document, FILE *out)
+{
+	const json_t *rows = get(document, "missing.rows"), *row;
+	json_int_t count = get_number(document, "missing.processes");
+	size_t i;
+
+	if (!json_array_size(rows))
+		return;
+	table_head(out, "Missing records", "Process|#PID|Host|#Numbers that nobody wrote");
+	json_array_foreach(rows, i, row)
+	{
+		row_begin(out, "missing", i);
+		cell(out, "", get_text(row, "name"));
+		cell_number(out, get_number(row, "pid"));
+		cell(out, "", get_text(row, "host"));
+		cell_bad(out, get_number(row, "records"));
+		row_end(out);
+	}
+	table_tail(out);
+	fprintf(out,
+		"<p class=\"soft\">%lld of %lld process%s: their <code>event.sequence</code> skips "
+		"them.</p>\n",
+		(long long)get_number(document, "missing.records"), (long long)count,
+		count == 1 ? "" : "es");
+}
+
 static void put_processes(const json_t *document, FILE *out)
 {
 	const json_t *rows = get(document, "processes.rows"), *row;
@@ -498,6 +524,7 @@ void report_html(const json_t *document, FILE *out)
 	chart_census(out, document);
 	put_census(document, out);
 	put_gaps(document, out);
+	put_missing(document, out);
 	put_processes(document, out);
 	put_events(document, out);
 	put_logs(document, out);

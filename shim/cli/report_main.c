@@ -346,7 +346,8 @@ int report_main(int argc, char **argv)
 		.parser = parse,
 		.args_doc = "FILE...",
 		.doc = "What one or several logs come to, of one or many processes and machines: "
-		       "what was protected, lost, refused and missed.",
+		       "what was protected, lost, refused and missed, and how many records are not "
+		       "there.",
 	};
 	struct request request = { 0 };
 

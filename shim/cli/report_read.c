@@ -185,7 +185,7 @@ void process_retire(struct report *report, struct process *process, double now)
 }
 
 static struct process *process_new(struct report *report, const struct scan *scan, const char *host,
-				   char *key)
+				   char *key, bool start)
 {
 	struct process *process = take(sizeof(*process)), *other;
 	struct process_row *row = &process->row;
@@ -201,7 +201,10 @@ static struct process *process_new(struct report *report, const struct scan *sca
 	process->scope_pid[0] = report->log->scope->number;
 	process->scope_pid[1] = row->pid;
 	HASH_FIND(by_pid, report->pids, process->scope_pid, sizeof(process->scope_pid), other);
+	process->numbers = start ? numbers_begin(report, scan, row) : numbers_find(report, key);
 	if (other) {
+		if (start && process->numbers && !process->numbers->highest && other->numbers)
+			process->numbers->before = other->numbers->highest;
 		HASH_DELETE(by_pid, report->pids, other);
 		other->found_by_pid = false;
 	}
@@ -235,7 +238,7 @@ static struct process *process_of(struct report *report, const struct scan *scan
 		process_retire(report, process, report_seconds(process->row.last));
 		process = NULL;
 	}
-	return process ? process : process_new(report, scan, host, keep(key));
+	return process ? process : process_new(report, scan, host, keep(key), start);
 }
 
 static void note_time(struct report *report, const char *time, double now)
@@ -288,6 +291,8 @@ void report_line(struct report *report, struct scan *scan, char *line, size_t le
 	entry.process = process_of(report, scan, !strcmp(entry.action, "process.start"));
 	note_span(entry.process->row.first, entry.process->row.last, entry.time);
 	entry.process->row.records++;
+	if (entry.process->numbers)
+		numbers_take(entry.process->numbers, scan_number(scan, "event.sequence"));
 	take_action(&entry);
 }
 
@@ -299,4 +304,5 @@ void report_finish(struct report *report)
 		process->runs_on = true;
 		process_retire(report, process, report_seconds(process->row.last));
 	}
+	numbers_finish(report);
 }

@@ -34,6 +34,8 @@ static void take_process_end(struct entry *entry)
 	const struct scan_value *code = scan_get(entry->scan, "process.exit_code");
 
 	row->ended = true;
+	if (entry->process->numbers && entry->process->numbers->pid == row->pid)
+		entry->process->numbers->ended = true;
 	if (code)
 		row->exit_code = scan_number_of(code);
 	entry->report->ended_count++;
@@ -363,6 +365,8 @@ static void take_gap(struct entry *entry)
 
 static void take_dropped(struct entry *entry)
 {
+	if (entry->process->numbers)
+		numbers_excuse(entry->process->numbers);
 	sum_add(&entry->report->dropped, scan_number(entry->scan, "mmfence.dropped"));
 	reason_count(entry->report->drop_reasons, or_unknown(scan_text(entry->scan, "error.code")));
 }

@@ -387,6 +387,34 @@ static void put_gaps(const json_t *document, FILE *out)
 	put_left_out(out, json_array_size(gaps), ROWS);
 }
 
+/* "viewer[100] on alpha" */
+static void put_missing(const json_t *document, FILE *out)
+{
+	const json_t *row;
+	size_t i;
+
+	if (!get_number(document, "missing.records"))
+		return;
+	fprintf(out, "\nRecords that are missing (event.sequence skips them): %lld\n",
+		(long long)get_number(document, "missing.records"));
+	json_array_foreach(get(document, "missing.rows"), i, row)
+	{
+		if (i == ROWS)
+			break;
+		fprintf(out, "      %lld of ", (long long)get_number(row, "records"));
+		put_visible(out, get_text(row, "name"), 40);
+		fprintf(out, "[%lld]", (long long)get_number(row, "pid"));
+		if (*get_text(row, "host")) {
+			fputs(" on ", out);
+			put_visible(out, get_text(row, "host"), 64);
+		}
+		fputc('\n', out);
+	}
+	if (get_number(document, "missing.processes") > (json_int_t)i)
+		fprintf(out, "      … and %lld processes more\n",
+			(long long)get_number(document, "missing.processes") - (long long)i);
+}
+
 static void put_losses(const json_t *document, FILE *out)
 {
 	json_int_t dropped = get_number(document, "dropped.records");
@@ -423,5 +451,6 @@ void report_text(const json_t *document, FILE *out)
 	put_sites(document, "injected", "Calls that were made to fail", out);
 	put_census(document, out);
 	put_gaps(document, out);
+	put_missing(document, out);
 	put_losses(document, out);
 }

@@ -16,7 +16,7 @@ struct totals {
 		grown;
 	json_int_t preserved, waits, longest, waited, drift_pages, drifted;
 	json_int_t calls, failed, refused, sites, attempts;
-	json_int_t opened, gaps, dropped, damaged;
+	json_int_t opened, gaps, dropped, damaged, missing, holed;
 };
 
 static void add_files(struct totals *totals, const json_t *files)
@@ -176,9 +176,12 @@ static void say_missed(json_t *sentences, const struct totals *t)
 			PLURAL(t->gaps));
 	if (t->dropped)
 		fprintf(out, "%lld record%s could not be written. ", PLURAL(t->dropped));
+	if (t->missing)
+		fprintf(out, "%lld record%s of %lld process%s %s missing. ", PLURAL(t->missing),
+			N(t->holed), t->holed == 1 ? "" : "es", t->missing == 1 ? "is" : "are");
 	if (t->damaged)
 		fprintf(out, "%lld line%s of the logs could not be read. ", PLURAL(t->damaged));
-	if (!plain && !t->gaps && !t->dropped && !t->damaged)
+	if (!plain && !t->gaps && !t->dropped && !t->missing && !t->damaged)
 		fputs("Nothing that is known of. ", out);
 	fseek(out, -1, SEEK_CUR); /* the space */
 	fputc(0, out);
@@ -207,24 +210,26 @@ static const char *state_of(const struct totals *t, json_int_t records)
 		return "nothing";
 	if (t->lost)
 		return "lost";
-	if (t->unprotected || t->gaps || t->dropped || t->damaged)
+	if (t->unprotected || t->gaps || t->dropped || t->missing || t->damaged)
 		return "incomplete";
 	return "kept";
 }
 
 static json_t *numbers_of(const struct totals *t)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 			 "snapshots", t->snapshots, "files", t->files, "copied_bytes", t->copied,
 			 "preserved", t->preserved, "lost", t->lost, "refused",
 			 t->refused + t->denied + t->grown, "unprotected", t->unprotected,
 			 "nonlinear_calls", t->calls, "gaps", t->gaps, "dropped", t->dropped,
-			 "damaged", t->damaged, "memory_opened", t->opened);
+			 "missing", t->missing, "damaged", t->damaged, "memory_opened", t->opened);
 }
 
 json_t *report_verdict(const json_t *document)
 {
 	struct totals totals = { .dropped = get_number(document, "dropped.records"),
+				 .missing = get_number(document, "missing.records"),
+				 .holed = get_number(document, "missing.processes"),
 				 .damaged = get_number(document, "damaged") };
 	json_t *sentences = json_array();
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "audit/identity.h"
 #include "audit/sink.h"
 #include "interpose/environment.h"
 #include "interpose/interpose.h"
@@ -52,6 +53,7 @@ static void new_process(void)
 {
 	mark_process();
 	process_owns_memory();
+	identity_settle();
 	arena_after_fork();
 	scratch_reset();
 	guarded_drop(GUARDED_MAPS); /* it shows the parent's memory */
@@ -107,6 +109,7 @@ static void get_ready(void)
 	}
 	mark_process();
 	process_owns_memory();
+	identity_settle();
 	load_policy();
 	inject_prepare(the_policy.process_inject);
 	if (!getauxval(AT_SECURE))

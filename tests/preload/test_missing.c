@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `mmfence report' on records that are not there: what it misses, and that it misses
+ * nothing that was never written.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+#define COMMAND(...)                                                                              \
+	{                                                                                         \
+		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { __VA_ARGS__ } \
+	}
+
+static const char *new_path(void)
+{
+	static int count;
+	char *path;
+
+	cr_assert(asprintf(&path, "%s/missing.%d.%d.log", getenv("MMFENCE_TMP"), getpid(),
+			   count++) > 0);
+	return path;
+}
+
+/* "PID.NUMBER", and behind it: s and whose memory it is for a start, d for log.dropped, e for an
+ * end; something else without. */
+static void put_record(FILE *log, const char *word, int second)
+{
+	int pid, number, memory = 0;
+	char kind = 0;
+
+	cr_assert(sscanf(word, "%d.%d%c%d", &pid, &number, &kind, &memory) >= 2, "%s", word);
+	fprintf(log,
+		"{\"@timestamp\":\"2026-05-04T10:%02d:%02dZ\",\"event\":{\"action\":\"%s\","
+		"\"sequence\":%d},\"process\":{\"pid\":%d,\"name\":\"p%d\"}",
+		second / 60, second % 60,
+		kind == 's'   ? "process.start"
+		: kind == 'd' ? "log.dropped"
+		: kind == 'e' ? "process.end"
+			      : "snapshot.end",
+		number, pid, pid);
+	if (memory)
+		fprintf(log, ",\"mmfence\":{\"memory_of\":%d}", memory);
+	if (kind == 's')
+		fputs(",\"host\":{\"hostname\":\"alpha\"}", log);
+	fputs("}\n", log);
+}
+
+/* A log of these records; *second is when the first was made. */
+static const char *make_log(const char *words, int *second)
+{
+	const char *path = new_path();
+	char *copy = strdup(words), *rest = copy, *word;
+	FILE *log = fopen(path, "we");
+
+	cr_assert(log);
+	while ((word = strsep(&rest, " ")))
+		put_record(log, word, (*second)++);
+	cr_assert(!fclose(log));
+	free(copy);
+	return path;
+}
+
+static json_t *report_of(const char *first, const char *second, const char *third)
+{
+	struct run run = COMMAND("report", "--json", first, second, third);
+
+	run_helper(&run);
+	cr_assert_eq(run_exit(&run), 0, "%s", run.errors);
+	json_t *json = json_loads(run.output, 0, NULL);
+	cr_assert(json, "%s", run.output);
+	run_end(&run);
+	return json;
+}
+
+static void expect_missing(json_t *json, const char *what, int records, int processes)
+{
+	cr_expect_eq(field_number(json, "missing.records"), records, "%s: %lld records", what,
+		     (long long)field_number(json, "missing.records"));
+	cr_expect_eq(field_number(json, "missing.processes"), processes, "%s: %lld processes", what,
+		     (long long)field_number(json, "missing.processes"));
+	cr_expect_eq(json_array_size(field(json, "missing.rows")), (size_t)processes, "%s", what);
+	cr_expect_str_eq(field_string(json, "verdict.state"), records ? "incomplete" : "kept", "%s",
+			 what);
+	json_decref(json);
+}
+
+static const struct {
+	const char *what, *words;
+	int records, processes;
+} cases[] = {
+	{ "whole", "7.1s7 7.2 7.3 7.4e", 0, 0 },
+	{ "one is missing", "7.1s7 7.2 7.4e", 1, 1 },
+	{ "two processes", "7.1s7 8.1s8 7.5 8.2 8.4 7.6", 4, 2 },
+	{ "the end is not on record", "7.1s7 7.2 7.9", 6, 1 },
+	{ "threads that write out of order", "7.1s7 7.3 7.2 7.6 7.5 7.4 7.7e", 0, 0 },
+	{ "a thread that writes after the end", "7.1s7 7.2 7.4e 7.3", 0, 0 },
+	{ "the beginning is gone", "7.5 7.9 7.12e", 0, 0 },
+	{ "a child of vfork", "7.1s7 7.2 8.3s7 8.4 7.5e", 0, 0 },
+	{ "a child of vfork, and one is missing", "7.1s7 7.2 8.3s7 8.5 7.6e", 1, 1 },
+	{ "children of vfork that come first", "8.1s7 9.2s7 8.3 7.4s7 9.5 7.6e", 0, 0 },
+	{ "a child of vfork becomes another program", "7.1s7 8.2s7 8.3 8.1s8 8.2 7.4 8.3", 0, 0 },
+	{ "a forked child", "7.1s7 7.2 8.1s8 8.2 7.3e 8.3e", 0, 0 },
+	{ "a child that copied the count", "7.1s7 7.2 8.3s7 7.3 8.4 8.5 8.6 7.4e", 0, 0 },
+	{ "another program", "7.1s7 7.2 7.3 7.1s7 7.2e", 0, 0 },
+	{ "another program, and one of the first is missing", "7.1s7 7.3 7.1s7 7.2e", 1, 1 },
+	{ "the pid comes again", "7.1s7 7.2e 7.1s7 7.2 7.4e", 1, 1 },
+	{ "dropped", "7.1s7 7.2 7.6d 7.7e", 0, 0 },
+	{ "dropped, and later one is missing", "7.1s7 7.2 7.6d 7.7 7.9e", 1, 1 },
+	{ "the start could not be written at first", "7.2 7.5s7 7.6d 7.7e", 0, 0 },
+	{ "the start of a child of vfork could not", "7.1s7 8.4s7 8.5 7.6e", 0, 0 },
+	{ "two at a time with one pid", "7.1s7 7.2 7.1s7 7.3 7.4", 0, 0 },
+	{ "a number long after the end", "7.1s7 7.2e 7.9", 0, 0 },
+	{ "whose memory it is is not said", "7.1s 7.5e", 0, 0 },
+	{ "no numbers", "7.1s7 7.0 7.9", 0, 0 },
+};
+
+Test(report, missing_records_of_each_kind_of_process)
+{
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		int second = 0;
+
+		expect_missing(report_of(make_log(cases[i].words, &second), NULL, NULL),
+			       cases[i].what, cases[i].records, cases[i].processes);
+	}
+}
+
+/* Rotated parts, in any order; the middle one is missing or the first. */
+Test(report, missing_records_of_rotated_logs)
+{
+	int second = 0;
+	const char *first = make_log("7.1s7 7.2 8.1s8 7.4", &second);
+	const char *middle = make_log("7.3 7.6 8.2 7.5 7.7", &second);
+	const char *last = make_log("7.8 8.3 7.9 8.4", &second);
+
+	expect_missing(report_of(last, first, middle), "all", 0, 0);
+	expect_missing(report_of(last, middle, first), "all, in another order", 0, 0);
+	expect_missing(report_of(last, first, NULL), "the middle is missing", 5, 2);
+	expect_missing(report_of(middle, last, NULL), "the first is missing", 0, 0);
+}
+
+static const char *page_of(const char *log)
+{
+	struct run run = COMMAND("report", "--html", "-", log);
+
+	run_helper(&run);
+	cr_assert_eq(run_exit(&run), 0, "%s", run.errors);
+	char *page = strdup(run.output);
+	run_end(&run);
+	return page;
+}
+
+Test(report, missing_records_are_told_in_every_form)
+{
+	int second = 0;
+	const char *log = make_log("8.1s8 8.3 7.1s7 7.5e", &second), *page = page_of(log);
+	struct run run = COMMAND("report", log);
+
+	run_helper(&run);
+	cr_expect(strstr(run.output, "Verdict: kept, as far as mmfence could look"));
+	cr_expect(strstr(run.output, "  missed     4 records of 2 processes are missing.\n"), "%s",
+		  run.output);
+	cr_expect(strstr(run.output, "skips them): 4\n      3 of p7[7] on alpha\n"
+				     "      1 of p8[8] on alpha\n"),
+		  "%s", run.output);
+	cr_expect(strstr(page, "<tr data-row=\"missing/0\"><td>p7</td>"));
+	cr_expect(strstr(page, "<tr data-row=\"missing/1\"><td>p8</td>"));
+	cr_expect(strstr(page, "4 records of 2 processes are missing."));
+	run_end(&run);
+}
+
+/* --- what programs left --- */
+
+static const char *without_line(const char *log, size_t number)
+{
+	const char *path = new_path();
+	char *line = NULL;
+	size_t size = 0, i = 0;
+	FILE *in = fopen(log, "re"), *out = fopen(path, "we");
+
+	cr_assert(in && out);
+	while (getline(&line, &size, in) > 0)
+		if (i++ != number)
+			fputs(line, out);
+	cr_assert(i > number + 1);
+	fclose(in);
+	fclose(out);
+	free(line);
+	return path;
+}
+
+/* The last line is not cut out: behind it nobody misses anything. */
+static void expect_each_line_missed(struct run *run)
+{
+	json_t *json = report_of(run->log_path, NULL, NULL);
+
+	cr_expect_eq(field_number(json, "missing.records"), 0);
+	json_decref(json);
+	for (size_t i = 0; i + 1 < run->record_count; i++) {
+		const char *action = field_string(run->records[i], "event.action");
+
+		if (!strcmp(action, "process.start") || !strcmp(action, "process.end"))
+			continue;
+		json = report_of(without_line(run->log_path, i), NULL, NULL);
+		cr_expect_eq(field_number(json, "missing.records"), 1, "record %zu, %s", i, action);
+		json_decref(json);
+	}
+}
+
+EACH_VARIANT(report, a_line_that_was_cut_out_is_missing)
+{
+	struct run run = { .variant = variant, .helper = "nonlinear", .args = { "return" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	expect_each_line_missed(&run);
+	run_end(&run);
+}
+
+/* The child writes before its parent, whose numbers it uses, ever does. */
+EACH_VARIANT(report, children_of_vfork_leave_no_holes)
+{
+	struct run run = { .variant = variant,
+			   .helper = "launch",
+			   .args = { "vfork", build_path("helpers/static/noop"), "0" } };
+
+	run_helper(&run);
+	cr_assert_eq(run_exit(&run), 0, "%s", run.errors);
+	json_t *start = find_event(&run, "process.start");
+	cr_assert(start);
+	cr_expect_eq(field_number(start, "mmfence.memory_of"), (json_int_t)run.pid);
+	cr_expect_neq(field_number(start, "process.pid"), (json_int_t)run.pid);
+	json_t *json = report_of(run.log_path, NULL, NULL);
+	cr_expect_eq(field_number(json, "missing.records"), 0);
+	json_decref(json);
+	run_end(&run);
+}
+
+static void expect_nothing_missing(struct run *run)
+{
+	run_helper(run);
+	run_must_hold(run);
+	cr_assert(run->record_count > 3);
+	json_t *json = report_of(run->log_path, NULL, NULL);
+	cr_expect_eq(field_number(json, "missing.records"), 0);
+	json_decref(json);
+	run_end(run);
+}
+
+EACH_VARIANT(report, processes_of_every_kind_leave_no_holes)
+{
+	struct run forks = { .variant = variant, .helper = "family" };
+	struct run threads = { .variant = variant,
+			       .helper = "steady",
+			       .args = { "count=50", "threads=4", "processes=3" } };
+
+	expect_nothing_missing(&forks);
+	expect_nothing_missing(&threads);
+}
