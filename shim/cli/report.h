@@ -98,6 +98,7 @@ struct site {
 struct use {
 	struct site *site;
 	int64_t seen, seen_failed, seen_bytes, total, total_failed, total_bytes;
+	uint32_t windows; /* the pictures that its calls are in, a bit each */
 	struct use *next;
 };
 
@@ -164,6 +165,8 @@ struct series {
 	struct point points[POINTS];
 	size_t count, stride, skipped;
 	int64_t seen, top, limit;
+	int64_t calls;	/* all that its call sites made, recorded or not; 0: not known */
+	bool uncounted; /* those of one are not */
 };
 
 /* The life of one snapshot. */
@@ -280,8 +283,11 @@ void life_end(struct report *report, const struct process *process, int64_t id, 
 void life_process_end(struct report *report, struct process *process, double now);
 void pressure_point(struct report *report, struct process *process, int64_t areas, int64_t limit,
 		    double now);
-void window_point(struct report *report, struct process *process, const struct scan *scan,
-		  bool failed);
+/* The number of the picture that the call is in; -1: in none. */
+int window_point(struct report *report, struct process *process, const struct scan *scan,
+		 bool failed);
+/* What a call site made in all, whose calls are in these pictures; -1: that is not known. */
+void window_total(struct report *report, uint32_t windows, int64_t calls);
 
 /* report_document.c */
 struct symbols;

@@ -297,6 +297,7 @@ static void window_figure(FILE *out, const json_t *series)
 	const json_t *points = get(series, "points");
 	struct plot plot = window_plot(points);
 	double base = window_base(points);
+	json_int_t seen = get_number(series, "seen"), calls = get_number(series, "calls");
 
 	fputs("<figure><h3>", out);
 	page_text(out, get_text(series, "program"));
@@ -310,10 +311,16 @@ static void window_figure(FILE *out, const json_t *series)
 	window_points(out, &plot, points, true, base);
 	fprintf(out,
 		"</svg><figcaption>Page of the file (upwards) over the virtual page it was put at, "
-		"counted from 0x%llx000; each call is a dot, or a line as long as it is. %zu of "
-		"%lld recorded calls are drawn; those that failed are red.</figcaption></figure>\n",
-		(unsigned long long)base, json_array_size(points),
-		(long long)get_number(series, "seen"));
+		"counted from 0x%llx000; each call is a dot, or a line as long as it is. ",
+		(unsigned long long)base);
+	if (calls)
+		fprintf(out, "%lld recorded of %lld calls from the same call sites; ",
+			(long long)seen, (long long)calls);
+	else
+		fprintf(out, "%lld recorded, and how many there were is not; ", (long long)seen);
+	fprintf(out,
+		"%zu of the recorded are drawn, those that failed red.</figcaption></figure>\n",
+		json_array_size(points));
 }
 
 void chart_windows(FILE *out, const json_t *document)

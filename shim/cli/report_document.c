@@ -292,6 +292,7 @@ static json_t *series_json(struct series *const *all, bool window)
 		put_number(object, "pid", series->pid);
 		put_text(object, "path", series->path);
 		put_number(object, "seen", series->seen);
+		put_some(object, "calls", series->uncounted ? 0 : series->calls);
 		put_some(object, "most", series->top);
 		put_some(object, "limit", series->limit);
 		for (size_t j = 0; j < series->count; j++) {

@@ -190,8 +190,28 @@ void pressure_point(struct report *report, struct process *process, int64_t area
 	add_point(series, (struct point){ .x = now, .y = areas, .z = limit });
 }
 
-void window_point(struct report *report, struct process *process, const struct scan *scan,
-		  bool failed)
+static int number_of(struct series *const *all, const struct series *series)
+{
+	for (int i = 0; i < SERIES; i++)
+		if (all[i] == series)
+			return i;
+	return -1;
+}
+
+void window_total(struct report *report, uint32_t windows, int64_t calls)
+{
+	for (int i = 0; i < SERIES; i++) {
+		struct series *series = windows & 1u << i ? report->windows[i] : NULL;
+
+		if (series && calls < 0)
+			series->uncounted = true;
+		else if (series)
+			sum_add(&series->calls, calls);
+	}
+}
+
+int window_point(struct report *report, struct process *process, const struct scan *scan,
+		 bool failed)
 {
 	const struct scan_value *mapping = scan_get(scan, "mmfence.mapping");
 	uint64_t address;
@@ -199,15 +219,16 @@ void window_point(struct report *report, struct process *process, const struct s
 	int64_t length;
 
 	if (!mapping || !scan_below(scan, mapping, "page_offset"))
-		return;
+		return -1;
 	address = strtoull(scan_text_of(scan_below(scan, mapping, "address")), NULL, 16);
 	length = scan_number_of(scan_below(scan, mapping, "length"));
 	series = series_of(report->windows, process, scan_text(scan, "file.path"));
 	if (!series)
-		return;
+		return -1;
 	add_point(series,
 		  (struct point){ .x = (double)(address / PAGE),
 				  .y = scan_number_of(scan_below(scan, mapping, "page_offset")),
 				  .z = (length + PAGE - 1) / PAGE,
 				  .odd = failed });
+	return number_of(report->windows, series);
 }

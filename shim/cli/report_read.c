@@ -142,7 +142,7 @@ static void note_host(struct report *report, const struct scan *scan)
 	scope->host = keep(host);
 }
 
-static void use_flush(struct use *use)
+static void use_flush(struct report *report, struct use *use)
 {
 	struct site *site = use->site;
 	bool whole = use->total >= use->seen;
@@ -150,6 +150,7 @@ static void use_flush(struct use *use)
 	sum_add(&site->calls, whole ? use->total : use->seen);
 	sum_add(&site->failed, whole ? use->total_failed : use->seen_failed);
 	sum_add(&site->bytes, whole ? use->total_bytes : use->seen_bytes);
+	window_total(report, use->windows, whole ? use->total : -1);
 }
 
 void process_retire(struct report *report, struct process *process, double now)
@@ -158,7 +159,7 @@ void process_retire(struct report *report, struct process *process, double now)
 
 	for (struct use *use = process->uses, *next; use; use = next) {
 		next = use->next;
-		use_flush(use);
+		use_flush(report, use);
 		if (row->areas > use->site->areas)
 			use->site->areas = row->areas;
 		free(use);

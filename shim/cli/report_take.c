@@ -200,12 +200,15 @@ static struct use *use_of(struct entry *entry, struct site *site)
 static void take_placement(struct entry *entry, const char *group)
 {
 	struct use *use = use_of(entry, take_site(entry, group));
+	int window;
 
 	use->seen++;
 	use->seen_failed += entry->failed;
 	if (!entry->failed)
 		sum_add(&use->seen_bytes, scan_number(entry->scan, "mmfence.mapping.length"));
-	window_point(entry->report, entry->process, entry->scan, entry->failed);
+	window = window_point(entry->report, entry->process, entry->scan, entry->failed);
+	if (window >= 0)
+		use->windows |= 1u << window;
 }
 
 static void take_remap(struct entry *entry)

@@ -181,6 +181,50 @@ Test(report, machines_with_the_same_pid)
 	run_end(&run);
 }
 
+static void expect_in_page(const char *log, const char *text)
+{
+	struct run run = COMMAND("report", "--html", "-", log);
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect(strstr(run.output, text), "no \"%s\" in the page of %s", text, log);
+	run_end(&run);
+}
+
+/* The log, and behind its first call another from elsewhere. */
+static const char *with_another_site(const char *text)
+{
+	const char *call = strstr(text, "\"nonlinear.remap\""), *end = strchr(call, '\n') + 1;
+	char *log = NULL, *address;
+	size_t size;
+
+	while (call[-1] != '\n')
+		call--;
+	cr_assert(asprintf(&log, "%.*s%.*s%s", (int)(end - text), text, (int)(end - call), call,
+			   end) > 0);
+	size = strlen(log);
+	address = strstr(log + (end - text), "\"stack\":[\"0x");
+	cr_assert(address);
+	address[strlen("\"stack\":[\"0x55")] ^= 1;
+	return make_file("another.log", log, size);
+}
+
+/* Of a process that was killed there are no totals. */
+Test(report, window_says_how_many_calls_are_not_in_it)
+{
+	char *text = data_text("two_hosts.log"), *total = strstr(text, "nonlinear.total");
+
+	cr_assert(total);
+	expect_in_page(data_path("two_hosts.log"), "40 recorded of 70000 calls from the same call "
+						   "sites; 40 of the recorded are drawn");
+	memcpy(total, "nonlinear.tidal", strlen("nonlinear.total"));
+	expect_in_page(make_file("killed.log", text, strlen(text)),
+		       "40 recorded, and how many there were is not; 40 of the recorded are drawn");
+	memcpy(total, "nonlinear.total", strlen("nonlinear.total"));
+	expect_in_page(with_another_site(text), "41 recorded, and how many there were is not; ");
+	free(text);
+}
+
 /* --- names --- */
 
 struct program {
