@@ -95,7 +95,7 @@ static void cell_wait(FILE *out, const json_t *sum)
 	fputs("</td>", out);
 }
 
-static void put_counts(FILE *out, const json_t *counts, json_int_t open)
+static const char *put_counts(FILE *out, const json_t *counts)
 {
 	const char *key, *comma = "";
 	json_t *value;
@@ -106,8 +106,19 @@ static void put_counts(FILE *out, const json_t *counts, json_int_t open)
 		page_text(out, key);
 		comma = ", ";
 	}
+	return comma;
+}
+
+/* What never ended has no fate on record. */
+static void put_fates(FILE *out, const json_t *row)
+{
+	json_int_t open = get_number(row, "open"), with = get_number(row, "ended_with_process");
+	const char *comma = put_counts(out, get(row, "fates"));
+
+	if (with)
+		fprintf(out, "%s%lld\xc2\xa0to the end", comma, (long long)with);
 	if (open)
-		fprintf(out, "%s%lld to the end", comma, (long long)open);
+		fprintf(out, "%s%lld\xc2\xa0open", *comma || with ? ", " : "", (long long)open);
 }
 
 /* "A|B|#C": a sharp before a heading for numbers, on the right. */
@@ -222,12 +233,11 @@ static void put_file(FILE *out, const json_t *row, bool hosts)
 	cell_bad(out, get_number(row, "lost"));
 	cell_bad(out, get_number(row, "unprotected"));
 	fputs("<td>", out);
-	put_counts(out, get(row, "engines"), 0);
+	put_counts(out, get(row, "engines"));
 	fputs("<div class=\"soft\">", out);
-	put_counts(out, get(row, "consistency"), 0);
+	put_counts(out, get(row, "consistency"));
 	fputs("</div></td><td class=\"fate\">", out);
-	put_counts(out, get(row, "fates"),
-		   get_number(row, "open") + get_number(row, "ended_with_process"));
+	put_fates(out, row);
 	fputs("</td>", out);
 	cell_number(out, get_number(row, "preserved"));
 	cell_number(out, get_number(row, "drift_pages"));
@@ -255,6 +265,9 @@ static void put_files(const json_t *document, FILE *out)
 		row_end(out);
 	}
 	table_tail(out);
+	fputs("<p class=\"soft\">To the end: of the process. Open: it has not ended, or nobody "
+	      "wrote down that it did.</p>\n",
+	      out);
 }
 
 /* What the function's name does not say: where it stands, or in which file and how far in. */

@@ -110,17 +110,21 @@ static char *wait_of(const json_t *row, const char *name)
 static char *fate_of(const json_t *row)
 {
 	char *ended = words_of(get(row, "fates"));
-	json_int_t open = get_number(row, "open") + get_number(row, "ended_with_process");
+	json_int_t open = get_number(row, "open"), with = get_number(row, "ended_with_process");
 	json_int_t preserved = get_number(row, "preserved");
-	char *text = format_text("%s", ended);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
 
+	fputs(ended, out);
+	if (with)
+		fprintf(out, "%s%lld to the end", *ended ? ", " : "", (long long)with);
+	if (open)
+		fprintf(out, "%s%lld open", *ended || with ? ", " : "", (long long)open);
 	/* Those that never ended have no fate on record. */
-	if (open) {
-		free(text);
-		text = format_text(
-			preserved ? "%s%s%lld to the end, %lld preserved" : "%s%s%lld to the end",
-			ended, *ended ? ", " : "", (long long)open, (long long)preserved);
-	}
+	if ((open || with) && preserved)
+		fprintf(out, ", %lld preserved", (long long)preserved);
+	fclose(out);
 	free(ended);
 	return text;
 }

@@ -225,6 +225,26 @@ Test(report, window_says_how_many_calls_are_not_in_it)
 	free(text);
 }
 
+/* One of each: a process that ended, and one of which that is not known. */
+Test(report, open_snapshots_are_told_from_those_that_ended_with_their_process)
+{
+#define RECORD(pid, action, more)                                                         \
+	"{\"@timestamp\":\"2026-05-04T10:00:00Z\",\"event\":{\"action\":\"" action "\"}," \
+	"\"process\":{\"pid\":" pid ",\"name\":\"p\"}" more "}\n"
+#define OF_A ",\"file\":{\"path\":\"/a\"}"
+	static const char log[] =
+		RECORD("1", "snapshot.create", OF_A) RECORD("1", "process.end", "")
+			RECORD("2", "snapshot.create", OF_A) RECORD("2", "snapshot.create", OF_A);
+	const char *path = make_file("open.log", log, sizeof(log) - 1);
+	struct run run = COMMAND("report", path);
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect(strstr(run.output, "  1 to the end, 2 open  "), "%s", run.output);
+	expect_in_page(path, "<td class=\"fate\">1\302\240to the end, 2\302\240open</td>");
+	run_end(&run);
+}
+
 /* --- names --- */
 
 struct program {
