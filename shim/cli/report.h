@@ -141,6 +141,7 @@ struct missing {
 struct process {
 	char *key;
 	struct numbers *numbers; /* NULL: nothing can be said of its numbers */
+	int64_t early;		 /* its last records that may be of one with its pid that begins */
 	int64_t serial;		 /* no two have the same */
 	struct process_row row;
 	struct use *uses;

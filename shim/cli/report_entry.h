@@ -30,9 +30,9 @@ void process_retire(struct report *report, struct process *process, double now);
 /* report_missing.c. A process begins; one that began before, by its key; NULL: nothing can be said
  * of its numbers. */
 struct numbers *numbers_begin(struct report *report, const struct scan *scan,
-			      const struct process_row *row);
+			      const struct process_row *row, int64_t early);
 struct numbers *numbers_find(struct report *report, const char *key);
-void numbers_take(struct numbers *numbers, int64_t sequence);
+void numbers_take(struct process *process, int64_t sequence);
 /* What is missing so far has been told. */
 void numbers_excuse(struct numbers *numbers);
 void numbers_finish(struct report *report);

@@ -11,6 +11,8 @@
 #include "cli/cli.h"
 #include "cli/report_entry.h"
 
+#define EARLY_MOST 256 /* numbers that were begun, and are not written yet */
+
 static struct numbers *find(struct report *report, const char *key)
 {
 	struct numbers *numbers;
@@ -88,7 +90,7 @@ static struct numbers *begin_anew(struct report *report, struct numbers *numbers
 /* A child of vfork goes on with its parent's numbers. A process whose first attempts to write its
  * start failed begins late too: what is between may be its own, and is nobody's loss. */
 struct numbers *numbers_begin(struct report *report, const struct scan *scan,
-			      const struct process_row *row)
+			      const struct process_row *row, int64_t early)
 {
 	int64_t sequence = scan_number(scan, "event.sequence");
 	int64_t memory = scan_number(scan, "mmfence.memory_of");
@@ -99,8 +101,11 @@ struct numbers *numbers_begin(struct report *report, const struct scan *scan,
 		return NULL;
 	key = format_text("%s %lld", row->host, (long long)memory);
 	numbers = find(report, key);
-	if (sequence == 1)
-		return begin_anew(report, numbers, key, row);
+	if (sequence == 1) {
+		numbers = begin_anew(report, numbers, key, row);
+		numbers->count = early;
+		return numbers;
+	}
 	free(key);
 	if (numbers && sequence > numbers->highest + 1)
 		numbers->excused += sequence - numbers->highest - 1;
@@ -120,8 +125,26 @@ static bool belongs_elsewhere(const struct numbers *numbers, int64_t sequence)
 	       (numbers->ended || sequence == numbers->before + 1);
 }
 
-void numbers_take(struct numbers *numbers, int64_t sequence)
+/* Where threads are many and processors few, records may stand before their process.start: low
+ * numbers at the end of what was taken for another process. */
+static void note_early(struct process *process, int64_t sequence)
 {
+	const struct numbers *numbers = process->numbers;
+	bool follows = numbers && !numbers->ended && sequence > numbers->highest;
+
+	if (sequence < 2 || follows || sequence > process->early + EARLY_MOST)
+		process->early = 0;
+	else
+		process->early++;
+}
+
+void numbers_take(struct process *process, int64_t sequence)
+{
+	struct numbers *numbers = process->numbers;
+
+	note_early(process, sequence);
+	if (!numbers)
+		return;
 	if (sequence <= 0 || sequence > SEQUENCE_MOST) {
 		numbers->mixed = true;
 		return;

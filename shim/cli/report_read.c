@@ -186,7 +186,7 @@ void process_retire(struct report *report, struct process *process, double now)
 }
 
 static struct process *process_new(struct report *report, const struct scan *scan, const char *host,
-				   char *key, bool start)
+				   char *key, bool start, int64_t early)
 {
 	struct process *process = take(sizeof(*process)), *other;
 	struct process_row *row = &process->row;
@@ -202,7 +202,8 @@ static struct process *process_new(struct report *report, const struct scan *sca
 	process->scope_pid[0] = report->log->scope->number;
 	process->scope_pid[1] = row->pid;
 	HASH_FIND(by_pid, report->pids, process->scope_pid, sizeof(process->scope_pid), other);
-	process->numbers = start ? numbers_begin(report, scan, row) : numbers_find(report, key);
+	process->numbers =
+		start ? numbers_begin(report, scan, row, early) : numbers_find(report, key);
 	if (other) {
 		if (start && process->numbers && !process->numbers->highest && other->numbers)
 			process->numbers->before = other->numbers->highest;
@@ -222,13 +223,13 @@ static struct process *process_of(struct report *report, const struct scan *scan
 	int64_t scope_pid[2] = { report->log->scope->number, pid };
 	char key[512];
 	struct process *process;
+	int64_t early;
 
+	HASH_FIND(by_pid, report->pids, scope_pid, sizeof(scope_pid), process);
+	early = process ? process->early : 0;
 	/* Without a host or an identity of its own: the one that was started last with this pid. */
-	if (!start && !*entity && !*named_host(scan)) {
-		HASH_FIND(by_pid, report->pids, scope_pid, sizeof(scope_pid), process);
-		if (process)
-			return process;
-	}
+	if (process && !start && !*entity && !*named_host(scan))
+		return process;
 	if (*entity)
 		snprintf(key, sizeof(key), "%s %s", host, entity);
 	else
@@ -239,7 +240,7 @@ static struct process *process_of(struct report *report, const struct scan *scan
 		process_retire(report, process, report_seconds(process->row.last));
 		process = NULL;
 	}
-	return process ? process : process_new(report, scan, host, keep(key), start);
+	return process ? process : process_new(report, scan, host, keep(key), start, early);
 }
 
 static void note_time(struct report *report, const char *time, double now)
@@ -292,8 +293,7 @@ void report_line(struct report *report, struct scan *scan, char *line, size_t le
 	entry.process = process_of(report, scan, !strcmp(entry.action, "process.start"));
 	note_span(entry.process->row.first, entry.process->row.last, entry.time);
 	entry.process->row.records++;
-	if (entry.process->numbers)
-		numbers_take(entry.process->numbers, scan_number(scan, "event.sequence"));
+	numbers_take(entry.process, scan_number(scan, "event.sequence"));
 	take_action(&entry);
 }
 

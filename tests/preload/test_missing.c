@@ -114,6 +114,12 @@ static const struct {
 	{ "the start of a child of vfork could not", "7.1s7 8.4s7 8.5 7.6e", 0, 0 },
 	{ "two at a time with one pid", "7.1s7 7.2 7.1s7 7.3 7.4", 0, 0 },
 	{ "a number long after the end", "7.1s7 7.2e 7.9", 0, 0 },
+	{ "threads that come before the start", "7.3 7.2 7.4 7.1s7 7.5 7.7 7.6e", 0, 0 },
+	{ "threads before it, and one is missing", "7.3 7.2 7.4 7.1s7 7.5 7.7e", 1, 1 },
+	{ "threads before it, of a pid that comes again", "7.1s7 7.2 7.3e 7.2 7.3 7.4 7.1s7 7.5e",
+	  0, 0 },
+	{ "threads before it, of another program", "7.1s7 7.2 7.3 7.2 7.3 7.1s7 7.4e", 0, 0 },
+	{ "what began before the logs do, and another program", "7.900 7.901 7.1s7 7.5e", 3, 1 },
 	{ "whose memory it is is not said", "7.1s 7.5e", 0, 0 },
 	{ "no numbers", "7.1s7 7.0 7.9", 0, 0 },
 };
