@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "audit/event.h"
 #include "audit/identity.h"
@@ -99,6 +100,17 @@ static atomic_int *place_of(int pid)
 						       : &guests[(unsigned int)pid % GUESTS];
 }
 
+/* The one that writes may have to wait for a processor, where many threads want one. */
+static void wait_a_turn(int turn)
+{
+	struct timespec moment = { 0, 200000 };
+
+	if (turn < 16)
+		raw(SYS_sched_yield);
+	else
+		raw(SYS_nanosleep, &moment, 0);
+}
+
 bool identity_announce(const struct identity *who)
 {
 	if (atomic_load_explicit(&owner, memory_order_acquire) == who->pid)
@@ -110,7 +122,7 @@ bool identity_announce(const struct identity *who)
 		if (seen == who->pid)
 			return false;
 		if (seen == -who->pid)
-			raw(SYS_sched_yield);
+			wait_a_turn(i);
 		else if (atomic_compare_exchange_strong(place, &seen, -who->pid))
 			return true;
 	}
