@@ -122,6 +122,26 @@ static int replace(const char *path, const struct stat *old, const char *text, s
 	return result;
 }
 
+/* What a link leads to that leads nowhere yet: made by the kernel, which knows whose links may be
+ * followed where. */
+static int make_target(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC, 0666);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+/* Nothing is left of what was made when it cannot be filled. */
+static void unmake_target(const char *target)
+{
+	struct stat st;
+	int error = errno;
+
+	if (!lstat(target, &st) && S_ISREG(st.st_mode) && !st.st_size)
+		unlink(target);
+	errno = error;
+}
+
 /* Through a link, what it points to is replaced, and not the link. */
 static int write_file(const char *path, const struct stat *old, const char *text, size_t length)
 {
@@ -131,8 +151,12 @@ static int write_file(const char *path, const struct stat *old, const char *text
 
 	if (lstat(path, &link) || !S_ISLNK(link.st_mode))
 		return replace(path, old, text, length);
+	if (!old && make_target(path))
+		return -1;
 	target = realpath(path, NULL);
 	result = target ? replace(target, old, text, length) : -1;
+	if (result && !old && target)
+		unmake_target(target);
 	free(target);
 	return result;
 }

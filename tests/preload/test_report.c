@@ -480,6 +480,84 @@ Test(report, page_behind_a_link)
 	run_end(&run);
 }
 
+/* Made where the link points to, by way of another that is relative. */
+Test(report, page_behind_a_link_that_leads_nowhere_yet)
+{
+	const char *page = make_file("page.html", "", 0);
+	struct run run = COMMAND("report", "--html", NULL, data_path("two_hosts.log"));
+	struct stat st;
+	char *first, *second;
+	mode_t mask;
+
+	cr_assert(asprintf(&first, "%s.first", page) > 0 &&
+		  asprintf(&second, "%s.second", page) > 0);
+	cr_assert(!unlink(page) && !symlink(second, first) &&
+		  !symlink(strrchr(page, '/') + 1, second));
+	run.args[2] = first;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect_str_eq(run.errors, "");
+	cr_assert(!lstat(first, &st) && S_ISLNK(st.st_mode), "the first link was replaced");
+	cr_assert(!lstat(second, &st) && S_ISLNK(st.st_mode), "the second link was replaced");
+	cr_assert(!lstat(page, &st) && S_ISREG(st.st_mode));
+	cr_expect_gt(st.st_size, 1000);
+	mask = umask(0);
+	umask(mask);
+	cr_expect_eq(st.st_mode & 07777, 0666 & ~mask, "%o", st.st_mode);
+	run_end(&run);
+}
+
+Test(report, page_behind_a_link_into_no_directory)
+{
+	const char *link = make_file("page.html", "", 0);
+	struct run run = COMMAND("report", "--html", link, data_path("two_hosts.log"));
+	struct stat st;
+
+	cr_assert(!unlink(link) && !symlink("/no/such/page.html", link));
+	expect_refusal(&run, "cannot be written: No such file or directory\n");
+	cr_expect(!lstat(link, &st) && S_ISLNK(st.st_mode));
+}
+
+/* The name leaves no room for that of the file that is to take its place. */
+Test(report, page_behind_a_link_that_cannot_be_filled)
+{
+	struct run run = COMMAND("report", "--html", NULL, data_path("two_hosts.log"));
+	const char *link = make_file("page.html", "", 0);
+	char name[252], *target;
+	struct stat st;
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	cr_assert(asprintf(&target, "%s/%s", getenv("MMFENCE_TMP"), name) > 0);
+	cr_assert(!unlink(link) && !symlink(target, link));
+	run.args[2] = link;
+	expect_refusal(&run, "cannot be written: File name too long\n");
+	cr_expect(lstat(target, &st), "something is left in the link's target");
+	cr_expect(!lstat(link, &st) && S_ISLNK(st.st_mode));
+}
+
+/* A link of somebody else's in a directory like /tmp is not followed, as the kernel has it. */
+Test(report, page_behind_a_strangers_link)
+{
+	struct run run = COMMAND("report", "--html", NULL, data_path("two_hosts.log"));
+	FILE *setting = fopen("/proc/sys/fs/protected_symlinks", "re");
+	char directory[PATH_MAX], link[PATH_MAX + 8], target[PATH_MAX + 8];
+	struct stat st;
+
+	skip_unless_root();
+	if (!setting || fgetc(setting) != '1')
+		cr_skip_test("fs.protected_symlinks is not set");
+	fclose(setting);
+	snprintf(directory, sizeof(directory), "%s/sticky.XXXXXX", getenv("MMFENCE_TMP"));
+	cr_assert(mkdtemp(directory) && !chmod(directory, 01777));
+	snprintf(link, sizeof(link), "%s/link", directory);
+	snprintf(target, sizeof(target), "%s/target", directory);
+	cr_assert(!symlink(target, link) && !lchown(link, 65534, 65534));
+	run.args[2] = link;
+	expect_refusal(&run, "cannot be written: Permission denied\n");
+	cr_expect(lstat(target, &st), "the target was made");
+}
+
 /* What is no file is written, and stays what it is. */
 Test(report, page_that_is_a_pipe)
 {
