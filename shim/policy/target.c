@@ -73,6 +73,17 @@ static const char *parse_file(const char *path, struct target *out)
 	return NULL;
 }
 
+/* "syslog:local0" is meant for a sink, and no file: it would be written unseen. */
+static bool is_word_with_more(const char *value)
+{
+	static const char *const words[] = { "stderr:", "syslog:", "journal:" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strncmp(value, words[i], strlen(words[i])))
+			return true;
+	return false;
+}
+
 const char *target_parse(const char *value, struct target *out)
 {
 	static const struct target none;
@@ -91,5 +102,8 @@ const char *target_parse(const char *value, struct target *out)
 		out->medium = *value == 's' ? TARGET_SYSLOG : TARGET_JOURNAL;
 		return NULL;
 	}
+	if (is_word_with_more(value))
+		return " has something behind a sink that takes nothing (for a file of that name "
+		       "put ./ in front of it)";
 	return parse_file(value, out);
 }

@@ -513,6 +513,10 @@ Test(command, logs_that_are_none)
 	refused("fd:9@1:2", "is not fd:NUMBER@MAJOR:MINOR:INODE");
 	refused("fd:9", "descriptor 9 is not open for writing");
 	refused("fd:0", "descriptor 0 is not open for writing");
+	refused("syslog:local0",
+		"\"syslog:local0\" has something behind a sink that takes nothing");
+	refused("journal:", "has something behind a sink that takes nothing");
+	refused("stderr:x", "put ./ in front of it");
 	refused("unix:", "is not unix: and an absolute path");
 	refused("unix:here", "is not unix: and an absolute path");
 	refused("unix:/nonexistent/socket", "/nonexistent/socket: No such file");
