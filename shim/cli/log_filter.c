@@ -100,7 +100,8 @@ static bool zone(const char *text, long *east)
 		*east = 0;
 		return true;
 	}
-	if ((*text != '+' && *text != '-') ||
+	/* scanf takes spaces and signs for part of a number. */
+	if ((*text != '+' && *text != '-') || text[1 + strspn(text + 1, "0123456789:")] ||
 	    (sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 &&
 	     sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &used) != 2) ||
 	    text[1 + used] || hours > 23 || minutes > 59)
@@ -115,12 +116,24 @@ static const char *fraction(const char *rest, char *digits, size_t size)
 	size_t length;
 
 	snprintf(digits, size, "000000");
-	if (*rest != '.' && *rest != ',')
+	if ((*rest != '.' && *rest != ',') || rest[1] < '0' || rest[1] > '9')
 		return rest;
 	length = strspn(++rest, "0123456789");
 	for (size_t i = 0; i < length && i < 6; i++)
 		digits[i] = rest[i];
 	return rest + length;
+}
+
+/* strptime knows months of 31 days only, and mktime makes the 3rd of March of a 31st of February.
+ * A leap second is one. */
+static bool is_on_the_calendar(const char *text, const struct tm *tm)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	int year = tm->tm_year + 1900;
+	bool leap = (!(year % 4) && year % 100) || !(year % 400);
+
+	return strspn(text, "0123456789") == 4 && tm->tm_sec <= 60 &&
+	       tm->tm_mday <= days[tm->tm_mon] + (leap && tm->tm_mon == 1);
 }
 
 static bool absolute(const char *text, time_t *when, char *digits, size_t size)
@@ -133,9 +146,11 @@ static bool absolute(const char *text, time_t *when, char *digits, size_t size)
 		const char *rest = strptime(text, forms[i], &tm);
 		long east;
 
-		if (!rest)
+		if (!rest || !is_on_the_calendar(text, &tm))
 			continue;
-		rest = fraction(rest, digits, size);
+		/* Only a second has fractions. */
+		if (i < 2)
+			rest = fraction(rest, digits, size);
 		if (!*rest) {
 			*when = mktime(&tm);
 			return true;
@@ -151,7 +166,7 @@ static bool absolute(const char *text, time_t *when, char *digits, size_t size)
 int filter_since(struct log_filter *filter, const char *text, time_t now)
 {
 	long long before = relative(text);
-	char digits[8] = "000000", seconds[24];
+	char digits[8] = "000000";
 	time_t when = now - before;
 	struct tm tm;
 
@@ -161,12 +176,13 @@ int filter_since(struct log_filter *filter, const char *text, time_t now)
 			 text);
 		return -1;
 	}
-	if (!gmtime_r(&when, &tm) ||
-	    !strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm)) {
+	if (!gmtime_r(&when, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900) {
 		complain("--since: `%s' is out of all time", text);
 		return -1;
 	}
-	snprintf(filter->since, sizeof(filter->since), "%s.%sZ", seconds, digits);
+	snprintf(filter->since, sizeof(filter->since), "%04d-%02d-%02dT%02d:%02d:%02d.%sZ",
+		 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		 digits);
 	return 0;
 }
 

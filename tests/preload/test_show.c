@@ -67,6 +67,11 @@ Test(show, filters)
 	expect_lines("--since", "2026-05-04 12:00:12+02:00", 6);
 	expect_lines("--since", "2999-01-01", 0);
 	expect_lines("--since", "5000w", 68);
+	expect_lines("--since", "90000w", 68); /* the year 301 */
+	expect_lines("--since", "2024-02-29", 68);
+	expect_lines("--since", "2000-02-29T23:59:59Z", 68);
+	expect_lines("--since", "2026-05-04T09:59:60Z", 68); /* a leap second is the next */
+	expect_lines("--since", "2026-05-04T10:00:12,1Z", 4);
 }
 
 static void expect_refusal(const char *option, const char *value, const char *sentence)
@@ -96,6 +101,54 @@ Test(show, refusals)
 		       "mmfence: /no/such cannot be read: No such file or directory\n");
 	expect_refusal("/usr", NULL,
 		       "mmfence: /usr cannot be read: it is a directory, not a log\n");
+}
+
+/* What is on no calendar and no clock is not taken for another day. */
+Test(show, times_that_are_none_are_refused)
+{
+	static const char *const wrong[] = {
+		"2026-99-01",
+		"2026-00-01",
+		"2026-13-01T00:00:00Z",
+		"2026-11-32",
+		"2026-11-00",
+		"2026-04-31",
+		"2026-02-29",
+		"2100-02-29",
+		"2026-02-31T12:00",
+		"2026-11-21T25:00:00Z",
+		"2026-11-21T24:00",
+		"2026-11-21T12:60:00Z",
+		"2026-11-21T12:00:61Z",
+		"2026-11-21T12:00:99",
+		"2026-11-21T12:00:00+24:00",
+		"2026-11-21T12:00:00Q",
+		"2026-11-21T12:00:00+05:60",
+		"2026-11-21T12:00:00+-5:30",
+		"2026-11-21T12:00:00.Z",
+		"2026-11-21T12:00.5Z",
+		"2026-11-21.5",
+		"26-11-21",
+		"20260-11-21",
+		"2026-11-21T",
+		"2026-11-21T12",
+		"",
+		"10x",
+		"-5m",
+		"99999999999999999999h",
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		char *sentence;
+
+		cr_assert(asprintf(&sentence,
+				   "mmfence: --since: `%s' is no time (2026-11-21T12:00:00Z, or "
+				   "how long ago: 90s, 10m, 2h, 3d, 1w)\n",
+				   wrong[i]) > 0);
+		expect_refusal("--since", wrong[i], sentence);
+		free(sentence);
+	}
+	expect_refusal("--since", "1000000w", "mmfence: --since: `1000000w' is out of all time\n");
 }
 
 /* To a file there is no colour, unless it is asked for; what a program is called is no colour. */
