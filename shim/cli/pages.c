@@ -171,13 +171,15 @@ static int watch(const struct request *request, struct pages_source *source,
 		 struct pages_count *count)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, count->pid, 0);
+	char pid[16];
 
+	/* What was given may be a thread of it, which may end before. */
+	snprintf(pid, sizeof(pid), "%d", (int)count->pid);
 	while (lives(pidfd, request->seconds)) {
 		close(source->maps);
 		close(source->pagemap);
 		close(source->process);
-		if (pages_open(request->pid, source, count) ||
-		    pages_take(source, request->way, count))
+		if (pages_open(pid, source, count) || pages_take(source, request->way, count))
 			return lives(pidfd, 0) ? STATUS_BAD : 0;
 		if (!request->view.json)
 			putchar('\n');
@@ -224,7 +226,8 @@ int pages_main(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "PID",
-		.doc = "Counts what each page of a process is, mapping by mapping, while it runs on: "
+		.doc = "Counts what each page of a process (of PID, or that the thread PID is of) is, mapping "
+		       "by mapping, while it runs on: "
 		       "private (copied, in memory), file (of a private mapping, and still the file's: "
 		       "it shows what others write), shared, swapped, or never allocated.\v"
 		       "Exit status: 0, 1 if the process ended meanwhile, 2 for wrong usage or a "

@@ -3,6 +3,7 @@
  * Finding the process and counting it: see pages.h. All that is opened is opened below
  * one descriptor of /proc/PID, so that it is of one process, whoever gets its number next.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -32,12 +33,11 @@ static bool parse_pid(const char *text, pid_t *pid)
 	return text[0] >= '0' && text[0] <= '9' && !*end && number > 0 && number == *pid;
 }
 
-/* "pid (name) state ppid pgrp session tty tpgid flags …": 0 or -errno. */
-static int read_stat(int process, struct pages_count *count, char *state, unsigned long *flags)
+/* 0 or -errno. */
+static int read_text(int process, const char *file, char *text, size_t size)
 {
-	char text[1024];
-	int fd = openat(process, "stat", O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	int fd = openat(process, file, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
 	int error = errno;
 
 	if (fd >= 0)
@@ -45,6 +45,29 @@ static int read_stat(int process, struct pages_count *count, char *state, unsign
 	if (got <= 0)
 		return got < 0 ? -error : -ESRCH;
 	text[got] = 0;
+	return 0;
+}
+
+/* The process that a thread is of, which /proc/TID does not say by its name; 0: it is gone. */
+static pid_t process_of(int process)
+{
+	char text[4096];
+	const char *line;
+
+	if (read_text(process, "status", text, sizeof(text)))
+		return 0;
+	line = strstr(text, "\nTgid:");
+	return line ? (pid_t)strtol(line + strlen("\nTgid:"), NULL, 10) : 0;
+}
+
+/* "pid (name) state ppid pgrp session tty tpgid flags …": 0 or -errno. */
+static int read_stat(int process, struct pages_count *count, char *state, unsigned long *flags)
+{
+	char text[1024];
+	int r = read_text(process, "stat", text, sizeof(text));
+
+	if (r)
+		return r;
 	char *open = strchr(text, '('), *end = strrchr(text, ')');
 	if (!open || !end || sscanf(end + 1, " %c %*d %*d %*d %*d %*d %lu", state, flags) != 2)
 		return -EIO;
@@ -85,27 +108,85 @@ static int open_tables(const struct pages_count *count, struct pages_source *sou
 	return 0;
 }
 
+/* /proc/PID of a process, or of a thread. */
+static int open_directory(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The first thread has ended, which takes the process's memory out of its sight, and others may
+ * live on. -1: none does. */
+static int open_thread(const struct pages_count *count, int process)
+{
+	int task = openat(process, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = -1;
+	DIR *threads = task < 0 ? NULL : fdopendir(task);
+	struct pages_count ignored;
+	struct dirent *thread;
+	unsigned long flags;
+	char state;
+
+	while (threads && found < 0 && (thread = readdir(threads))) {
+		int fd = open_directory(atoi(thread->d_name));
+
+		if (fd >= 0 && process_of(fd) == count->pid &&
+		    !read_stat(fd, &ignored, &state, &flags) && state != 'Z' && state != 'X')
+			found = fd;
+		else if (fd >= 0)
+			close(fd);
+	}
+	if (threads)
+		closedir(threads);
+	else if (task >= 0)
+		close(task);
+	return found;
+}
+
+/* The number of any of its threads is one of the process. */
+static int open_process(const char *pid, struct pages_count *count)
+{
+	int process = open_directory(count->pid), error = errno;
+	pid_t first = process < 0 ? 0 : process_of(process);
+
+	if (process >= 0 && first && first != count->pid) {
+		close(process);
+		count->pid = first;
+		process = open_directory(first);
+		error = errno;
+	}
+	if (process < 0)
+		no_process(pid, error);
+	return process;
+}
+
 int pages_open(const char *pid, struct pages_source *source, struct pages_count *count)
 {
-	char path[64], state;
 	unsigned long flags;
+	char state;
 
 	if (!parse_pid(pid, &count->pid)) {
 		complain("\"%s\" is not the number of a process", pid);
 		return STATUS_USAGE;
 	}
-	snprintf(path, sizeof(path), "/proc/%d", (int)count->pid);
-	source->process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	source->process = open_process(pid, count);
 	source->self = count->pid == getpid();
 	if (source->process < 0)
-		return no_process(pid, errno);
+		return STATUS_USAGE;
 	int r = read_stat(source->process, count, &state, &flags);
 	if (r)
 		return no_process(pid, -r);
 	if (flags & KERNEL_THREAD)
 		return complain_of(count, "is a thread of the kernel: it has no pages of its own");
-	if (state == 'Z' || state == 'X')
-		return complain_of(count, "has ended: it has no pages any more");
+	if (state == 'Z' || state == 'X') {
+		int thread = open_thread(count, source->process);
+
+		close(source->process);
+		source->process = thread;
+		if (thread < 0)
+			return complain_of(count, "has ended: it has no pages any more");
+	}
 	return open_tables(count, source);
 }
 

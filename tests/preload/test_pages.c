@@ -7,12 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -595,6 +598,90 @@ Test(pages, a_zombie_has_none)
 	struct run run = PAGES(number(pid));
 	refused(&run, "has ended: it has no pages any more\n");
 	waitpid(pid, NULL, 0);
+}
+
+static int thread_pipe[2];
+
+static void *second_thread(void *unused)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+
+	(void)unused;
+	if (write(thread_pipe[1], &tid, sizeof(tid)) == sizeof(tid))
+		for (;;)
+			pause();
+	_exit(1);
+}
+
+/* A process whose first thread has ended, or waits; its second thread is *tid. */
+static pid_t threaded(bool first_ends, pid_t *tid)
+{
+	siginfo_t info = { 0 };
+	pthread_t thread;
+
+	cr_assert(!pipe2(thread_pipe, O_CLOEXEC));
+	pid_t pid = fork();
+	if (!pid) {
+		if (pthread_create(&thread, NULL, second_thread, NULL))
+			_exit(1);
+		if (first_ends)
+			syscall(SYS_exit, 0);
+		for (;;)
+			pause();
+	}
+	cr_assert(read(thread_pipe[0], tid, sizeof(*tid)) == sizeof(*tid));
+	/* Nobody is told that it ended: the process has not. */
+	for (char state = 0; first_ends && state != 'Z';) {
+		char path[64], text[256] = "";
+
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+		FILE *in = fopen(path, "re");
+		cr_assert(in && fgets(text, sizeof(text), in));
+		fclose(in);
+		state = strrchr(text, ')')[2];
+	}
+	cr_assert(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
+		  !info.si_pid);
+	return pid;
+}
+
+/* By the number of either, it is the process that is counted. */
+Test(pages, threads_stand_for_their_process)
+{
+	for (int first_ends = 0; first_ends < 2; first_ends++) {
+		pid_t numbers[2];
+
+		numbers[0] = threaded(first_ends, &numbers[1]);
+		for (int i = 0; i < 2; i++) {
+			json_t *json = counted(numbers[i], "pagemap", false);
+
+			cr_expect_eq(field_number(json, "pid"), numbers[0]);
+			cr_expect(field_number(json, "mapping_count") > 5);
+			cr_expect(field_number(json, "total.resident_private") > 0);
+			json_decref(json);
+		}
+		kill(numbers[0], SIGKILL);
+		waitpid(numbers[0], NULL, 0);
+	}
+}
+
+Test(pages, watching_a_thread_ends_with_the_process)
+{
+	pid_t tid, pid = threaded(true, &tid);
+	struct run watch = PAGES("--watch=0.1", "--json", number(tid));
+	char path[PATH_MAX];
+	struct stat st = { 0 };
+
+	run_start(&watch);
+	snprintf(path, sizeof(path), "%s/output", watch.dir);
+	for (int turn = 0; turn < 10000 && (stat(path, &st) || !st.st_size); turn++)
+		usleep(1000);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	run_wait(&watch);
+	cr_expect(run_exit(&watch) == 0, "%d: %s", run_exit(&watch), watch.errors);
+	cr_expect(strstr(watch.errors, "has ended\n"), "%s", watch.errors);
+	run_end(&watch);
 }
 
 Test(pages, a_kernel_thread_has_none)
