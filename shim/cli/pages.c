@@ -168,9 +168,8 @@ static void show(struct pages_count *count, const struct pages_view *view)
 /* Each time the process is opened anew: it may have become another program. That it is the same
  * process the descriptor of it tells. */
 static int watch(const struct request *request, struct pages_source *source,
-		 struct pages_count *count)
+		 struct pages_count *count, int pidfd)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, count->pid, 0);
 	char pid[16];
 
 	/* What was given may be a thread of it, which may end before. */
@@ -193,14 +192,17 @@ static int take_and_show(const struct request *request)
 {
 	struct pages_count count = { 0 };
 	struct pages_source source;
-	int status = pages_open(request->pid, &source, &count);
+	int status = pages_open(request->pid, &source, &count), pidfd = -1;
 
+	/* Before the first census, which tells whether it was still there. */
+	if (!status && request->view.each)
+		pidfd = (int)syscall(SYS_pidfd_open, count.pid, 0);
 	if (!status)
 		status = pages_take(&source, request->way, &count);
 	if (!status)
 		show(&count, &request->view);
 	if (!status && request->view.each)
-		status = watch(request, &source, &count);
+		status = watch(request, &source, &count, pidfd);
 	free(count.areas);
 	free(count.names);
 	return status;
