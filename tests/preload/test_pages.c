@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -600,17 +601,18 @@ Test(pages, a_zombie_has_none)
 	waitpid(pid, NULL, 0);
 }
 
-static int thread_pipe[2];
+static int thread_pipe[2], leave_pipe[2];
 
 static void *second_thread(void *unused)
 {
 	pid_t tid = (pid_t)syscall(SYS_gettid);
+	char go;
 
 	(void)unused;
-	if (write(thread_pipe[1], &tid, sizeof(tid)) == sizeof(tid))
-		for (;;)
-			pause();
-	_exit(1);
+	if (write(thread_pipe[1], &tid, sizeof(tid)) != sizeof(tid) ||
+	    read(leave_pipe[0], &go, 1) != 1)
+		_exit(1);
+	return NULL;
 }
 
 /* A process whose first thread has ended, or waits; its second thread is *tid. */
@@ -619,7 +621,7 @@ static pid_t threaded(bool first_ends, pid_t *tid)
 	siginfo_t info = { 0 };
 	pthread_t thread;
 
-	cr_assert(!pipe2(thread_pipe, O_CLOEXEC));
+	cr_assert(!pipe2(thread_pipe, O_CLOEXEC) && !pipe2(leave_pipe, O_CLOEXEC));
 	pid_t pid = fork();
 	if (!pid) {
 		if (pthread_create(&thread, NULL, second_thread, NULL))
@@ -665,23 +667,49 @@ Test(pages, threads_stand_for_their_process)
 	}
 }
 
-Test(pages, watching_a_thread_ends_with_the_process)
+/* Until there is more in it than that. */
+static off_t await_output(const struct run *run, off_t size)
 {
-	pid_t tid, pid = threaded(true, &tid);
-	struct run watch = PAGES("--watch=0.1", "--json", number(tid));
 	char path[PATH_MAX];
 	struct stat st = { 0 };
 
-	run_start(&watch);
-	snprintf(path, sizeof(path), "%s/output", watch.dir);
-	for (int turn = 0; turn < 10000 && (stat(path, &st) || !st.st_size); turn++)
+	snprintf(path, sizeof(path), "%s/output", run->dir);
+	for (int turn = 0; turn < 10000 && (stat(path, &st) || st.st_size <= size); turn++)
 		usleep(1000);
+	return st.st_size;
+}
+
+static void watch_thread(bool first_ends)
+{
+	pid_t tid, pid = threaded(first_ends, &tid);
+	struct run watch = PAGES("--watch=0.1", "--json", number(tid));
+	char path[64];
+
+	run_start(&watch);
+	off_t size = await_output(&watch, 0);
+	/* The thread may go before the process, which is watched on. */
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)pid, (int)tid);
+	cr_assert(first_ends || write(leave_pipe[1], "", 1) == 1);
+	while (!first_ends && !access(path, F_OK))
+		sched_yield();
+	size = await_output(&watch, size);
+	cr_expect_gt(await_output(&watch, size), size, "it went with the thread");
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	run_wait(&watch);
 	cr_expect(run_exit(&watch) == 0, "%d: %s", run_exit(&watch), watch.errors);
 	cr_expect(strstr(watch.errors, "has ended\n"), "%s", watch.errors);
 	run_end(&watch);
+}
+
+Test(pages, watching_a_thread_ends_with_the_process)
+{
+	watch_thread(true);
+}
+
+Test(pages, watching_a_thread_goes_on_after_it)
+{
+	watch_thread(false);
 }
 
 Test(pages, a_kernel_thread_has_none)
