@@ -8,6 +8,7 @@
  */
 #include <sys/resource.h>
 
+#include "by_hand.h"
 #include "helper.h"
 
 #define OWN_FILE "descriptors.own"
@@ -15,26 +16,6 @@
 #define MAPPINGS 5
 
 static int own_file, highest;
-
-/* --- by hand: no library sees these --- */
-
-static long by_hand(long number, long a, long b, long c)
-{
-	long result;
-
-#ifdef __x86_64__
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c)
-			 : "rcx", "r11", "memory");
-#else
-	__asm__ volatile("push %%ebx; mov %2, %%ebx; int $0x80; pop %%ebx"
-			 : "=a"(result)
-			 : "0"(number), "S"(a), "c"(b), "d"(c)
-			 : "memory");
-#endif
-	return result;
-}
 
 /* --- the ways --- */
 
@@ -68,12 +49,12 @@ static void close_range_by_syscall(void)
 static void close_by_hand(void)
 {
 	for (int fd = 3; fd <= highest; fd++)
-		by_hand(SYS_close, fd, 0, 0);
+		by_hand(SYS_close, fd, 0, 0, 0, 0);
 }
 
 static void close_range_by_hand(void)
 {
-	must(by_hand(SYS_close_range, 3, 0x7fffffff, 0) == 0);
+	must(by_hand(SYS_close_range, 3, 0x7fffffff, 0, 0, 0) == 0);
 }
 
 static void open_own(void)
@@ -107,7 +88,7 @@ static void replace_by_hand(void)
 {
 	open_own();
 	for (int fd = 3; fd <= highest; fd++)
-		must(by_hand(SYS_dup2, own_file, fd, 0) == fd);
+		must(by_hand(SYS_dup2, own_file, fd, 0, 0, 0) == fd);
 }
 
 /* Every second only, so that there is room for the log elsewhere. */
@@ -116,9 +97,9 @@ static void replace_some_by_hand(void)
 	open_own();
 	for (int fd = 3; fd <= highest; fd++)
 		if (fd % 4 == 0 && fd != own_file)
-			by_hand(SYS_close, fd, 0, 0);
+			by_hand(SYS_close, fd, 0, 0, 0, 0);
 		else
-			must(by_hand(SYS_dup2, own_file, fd, 0) == fd);
+			must(by_hand(SYS_dup2, own_file, fd, 0, 0, 0) == fd);
 }
 
 static const struct way {

@@ -10,6 +10,7 @@
  */
 #include <sys/uio.h>
 
+#include "by_hand.h"
 #include "helper.h"
 
 #define FILE_PAGES 48
@@ -77,24 +78,7 @@ __attribute__((format(printf, 1, 2))) static void step(const char *format, ...)
 
 static long kernel_remap(uintptr_t address, size_t size, int prot, size_t page, int flags)
 {
-	long result;
-#ifdef __x86_64__
-	register long r10 __asm__("r10") = (long)page;
-	register long r8 __asm__("r8") = flags;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(SYS_remap_file_pages), "D"(address), "S"(size), "d"((long)prot),
-			   "r"(r10), "r"(r8)
-			 : "rcx", "r11", "memory");
-#else
-	__asm__ volatile("int $0x80"
-			 : "=a"(result)
-			 : "a"(SYS_remap_file_pages), "b"(address), "c"(size), "d"(prot), "S"(page),
-			   "D"(flags)
-			 : "memory");
-#endif
-	return result;
+	return by_hand(SYS_remap_file_pages, (long)address, (long)size, prot, (long)page, flags);
 }
 
 static long remap(const struct side *side, uintptr_t address, size_t size, int prot, size_t page,

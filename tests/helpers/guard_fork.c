@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
+#include "by_hand.h"
 #include "guard_helper.h"
 
 #define FILE_NAME "guard.data"
@@ -541,22 +542,7 @@ static long fork_by_number(void)
 /* No library sees this one. */
 static long clone_by_hand(void)
 {
-	long result;
-
-#ifdef __x86_64__
-	register long r10 __asm__("r10") = 0;
-	register long r8 __asm__("r8") = 0;
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(SYS_clone), "D"(SIGCHLD), "S"(0), "d"(0), "r"(r10), "r"(r8)
-			 : "rcx", "r11", "memory");
-#else
-	__asm__ volatile("push %%ebx; mov %2, %%ebx; int $0x80; pop %%ebx"
-			 : "=a"(result)
-			 : "0"(SYS_clone), "g"(SIGCHLD), "c"(0), "d"(0), "S"(0), "D"(0)
-			 : "memory");
-#endif
-	return result;
+	return by_hand(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
 typedef long clone_function(void);

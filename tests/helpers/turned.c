@@ -191,18 +191,6 @@ static void grows_again(const void *unused)
 
 /* --- fork --- */
 
-static void in_child(void (*act)(char *, char *), char *source, char *view)
-{
-	pid_t pid = fork();
-
-	must(pid >= 0);
-	if (!pid) {
-		act(source, view);
-		_exit(0);
-	}
-	child_wait(pid);
-}
-
 static void give_up_half(char *source, char *view)
 {
 	(void)view;
@@ -221,7 +209,7 @@ static void child_gives_up(const void *unused)
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	must(mprotect(source, PAGE, PROT_READ) == 0 && mprotect(source, PAGE, RW) == 0);
-	in_child(give_up_half, source, view);
+	views_in_child(give_up_half, source, view);
 	view_check(source, 1, 0, PAGES, "the parent's source");
 	view_check(view, 1, 0, PAGES, "the parent's view");
 }
@@ -242,7 +230,7 @@ static void split_child_gives_up(const void *unused)
 	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
-	in_child(give_up_its_own, source, view);
+	views_in_child(give_up_its_own, source, view);
 	view_check(source, 1, 0, PAGES, "the parent's source");
 	view_check(view, 1, 0, PAGES, "the parent's view");
 }
@@ -264,7 +252,7 @@ static void split_child_stays_readonly(const void *unused)
 	char *view = view_through("/proc/self/mem", O_RDONLY, NULL, source, BYTES, PROT_READ,
 				  MAP_SHARED);
 	promise(view != MAP_FAILED, "no view: %s", strerrorname_np(errno));
-	in_child(try_to_protect, source, view);
+	views_in_child(try_to_protect, source, view);
 	promise(source[1] != 11, "the parent sees a store of its child");
 }
 
@@ -309,7 +297,7 @@ static void split_beside_others(const void *unused)
 	must(pthread_create(&thread, NULL, make_and_unmap, NULL) == 0);
 	for (int i = 0; i < 50; i++) {
 		turn_wait(1);
-		in_child(store_one, source, view);
+		views_in_child(store_one, source, view);
 		promise(!source[0], "the parent sees a store of its child");
 		turn_of = i == 49 ? -1 : 0;
 	}

@@ -489,18 +489,6 @@ static void lock_and_advice_stay(const void *argument)
 
 /* --- fork --- */
 
-static void in_child(void (*act)(char *, char *), char *source, char *view)
-{
-	pid_t pid = fork();
-
-	must(pid >= 0);
-	if (!pid) {
-		act(source, view);
-		_exit(0);
-	}
-	child_wait(pid);
-}
-
 static void store_in_child(char *source, char *view)
 {
 	promise(view[1] == 1, "the child does not see what was there");
@@ -515,7 +503,7 @@ static void fork_shares(const void *unused)
 	char *source = anonymous(BYTES), *view = view_of(source, BYTES);
 
 	source[1] = 1;
-	in_child(store_in_child, source, view);
+	views_in_child(store_in_child, source, view);
 	promise(source[2] == 22 && view[2] == 22, "selfmem.fork=share: the parent does not see it");
 }
 
@@ -523,7 +511,7 @@ static void split_child(char *source, char *view)
 {
 	store_in_child(source, view);
 	/* And once more. */
-	in_child(store_in_child, source, view);
+	views_in_child(store_in_child, source, view);
 	source[3] = 33;
 	must(munmap(source, BYTES) == 0);
 	promise(view[3] == 33, "the child's view without its source");
@@ -539,8 +527,8 @@ static void fork_splits(const void *unused)
 	source[1] = other[1] = 1;
 	must(mprotect(source + BYTES, PAGE, PROT_READ) == 0);
 	memset(view + BYTES + PAGE, 9, PAGE);
-	in_child(split_child, source, view);
-	in_child(store_in_child, other, second);
+	views_in_child(split_child, source, view);
+	views_in_child(store_in_child, other, second);
 	promise(source[2] == 0 && view[2] == 0 && source[3] == 0,
 		"selfmem.fork=split: the parent sees stores of its child");
 	promise(page_is_zero(part), "the third view");
@@ -604,7 +592,7 @@ static void must_be_private(char *source)
 {
 	char before = source[0];
 
-	in_child(store_two, source, source);
+	views_in_child(store_two, source, source);
 	promise(source[0] == before, "a refused view made its source shared");
 }
 

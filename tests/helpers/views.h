@@ -67,4 +67,16 @@ static inline void must_be_coherent(volatile char *source, volatile char *view, 
 	}
 }
 
+static inline void views_in_child(void (*act)(char *, char *), char *source, char *view)
+{
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (!pid) {
+		act(source, view);
+		_exit(0);
+	}
+	child_wait(pid);
+}
+
 #endif
