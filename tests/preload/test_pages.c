@@ -753,7 +753,14 @@ static json_t *census_at_exit(const char *variant, const char *then, bool guard,
 	return event;
 }
 
-/* The mappings that show most of others' are the helper's and libc's. */
+static bool has_a_file_of_ours(const struct expectation *expected)
+{
+	return strstr(expected->what, "file") || strstr(expected->what, "memfd") ||
+	       !strcmp(expected->what, "stripes");
+}
+
+/* The mappings that show most of others' are the helper's and libc's: which, depends on how much of
+ * libc is in memory. */
 static size_t check_mappings(struct run *run)
 {
 	FILE *in = open_expected(run);
@@ -767,7 +774,8 @@ static size_t check_mappings(struct run *run)
 			    expected.start)
 				continue;
 			check_counts(field(event, "mmfence.pages"), &expected, "exit");
-			cr_expect(strstr(field_string(event, "file.path"), "census.data"));
+			cr_expect(!has_a_file_of_ours(&expected) ||
+				  strstr(field_string(event, "file.path"), "census"));
 			count++;
 		}
 	fclose(in);
