@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of leases, within the guard: guard.c takes and gives back, serve.c serves
- * breaks, replace.c replaces mappings, inherit.c hands leases to children. Changed only on the
- * keeper and with the snapshot lock held, so that the keeper may read it without.
+ * The table of leases, within the guard: guard.c takes and gives back, requests.c is what
+ * the program's threads want besides, serve.c serves breaks, replace.c replaces mappings,
+ * inherit.c hands leases to children. Changed only on the keeper and with the snapshot lock
+ * held, so that the keeper may read it without.
  */
 #ifndef MMFENCE_SNAPSHOT_LEASE_H
 #define MMFENCE_SNAPSHOT_LEASE_H

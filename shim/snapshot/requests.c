@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the program's threads want of the guard besides: that files be preserved now, before a
+ * call that could not be served after it, and that the keeper follow what the process becomes.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+#include "kernel/capability.h"
+#include "kernel/file.h"
+#include "snapshot/guard.h"
+#include "snapshot/keeper.h"
+#include "snapshot/lease.h"
+
+/* ---- preserve now ---- */
+
+struct wish {
+	struct lease_key key;
+	const char *trigger;
+	int result;
+};
+
+static void preserve_on_keeper(void *argument)
+{
+	struct wish *wish = argument;
+	struct lease *lease = lease_find(&wish->key);
+
+	wish->result = lease ? lease_preserve(lease, wish->trigger) : 0;
+}
+
+static void preserve_all_on_keeper(void *argument)
+{
+	struct wish *wish = argument;
+	struct lease *lease, *following;
+
+	HASH_ITER (hh, leases, lease, following)
+		lease_preserve(lease, wish->trigger);
+}
+
+/* The first guarded piece in the range. */
+static bool guarded_in(uintptr_t start, uintptr_t end, bool shared_too, struct lease_key *key)
+{
+	struct piece piece;
+	bool found = false;
+
+	snapshot_lock();
+	for (uintptr_t at = start; !found && index_next(at, &piece) && piece.start < end;
+	     at = piece.end)
+		if (piece.snapshot->lease && (shared_too || !piece.snapshot->shared)) {
+			*key = piece.snapshot->lease->key;
+			found = true;
+		}
+	snapshot_unlock();
+	return found;
+}
+
+int guard_preserve_file(const struct lease_key *key, const char *trigger)
+{
+	struct wish wish = { .key = *key, .trigger = trigger };
+	int r = keeper_call_running(preserve_on_keeper, &wish);
+
+	return r ? r : wish.result;
+}
+
+static int preserve_in(uintptr_t start, uintptr_t end, bool shared_too, const char *trigger)
+{
+	struct lease_key key;
+	int result = 0;
+
+	while (guard_any() && guarded_in(start, end, shared_too, &key)) {
+		int r = guard_preserve_file(&key, trigger);
+		if (r == -ESRCH) /* no keeper, no guard */
+			return r;
+		if (r)
+			result = r;
+	}
+	return result;
+}
+
+int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger)
+{
+	return preserve_in(start, end, true, trigger);
+}
+
+int guard_preserve_private(uintptr_t start, uintptr_t end)
+{
+	return preserve_in(start, end, false, "protect");
+}
+
+bool guard_let_in(int directory, const char *path)
+{
+	struct file file;
+	struct lease_key key;
+
+	if (!keeper_is_ours() || file_at(directory, path, &file))
+		return false;
+	key = (struct lease_key){ file.device, file.inode };
+	/* It may be gone from the table already, because the keeper was faster: then it is gone
+	 * altogether once the keeper has answered. */
+	return !guard_preserve_file(&key, "break");
+}
+
+static void drop_on_keeper(void *unused)
+{
+	(void)unused;
+	guard_drop_unused();
+}
+
+void guard_drop_now(void)
+{
+	if (keeper_is_ours())
+		keeper_call_running(drop_on_keeper, NULL);
+}
+
+/* ---- before calls that the keeper would be in the way of, or could not serve after ---- */
+
+void guard_preserve_all_and_stop(const char *trigger)
+{
+	struct wish wish = { .trigger = trigger };
+
+	if (!keeper_running() || !keeper_is_ours())
+		return;
+	keeper_call_running(preserve_all_on_keeper, &wish);
+	keeper_stop(NULL);
+}
+
+static atomic_bool opens_no_more;
+
+void guard_open_no_more(void)
+{
+	if (!atomic_exchange(&opens_no_more, true))
+		guard_preserve_all_and_stop("fanotify");
+}
+
+bool guard_may_open(void)
+{
+	return !atomic_load_explicit(&opens_no_more, memory_order_relaxed);
+}
+
+struct lower_limit {
+	struct wish wish;
+	int resource;
+	uint64_t limit;
+};
+
+static int64_t largest_file(void)
+{
+	int64_t largest = 0;
+
+	for (struct lease *lease = leases; lease; lease = lease->hh.next)
+		if (lease->file.size > largest)
+			largest = lease->file.size;
+	return largest;
+}
+
+static bool can_serve_under(int resource, uint64_t limit)
+{
+	switch (resource) {
+	case RLIMIT_NOFILE:
+		return keeper_could_serve(limit);
+	case RLIMIT_FSIZE:
+		return limit >= (uint64_t)largest_file();
+	default:
+		return limit == RLIM64_INFINITY; /* what else takes address space is not known */
+	}
+}
+
+static void limit_on_keeper(void *argument)
+{
+	struct lower_limit *lower = argument;
+
+	if (!can_serve_under(lower->resource, lower->limit))
+		preserve_all_on_keeper(&lower->wish);
+}
+
+void guard_before_limit(int resource, uint64_t limit)
+{
+	struct lower_limit lower = { { .trigger = "limit" }, resource, limit };
+
+	keeper_call_running(limit_on_keeper, &lower);
+}
+
+/* ---- credentials ---- */
+
+struct identity_change {
+	struct credentials credentials;
+	int result;
+};
+
+static void follow_on_keeper(void *argument)
+{
+	struct identity_change *follow = argument;
+
+	follow->result = credentials_set(&follow->credentials);
+}
+
+void guard_follow_credentials(void)
+{
+	struct identity_change *follow =
+		keeper_running() && keeper_is_ours() ? arena_alloc(sizeof(*follow)) : NULL;
+
+	if (!follow)
+		return;
+	int r = credentials_get(&follow->credentials);
+	if (!r)
+		r = keeper_call_running(follow_on_keeper, follow);
+	if (r || follow->result)
+		guard_preserve_all_and_stop("credentials");
+	arena_free(follow, sizeof(*follow));
+}
