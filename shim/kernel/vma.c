@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -89,8 +90,8 @@ static const char *parse_number(const char *at, unsigned int base, uint64_t *val
 	}
 }
 
-/* "start-end rwxp offset major:minor inode   name" */
-void vma_parse(const char *at, struct vma *out, char *name, size_t name_size)
+/* "start-end rwxp offset major:minor inode   name": where the name is. */
+static const char *parse(const char *at, struct vma *out)
 {
 	uint64_t start, end, major, minor;
 
@@ -108,24 +109,58 @@ void vma_parse(const char *at, struct vma *out, char *name, size_t name_size)
 	at = parse_number(at, 10, &out->inode);
 	while (*at == ' ')
 		at++;
+	return at;
+}
+
+static void copy_name(const char *from, char *name, size_t name_size)
+{
 	if (!name)
 		return;
-	size_t length = strlen(at);
+	size_t length = strlen(from);
 	if (length >= name_size)
 		length = name_size - 1;
-	memcpy(name, at, length);
+	memcpy(name, from, length);
 	name[length] = 0;
 }
 
-/* ---- the text ---- */
+void vma_parse(const char *line, struct vma *out, char *name, size_t name_size)
+{
+	copy_name(parse(line, out), name, name_size);
+}
 
-static int scan(struct proc_text *text, uintptr_t address, struct vma *out, char *name,
-		size_t name_size)
+/* ---- one area ---- */
+
+static atomic_bool no_queries; /* this kernel has none */
+
+static int query_here(uintptr_t address, struct vma *out, char *name, size_t name_size)
+{
+	if (atomic_load_explicit(&no_queries, memory_order_relaxed))
+		return -ENOTTY;
+	/* On a descriptor that is not ours any more the query is an unknown ioctl. */
+	int maps = guarded_get_unchecked(GUARDED_MAPS);
+	int r = maps < 0 ? maps : vma_query(maps, address, out, name, name_size);
+
+	if (!r || r == -ENOENT)
+		return r;
+	maps = maps_descriptor();
+	r = maps < 0 ? maps : vma_query(maps, address, out, name, name_size);
+	if (r == -ENOTTY)
+		atomic_store_explicit(&no_queries, true, memory_order_relaxed);
+	return r;
+}
+
+static int open_here(void)
+{
+	return raw_open("/proc/thread-self/maps", O_RDONLY, 0);
+}
+
+/* On to the first that ends above address. */
+static int scan(struct proc_text *text, uintptr_t address, struct vma *out, const char **name)
 {
 	char *line;
 
 	while ((line = proc_text_next(text))) {
-		vma_parse(line, out, name, name_size);
+		*name = parse(line, out);
 		if (out->end > address)
 			return 0;
 	}
@@ -134,14 +169,17 @@ static int scan(struct proc_text *text, uintptr_t address, struct vma *out, char
 
 static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
-	int fd = raw_open("/proc/thread-self/maps", O_RDONLY, 0);
+	struct proc_text text;
+	const char *found = "";
+	int fd = open_here();
 
 	if (fd < 0)
 		return fd;
-	struct proc_text text;
 	char *buffer = scratch_take();
 	proc_text_begin(&text, fd, buffer, SCRATCH_BYTES);
-	int r = scan(&text, address, out, name, name_size);
+	int r = scan(&text, address, out, &found);
+	if (!r)
+		copy_name(found, name, name_size);
 	scratch_put(buffer);
 	raw_close(fd);
 	return r;
@@ -149,25 +187,16 @@ static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name
 
 int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
-	/* On a descriptor that is not ours any more the query is an unknown ioctl. */
-	int maps = guarded_get_unchecked(GUARDED_MAPS);
-	int r = maps < 0 ? maps : vma_query(maps, address, out, name, name_size);
+	int r = query_here(address, out, name, name_size);
 
-	if (r && r != -ENOENT) {
-		maps = maps_descriptor();
-		r = maps < 0 ? maps : vma_query(maps, address, out, name, name_size);
-	}
-
-	if (r == 0 || r == -ENOENT)
-		return r;
-	return read_maps(address, out, name, name_size);
+	return !r || r == -ENOENT ? r : read_maps(address, out, name, name_size);
 }
 
-/* ---- on a thread with a table of its own ---- */
+/* ---- areas upwards ---- */
 
 void vma_walk_begin(struct vma_walk *walk, int maps)
 {
-	*walk = (struct vma_walk){ .maps = maps };
+	*walk = (struct vma_walk){ .maps = maps, .own = maps < 0, .name = "" };
 }
 
 static int walk_text(struct vma_walk *walk)
@@ -176,28 +205,50 @@ static int walk_text(struct vma_walk *walk)
 
 	if (!buffer)
 		return -ENOMEM;
-	raw_lseek(walk->maps, 0, SEEK_SET);
+	if (walk->own)
+		walk->maps = open_here();
+	else
+		raw_lseek(walk->maps, 0, SEEK_SET);
 	proc_text_begin(&walk->text, walk->maps, buffer, WALK_BYTES);
 	return 0;
 }
 
-int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out)
+static int walk_query(const struct vma_walk *walk, uintptr_t address, struct vma *out, char *name,
+		      size_t name_size)
 {
-	int r = walk->text.buffer ? 0 : vma_query(walk->maps, address, out, NULL, 0);
+	return walk->own ? query_here(address, out, name, name_size)
+			 : vma_query(walk->maps, address, out, name, name_size);
+}
 
-	if (!walk->text.buffer && (!r || r == -ENOENT))
+int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out, char *name,
+		size_t name_size)
+{
+	int r = 0;
+
+	if (!walk->text.buffer) {
+		r = walk_query(walk, address, out, name, name_size);
+		if (!r || r == -ENOENT)
+			return r;
+		r = walk_text(walk);
+	}
+	if (!r && walk->area.end <= address)
+		r = scan(&walk->text, address, &walk->area, &walk->name);
+	if (r)
 		return r;
-	if (!walk->text.buffer && (r = walk_text(walk)))
-		return r;
-	if (walk->area.end <= address)
-		r = scan(&walk->text, address, &walk->area, NULL, 0);
-	if (!r)
-		*out = walk->area;
-	return r;
+	*out = walk->area;
+	copy_name(walk->name, name, name_size);
+	return 0;
+}
+
+bool vma_walk_lists(const struct vma_walk *walk)
+{
+	return walk->text.buffer;
 }
 
 void vma_walk_end(struct vma_walk *walk)
 {
+	if (walk->own && walk->text.buffer && walk->maps >= 0)
+		raw_close(walk->maps);
 	arena_free(walk->text.buffer, WALK_BYTES);
 }
 

@@ -25,21 +25,26 @@ struct vma {
  * name (if not NULL) gets the path as /proc/self/maps has it. */
 int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size);
 
-/* Areas upwards, through a descriptor of /proc/self/maps that the caller has: for threads with a
- * table of their own. */
+/* Areas upwards. Where there is no PROCMAP_QUERY the text is read once, not again for each. */
 struct vma_walk {
-	int maps;
-	struct proc_text text; /* where there is no PROCMAP_QUERY, the text */
+	int maps;	       /* of the caller's, or -1 */
+	bool own;	       /* it is ours to close */
+	struct proc_text text; /* once queries have failed */
 	struct vma area;
+	const char *name;
 };
 
+/* Through a descriptor of /proc/self/maps that the caller has: for threads with a table of their
+ * own; -1 on all others. */
 void vma_walk_begin(struct vma_walk *walk, int maps);
-/* The first area that ends above address, which is not below the one before: 0, -ENOENT when there
- * is none, or -errno. */
-int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out);
+/* The first area that ends above address, which is not below the one before: as vma_find. */
+int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out, char *name,
+		size_t name_size);
+/* After a first look: whether it lists them, and looking back means to begin anew. */
+bool vma_walk_lists(const struct vma_walk *walk);
 void vma_walk_end(struct vma_walk *walk);
 
-/* The same by PROCMAP_QUERY alone, through that descriptor. */
+/* By PROCMAP_QUERY alone. */
 int vma_query(int maps, uintptr_t address, struct vma *out, char *name, size_t name_size);
 
 /* A line of /proc/PID/maps, without its newline; a name that does not fit is cut. */

@@ -138,14 +138,16 @@ static bool continues(const struct remap *remap, const struct vma *next, uintptr
 static int check_span(const struct remap *remap)
 {
 	uintptr_t end = remap->area.end;
+	struct vma_walk walk;
 	struct vma next;
+	int r = 0;
 
-	while (end < remap->start + remap->size) {
-		if (vma_find(end, &next, NULL, 0) || !continues(remap, &next, end))
-			return -EINVAL;
-		end = next.end;
-	}
-	return 0;
+	vma_walk_begin(&walk, -1);
+	for (; !r && end < remap->start + remap->size; end = next.end)
+		if (vma_walk_to(&walk, end, &next, NULL, 0) || !continues(remap, &next, end))
+			r = -EINVAL;
+	vma_walk_end(&walk);
+	return r;
 }
 
 /* ---- doing it ---- */

@@ -133,17 +133,19 @@ void extent_set_base(struct window *window, uintptr_t anchor, uint64_t page, enu
 /* Somewhere else in the process. */
 static bool find_lower(const struct vma *area, uint64_t page, struct vma *low)
 {
-	uintptr_t at = 0;
+	struct vma_walk walk;
 	struct vma other;
 	bool found = false;
 
 	low->offset = 0;
-	for (; !vma_find(at, &other, NULL, 0); at = other.end)
+	vma_walk_begin(&walk, -1);
+	for (uintptr_t at = 0; !vma_walk_to(&walk, at, &other, NULL, 0); at = other.end)
 		if (vma_shares_file(area, &other) && window_first_page(&other) <= page &&
 		    window_truly_shared(&other) && (!found || other.offset < low->offset)) {
 			*low = other;
 			found = true;
 		}
+	vma_walk_end(&walk);
 	return found;
 }
 

@@ -45,25 +45,68 @@ static bool is_of_run(const struct vma *area, const struct vma *other)
 	return vma_shares_file(area, other) && window_truly_shared(other);
 }
 
-void window_find_run(const struct vma *area, struct window *run, struct vma *low)
+static void extend_down(const struct vma *area, struct window *run, struct vma *low)
 {
 	struct vma other;
 
-	*low = *area;
-	run->start = area->start;
-	run->end = area->end;
-	while (!vma_find(run->end, &other, NULL, 0) && other.start == run->end &&
-	       is_of_run(area, &other)) {
-		run->end = other.end;
-		if (other.offset < low->offset)
-			*low = other;
-	}
 	while (!vma_find(run->start - 1, &other, NULL, 0) && other.end == run->start &&
 	       is_of_run(area, &other)) {
 		run->start = other.start;
 		if (other.offset < low->offset)
 			*low = other;
 	}
+}
+
+/* Where each look means to list them from the first on: all of them once, upwards. */
+static void extend_down_listed(const struct vma *area, struct window *run, struct vma *low)
+{
+	struct vma_walk walk;
+	struct vma other, lowest = { .end = 0 };
+	uintptr_t start = 0, end = 0; /* of the run that leads here, as far as it goes */
+
+	vma_walk_begin(&walk, -1);
+	for (uintptr_t at = 0;
+	     !vma_walk_to(&walk, at, &other, NULL, 0) && other.start < area->start;
+	     at = other.end) {
+		if (!is_of_run(area, &other))
+			continue;
+		if (!end || other.start != end) {
+			start = other.start;
+			lowest = other;
+		}
+		if (other.offset < lowest.offset)
+			lowest = other;
+		end = other.end;
+	}
+	vma_walk_end(&walk);
+	if (!end || end != area->start)
+		return;
+	run->start = start;
+	if (lowest.offset < low->offset)
+		*low = lowest;
+}
+
+void window_find_run(const struct vma *area, struct window *run, struct vma *low)
+{
+	struct vma_walk walk;
+	struct vma other;
+
+	*low = *area;
+	run->start = area->start;
+	run->end = area->end;
+	vma_walk_begin(&walk, -1);
+	while (!vma_walk_to(&walk, run->end, &other, NULL, 0) && other.start == run->end &&
+	       is_of_run(area, &other)) {
+		run->end = other.end;
+		if (other.offset < low->offset)
+			*low = other;
+	}
+	bool listed = vma_walk_lists(&walk);
+	vma_walk_end(&walk);
+	if (listed)
+		extend_down_listed(area, run, low);
+	else
+		extend_down(area, run, low);
 }
 
 long window_anchor(const struct vma *area, uintptr_t from, uint64_t *page)
@@ -245,10 +288,15 @@ static bool is_reserve(uintptr_t address)
 /* The first area from an address on that is of the window's file, and is the program's. */
 static bool find_part(const struct window *window, uintptr_t from, struct vma *area)
 {
-	for (; from < window->end && !vma_find(from, area, NULL, 0); from = area->end)
-		if (area->shared && has_file(window, area) && !is_reserve(area->start))
-			return area->start < window->end;
-	return false;
+	struct vma_walk walk;
+	bool found = false;
+
+	vma_walk_begin(&walk, -1);
+	for (; !found && from < window->end && !vma_walk_to(&walk, from, area, NULL, 0);
+	     from = area->end)
+		found = area->shared && has_file(window, area) && !is_reserve(area->start);
+	vma_walk_end(&walk);
+	return found && area->start < window->end;
 }
 
 /* Parts that are gone at the edges are no part of the window any more. */

@@ -77,15 +77,19 @@ static uintptr_t larger_of(uintptr_t a, uintptr_t b)
 void ranges_add_areas(uintptr_t start, uintptr_t end, enum range_kind kind)
 {
 	struct range range = { .kind = kind };
+	struct vma_walk walk;
 	struct vma vma;
 
-	for (uintptr_t at = start; at < end && !vma_find(at, &vma, NULL, 0); at = vma.end) {
+	vma_walk_begin(&walk, -1);
+	for (uintptr_t at = start; at < end && !vma_walk_to(&walk, at, &vma, NULL, 0);
+	     at = vma.end) {
 		range.start = larger_of(at, vma.start);
 		range.end = smaller(vma.end, end);
 		range.device = vma.device;
 		range.inode = vma.inode;
 		ranges_add(&range);
 	}
+	vma_walk_end(&walk);
 }
 
 /* What is left on either side stays. Without room for it the whole stays: the kernel is asked. */
@@ -142,17 +146,20 @@ void ranges_move(uintptr_t start, uintptr_t end, uintptr_t target)
 static bool is_there(const struct range *range, uintptr_t at, uintptr_t end, struct range *out)
 {
 	uintptr_t from = larger_of(range->start, at), to = smaller(range->end, end);
+	struct vma_walk walk;
 	struct vma vma;
+	bool is = false;
 
-	for (; from < to && !vma_find(from, &vma, NULL, 0) && vma.start < to; from = vma.end) {
-		if (!vma.shared || vma.inode != range->inode || vma.device != range->device)
-			continue;
+	vma_walk_begin(&walk, -1);
+	for (; !is && from < to && !vma_walk_to(&walk, from, &vma, NULL, 0) && vma.start < to;
+	     from = vma.end) {
+		is = vma.shared && vma.inode == range->inode && vma.device == range->device;
 		*out = *range;
 		out->start = larger_of(from, vma.start);
 		out->end = smaller(vma.end, to);
-		return true;
 	}
-	return false;
+	vma_walk_end(&walk);
+	return is;
 }
 
 bool ranges_find(unsigned int kinds, uintptr_t at, uintptr_t end, struct range *out)

@@ -104,20 +104,22 @@ static int add_area(struct view *view, const struct vma *vma, uintptr_t at, cons
 
 static int look(struct view *view, char *name)
 {
+	struct vma_walk walk;
 	struct vma vma;
+	int r = 0;
 
-	for (uintptr_t at = view->start; at < view->end; at = vma.end) {
-		int r = vma_find(at, &vma, name, NAME_BYTES);
+	vma_walk_begin(&walk, -1);
+	for (uintptr_t at = view->start; !r && at < view->end; at = vma.end) {
+		r = vma_walk_to(&walk, at, &vma, name, NAME_BYTES);
 		if (r == -ENOENT || (!r && vma.start > at)) {
 			view->reason = "nothing is mapped in part of the source";
-			return -EINVAL;
+			r = -EINVAL;
 		}
 		if (!r)
 			r = add_area(view, &vma, at, name);
-		if (r)
-			return r;
 	}
-	return 0;
+	vma_walk_end(&walk);
+	return r;
 }
 
 int source_look(struct view *view)

@@ -122,14 +122,17 @@ static int add_show(const struct vma *vma)
 static int each_view(int (*act)(const struct vma *vma))
 {
 	char *name = arena_alloc(NAME_BYTES);
+	struct vma_walk walk;
 	struct vma vma;
 	int r = name ? 0 : -ENOMEM;
 
+	vma_walk_begin(&walk, -1);
 	for (uintptr_t at = 0; !r; at = vma.end) {
-		r = vma_find(at, &vma, name, NAME_BYTES);
+		r = vma_walk_to(&walk, at, &vma, name, NAME_BYTES);
 		if (!r && is_view(&vma, name))
 			r = act(&vma);
 	}
+	vma_walk_end(&walk);
 	arena_free(name, NAME_BYTES);
 	return r == -ENOENT ? 0 : r;
 }

@@ -132,7 +132,7 @@ static int vma_inode_at(uintptr_t address, uint64_t *inode)
 	struct vma vma = { .inode = 0 };
 
 	vma_walk_begin(&walk, keeper_maps());
-	int r = vma_walk_to(&walk, address, &vma);
+	int r = vma_walk_to(&walk, address, &vma, NULL, 0);
 	vma_walk_end(&walk);
 	*inode = vma.inode;
 	return r;

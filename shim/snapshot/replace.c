@@ -103,7 +103,7 @@ static int replace_piece(struct replacing *replacing, const struct piece *piece)
 	struct vma vma;
 
 	for (uintptr_t at = piece->start; at < piece->end; at = vma.end) {
-		int r = vma_walk_to(&replacing->areas, at, &vma);
+		int r = vma_walk_to(&replacing->areas, at, &vma, NULL, 0);
 		if (r == -ENOENT || (!r && vma.start >= piece->end))
 			return 0;
 		if (r)
