@@ -320,12 +320,14 @@ EACH_VARIANT(M4, forks_wait_for_the_turn)
 
 /* --- against a model, and with swap --- */
 
-static void obeys_the_model(const char *variant, const char *sequences, const char *further)
+static void obeys_the_model(const char *variant, const char *sequences, const char *further,
+			    void (*prepare)(struct run *run))
 {
 	struct run run = { .variant = variant,
 			   .helper = "model",
 			   .args = { sequences },
 			   .options = { EMULATE, further },
+			   .prepare = prepare,
 			   .log = "/dev/null",
 			   .seconds = 300 };
 
@@ -336,22 +338,27 @@ static void obeys_the_model(const char *variant, const char *sequences, const ch
 
 Test(M4, random_sequences_obey_the_model)
 {
-	obeys_the_model("plain", "2000", NULL);
+	obeys_the_model("plain", "2000", NULL, NULL);
 }
 
 Test(M4, random_sequences_obey_the_model_32_bit)
 {
-	obeys_the_model("m32", "1000", NULL);
+	obeys_the_model("m32", "1000", NULL, NULL);
 }
 
 Test(M4, random_sequences_obey_the_model_when_forks_split)
 {
-	obeys_the_model("plain", "1000", SPLIT);
+	obeys_the_model("plain", "1000", SPLIT, NULL);
 }
 
 Test(M4, random_sequences_obey_the_model_when_forks_split_32_bit)
 {
-	obeys_the_model("m32", "500", SPLIT);
+	obeys_the_model("m32", "500", SPLIT, NULL);
+}
+
+Test(M4, random_sequences_obey_the_model_on_an_old_kernel)
+{
+	obeys_the_model("plain", "300", SPLIT, filter_as_before_6_7);
 }
 
 Test(M4, views_are_the_same_through_swap)
