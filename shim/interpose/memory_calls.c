@@ -11,6 +11,7 @@
 #include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
+#include "selfmem/emulate.h"
 #include "selfmem/ranges.h"
 #include "selfmem/selfmem.h"
 #include "selfmem/turned.h"
@@ -271,6 +272,8 @@ static long move(const struct call *call, uintptr_t old, size_t old_size, size_t
 	long r = snapshot_mremap(call, old, old_size, new_size, flags, new_address);
 	if (!raw_failed(r) && ranges_any()) {
 		ranges_move(old, old + PAGE_UP(old_size ? old_size : new_size), (uintptr_t)r);
+		if (flags & MREMAP_DONTUNMAP)
+			turned_left_behind(old, old + PAGE_UP(old_size));
 		r = turned_grown(old, old_size, (uintptr_t)r, new_size);
 	}
 	scope_leave(&scope);
@@ -387,18 +390,24 @@ static bool advice_stays(int advice)
 	}
 }
 
-static long advised(uintptr_t address, size_t length, int advice, long result)
+#define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, since Linux 6.13 */
+
+/* Pages that are on their way to a view are not to be given up where they were. */
+static long give_up(uintptr_t address, size_t length, int advice)
 {
 	struct scope scope;
 
 	if (!enter(&scope))
-		return result;
-	result = turned_advised(address, length, advice, result);
+		return raw(SYS_madvise, address, length, advice);
+	views_take();
+	snapshot_lock();
+	long r = raw(SYS_madvise, address, length, advice);
+	snapshot_unlock();
+	r = turned_advised(address, length, advice, r);
+	views_release();
 	scope_leave(&scope);
-	return result;
+	return r;
 }
-
-#define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, since Linux 6.13 */
 
 long memory_madvise(uintptr_t address, size_t length, int advice)
 {
@@ -412,9 +421,10 @@ long memory_madvise(uintptr_t address, size_t length, int advice)
 		attributes_note();
 	if (advice_stays(advice))
 		emulate_note_attributes(address, address + PAGE_UP(length));
-	long r = change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
-			     SYS_madvise, address, length, advice, 0);
-	return likely(!ranges_any()) ? r : advised(address, length, advice, r);
+	if (unlikely(selfmem_has_views()) && turned_gives_up(advice))
+		return give_up(address, length, advice);
+	return change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
+			   SYS_madvise, address, length, advice, 0);
 }
 
 void memory_settle(uintptr_t address, size_t length)

@@ -53,15 +53,21 @@ int view_double(struct view *view)
 
 /* ---- from a memfd ---- */
 
+int view_file_size(int fd, int64_t least, int64_t *size)
+{
+	int r = raw_ftruncate(fd, *size = VIEW_FILE_BYTES);
+
+	return r ? raw_ftruncate(fd, *size = least) : 0; /* RLIMIT_FSIZE */
+}
+
 static int new_memfd(const struct view *view)
 {
 	int fd = copy_memfd(VIEW_MEMFD);
 
 	if (fd < 0)
 		return fd;
-	int r = raw_ftruncate(fd, VIEW_FILE_BYTES);
-	if (r) /* RLIMIT_FSIZE */
-		r = raw_ftruncate(fd, (int64_t)(view->end - view->start));
+	int64_t size;
+	int r = view_file_size(fd, (int64_t)(view->end - view->start), &size);
 	if (r)
 		raw_close(fd);
 	return r ? r : fd;

@@ -225,7 +225,6 @@ static void finish(const struct view *view, uintptr_t address)
 	const struct map_request *request = view->request;
 	size_t size = view->end - view->start;
 
-	atomic_store_explicit(&has_views, true, memory_order_relaxed);
 	ranges_remove(address, address + size);
 	if (view->readonly)
 		ranges_add_areas(address, address + size, RANGE_READONLY);
@@ -282,7 +281,8 @@ long selfmem_emulate(const struct call *call, const struct map_request *request,
 	view.copy = (request->flags & 0x0f) == MAP_PRIVATE;
 	view.readonly = !view.copy && is_readonly(request);
 	if (the_policy.selfmem_map != SELFMEM_MAP_REFUSE) {
-		gate_take(&views_lock);
+		atomic_store(&has_views, true);
+		views_take();
 		r = give(&view);
 		lock_drop(&views_lock);
 	}
@@ -293,6 +293,11 @@ long selfmem_emulate(const struct call *call, const struct map_request *request,
 }
 
 /* ---- fork ---- */
+
+void views_take(void)
+{
+	gate_take(&views_lock);
+}
 
 void views_hold(void)
 {

@@ -16,10 +16,11 @@
 long selfmem_emulate(const struct call *call, const struct map_request *request,
 		     const struct file *file, int error);
 
-/* Whether there ever was a view in this process. */
+/* Whether there was a view in this process, or is about to be. */
 bool selfmem_has_views(void);
 
-/* No view is under way while held: around fork. */
+/* No view is under way while held. views_hold is for fork; all others wait for a fork too. */
+void views_take(void);
 void views_hold(void);
 void views_release(void);
 /* In a child. */

@@ -188,7 +188,8 @@ bool ranges_use(const struct range *range, int64_t start, int64_t end)
 	gate_take(&entries_lock);
 	for (size_t i = 0; i < count; i++)
 		if (entries[i].inode == range->inode && entries[i].device == range->device) {
-			unused &= start >= entries[i].used;
+			unused &= start >= entries[i].used && end <= entries[i].size &&
+				  !entries[i].shared;
 			if (end > entries[i].used)
 				entries[i].used = end;
 		}
@@ -212,19 +213,23 @@ void ranges_after_fork(void)
 		count = room = 0;
 		atomic_store(&any, false);
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		entries[i].shared = true;
 		if (entries[i].kind == RANGE_TURNED)
 			entries[i].kind = RANGE_INHERITED;
+	}
 	lock_reset(&entries_lock);
 }
 
-void ranges_renew(uint64_t device, uint64_t inode, uint64_t new_device, uint64_t new_inode)
+void ranges_renew(uint64_t device, uint64_t inode, const struct range *own)
 {
 	lock_take(&entries_lock);
 	for (size_t i = 0; i < count; i++)
 		if (entries[i].inode == inode && entries[i].device == device) {
-			entries[i].device = new_device;
-			entries[i].inode = new_inode;
+			entries[i].device = own->device;
+			entries[i].inode = own->inode;
+			entries[i].size = own->size;
+			entries[i].shared = false;
 			if (entries[i].kind == RANGE_INHERITED)
 				entries[i].kind = RANGE_TURNED;
 		}

@@ -20,12 +20,15 @@ enum range_kind {
 	RANGE_TURNED = 2,
 	/* The same, and its pages are those of the process that this one was forked from. */
 	RANGE_INHERITED = 4,
+	/* What was a private mapping of a file, and was turned. */
+	RANGE_FILE = 8,
 };
 
 struct range {
 	uintptr_t start, end;
 	uint64_t device, inode;
-	int64_t used; /* of a memfd: whatever lies behind was never anybody's */
+	int64_t used, size; /* of a memfd: what lies between was never anybody's */
+	bool shared;	    /* with the process that this one was forked from, which may use it */
 	enum range_kind kind;
 };
 
@@ -54,6 +57,6 @@ void ranges_settle(void);
 /* In a child: all that was turned is its parent's too. */
 void ranges_after_fork(void);
 /* In a child: what showed the one file shows the other, which is its own. */
-void ranges_renew(uint64_t device, uint64_t inode, uint64_t new_device, uint64_t new_inode);
+void ranges_renew(uint64_t device, uint64_t inode, const struct range *own);
 
 #endif

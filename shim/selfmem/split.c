@@ -32,6 +32,7 @@ struct original {
 	uint64_t device, inode;
 	int64_t start, end; /* what of it is mapped: file offsets */
 	uintptr_t copy;	    /* mapped there, or 0 */
+	int64_t size;	    /* of the copy */
 	int fd;		    /* of the copy, on the thread that makes it */
 };
 
@@ -92,7 +93,9 @@ static int add_original(const struct vma *vma, struct original **out)
 		split.originals = larger;
 	}
 	*out = &split.originals[split.original_count++];
-	**out = (struct original){ vma->device, vma->inode, INT64_MAX, 0, 0, -1 };
+	**out = (struct original){
+		.device = vma->device, .inode = vma->inode, .start = INT64_MAX, .fd = -1
+	};
 	return 0;
 }
 
@@ -142,10 +145,9 @@ static int each_view(int (*act)(const struct vma *vma))
 static int copy_begin(struct original *original)
 {
 	original->fd = copy_memfd(VIEW_MEMFD);
-	int r = original->fd < 0 ? original->fd : raw_ftruncate(original->fd, VIEW_FILE_BYTES);
-
-	if (r) /* RLIMIT_FSIZE */
-		r = original->fd < 0 ? r : raw_ftruncate(original->fd, original->end);
+	if (original->fd < 0)
+		return original->fd;
+	int r = view_file_size(original->fd, original->end, &original->size);
 	if (r)
 		return r;
 	long copy = raw_mmap(0, (size_t)(original->end - original->start), PROT_READ | PROT_WRITE,
@@ -288,7 +290,10 @@ static int show_copy(const struct vma *vma)
 	attributes_apply(attributes, vma->start, vma->end, vma->protection);
 	struct vma now;
 	if (!vma_find(vma->start, &now, NULL, 0))
-		ranges_renew(vma->device, vma->inode, now.device, now.inode);
+		ranges_renew(vma->device, vma->inode,
+			     &(struct range){ .device = now.device,
+					      .inode = now.inode,
+					      .size = original->size });
 	return 0;
 }
 

@@ -206,14 +206,14 @@ static void list_turned(const struct turning *turning)
 	EACH_PART(part, turning->view)
 	{
 		ranges_remove(part->start, part->end);
-		if (part->anonymous)
-			ranges_add(&(struct range){
-				.start = part->start,
-				.end = part->end,
-				.device = turning->file.device,
-				.inode = turning->file.inode,
-				.used = (int64_t)(turning->view->end - turning->view->start),
-				.kind = RANGE_TURNED });
+		ranges_add(&(struct range){
+			.start = part->start,
+			.end = part->end,
+			.device = turning->file.device,
+			.inode = turning->file.inode,
+			.used = (int64_t)(turning->view->end - turning->view->start),
+			.size = turning->file.size,
+			.kind = part->anonymous ? RANGE_TURNED : RANGE_FILE });
 	}
 }
 

@@ -15,6 +15,9 @@
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
 #define ANY_TURNED (RANGE_TURNED | RANGE_INHERITED)
 
 /* ---- new memory in its place ---- */
@@ -32,9 +35,8 @@ static long map_zeros(uintptr_t start, uintptr_t end, int protection)
 	return r;
 }
 
-/* The pages are the parent's, which has not given them up: the child gets some of its own there,
- * which its views do not show. */
-static void leave_to_the_parent(const struct range *range)
+/* New private memory in its place, which no view shows. */
+static void replace_by_zeros(const struct range *range)
 {
 	struct vma vma;
 
@@ -49,15 +51,41 @@ static void leave_to_the_parent(const struct range *range)
 
 /* ---- madvise ---- */
 
-static void drop(uintptr_t address, uintptr_t end)
+/* Where they are mapped once more: locked memory the kernel refuses, and before 6.7 also what
+ * cannot be written at the moment. */
+static long punch_elsewhere(uintptr_t start, size_t size)
+{
+	long again = raw(SYS_mremap, start, 0, size, MREMAP_MAYMOVE, 0);
+
+	if (raw_failed(again))
+		return again;
+	raw(SYS_munlock, again, size);
+	long r = raw(SYS_mprotect, again, size, PROT_READ | PROT_WRITE);
+	if (!r)
+		r = raw(SYS_madvise, again, size, MADV_REMOVE);
+	raw(SYS_munmap, again, size);
+	return r;
+}
+
+static long punch(const struct range *range)
+{
+	size_t size = range->end - range->start;
+	long r = raw(SYS_madvise, range->start, size, MADV_REMOVE);
+
+	return r == -EINVAL || r == -EACCES ? punch_elsewhere(range->start, size) : r;
+}
+
+static long drop(uintptr_t address, uintptr_t end)
 {
 	struct range range;
+	long r = 0;
 
-	for (uintptr_t at = address; ranges_find(ANY_TURNED, at, end, &range); at = range.end)
-		if (range.kind == RANGE_INHERITED)
-			leave_to_the_parent(&range);
+	for (uintptr_t at = address; !r && ranges_find(ANY_TURNED, at, end, &range); at = range.end)
+		if (range.kind == RANGE_INHERITED) /* its parent has not given them up */
+			replace_by_zeros(&range);
 		else
-			raw(SYS_madvise, range.start, range.end - range.start, MADV_REMOVE);
+			r = punch(&range);
+	return r;
 }
 
 /* The kernel may free such pages later, or not at all: of what was turned, not at all. */
@@ -75,6 +103,12 @@ static long free_others(uintptr_t address, uintptr_t end)
 	return worst;
 }
 
+bool turned_gives_up(int advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED || advice == MADV_FREE ||
+	       advice == MADV_GUARD_INSTALL;
+}
+
 long turned_advised(uintptr_t address, size_t length, int advice, long result)
 {
 	uintptr_t end = address + PAGE_UP(length);
@@ -82,9 +116,10 @@ long turned_advised(uintptr_t address, size_t length, int advice, long result)
 	if (end < address)
 		return result;
 	/* ENOMEM: part of the range is not mapped, and the rest was done. */
-	if ((advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED) &&
-	    (!result || result == -ENOMEM))
-		drop(address, end);
+	if (advice != MADV_FREE && (!result || result == -ENOMEM)) {
+		long r = drop(address, end);
+		return r ? r : result;
+	}
 	struct range range;
 	if (advice == MADV_FREE && result == -EINVAL && !(address & (PAGE_BYTES - 1)) &&
 	    ranges_find(ANY_TURNED, address, end, &range))
@@ -125,11 +160,22 @@ long turned_grown(uintptr_t old, size_t old_size, uintptr_t address, size_t new_
 	struct vma vma;
 
 	if (!old_size || end <= start ||
-	    !ranges_find(ANY_TURNED, start - PAGE_BYTES, start, &last) ||
-	    vma_find(start, &vma, NULL, 0) || vma.start >= start ||
-	    takes_over(&last, &vma, start, end))
+	    !ranges_find(ANY_TURNED | RANGE_FILE, start - PAGE_BYTES, start, &last) ||
+	    vma_find(start, &vma, NULL, 0) || vma.start >= start)
+		return (long)address;
+	if (last.kind == RANGE_FILE) /* it would be the file's pages, which nobody has any more */
+		return go_back(old, old_size, address, new_size);
+	if (takes_over(&last, &vma, start, end))
 		return (long)address;
 	return raw_failed(map_zeros(start, end, vma.protection))
 		       ? go_back(old, old_size, address, new_size)
 		       : (long)address;
+}
+
+void turned_left_behind(uintptr_t start, uintptr_t end)
+{
+	struct range range;
+
+	for (uintptr_t at = start; ranges_find(ANY_TURNED, at, end, &range); at = range.end)
+		replace_by_zeros(&range);
 }

@@ -6,9 +6,12 @@
 #ifndef MMFENCE_SELFMEM_TURNED_H
 #define MMFENCE_SELFMEM_TURNED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* This advice is to be followed by turned_advised, and no turn may come in between. */
+bool turned_gives_up(int advice);
 /* After madvise: what it should have returned. Pages given up are zeros for the source and its
  * views. */
 long turned_advised(uintptr_t address, size_t length, int advice, long result);
@@ -16,5 +19,8 @@ long turned_advised(uintptr_t address, size_t length, int advice, long result);
 /* After mremap moved what was at old, where it grew: by zeros that are nobody else's. The address,
  * or -ENOMEM, and it is back at old. */
 long turned_grown(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size);
+
+/* After mremap with MREMAP_DONTUNMAP: the pages are elsewhere, and here are none. */
+void turned_left_behind(uintptr_t start, uintptr_t end);
 
 #endif

@@ -25,6 +25,8 @@
 /* The memfd is larger than what is in it: a mapping of it that grows finds zeros, as private memory
  * does. */
 #define VIEW_FILE_BYTES (1LL << 42)
+/* Makes it as large as that, or as it has to be. */
+int view_file_size(int fd, int64_t least, int64_t *size);
 
 /* What of the source lies in one area. */
 struct part {

@@ -4,7 +4,9 @@
  * pages of it up, lets it grow, or forks.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "views.h"
 
@@ -112,6 +114,89 @@ static void may_be_freed(const void *unused)
 	must_be_coherent(source + 4 * PAGE, view, 4 * PAGE, "freed");
 }
 
+/* Whatever protects it at that moment. */
+static void protected_and_given_up(const void *unused)
+{
+	static const int prots[] = { PROT_NONE, PROT_READ };
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(prots); i++) {
+		char *source = anonymous(BYTES), *view;
+		fill_pages(source, 1, PAGES);
+		view = view_of(source, BYTES);
+		must(mprotect(source, BYTES, prots[i]) == 0);
+		must(madvise(source, BYTES, MADV_DONTNEED) == 0);
+		must(mprotect(source, BYTES, RW) == 0);
+		zeros_check(source, PAGES, "protected and given up");
+		must_be_coherent(source, view, BYTES, "protected and given up");
+	}
+}
+
+static void locked_and_given_up(const void *unused)
+{
+	char *source = anonymous(BYTES), *view;
+
+	(void)unused;
+	if (madvise(source, BYTES, 24 /* MADV_DONTNEED_LOCKED */))
+		skip("this kernel has no MADV_DONTNEED_LOCKED");
+	fill_pages(source, 1, PAGES);
+	if (mlock(source, BYTES))
+		skip("mlock: %s", strerror(errno));
+	view = view_of(source, BYTES);
+	promise(madvise(source, BYTES, MADV_DONTNEED) && errno == EINVAL, "what is locked");
+	view_check(source, 1, 0, PAGES, "locked");
+	promise(madvise(source, BYTES, 24) == 0, "madvise: %s", strerrorname_np(errno));
+	zeros_check(source, PAGES, "locked and given up");
+	must_be_coherent(source, view, BYTES, "locked and given up");
+}
+
+static void guarded_by_the_kernel(const void *unused)
+{
+	char *source = anonymous(BYTES), *view;
+
+	(void)unused;
+	fill_pages(source, 1, PAGES);
+	view = view_of(source, BYTES);
+	if (madvise(source, PAGE, 102 /* MADV_GUARD_INSTALL */))
+		skip("this kernel has no MADV_GUARD_INSTALL");
+	promise(touch(source) == SIGSEGV, "the guard page is not there");
+	must(madvise(source, PAGE, 103 /* MADV_GUARD_REMOVE */) == 0);
+	zeros_check(source, 1, "guarded for a while");
+	must_be_coherent(source, view, BYTES, "guarded for a while");
+}
+
+static char *volatile given;
+
+static void *give_up_and_look(void *unused)
+{
+	for (char *at; (at = given) != NULL;) {
+		memset(at, 0xaa, PAGE);
+		must(madvise(at, PAGE, MADV_DONTNEED) == 0);
+		promise(page_is_zero(at), "given up while it was turned");
+	}
+	return unused;
+}
+
+/* Also while it is on its way to the view. */
+static void given_up_during_the_turn(const void *unused)
+{
+	pthread_t thread;
+
+	(void)unused;
+	given = anonymous(4 * BYTES);
+	must(pthread_create(&thread, NULL, give_up_and_look, NULL) == 0);
+	for (int i = 0; i < 200; i++) {
+		char *source = anonymous(4 * BYTES);
+		memset(source, 1, 4 * BYTES);
+		given = source;
+		for (int j = 0; j < 20; j++)
+			sched_yield();
+		view_of(source, 4 * BYTES);
+	}
+	given = NULL;
+	must(pthread_join(thread, NULL) == 0);
+}
+
 /* An allocator that gives up what it has free takes it for zeros later. */
 static void allocator(const void *unused)
 {
@@ -189,6 +274,57 @@ static void grows_again(const void *unused)
 	zeros_check(at + 32 * BYTES, PAGES, "shrunk and grown");
 }
 
+/* The file's pages are not to be had again, and the neighbour's are not meant. */
+static void file_does_not_grow(const void *unused)
+{
+	char *place = anonymous(8 * PAGE), *view;
+
+	(void)unused;
+	file_make("turned.file", 3, 8);
+	int fd = file_open("turned.file");
+	must(mmap(place, 4 * PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, 0) == place);
+	memset(place + 4 * PAGE, 'z', 4 * PAGE);
+	view = view_of(place, 8 * PAGE);
+	promise(mremap(place, 4 * PAGE, 8 * PAGE, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOMEM,
+		"a turned file mapping has grown");
+	view_check(place, 3, 0, 4, "the file");
+	promise(place[4 * PAGE] == 'z', "the neighbour");
+	must_be_coherent(place, view, 8 * PAGE, "not grown");
+}
+
+/* The memory file is no larger than it must be. */
+static void grows_under_a_limit(const void *unused)
+{
+	struct rlimit limit = { 1 << 20, 1 << 20 };
+	char *source = anonymous(BYTES), *view;
+
+	(void)unused;
+	must(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	fill_pages(source, 1, PAGES);
+	view = view_of(source, BYTES);
+	char *at = grow(source, PAGES, 2 * PAGES);
+	view_check(at, 1, 0, PAGES, "grown under a limit");
+	zeros_check(at + BYTES, PAGES, "what it grew by");
+	must_be_coherent(at, view, BYTES, "grown under a limit");
+}
+
+/* Its pages are elsewhere, and what stays is empty. */
+static void left_behind(const void *unused)
+{
+	char *source = anonymous(BYTES), *view;
+
+	(void)unused;
+	fill_pages(source, 1, PAGES);
+	view = view_of(source, BYTES);
+	char *moved = mremap(source, BYTES, BYTES, MREMAP_MAYMOVE | 4 /* MREMAP_DONTUNMAP */, NULL);
+	if (moved == MAP_FAILED)
+		skip("this kernel has no MREMAP_DONTUNMAP: %s", strerrorname_np(errno));
+	zeros_check(source, PAGES, "left behind");
+	memset(source, 9, BYTES);
+	view_check(moved, 1, 0, PAGES, "moved");
+	must_be_coherent(moved, view, BYTES, "moved");
+}
+
 /* --- fork --- */
 
 static void give_up_half(char *source, char *view)
@@ -220,6 +356,30 @@ static void give_up_its_own(char *source, char *view)
 	promise(view[0] == 77, "the child's view does not see what its source has");
 	zeros_check(view + PAGE, PAGES / 2 - 1, "the view in the child");
 	must_be_coherent(source, view, BYTES, "the child");
+}
+
+static void grow_in_child(char *source, char *view)
+{
+	char *at = grow(source, PAGES, 2 * PAGES);
+
+	(void)view;
+	zeros_check(at + BYTES, PAGES, "what the child's grew by");
+	memset(at + BYTES, 7, BYTES);
+}
+
+/* What it grew by is nobody else's. */
+static void both_grow(const void *unused)
+{
+	char *source = anonymous(BYTES), *view;
+
+	(void)unused;
+	fill_pages(source, 1, PAGES);
+	view = view_of(source, BYTES);
+	views_in_child(grow_in_child, source, view);
+	char *at = grow(source, PAGES, 2 * PAGES);
+	zeros_check(at + BYTES, PAGES, "what the parent's grew by");
+	views_in_child(grow_in_child, at, view);
+	zeros_check(at + BYTES, PAGES, "what the parent's grew by");
 }
 
 /* With selfmem.fork=split they are its own. */
@@ -310,6 +470,14 @@ int main(int argc, char **argv)
 		{ "given_up", given_up, NULL, false },
 		{ "given_up_with_a_hole", given_up_with_a_hole, NULL, false },
 		{ "given_up_elsewhere", given_up_elsewhere, NULL, false },
+		{ "given_up_during_the_turn", given_up_during_the_turn, NULL, false },
+		{ "protected_and_given_up", protected_and_given_up, NULL, false },
+		{ "locked_and_given_up", locked_and_given_up, NULL, false },
+		{ "guarded_by_the_kernel", guarded_by_the_kernel, NULL, false },
+		{ "file_does_not_grow", file_does_not_grow, NULL, false },
+		{ "grows_under_a_limit", grows_under_a_limit, NULL, false },
+		{ "left_behind", left_behind, NULL, false },
+		{ "both_grow", both_grow, NULL, false },
 		{ "view_instead_of_its_source", view_instead_of_its_source, NULL, false },
 		{ "view_given_up", view_given_up, NULL, false },
 		{ "may_be_freed", may_be_freed, NULL, false },
