@@ -370,6 +370,11 @@ struct line record_close(struct record *record)
 	};
 }
 
+unsigned long record_unfinished(void)
+{
+	return identity_unfinished();
+}
+
 void record_emit(struct record *record)
 {
 	struct line line;
@@ -378,5 +383,6 @@ void record_emit(struct record *record)
 		return;
 	line = record_close(record);
 	sink_write(&line);
+	identity_finished();
 	scratch_put(record);
 }

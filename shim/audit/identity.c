@@ -28,6 +28,7 @@ static atomic_int program_state;
 static atomic_int owner;
 static atomic_int guests[GUESTS];
 static atomic_ulong sequence; /* of the last record */
+static atomic_ulong finished; /* how many were written, or could not be */
 static atomic_int settler;    /* whose memory it is, whether it writes records or not */
 
 /* The owner's first thread, which most programs have alone, needs one system call. */
@@ -139,6 +140,19 @@ unsigned long identity_sequence(void)
 	return atomic_fetch_add_explicit(&sequence, 1, memory_order_relaxed) + 1;
 }
 
+void identity_finished(void)
+{
+	atomic_fetch_add_explicit(&finished, 1, memory_order_release);
+}
+
+/* In this order: what is finished in between was begun before. */
+unsigned long identity_unfinished(void)
+{
+	unsigned long done = atomic_load_explicit(&finished, memory_order_acquire);
+
+	return atomic_load(&sequence) - done;
+}
+
 void identity_settle(void)
 {
 	atomic_store(&settler, (int)raw(SYS_getpid));
@@ -152,6 +166,7 @@ int identity_settler(void)
 void identity_forget(void)
 {
 	atomic_store(&sequence, 0);
+	atomic_store(&finished, 0);
 	atomic_store(&program_state, UNKNOWN);
 	atomic_store(&owner, 0);
 	for (int i = 0; i < GUESTS; i++)

@@ -37,6 +37,11 @@ void identity_announced(const struct identity *who, bool written);
  * where that one is. */
 unsigned long identity_sequence(void);
 
+/* The record with one of these numbers is written, or could not be. */
+void identity_finished(void);
+/* How many have a number and are not. */
+unsigned long identity_unfinished(void);
+
 /* This memory is this process's own; and whose it is, which a child that shares it asks too. */
 void identity_settle(void);
 int identity_settler(void);

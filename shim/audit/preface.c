@@ -16,6 +16,7 @@ static int write_now(struct record *record)
 	struct line line = record_close(record);
 	int r = sink_put(&line);
 
+	identity_finished();
 	scratch_put(record);
 	return r;
 }

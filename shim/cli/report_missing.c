@@ -156,6 +156,14 @@ void numbers_take(struct process *process, int64_t sequence)
 		numbers->highest = sequence;
 }
 
+/* Threads that were writing records may have ended with the process before they had. */
+void numbers_end(struct numbers *numbers, int64_t unfinished)
+{
+	numbers->ended = true;
+	if (unfinished > 0 && unfinished < SEQUENCE_MOST)
+		numbers->excused += unfinished;
+}
+
 /* What was dropped has been counted by the process itself, and attempts to say so have numbers
  * too. */
 void numbers_excuse(struct numbers *numbers)

@@ -35,7 +35,8 @@ static void take_process_end(struct entry *entry)
 
 	row->ended = true;
 	if (entry->process->numbers && entry->process->numbers->pid == row->pid)
-		entry->process->numbers->ended = true;
+		numbers_end(entry->process->numbers,
+			    scan_number(entry->scan, "mmfence.unfinished"));
 	if (code)
 		row->exit_code = scan_number_of(code);
 	entry->report->ended_count++;

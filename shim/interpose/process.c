@@ -50,6 +50,7 @@ static void report_end(int status)
 {
 	struct snapshot_totals totals = snapshot_totals();
 	struct record *record = record_begin(EVENT_PROCESS_END, OUTCOME_SUCCESS, NULL);
+	unsigned long unfinished = record ? record_unfinished() - 1 : 0; /* without this one */
 
 	if (status >= 0)
 		record_int(record, "process.exit_code", status & 0xff);
@@ -57,6 +58,8 @@ static void report_end(int status)
 	record_uint(record, "mmfence.snapshot_bytes", totals.bytes);
 	record_uint(record, "mmfence.unprotected", totals.unprotected);
 	record_uint(record, "mmfence.dropped", sink_dropped_total());
+	if (unfinished)
+		record_uint(record, "mmfence.unfinished", unfinished);
 	record_emit(record);
 }
 

@@ -26,7 +26,7 @@ static const char *new_path(void)
 }
 
 /* "PID.NUMBER", and behind it: s and whose memory it is for a start, d for log.dropped, e for an
- * end; something else without. */
+ * end, and how many others had begun; something else without. */
 static void put_record(FILE *log, const char *word, int second)
 {
 	int pid, number, memory = 0;
@@ -43,7 +43,8 @@ static void put_record(FILE *log, const char *word, int second)
 			      : "snapshot.end",
 		number, pid, pid);
 	if (memory)
-		fprintf(log, ",\"mmfence\":{\"memory_of\":%d}", memory);
+		fprintf(log, ",\"mmfence\":{\"%s\":%d}", kind == 's' ? "memory_of" : "unfinished",
+			memory);
 	if (kind == 's')
 		fputs(",\"host\":{\"hostname\":\"alpha\"}", log);
 	fputs("}\n", log);
@@ -98,6 +99,9 @@ static const struct {
 	{ "the end is not on record", "7.1s7 7.2 7.9", 6, 1 },
 	{ "threads that write out of order", "7.1s7 7.3 7.2 7.6 7.5 7.4 7.7e", 0, 0 },
 	{ "a thread that writes after the end", "7.1s7 7.2 7.4e 7.3", 0, 0 },
+	{ "a thread that the end was faster than", "7.1s7 7.2 7.4e1", 0, 0 },
+	{ "of two threads one was faster", "7.1s7 7.2 7.5e1 7.3", 0, 0 },
+	{ "two threads, and one is missing", "7.1s7 7.2 7.6e2", 1, 1 },
 	{ "the beginning is gone", "7.5 7.9 7.12e", 0, 0 },
 	{ "a child of vfork", "7.1s7 7.2 8.3s7 8.4 7.5e", 0, 0 },
 	{ "a child of vfork, and one is missing", "7.1s7 7.2 8.3s7 8.5 7.6e", 1, 1 },
@@ -265,4 +269,18 @@ EACH_VARIANT(report, processes_of_every_kind_leave_no_holes)
 
 	expect_nothing_missing(&forks);
 	expect_nothing_missing(&threads);
+}
+
+/* A program may end while its threads write: nothing is lost by that. */
+EACH_VARIANT(report, misses_nothing_of_threads_at_the_end)
+{
+	static const char *const ways[] = { "exit", "_exit" };
+
+	for (size_t i = 0; i < 10; i++) {
+		struct run run = { .variant = variant, .helper = "hasty", .args = { ways[i % 2] } };
+		run_helper(&run);
+		cr_assert_eq(run_exit(&run), 0);
+		expect_missing(report_of(run.log_path, NULL, NULL), ways[i % 2], 0, 0);
+		run_end(&run);
+	}
 }
