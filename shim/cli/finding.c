@@ -369,6 +369,24 @@ char *finding_line(const struct finding *finding)
 	return line;
 }
 
+/* Only what there is: one of them may be none. */
+static char *missing_text(json_int_t dropped, json_int_t damaged)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_text(&text, &size);
+
+	if (dropped)
+		fprintf(out, "%lld record%s could not be written", (long long)dropped,
+			dropped == 1 ? "" : "s");
+	if (damaged)
+		fprintf(out, "%s%lld line%s %s be read", dropped ? " and " : "", (long long)damaged,
+			damaged == 1 ? "" : "s", dropped ? "not" : "could not");
+	fputs(", so that what else happened is not known", out);
+	fclose(out);
+	return text;
+}
+
 char *findings_doubt(const struct findings *findings)
 {
 	json_int_t dropped = findings->dropped > findings->dropped_at_end
@@ -382,9 +400,5 @@ char *findings_doubt(const struct findings *findings)
 				   "that what else happened is not known");
 	if (!dropped && !findings->damaged)
 		return NULL;
-	return format_text(
-		"%lld record%s could not be written and %lld line%s not be read, so that "
-		"what else happened is not known",
-		(long long)dropped, dropped == 1 ? "" : "s", (long long)findings->damaged,
-		findings->damaged == 1 ? "" : "s");
+	return missing_text(dropped, findings->damaged);
 }
