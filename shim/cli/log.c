@@ -18,10 +18,13 @@
 
 #define LOG_READ (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
+/* Of a command's name, so that with the rest it stays below NAME_MAX. */
+#define NAME_LONGEST 200
+
 /* Letters that mean nothing to a shell, to a template or to a pattern. */
 static void add_plain(FILE *out, const char *name)
 {
-	for (; *name; name++) {
+	for (int i = 0; i < NAME_LONGEST && *name; i++, name++) {
 		bool plain = (*name >= '0' && *name <= '9') || (*name >= 'a' && *name <= 'z') ||
 			     (*name >= 'A' && *name <= 'Z') || strchr("._+-", *name);
 		fputc(plain ? *name : '_', out);

@@ -582,6 +582,39 @@ Test(command, log_is_named_after_the_command)
 	run_end(&run);
 }
 
+/* As long as a name may be, so that a log's cannot hold all of it. */
+static char *long_name(void)
+{
+	static char name[NAME_MAX + 1];
+
+	memset(name, 'n', NAME_MAX);
+	name[NAME_MAX] = 0;
+	return name;
+}
+
+static void make_long_command(struct run *run)
+{
+	FILE *out = fopen(long_name(), "we");
+
+	without_log(run);
+	if (!out || fputs("#!/bin/sh\nls mmfence.nnn*.$$.jsonl | wc -l\n", out) < 0 ||
+	    fclose(out) || chmod(long_name(), 0755))
+		_exit(98);
+}
+
+Test(command, long_name_of_a_command_is_shortened_for_its_log)
+{
+	char path[NAME_MAX + 3];
+	struct run run = COMMAND("run", "--", path);
+
+	snprintf(path, sizeof(path), "./%s", long_name());
+	run.prepare = make_long_command;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	expect_output(&run, "1\n");
+	run_end(&run);
+}
+
 static void go_to_percent(struct run *run)
 {
 	without_log(run);
