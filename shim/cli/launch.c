@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -18,11 +19,23 @@
 static sigset_t mask_before;
 static volatile sig_atomic_t child;
 
-static void forward(int signal)
+static const int passed_on[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM };
+
+#define PASSED_ON (sizeof(passed_on) / sizeof(*passed_on))
+
+/* The keys of a terminal are for the command as well, which has had them from the kernel. */
+static bool is_key(int signal, const siginfo_t *info)
+{
+	return (signal == SIGINT || signal == SIGQUIT) && info->si_code > 0;
+}
+
+static void forward(int signal, siginfo_t *info, void *context)
 {
 	int before = errno;
 
-	kill(child, signal);
+	(void)context;
+	if (child > 0 && !is_key(signal, info))
+		kill(child, signal);
 	errno = before;
 }
 
@@ -31,32 +44,25 @@ static void hold_signals(void)
 	sigset_t held;
 
 	sigemptyset(&held);
-	sigaddset(&held, SIGINT);
-	sigaddset(&held, SIGQUIT);
-	sigaddset(&held, SIGTERM);
-	sigaddset(&held, SIGHUP);
+	for (size_t i = 0; i < PASSED_ON; i++)
+		sigaddset(&held, passed_on[i]);
 	sigprocmask(SIG_BLOCK, &held, &mask_before);
 }
 
-/* The terminal's signals reach the command by themselves; this process outlives them for the
- * summary. What was ignored (nohup) stays so. */
+/* This process outlives them for the summary. What was ignored (nohup) stays so. */
 static void handle_signals(pid_t pid)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	struct sigaction send = { .sa_handler = forward, .sa_flags = SA_RESTART };
+	struct sigaction send = { .sa_sigaction = forward, .sa_flags = SA_RESTART | SA_SIGINFO };
 	struct sigaction normal = { .sa_handler = SIG_DFL };
 	struct sigaction before;
 
 	child = pid;
-	sigaction(SIGINT, &ignore, NULL);
-	sigaction(SIGQUIT, &ignore, NULL);
+	sigfillset(&send.sa_mask);	   /* passed on in the order in which they came */
 	sigaction(SIGCHLD, &normal, NULL); /* ignored, waitpid would find nobody */
-	for (int i = 0; i < 2; i++) {
-		int signal = i ? SIGHUP : SIGTERM;
-
-		sigaction(signal, NULL, &before);
+	for (size_t i = 0; i < PASSED_ON; i++) {
+		sigaction(passed_on[i], NULL, &before);
 		if (before.sa_handler != SIG_IGN)
-			sigaction(signal, &send, NULL);
+			sigaction(passed_on[i], &send, NULL);
 	}
 	sigprocmask(SIG_SETMASK, &mask_before, NULL);
 }
@@ -123,10 +129,23 @@ int launch_begin(struct launch *launch, const struct program *program, char *con
 	return 0;
 }
 
+/* Its number is another's soon after it was waited for: no signal is sent there. */
+static void wait_for_end(pid_t pid)
+{
+	siginfo_t info;
+	int r;
+
+	do
+		r = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+	while (r < 0 && errno == EINTR);
+	child = 0;
+}
+
 static int wait_for(pid_t pid)
 {
 	int status;
 
+	wait_for_end(pid);
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno != EINTR) {
 			complain("the command's end was not to be had: %m");

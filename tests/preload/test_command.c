@@ -322,17 +322,75 @@ Test(command, file_without_a_format_is_the_shells)
 	run_end(&run);
 }
 
+/* Sent to mmfence alone, by kill(2). */
 Test(command, signals_reach_the_command)
 {
-	struct run term = COMMAND("run", "--", "sh", "-c",
-				  "trap 'exit 9' TERM; kill -TERM $PPID; sleep 30 & wait");
-	struct run hup = COMMAND("run", "--", "sh", "-c",
-				 "trap 'exit 8' HUP; kill -HUP $PPID; sleep 30 & wait");
-	struct run interrupt = COMMAND("run", "--", "sh", "-c", "kill -INT $PPID; exit 5");
+	static const char *const names[] = { "TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "ALRM" };
+	char script[128];
 
-	expect_status(9, &term);
-	expect_status(8, &hup);
-	expect_status(5, &interrupt);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct run run = COMMAND("run", "--", "sh", "-c", script);
+
+		snprintf(script, sizeof(script),
+			 "trap 'exit 9' %s; kill -%s $PPID; sleep 30 & wait", names[i], names[i]);
+		expect_status(9, &run);
+	}
+}
+
+static void ignore_some(struct run *run)
+{
+	(void)run;
+	signal(SIGINT, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+}
+
+Test(command, ignored_signals_stay_so)
+{
+	struct run run = COMMAND("run", "-q", "--", "sh", "-c",
+				 "sed -n 's/^SigIgn.*\\(...\\)$/\\1/p' /proc/$PPID/status");
+
+	run.prepare = ignore_some;
+	run_helper(&run);
+	expect_output(&run, "202\n");
+	run_end(&run);
+}
+
+/* Standard input is a terminal, and 9 its other side. */
+static void have_terminal(struct run *run)
+{
+	int other = posix_openpt(O_RDWR | O_NOCTTY), terminal;
+
+	(void)run;
+	if (other < 0 || grantpt(other) || unlockpt(other))
+		_exit(98);
+	terminal = open(ptsname(other), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (terminal < 0 || dup2(terminal, 0) || dup2(other, 9) != 9)
+		_exit(98);
+}
+
+/* Stopped, mmfence has the key only after the command had it: two would be counted as two. */
+#define PRESS_KEYS                                                                                \
+	"i=; q=; trap 'i=i$i' INT; trap 'q=q$q' QUIT; trap 'echo $i$q; exit' USR1\n"              \
+	"hold() { kill -STOP $PPID; until grep -q 'State:.T' /proc/$PPID/status; do :; done; }\n" \
+	"hold; printf '\\003' >&9; until [ $i ]; do :; done; kill -CONT $PPID\n"                  \
+	"hold; printf '\\034' >&9; until [ $q ]; do :; done; kill -CONT $PPID\n"                  \
+	"kill -USR1 $PPID; while :; do :; done"
+
+/* What the terminal sends, it sends to the command too: USR1 comes after a second one would. */
+Test(command, terminals_signals_reach_the_command_once)
+{
+	struct run run = { .helper = "/usr/bin/setsid",
+			   .preload = RUN_BARE,
+			   .prepare = have_terminal,
+			   .args = { "-c", "-w", build_path("bin/mmfence"), "run", "-q", "--", "sh",
+				     "-c", PRESS_KEYS } };
+
+	if (access(run.helper, X_OK))
+		cr_skip_test("no setsid");
+	run_helper(&run);
+	expect_exit(&run, 0);
+	expect_output(&run, "iq\n");
+	run_end(&run);
 }
 
 Test(command, signal_state_is_inherited)
