@@ -275,8 +275,7 @@ static int judge(struct check *check)
 	findings.cut |= check->run.mark.placed && !mark_is_there(&check->run.mark, log);
 	/* Every process has a log from its start, but a command that could not be started has none.
 	 */
-	if (!check->run.log.known &&
-	    (check->run.status == STATUS_NOT_FOUND || check->run.status == STATUS_NOT_RUNNABLE))
+	if (!check->run.log.known && !run_was_started(&check->run))
 		findings.unreadable = false;
 	check->verdict.findings = &findings;
 	check->verdict.doubt = findings_doubt(&findings);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,4 +281,51 @@ size_t log_read(const struct log *log, log_visit *visit, void *context)
 	}
 	globfree(&found);
 	return count;
+}
+
+bool log_is_gone(const struct log *log)
+{
+	char *name = known_name(log->template);
+	struct stat st;
+	bool gone = name && lstat(name, &st) && errno == ENOENT;
+
+	free(name);
+	return gone;
+}
+
+/* A record's worth in a nameless file next to the log, as far into it. */
+static int try_append(const char *path, off_t size)
+{
+	static const char record[1024];
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, before; /* past RLIMIT_FSIZE */
+	char *directory = format_text("%s", path);
+
+	strrchr(directory, '/')[1] = 0;
+	int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	free(directory);
+	if (fd < 0)
+		return 0;
+	sigaction(SIGXFSZ, &ignore, &before);
+	ssize_t written = pwrite(fd, record, sizeof(record), size);
+	int error = written < 0 ? errno : written < (ssize_t)sizeof(record) ? EFBIG : 0;
+	sigaction(SIGXFSZ, &before, NULL);
+	close(fd);
+	return error == ENOSPC || error == EDQUOT || error == EFBIG ? error : 0;
+}
+
+int log_refuses(const struct log *log)
+{
+	glob_t found;
+	int error = 0;
+
+	if (log->elsewhere || glob(log->pattern, 0, NULL, &found))
+		return 0;
+	for (size_t i = 0; !error && i < found.gl_pathc; i++) {
+		struct stat st;
+
+		if (!lstat(found.gl_pathv[i], &st) && S_ISREG(st.st_mode))
+			error = try_append(found.gl_pathv[i], st.st_size);
+	}
+	globfree(&found);
+	return error;
 }

@@ -45,6 +45,13 @@ size_t log_read(const struct log *log, log_visit *visit, void *context);
  * may be gone too. */
 bool log_is_cut(const struct log *log);
 
+/* How the next record of a log that is a file would fare: 0, also when that is not known, or the
+ * error that keeps it out. Nothing is written there. */
+int log_refuses(const struct log *log);
+
+/* Whether there was a file to write to, which is not there now. */
+bool log_is_gone(const struct log *log);
+
 /* The log for people: its path, or the template. */
 char *log_shown(const struct log *log);
 

@@ -260,6 +260,11 @@ int run_command(struct run *run)
 	return 0;
 }
 
+bool run_was_started(const struct run *run)
+{
+	return run->status != STATUS_NOT_FOUND && run->status != STATUS_NOT_RUNNABLE;
+}
+
 int run_settle(struct run *run)
 {
 	policy_defaults(&run->policy);
@@ -298,6 +303,6 @@ int run_main(int argc, char **argv)
 	if (run_command(&run))
 		return STATUS_USAGE;
 	if (!run.quiet)
-		summary_print(&run.log, stderr);
+		summary_print(&run.log, run_was_started(&run), stderr);
 	return run.status;
 }

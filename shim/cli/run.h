@@ -41,4 +41,7 @@ int run_settle(struct run *run);
  * nothing was started. */
 int run_command(struct run *run);
 
+/* By run->status: whether a process came to be that has a log. */
+bool run_was_started(const struct run *run);
+
 #endif

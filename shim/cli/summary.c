@@ -169,10 +169,20 @@ static void put_unseen(FILE *out, const struct tally *tally)
 			plural(gaps));
 		put_reasons(out, tally->gaps, TOP);
 	}
+}
+
+static void put_missing(FILE *out, const struct tally *tally, int full)
+{
 	if (tally->dropped) {
 		put_heading(out, "DROPPED");
 		fprintf(out, "%lld record%s could not be written\n", (long long)tally->dropped,
 			plural(tally->dropped));
+	}
+	if (full && tally->records) {
+		put_heading(out, "DROPPED");
+		fprintf(out,
+			"records may be missing, because none can be written to the log any more: %s\n",
+			strerror(full));
 	}
 	if (tally->damaged) {
 		put_heading(out, "damaged");
@@ -191,7 +201,50 @@ static void put_log(FILE *out, const struct log *log)
 	free(name);
 }
 
-void summary_print(const struct log *log, FILE *out)
+#define NOT_KNOWN "so that what happened is not known"
+
+/* A command that could not be started has no log either. */
+static void put_no_log(FILE *out, const struct log *log, bool started)
+{
+	if (!log->known && started)
+		fputs("mmfence: no log came to be, or it is gone, " NOT_KNOWN "\n", out);
+	else if (!log->known)
+		fputs("mmfence: nothing happened that mmfence records\n", out);
+	else if (log_is_gone(log))
+		fputs("mmfence: the log is gone, " NOT_KNOWN "\n", out);
+	else
+		fputs("mmfence: there is no log to read for a summary\n", out);
+}
+
+static void put_no_records(FILE *out, const struct tally *tally, bool cut, int full)
+{
+	if (cut)
+		fputs("mmfence: the log was emptied, cut or replaced while the command ran, " NOT_KNOWN
+		      "\n",
+		      out);
+	else if (tally->damaged)
+		fputs("mmfence: no record of the log could be read, " NOT_KNOWN "\n", out);
+	else if (!full)
+		fputs("mmfence: nothing happened that mmfence records\n", out);
+	else
+		fprintf(out,
+			"mmfence: there are no records, and none can be written to the log: %s, " NOT_KNOWN
+			"\n",
+			strerror(full));
+}
+
+static void put_records(FILE *out, const struct tally *tally, bool cut)
+{
+	fprintf(out, "mmfence: %lld record%s of %lld process%s\n", (long long)tally->records,
+		plural(tally->records), (long long)tally->processes,
+		tally->processes == 1 ? "" : "es");
+	if (cut) {
+		put_heading(out, "CUT");
+		fputs("the log was emptied, cut or replaced while the command ran\n", out);
+	}
+}
+
+void summary_print(const struct log *log, bool started, FILE *out)
 {
 	struct tally tally;
 
@@ -203,21 +256,22 @@ void summary_print(const struct log *log, FILE *out)
 	}
 	tally_init(&tally);
 	size_t files = log_read(log, tally_line, &tally);
+	int full = files ? log_refuses(log) : 0;
+	bool cut = log_is_cut(log);
 	tally_finish(&tally);
 
-	if (!files && log->known)
-		fputs("mmfence: there is no log to read for a summary\n", out);
-	else if (!tally.records && !tally.damaged)
-		fputs("mmfence: nothing happened that mmfence records\n", out);
+	if (!files)
+		put_no_log(out, log, started);
+	else if (!tally.records)
+		put_no_records(out, &tally, cut, full);
 	else
-		fprintf(out, "mmfence: %lld record%s of %lld process%s\n", (long long)tally.records,
-			plural(tally.records), (long long)tally.processes,
-			tally.processes == 1 ? "" : "es");
+		put_records(out, &tally, cut);
 	put_protected(out, &tally);
 	put_unprotected(out, &tally);
 	put_refused(out, &tally);
 	put_nonlinear(out, &tally);
 	put_unseen(out, &tally);
+	put_missing(out, &tally, full);
 	put_log(out, log);
 	tally_free(&tally);
 }

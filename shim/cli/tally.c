@@ -186,6 +186,11 @@ static void take_dropped(struct tally *tally, const json_t *record)
 	tally->dropped += number(record, "mmfence.dropped");
 }
 
+static void take_end(struct tally *tally, const json_t *record)
+{
+	tally->dropped_at_end += number(record, "mmfence.dropped");
+}
+
 static const struct taker {
 	const char *action;
 	void (*take)(struct tally *tally, const json_t *record);
@@ -205,12 +210,17 @@ static const struct taker {
 	{ "selfmem.map", take_map },
 	{ "coverage.gap", take_gap },
 	{ "log.dropped", take_dropped },
+	{ "process.end", take_end },
 };
 
 void tally_line(const char *line, size_t length, bool fresh, void *context)
 {
 	(void)fresh;
 	struct tally *tally = context;
+
+	/* What was cut short before is ended by an empty line. */
+	if (length == 1)
+		return;
 	json_t *record = json_loadb(line, length, 0, NULL);
 	const char *action = text(record, "event.action");
 
@@ -283,6 +293,8 @@ void tally_finish(struct tally *tally)
 	const char *key;
 	json_t *entry;
 
+	if (tally->dropped < tally->dropped_at_end)
+		tally->dropped = tally->dropped_at_end;
 	json_object_foreach(tally->calls, key, entry)
 	{
 		const char *path = json_string_value(json_object_get(entry, "refused"));

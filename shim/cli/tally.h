@@ -32,7 +32,7 @@ struct tally {
 	json_int_t rewired;
 	json_int_t areas, area_limit; /* where the process came nearest to it */
 	json_t *gaps;
-	json_int_t dropped;
+	json_int_t dropped, dropped_at_end;
 };
 
 void tally_init(struct tally *tally);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -816,6 +817,144 @@ Test(command, summary_says_when_there_was_nothing)
 	run_end(&run);
 	run_end(&template);
 	run_end(&null);
+}
+
+#define NOT_KNOWN   ", so that what happened is not known\n"
+#define OPEN_MEMORY "exec 3</proc/self/mem; "
+
+static void run_for_status(struct run *run, int status)
+{
+	run_helper(run);
+	expect_exit(run, status);
+	expect_no_errors(run, "nothing happened");
+}
+
+static void make_a(struct run *run)
+{
+	(void)run;
+	if (mkdir("a", 0755))
+		_exit(98);
+}
+
+Test(command, summary_says_that_no_log_came_to_be)
+{
+	struct run directory =
+		COMMAND("run", "--log", "a/%p/b.jsonl", "--", "sh", "-c", OPEN_MEMORY "exit 6");
+	struct run gone = COMMAND("run", "--log", "log", "--", "sh", "-c", "rm log; exit 7");
+	struct run unstarted = COMMAND("run", "--log", "%p.jsonl", "--", "/tmp");
+
+	directory.prepare = make_a;
+	run_for_status(&directory, 6);
+	expect_errors(&directory, "mmfence: no log came to be, or it is gone" NOT_KNOWN);
+	run_for_status(&gone, 7);
+	expect_errors(&gone, "mmfence: the log is gone" NOT_KNOWN);
+	run_helper(&unstarted);
+	expect_exit(&unstarted, 126);
+	expect_no_errors(&unstarted, "not known");
+	run_end(&directory);
+	run_end(&gone);
+	run_end(&unstarted);
+}
+
+/* Less than a record. */
+static void limit_files(struct run *run)
+{
+	const struct rlimit limit = { 400, 400 };
+
+	(void)run;
+	if (setrlimit(RLIMIT_FSIZE, &limit))
+		_exit(98);
+}
+
+static void limit_files_to_some(struct run *run)
+{
+	const struct rlimit limit = { 2048, 2048 };
+
+	(void)run;
+	if (setrlimit(RLIMIT_FSIZE, &limit))
+		_exit(98);
+}
+
+Test(command, summary_says_that_lines_are_damaged)
+{
+	struct run run = COMMAND("run", "--log", "log", "--", "sh", "-c", OPEN_MEMORY "exit 6");
+
+	run.prepare = limit_files;
+	run_for_status(&run, 6);
+	expect_errors(&run, "mmfence: no record of the log could be read" NOT_KNOWN);
+	expect_errors(&run, "damaged      1 line of the log could not be read\n");
+	run_end(&run);
+}
+
+Test(command, summary_says_that_the_log_is_full)
+{
+	struct run run = { .helper = "/usr/bin/unshare",
+			   .preload = RUN_BARE,
+			   .args = {
+				   "-m", "/bin/sh", "-c",
+				   "mkdir full && mount -t tmpfs -o size=64k none full || exit 77\n"
+				   ": >full/log; cat /dev/zero >full/zeros 2>/dev/null\n"
+				   "\"$0\" run --log full/log -- sh -c '" OPEN_MEMORY "exit 6'",
+				   build_path("bin/mmfence") } };
+
+	skip_unless_root();
+	run_helper(&run);
+	if (run_exit(&run) == 77)
+		cr_skip_test("no mounts here");
+	expect_exit(&run, 6);
+	expect_no_errors(&run, "nothing happened");
+	expect_errors(&run,
+		      "mmfence: there are no records, and none can be written to the log: No space "
+		      "left on device" NOT_KNOWN);
+	run_end(&run);
+}
+
+/* Enough for some. */
+Test(command, summary_says_that_the_log_became_full)
+{
+	struct run run = COMMAND("run", "--log", "log", "--", "sh", "-c",
+				 OPEN_MEMORY OPEN_MEMORY OPEN_MEMORY "exit 6");
+
+	run.prepare = limit_files_to_some;
+	run_for_status(&run, 6);
+	expect_errors(&run, " of 1 process\n");
+	expect_errors(&run, "DROPPED      records may be missing, because none can be written to "
+			    "the log any more: File too large\n");
+	run_end(&run);
+}
+
+Test(command, summary_says_that_the_log_was_cut)
+{
+	struct run run = COMMAND("run", "--log", "log", "--", "sh", "-c", ": >log; exit 6");
+
+	run.prepare = write_lines;
+	run_for_status(&run, 6);
+	expect_errors(&run, "mmfence: the log was emptied, cut or replaced while the command ran, "
+			    "so that what happened is not known\n");
+	run_end(&run);
+}
+
+/* What its last record says, at its end, and what it said before are the same. */
+Test(command, summary_counts_what_was_dropped_once)
+{
+	struct run run = COMMAND("run", "--log", "log", "--", "sh", "-c",
+				 "cat lines >>log; echo '" RECORD(
+					 "process.end", ",\"mmfence\":{\"dropped\":18}") "' >>log");
+
+	run.prepare = write_lines;
+	run_helper(&run);
+	expect_errors(&run, "DROPPED      18 records could not be written\n");
+	run_end(&run);
+}
+
+/* A line that was cut short is ended by an empty one. */
+Test(command, summary_takes_empty_lines_for_no_damage)
+{
+	struct run run = COMMAND("run", "--log", "log", "--", "sh", "-c", "echo >>log");
+
+	run_helper(&run);
+	expect_errors(&run, "mmfence: nothing happened that mmfence records\n");
+	run_end(&run);
 }
 
 Test(command, summary_reads_all_files_of_a_template)
