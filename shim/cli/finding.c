@@ -326,6 +326,7 @@ void findings_read(struct findings *findings, const struct log *log)
 	};
 	findings->unreadable = !log_read(log, take_line, findings);
 	findings->cut = log_is_cut(log);
+	findings->refused = log_refuses(log);
 	json_object_foreach(findings->begun, key, entry)
 	{
 		findings->cut |= json_is_false(entry);
@@ -398,6 +399,10 @@ char *findings_doubt(const struct findings *findings)
 	if (findings->cut)
 		return format_text("the log was emptied, cut or replaced while the command ran, so "
 				   "that what else happened is not known");
+	if (!dropped && !findings->damaged && findings->refused)
+		return format_text("no record can be written to it: %s, so that what else happened "
+				   "is not known",
+				   strerror(findings->refused));
 	if (!dropped && !findings->damaged)
 		return NULL;
 	return missing_text(dropped, findings->damaged);

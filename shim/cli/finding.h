@@ -58,6 +58,7 @@ struct findings {
 	json_int_t records, damaged, dropped, dropped_at_end;
 	bool unreadable; /* there is no log */
 	bool cut;	 /* it was emptied, or another is in its place */
+	int refused;	 /* the error that keeps records out of it at the end, or 0 */
 };
 
 void findings_read(struct findings *findings, const struct log *log);

@@ -484,6 +484,30 @@ Test(check, log_that_is_short_and_damaged_says_both)
 	run_end(&run);
 }
 
+/* Files of processes that could write nothing are empty, as are those of quiet ones. */
+Test(check, log_without_room_does_not_pass)
+{
+	struct run run = {
+		.helper = "/usr/bin/unshare",
+		.preload = RUN_BARE,
+		.args = { "-m", "/bin/sh", "-c",
+			  "mkdir full && mount -t tmpfs -o size=64k none full || exit 77\n"
+			  "cat /dev/zero >full/zeros 2>/dev/null\n"
+			  "\"$0\" check --log full/%p.jsonl -- sh -c 'exec 3</proc/self/mem'",
+			  build_path("bin/mmfence") }
+	};
+
+	skip_unless_root();
+	run_helper(&run);
+	if (run_exit(&run) == 77)
+		cr_skip_test("no mounts here");
+	expect_exit(&run, FOUND);
+	expect_errors(&run,
+		      "mmfence: log: no record can be written to it: No space left on device, "
+		      "so that what else happened is not known\n");
+	run_end(&run);
+}
+
 static void expect_dropped(const char *records, const char *sentence)
 {
 	struct run run = CHECK("--fail-on", "none", "--", APPEND);
