@@ -35,7 +35,7 @@ struct numbers *numbers_find(struct report *report, const char *key);
 void numbers_take(struct process *process, int64_t sequence);
 /* What is missing so far has been told. */
 void numbers_excuse(struct numbers *numbers);
-void numbers_end(struct numbers *numbers, int64_t unfinished);
+void numbers_end(struct numbers *numbers, int64_t sequence, int64_t unfinished);
 void numbers_finish(struct report *report);
 
 #endif

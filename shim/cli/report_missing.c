@@ -156,12 +156,15 @@ void numbers_take(struct process *process, int64_t sequence)
 		numbers->highest = sequence;
 }
 
-/* Threads that were writing records may have ended with the process before they had. */
-void numbers_end(struct numbers *numbers, int64_t unfinished)
+/* Threads that were writing records may have ended with the process before they had: those that it
+ * counted when it took this number for its own end, and those that began behind it. */
+void numbers_end(struct numbers *numbers, int64_t sequence, int64_t unfinished)
 {
 	numbers->ended = true;
 	if (unfinished > 0 && unfinished < SEQUENCE_MOST)
 		numbers->excused += unfinished;
+	if (sequence > 0 && sequence < numbers->highest)
+		numbers->excused += numbers->highest - sequence;
 }
 
 /* What was dropped has been counted by the process itself, and attempts to say so have numbers

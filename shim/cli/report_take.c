@@ -35,7 +35,7 @@ static void take_process_end(struct entry *entry)
 
 	row->ended = true;
 	if (entry->process->numbers && entry->process->numbers->pid == row->pid)
-		numbers_end(entry->process->numbers,
+		numbers_end(entry->process->numbers, scan_number(entry->scan, "event.sequence"),
 			    scan_number(entry->scan, "mmfence.unfinished"));
 	if (code)
 		row->exit_code = scan_number_of(code);

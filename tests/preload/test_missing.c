@@ -101,6 +101,7 @@ static const struct {
 	{ "a thread that writes after the end", "7.1s7 7.2 7.4e 7.3", 0, 0 },
 	{ "a thread that the end was faster than", "7.1s7 7.2 7.4e1", 0, 0 },
 	{ "of two threads one was faster", "7.1s7 7.2 7.5e1 7.3", 0, 0 },
+	{ "threads that began behind the end", "7.1s7 7.2 7.6 7.4e1 7.5", 0, 0 },
 	{ "two threads, and one is missing", "7.1s7 7.2 7.6e2", 1, 1 },
 	{ "the beginning is gone", "7.5 7.9 7.12e", 0, 0 },
 	{ "a child of vfork", "7.1s7 7.2 8.3s7 8.4 7.5e", 0, 0 },
@@ -271,16 +272,23 @@ EACH_VARIANT(report, processes_of_every_kind_leave_no_holes)
 	expect_nothing_missing(&threads);
 }
 
-/* A program may end while its threads write: nothing is lost by that. */
+/* A program may end while its threads write: no number is missed, though the kernel may cut the
+ * last line short. */
 EACH_VARIANT(report, misses_nothing_of_threads_at_the_end)
 {
 	static const char *const ways[] = { "exit", "_exit" };
 
 	for (size_t i = 0; i < 10; i++) {
-		struct run run = { .variant = variant, .helper = "hasty", .args = { ways[i % 2] } };
+		struct run run = { .variant = variant,
+				   .helper = "hasty",
+				   .args = { ways[i % 2] },
+				   .may_be_torn = true };
 		run_helper(&run);
 		cr_assert_eq(run_exit(&run), 0);
-		expect_missing(report_of(run.log_path, NULL, NULL), ways[i % 2], 0, 0);
+		json_t *json = report_of(run.log_path, NULL, NULL);
+		cr_expect_eq(field_number(json, "missing.records"), 0, "%s: %lld", ways[i % 2],
+			     (long long)field_number(json, "missing.records"));
+		json_decref(json);
 		run_end(&run);
 	}
 }
