@@ -23,7 +23,7 @@ static atomic_bool noted;
 #endif
 
 /* VmFlags, and the advice that sets them; these are set in other ways. */
-enum { LOCKED = -1, LOCKED_ON_FAULT = -2, NOT_RESERVED = -3 };
+enum { LOCKED = -1, LOCKED_ON_FAULT = -2, NOT_RESERVED = -3, NAMELESS = -4 };
 
 static const struct {
 	char flag[3];
@@ -32,7 +32,7 @@ static const struct {
 	{ "dc", MADV_DONTFORK },   { "dd", MADV_DONTDUMP },   { "hg", MADV_HUGEPAGE },
 	{ "nh", MADV_NOHUGEPAGE }, { "rr", MADV_RANDOM },     { "sr", MADV_SEQUENTIAL },
 	{ "mg", MADV_MERGEABLE },  { "lf", LOCKED_ON_FAULT }, { "lo", LOCKED },
-	{ "nr", NOT_RESERVED },
+	{ "nr", NOT_RESERVED },	   { "??", NAMELESS },
 };
 #define KEPT_COUNT (sizeof(kept) / sizeof(*kept))
 
@@ -208,6 +208,14 @@ int attributes_map_flags(const struct attributes *attributes)
 	return has(attributes, NOT_RESERVED) ? MAP_NORESERVE : 0;
 }
 
+/* Older kernels (Linux 6.1) have no name for it, and of what may stand beside a lock for it alone.
+ */
+static bool locked_on_fault(const struct attributes *attributes)
+{
+	return has(attributes, LOCKED_ON_FAULT) ||
+	       (has(attributes, LOCKED) && has(attributes, NAMELESS));
+}
+
 void attributes_apply(const struct attributes *attributes, uintptr_t start, uintptr_t end,
 		      int protection)
 {
@@ -215,7 +223,7 @@ void attributes_apply(const struct attributes *attributes, uintptr_t start, uint
 		if (attributes->flags & 1U << i && kept[i].advice >= 0)
 			raw(SYS_madvise, start, end - start, kept[i].advice);
 	/* What is locked on fault is shown as locked too. */
-	if (has(attributes, LOCKED_ON_FAULT))
+	if (locked_on_fault(attributes))
 		raw(SYS_mlock2, start, end - start, MLOCK_ONFAULT);
 	else if (has(attributes, LOCKED))
 		raw(SYS_mlock, start, end - start);
