@@ -261,6 +261,11 @@ void vma_protection_text(int protection, bool shared, char out[5])
 	out[4] = 0;
 }
 
+bool vma_has_file(const struct vma *area)
+{
+	return area->inode || area->device;
+}
+
 bool vma_shares_file(const struct vma *a, const struct vma *b)
 {
 	return b->shared && b->inode == a->inode && b->device == a->device;

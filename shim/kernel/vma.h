@@ -50,6 +50,9 @@ int vma_query(int maps, uintptr_t address, struct vma *out, char *name, size_t n
 /* A line of /proc/PID/maps, without its newline; a name that does not fit is cut. */
 void vma_parse(const char *line, struct vma *out, char *name, size_t name_size);
 
+/* Memory of a file's: the first System V segment has inode 0, but on a device. */
+bool vma_has_file(const struct vma *area);
+
 /* b is a shared mapping, and of the file that a maps. */
 bool vma_shares_file(const struct vma *a, const struct vma *b);
 

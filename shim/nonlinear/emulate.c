@@ -116,7 +116,8 @@ static int find_area(struct remap *remap)
 
 	if (r && r != -ENOENT)
 		return r;
-	if (r || remap->area.start > remap->start || !remap->area.shared || !remap->area.inode)
+	if (r || remap->area.start > remap->start || !remap->area.shared ||
+	    !vma_has_file(&remap->area))
 		return -EINVAL;
 	read_attributes((uintptr_t)remap->start, &remap->attributes);
 	return 0;

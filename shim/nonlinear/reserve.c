@@ -161,8 +161,8 @@ static void keep_lowest(uintptr_t at, uintptr_t start, uintptr_t end)
 	struct window run;
 	int error;
 
-	if (vma_find(at, &area, NULL, 0) || area.start > at || !area.shared || !area.inode ||
-	    window_of(&area))
+	if (vma_find(at, &area, NULL, 0) || area.start > at || !area.shared ||
+	    !vma_has_file(&area) || window_of(&area))
 		return;
 	window_find_run(&area, &run, &low);
 	if (loses_lowest(&run, &low, start, end))

@@ -39,7 +39,7 @@ void nonlinear_rewire_look(const struct map_request *request, struct rewire *rew
 	    vma_find(request->address, &rewire->area, NULL, 0))
 		return;
 	const struct vma *area = &rewire->area;
-	if (area->start >= end || !area->shared || !area->inode)
+	if (area->start >= end || !area->shared || !vma_has_file(area))
 		return;
 	bool whole = area->start >= request->address && area->end <= end;
 	rewire->possible = !whole || has_neighbour(area, end);

@@ -120,11 +120,9 @@ static void memfd(const void *unused)
 	use(window, spare);
 }
 
-static void system_v(const void *unused)
+static void segment(void)
 {
 	struct shmid_ds before, after;
-
-	(void)unused;
 	int id = shmget(IPC_PRIVATE, PAGES * PAGE, IPC_CREAT | 0600);
 	must(id >= 0);
 	char *segment = shmat(id, NULL, 0);
@@ -138,6 +136,16 @@ static void system_v(const void *unused)
 	must(!munmap(segment, PAGES * PAGE));
 	promise(shmctl(id, IPC_STAT, &after) == -1, "the segment is still attached %lu times",
 		(unsigned long)after.shm_nattch);
+}
+
+/* A segment's number is the inode of its file, and the first has number 0. */
+static void system_v(const void *unused)
+{
+	(void)unused;
+	if (!geteuid())
+		must(!unshare(CLONE_NEWIPC));
+	segment();
+	segment();
 }
 
 /* Pages before the first that is mapped, with no descriptor: the window itself does not lead there.
