@@ -4,6 +4,7 @@
 # check.sh BUILD SUITE…: runs the suites unit, preload, real, attacked, torture, fleet and schema, and
 # adds up what they say.
 # FILTER is a pattern of tests, as Criterion's --filter. MMFENCE_KEEP=1 keeps the files.
+# MMFENCE_OLD_KERNEL=1: the programs of preload see no PROCMAP_QUERY and no PAGEMAP_SCAN.
 # What failed is named once more at the end. The last line is "N passed, N failed, N skipped"; exit
 # status 1 when a test failed.
 set -u
