@@ -19,9 +19,6 @@
 #include "snapshot/guard.h"
 #include "snapshot/snapshot.h"
 
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
 #define MAP_TYPE_BITS 0x0f
 
 static long plain(const struct map_request *request)
@@ -270,12 +267,8 @@ static long move(const struct call *call, uintptr_t old, size_t old_size, size_t
 	if (likely(!ours && !ranges_any()) || !enter(&scope))
 		return raw(SYS_mremap, old, old_size, new_size, flags, new_address);
 	long r = snapshot_mremap(call, old, old_size, new_size, flags, new_address);
-	if (!raw_failed(r) && ranges_any()) {
-		ranges_move(old, old + PAGE_UP(old_size ? old_size : new_size), (uintptr_t)r);
-		if (flags & MREMAP_DONTUNMAP)
-			turned_left_behind(old, old + PAGE_UP(old_size));
-		r = turned_grown(old, old_size, (uintptr_t)r, new_size);
-	}
+	if (!raw_failed(r) && ranges_any())
+		r = turned_moved(old, old_size, (uintptr_t)r, new_size, flags);
 	scope_leave(&scope);
 	return r;
 }

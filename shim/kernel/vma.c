@@ -196,7 +196,7 @@ int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size)
 
 void vma_walk_begin(struct vma_walk *walk, int maps)
 {
-	*walk = (struct vma_walk){ .maps = maps, .own = maps < 0, .name = "" };
+	*walk = (struct vma_walk){ .maps = maps, .name = "" };
 }
 
 static int walk_text(struct vma_walk *walk)
@@ -205,19 +205,17 @@ static int walk_text(struct vma_walk *walk)
 
 	if (!buffer)
 		return -ENOMEM;
-	if (walk->own)
-		walk->maps = open_here();
-	else
+	if (walk->maps >= 0)
 		raw_lseek(walk->maps, 0, SEEK_SET);
-	proc_text_begin(&walk->text, walk->maps, buffer, WALK_BYTES);
+	proc_text_begin(&walk->text, walk->maps < 0 ? open_here() : walk->maps, buffer, WALK_BYTES);
 	return 0;
 }
 
 static int walk_query(const struct vma_walk *walk, uintptr_t address, struct vma *out, char *name,
 		      size_t name_size)
 {
-	return walk->own ? query_here(address, out, name, name_size)
-			 : vma_query(walk->maps, address, out, name, name_size);
+	return walk->maps < 0 ? query_here(address, out, name, name_size)
+			      : vma_query(walk->maps, address, out, name, name_size);
 }
 
 int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out, char *name,
@@ -247,8 +245,8 @@ bool vma_walk_lists(const struct vma_walk *walk)
 
 void vma_walk_end(struct vma_walk *walk)
 {
-	if (walk->own && walk->text.buffer && walk->maps >= 0)
-		raw_close(walk->maps);
+	if (walk->maps < 0 && walk->text.buffer && walk->text.fd >= 0)
+		raw_close(walk->text.fd);
 	arena_free(walk->text.buffer, WALK_BYTES);
 }
 

@@ -28,7 +28,6 @@ int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size);
 /* Areas upwards. Where there is no PROCMAP_QUERY the text is read once, not again for each. */
 struct vma_walk {
 	int maps;	       /* of the caller's, or -1 */
-	bool own;	       /* it is ours to close */
 	struct proc_text text; /* once queries have failed */
 	struct vma area;
 	const char *name;

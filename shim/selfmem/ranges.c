@@ -213,11 +213,8 @@ void ranges_after_fork(void)
 		count = room = 0;
 		atomic_store(&any, false);
 	}
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		entries[i].shared = true;
-		if (entries[i].kind == RANGE_TURNED)
-			entries[i].kind = RANGE_INHERITED;
-	}
 	lock_reset(&entries_lock);
 }
 
@@ -230,8 +227,6 @@ void ranges_renew(uint64_t device, uint64_t inode, const struct range *own)
 			entries[i].inode = own->inode;
 			entries[i].size = own->size;
 			entries[i].shared = false;
-			if (entries[i].kind == RANGE_INHERITED)
-				entries[i].kind = RANGE_TURNED;
 		}
 	lock_drop(&entries_lock);
 }

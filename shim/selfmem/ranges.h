@@ -18,17 +18,15 @@ enum range_kind {
 	RANGE_READONLY = 1,
 	/* What was private anonymous memory, and was turned. */
 	RANGE_TURNED = 2,
-	/* The same, and its pages are those of the process that this one was forked from. */
-	RANGE_INHERITED = 4,
 	/* What was a private mapping of a file, and was turned. */
-	RANGE_FILE = 8,
+	RANGE_FILE = 4,
 };
 
 struct range {
 	uintptr_t start, end;
 	uint64_t device, inode;
 	int64_t used, size; /* of a memfd: what lies between was never anybody's */
-	bool shared;	    /* with the process that this one was forked from, which may use it */
+	bool shared; /* with the process that this one was forked from, whose pages they are */
 	enum range_kind kind;
 };
 
@@ -54,7 +52,7 @@ bool ranges_use(const struct range *range, int64_t start, int64_t end);
 
 /* The gate is closed: waits until nobody is in the list. */
 void ranges_settle(void);
-/* In a child: all that was turned is its parent's too. */
+/* In a child: all is its parent's too. */
 void ranges_after_fork(void);
 /* In a child: what showed the one file shows the other, which is its own. */
 void ranges_renew(uint64_t device, uint64_t inode, const struct range *own);

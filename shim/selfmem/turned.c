@@ -15,10 +15,12 @@
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
 #endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
-#define ANY_TURNED (RANGE_TURNED | RANGE_INHERITED)
 
 /* ---- new memory in its place ---- */
 
@@ -80,8 +82,9 @@ static long drop(uintptr_t address, uintptr_t end)
 	struct range range;
 	long r = 0;
 
-	for (uintptr_t at = address; !r && ranges_find(ANY_TURNED, at, end, &range); at = range.end)
-		if (range.kind == RANGE_INHERITED) /* its parent has not given them up */
+	for (uintptr_t at = address; !r && ranges_find(RANGE_TURNED, at, end, &range);
+	     at = range.end)
+		if (range.shared) /* its parent has not given them up */
 			replace_by_zeros(&range);
 		else
 			r = punch(&range);
@@ -95,7 +98,7 @@ static long free_others(uintptr_t address, uintptr_t end)
 	long r = 0, worst = 0;
 
 	for (uintptr_t at = address; at < end && (!r || r == -ENOMEM); at = range.end) {
-		if (!ranges_find(ANY_TURNED, at, end, &range))
+		if (!ranges_find(RANGE_TURNED, at, end, &range))
 			range.start = range.end = end;
 		r = range.start > at ? raw(SYS_madvise, at, range.start - at, MADV_FREE) : 0;
 		worst = r ? r : worst;
@@ -122,7 +125,7 @@ long turned_advised(uintptr_t address, size_t length, int advice, long result)
 	}
 	struct range range;
 	if (advice == MADV_FREE && result == -EINVAL && !(address & (PAGE_BYTES - 1)) &&
-	    ranges_find(ANY_TURNED, address, end, &range))
+	    ranges_find(RANGE_TURNED, address, end, &range))
 		return free_others(address, end);
 	return result;
 }
@@ -153,14 +156,16 @@ static long go_back(uintptr_t old, size_t old_size, uintptr_t address, size_t ne
 	return -ENOMEM;
 }
 
-long turned_grown(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size)
+/* What it grew by is zeros that are nobody else's. The address, or -ENOMEM, and it is back at old.
+ */
+static long grown(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size)
 {
 	uintptr_t start = address + PAGE_UP(old_size), end = address + PAGE_UP(new_size);
 	struct range last;
 	struct vma vma;
 
 	if (!old_size || end <= start ||
-	    !ranges_find(ANY_TURNED | RANGE_FILE, start - PAGE_BYTES, start, &last) ||
+	    !ranges_find(RANGE_TURNED | RANGE_FILE, start - PAGE_BYTES, start, &last) ||
 	    vma_find(start, &vma, NULL, 0) || vma.start >= start)
 		return (long)address;
 	if (last.kind == RANGE_FILE) /* it would be the file's pages, which nobody has any more */
@@ -172,10 +177,19 @@ long turned_grown(uintptr_t old, size_t old_size, uintptr_t address, size_t new_
 		       : (long)address;
 }
 
-void turned_left_behind(uintptr_t start, uintptr_t end)
+/* The pages are elsewhere, and here are none. */
+static void left_behind(uintptr_t start, uintptr_t end)
 {
 	struct range range;
 
-	for (uintptr_t at = start; ranges_find(ANY_TURNED, at, end, &range); at = range.end)
+	for (uintptr_t at = start; ranges_find(RANGE_TURNED, at, end, &range); at = range.end)
 		replace_by_zeros(&range);
+}
+
+long turned_moved(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size, int flags)
+{
+	ranges_move(old, old + PAGE_UP(old_size ? old_size : new_size), address);
+	if (flags & MREMAP_DONTUNMAP)
+		left_behind(old, old + PAGE_UP(old_size));
+	return grown(old, old_size, address, new_size);
 }

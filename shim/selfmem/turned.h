@@ -16,11 +16,9 @@ bool turned_gives_up(int advice);
  * views. */
 long turned_advised(uintptr_t address, size_t length, int advice, long result);
 
-/* After mremap moved what was at old, where it grew: by zeros that are nobody else's. The address,
- * or -ENOMEM, and it is back at old. */
-long turned_grown(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size);
-
-/* After mremap with MREMAP_DONTUNMAP: the pages are elsewhere, and here are none. */
-void turned_left_behind(uintptr_t start, uintptr_t end);
+/* After mremap moved, doubled or grew what was at old, with these flags: what it grew by is zeros
+ * that are nobody else's, and what it left behind too. The address, or -ENOMEM, and it is back at
+ * old. */
+long turned_moved(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size, int flags);
 
 #endif

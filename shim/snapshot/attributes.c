@@ -117,7 +117,7 @@ static void read_area(struct attributes_walk *walk)
 
 static void begin(struct attributes_walk *walk, int fd)
 {
-	*walk = (struct attributes_walk){ .fd = fd };
+	*walk = (struct attributes_walk){ .more = false };
 	proc_text_begin(&walk->text, fd, fd < 0 ? NULL : arena_alloc(BUFFER_BYTES), BUFFER_BYTES);
 	if (walk->text.buffer)
 		read_area(walk); /* none yet, but where the first begins */
@@ -154,8 +154,8 @@ const struct attributes *attributes_at(struct attributes_walk *walk, uintptr_t a
 void attributes_walk_end(struct attributes_walk *walk)
 {
 	arena_free(walk->text.buffer, BUFFER_BYTES);
-	if (walk->fd >= 0)
-		raw_close(walk->fd);
+	if (walk->text.fd >= 0)
+		raw_close(walk->text.fd);
 }
 
 struct question {

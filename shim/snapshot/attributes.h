@@ -24,7 +24,6 @@ void attributes_note(void);
 
 /* A walk through the areas, upwards. Without anything noted it finds nothing to keep. */
 struct attributes_walk {
-	int fd;
 	struct proc_text text;
 	bool more; /* there is another area: */
 	uintptr_t next_start, next_end;
