@@ -2,7 +2,8 @@
 #
 # make            the libraries (64 and 32 bit) and build/bin/mmfence
 # make demo       the examples and three real programs, bare and fenced
-# make check      all tests          make bench      the tables of costs
+# make check      the tests          make check-all  with those that need a browser, a JVM, …
+# make bench      the tables of costs
 # make torture    readers against writers, for two minutes
 # make lint       formatting, exports, forbidden calls
 # make install PREFIX=/usr/local DESTDIR=
@@ -54,7 +55,7 @@ EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 LIBS := $(B)/$(LIB64)/libmmfence.so $(B)/$(LIB32)/libmmfence.so
 ALIASES := $(B)/$(ALIAS64)/libmmfence.so $(B)/$(ALIAS32)/libmmfence.so
 
-.PHONY: all deps demo check check-run bench bench-run lint lint-run format install clean examples
+.PHONY: all deps demo check check-all bench bench-run lint lint-run format install clean examples
 all: $(LIBS) $(ALIASES) $(B)/bin/mmfence examples include/EVENTS.md include/mmfence.schema.json
 
 $(B)/obj64/%.o: %.c
@@ -119,12 +120,12 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@sh examples/demo.sh
 
-check:
-	@sh .ci/deps check
-	@$(MAKE) --no-print-directory check-run
+check check-all:
+	@sh .ci/deps $(@:check-%=%)
+	@$(MAKE) --no-print-directory $@-run
 
 bench:
-	@sh .ci/deps check
+	@sh .ci/deps all
 	@$(MAKE) --no-print-directory bench-run
 
 lint:

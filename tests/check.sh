@@ -1,87 +1,88 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# check.sh BUILD SUITE…: runs the suites unit, preload, real, attacked, torture, fleet and schema, and
-# adds up what they say.
+# check.sh BUILD SUITE…: runs the suites and adds up what they say. A suite is the script
+# tests/*/SUITE.sh, or a Criterion binary, build/tests/SUITE; each of its lines that begins with
+# PASS, FAIL or SKIP is a test. It finds in MMFENCE_BUILD a copy of what was built, which every
+# user may read and run, and in MMFENCE_TMP a directory for its files.
 # FILTER is a pattern of tests, as Criterion's --filter. MMFENCE_KEEP=1 keeps the files.
 # MMFENCE_OLD_KERNEL=1: the programs of preload see no PROCMAP_QUERY and no PAGEMAP_SCAN.
-# What failed is named once more at the end. The last line is "N passed, N failed, N skipped"; exit
-# status 1 when a test failed.
+# What was skipped and what failed is named once more at the end. The last line is
+# "N passed, N failed, N skipped"; exit status 1 when a test failed.
 set -u
 
 export LC_ALL=C
-MMFENCE_BUILD=$(cd "$1" && pwd)
+tests=$(cd "$(dirname "$0")" && pwd)
+built=$(cd "$1" && pwd)
 shift
 MMFENCE_TMP=$(mktemp -d "${TMPDIR:-/tmp}/mmfence-check.XXXXXX")
-chmod 755 "$MMFENCE_TMP"
-MMFENCE_SHM=$(mktemp -d /dev/shm/mmfence-check.XXXXXX) || unset MMFENCE_SHM
+MMFENCE_SHM=$(mktemp -d /dev/shm/mmfence-check.XXXXXX 2>/dev/null) || unset MMFENCE_SHM
+MMFENCE_BUILD=$MMFENCE_TMP/build
 export MMFENCE_BUILD MMFENCE_TMP MMFENCE_SHM
-[ -n "${MMFENCE_KEEP:-}" ] || trap 'rm -rf "$MMFENCE_TMP" "${MMFENCE_SHM:-$MMFENCE_TMP}"' EXIT
+ticker=
+cleanup() {
+	[ -z "$ticker" ] || kill "$ticker"
+	[ -n "${MMFENCE_KEEP:-}" ] || rm -rf "$MMFENCE_TMP" "${MMFENCE_SHM:-$MMFENCE_TMP}"
+}
+trap cleanup EXIT
 trap 'exit 130' HUP INT TERM
-passed=0 failed=0 skipped=0
 
-# criterion SUITE: the report in TAP is for counting, what people read goes to the terminal.
-criterion() {
-	tap=$MMFENCE_TMP/$1.tap
-	"$MMFENCE_BUILD/tests/$1" --jobs 2 --verbose=1 --color=never --tap="$tap" \
-		${FILTER:+--filter "$FILTER"} >"$MMFENCE_TMP/$1.out" 2>&1
-	status=$?
-	# A line for each test that passed, or that the filter left out, would bury the others.
-	grep -v -e '^\[RUN ' -e '^\[PASS\]' -e ': Test is disabled$' "$MMFENCE_TMP/$1.out"
-	skips=$(grep '^ok - .* # SKIP' "$tap" | grep -c -v 'Test is disabled$')
-	passes=$(grep '^ok - ' "$tap" | grep -c -v ' # SKIP')
-	failures=$(grep -c '^not ok - ' "$tap")
-	failed_tests="$failed_tests$(sed -n 's/^not ok - /FAILED /p' "$tap")
-"
-	# A runner that crashed has no report.
-	if [ $status != 0 ] && [ "$failures" = 0 ]; then
-		echo "$1: the runner ended with status $status"
-		failures=1
-	fi
+# A checkout may be where no other user can go.
+umask 022
+chmod 755 "$MMFENCE_TMP"
+mkdir -p "$MMFENCE_BUILD/tests" "$MMFENCE_TMP/tests"
+for part in bin lib lib32 lib64 helpers examples torture tests/unit tests/preload; do
+	[ ! -e "$built/$part" ] || cp -a "$built/$part" "$MMFENCE_BUILD/$part"
+done
+cp -a "$tests/data" "$MMFENCE_TMP/tests/data"
+chmod -R a+rX "$MMFENCE_BUILD" "$MMFENCE_TMP/tests"
+
+count() { grep -c "^$1 " "$out"; }
+so_far() { echo "$(count PASS) passed, $(count FAIL) failed, $(count SKIP) skipped"; }
+
+# A line every eight seconds, so that nobody takes a long suite for a hang.
+tick() {
+	seconds=0
+	while sleep 8 </dev/null >/dev/null 2>&1; do
+		seconds=$((seconds + 8))
+		echo "... $1 $((seconds / 60)):$(printf %02d $((seconds % 60))): $(so_far)"
+	done
 }
 
-# script NAME: a script whose lines begin with PASS, FAIL or SKIP.
-script() {
-	bash "$(dirname "$0")/preload/$1.sh" >"$MMFENCE_TMP/$1.out" 2>&1
-	cat "$MMFENCE_TMP/$1.out"
-	passes=$(grep -c '^PASS ' "$MMFENCE_TMP/$1.out")
-	failures=$(grep -c '^FAIL ' "$MMFENCE_TMP/$1.out")
-	failed_tests="$failed_tests$(sed -n 's/^FAIL /FAILED /p' "$MMFENCE_TMP/$1.out")
-"
-	skips=$(grep -c '^SKIP ' "$MMFENCE_TMP/$1.out")
-	if [ "$passes" = 0 ] && [ "$failures" = 0 ] && [ "$skips" = 0 ]; then
-		echo "$1: nothing ran"
-		failures=1
-	fi
+run() {
+	for script in "$tests"/*/"$1.sh"; do
+		[ ! -f "$script" ] || { bash "$script"; return; }
+	done
+	sh "$tests/criterion.sh" "$1"
 }
 
-# torture: one verdict on twenty seconds.
-torture() {
-	passes=0 failures=0 skips=0
-	# shellcheck disable=SC2016
-	if env -u MMFENCE_BUILD -u MMFENCE_TMP -u MMFENCE_SHM \
-		"$MMFENCE_BUILD/torture/torture" --library "$MMFENCE_BUILD"'/$LIB/libmmfence.so' \
-		--directory "$MMFENCE_TMP" --seconds 20; then
-		passes=1
-	else
-		failures=1
-		failed_tests="${failed_tests}FAILED torture
-"
-	fi
-}
-
-failed_tests=
+# The lines of tests that passed would bury the others.
 for suite; do
 	echo "=== $suite"
-	case $suite in
-	real | attacked | fleet | schema) script "$suite" ;;
-	torture) torture ;;
-	*) criterion "$suite" ;;
-	esac
-	passed=$((passed + passes)) failed=$((failed + failures)) skipped=$((skipped + skips))
+	out=$MMFENCE_TMP/$suite.out
+	: >"$out"
+	tick "$suite" &
+	ticker=$!
+	{
+		run "$suite" 2>&1
+		echo $? >"$out.status"
+	} | tee "$out" | grep -v '^PASS '
+	kill "$ticker"
+	ticker=
+	if [ "$(count FAIL)" = 0 ]; then
+		if [ "$(cat "$out.status")" != 0 ]; then
+			echo "FAIL $suite: the suite ended with status $(cat "$out.status")" >>"$out"
+		elif ! grep -q -e '^PASS ' -e '^SKIP ' "$out"; then
+			echo "FAIL $suite: nothing ran" >>"$out"
+		fi
+	fi
+	echo "$suite: $(so_far)"
+	cat "$out" >>"$MMFENCE_TMP/all.out"
 done
 
+out=$MMFENCE_TMP/all.out
 echo
-printf %s "$failed_tests" | grep -v '^$'
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+sed -n 's/^SKIP [^:]*: /skipped: /p' "$out" | sort | uniq -c | sort -rn
+sed -n 's/^FAIL /FAILED /p' "$out"
+so_far
+[ "$(count FAIL)" = 0 ]

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: MIT
 #
-# The tests. `make check-run` builds and runs all; for a part:
-#	make test-unit | test-preload | test-real | test-fleet [FILTER='S1/*']
+# The tests. `make check` builds and runs what a contributor needs, `make check-all` all; a part:
+#	make test-SUITE [FILTER='S1/*']
+#
+# A suite is the script tests/*/SUITE.sh, or a Criterion binary (tests/check.sh).
 #
 # Helper programs are built four times: plain; with large files; with FORTIFY, which calls
 # other names of libc's; and for 32 bits. Some more are built in one special way.
+
+CHECK_SUITES := unit preload real attacked torture
+# What needs more than compilers and small programs.
+MORE_SUITES  := fleet
+# Last: it looks at what the others recorded.
+LAST_SUITES  := schema
 
 H := $(B)/helpers
 T := $(B)/tests
@@ -19,7 +27,8 @@ HELPER_m32     := -O1 -m32
 
 HELPER_PROGRAMS := $(foreach v,plain large fortify m32,$(HELPERS:%=$(H)/$(v)/%)) \
 	$(H)/plain/early.so $(H)/m32/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop \
-	$(H)/m32/selfmem_alias $(H)/asan/overwrite $(H)/asan/storm $(H)/asan_static/overwrite $(H)/asan_static/storm
+	$(H)/m32/selfmem_alias $(H)/asan/overwrite $(H)/asan/storm \
+	$(if $(shell command -v clang),$(H)/asan_static/overwrite $(H)/asan_static/storm)
 
 define helper_rule
 $(H)/$(1)/%: tests/helpers/%.c
@@ -85,14 +94,17 @@ $(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ) $(UNIT_CLI)
 $(T)/preload: $(PRELOAD_TESTS)
 	$(CC) -o $@ $^ -lcriterion -ljansson
 
-.PHONY: check-build check-run test-unit test-preload test-real test-attacked test-fleet
-check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload
+.PHONY: check-build check-run check-all-run
+check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload torture-build
 
-check-run: check-build torture-build
-	@sh tests/check.sh $(B) unit preload real attacked torture fleet schema
+check-run: check-build
+	@sh tests/check.sh $(B) $(CHECK_SUITES) $(LAST_SUITES)
 
-test-unit test-preload test-real test-attacked test-fleet: check-build
-	@FILTER='$(FILTER)' sh tests/check.sh $(B) $(@:test-%=%)
+check-all-run: check-build
+	@sh tests/check.sh $(B) $(CHECK_SUITES) $(MORE_SUITES) $(LAST_SUITES)
+
+test-%: check-build
+	@FILTER='$(FILTER)' sh tests/check.sh $(B) $*
 
 -include $(HELPER_PROGRAMS:=.d) $(UNIT_TESTS:.o=.d) $(PRELOAD_TESTS:.o=.d)
 include tests/bench/bench.mk

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# criterion.sh BINARY [NOTE]: runs build/tests/BINARY and says PASS, FAIL or SKIP for each test, with
+# NOTE behind its name; what a failed test complained of stands before its line.
+# FILTER is a pattern of tests, as Criterion's --filter.
+set -u
+note=${2:+ ($2)}
+
+{
+	"$MMFENCE_BUILD/tests/$1" --jobs 2 --verbose=1 --color=never ${FILTER:+--filter "$FILTER"} 2>&1
+	echo "status $?"
+} | sed -u -n -e '/^\[RUN \]/d' -e '/^\[SKIP\] .*: Test is disabled$/d' \
+	-e "s|^\[PASS\] \([^ ]*\): .*|PASS \1$note|p;t" -e "s|^\[FAIL\] \([^ ]*\): \(.*\)|FAIL \1$note: \2|p;t" \
+	-e "s|^\[SKIP\] \([^ ]*\): \(.*\)|SKIP \1$note: \2|p;t" -e '/^\[====\] Running /d' \
+	-e "/^status [01]\$/d" -e "s|^status \(.*\)|FAIL $1$note: the runner ended with status \1|p;t" -e p
