@@ -94,7 +94,7 @@ $(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ) $(UNIT_CLI)
 $(T)/preload: $(PRELOAD_TESTS)
 	$(CC) -o $@ $^ -lcriterion -ljansson
 
-.PHONY: check-build check-run check-all-run
+.PHONY: check-build check-run check-all-run mutate
 check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload torture-build
 
 check-run: check-build
@@ -102,6 +102,10 @@ check-run: check-build
 
 check-all-run: check-build
 	@sh tests/check.sh $(B) $(CHECK_SUITES) $(MORE_SUITES) $(LAST_SUITES)
+
+# Would a test notice? ARGS='--seed 7 --count 20 --folder snapshot'
+mutate:
+	@python3 tests/mutate/mutate.py $(ARGS)
 
 test-%: check-build
 	@FILTER='$(FILTER)' sh tests/check.sh $(B) $*
