@@ -133,7 +133,7 @@ static char *copy_set_id(const char *variant, mode_t mode)
 	char command[2 * PATH_MAX];
 	char *program;
 
-	cr_assert(asprintf(&program, "%s/set-id-noop.%s", getenv("MMFENCE_TMP") ?: "/tmp",
+	cr_assert(asprintf(&program, "%s/noop.%o.%s", getenv("MMFENCE_TMP") ?: "/tmp", mode,
 			   variant) > 0);
 	snprintf(command, sizeof(command), "cp '%s' '%s'", build_path("helpers/%s/noop", variant),
 		 program);
