@@ -23,6 +23,7 @@
 #include "snapshot/guard.h"
 #include "snapshot/preserve.h"
 #include "support/arena.h"
+#include "support/place.h"
 #include "support/scratch.h"
 #include "support/text.h"
 
@@ -39,8 +40,8 @@ static atomic_int *same_process;
 static void mark_process(void)
 {
 	if (!same_process) {
-		long page = raw_mmap(0, PAGE_BYTES, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		long page = place_map(PAGE_BYTES, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (raw_failed(page))
 			return;
 		raw(SYS_madvise, page, PAGE_BYTES, MADV_WIPEONFORK);

@@ -13,6 +13,7 @@
 
 #include "kernel/raw.h"
 #include "kernel/thread.h"
+#include "support/place.h"
 #include "support/scope.h"
 #include "support/text.h"
 
@@ -89,16 +90,27 @@ static void prepare(struct thread *thread, thread_body *body, void *argument)
 	atomic_store(&thread->tid, 1);
 }
 
+static void release_stack(struct thread *thread)
+{
+	place_unmap(thread->stack, THREAD_STACK_BYTES);
+	thread->stack = 0;
+	thread->number = 0;
+}
+
 int thread_start(struct thread *thread, thread_body *body, void *argument)
 {
+	long stack = thread->stack;
+
+	if (!stack)
+		stack = place_map(THREAD_STACK_BYTES, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (raw_failed(stack))
+		return (int)stack;
+	thread->stack = stack;
 	prepare(thread, body, argument);
-	thread->stack = raw_mmap(0, THREAD_STACK_BYTES, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (raw_failed(thread->stack))
-		return (int)thread->stack;
 	int r = clone_thread(thread);
 	if (r)
-		thread_forget(thread);
+		release_stack(thread);
 	return r;
 }
 
@@ -118,20 +130,17 @@ static void wait_for(struct thread *thread)
 void thread_join(struct thread *thread)
 {
 	wait_for(thread);
-	thread_forget(thread);
+	release_stack(thread);
 }
 
 void thread_forget(struct thread *thread)
 {
-	if (thread->stack)
-		raw(SYS_munmap, thread->stack, THREAD_STACK_BYTES);
-	thread->stack = 0;
 	thread->number = 0;
 }
 
 int thread_run(thread_body *body, void *argument)
 {
-	struct thread thread;
+	struct thread thread = { .stack = 0 };
 	int r = thread_start(&thread, body, argument);
 
 	if (!r)

@@ -27,14 +27,14 @@ struct thread {
 };
 
 /* Starts body on such a thread, all its signals blocked. 0, or -errno. The struct must live as long
- * as the thread. */
+ * as the thread, and be zero at first. */
 int thread_start(struct thread *thread, thread_body *body, void *argument);
 
 /* Waits until the thread is gone altogether: a call that wants a process of one thread finds one
  * afterwards. */
 void thread_join(struct thread *thread);
 
-/* In a forked child, where the thread does not exist: gives back its stack. */
+/* In a forked child, where the thread does not exist: the next one starts on its stack. */
 void thread_forget(struct thread *thread);
 
 /* Start and join. */

@@ -9,6 +9,7 @@
 
 #include "kernel/raw.h"
 #include "nonlinear/copy.h"
+#include "support/place.h"
 
 static atomic_bool unclean;
 
@@ -53,8 +54,8 @@ static void give_back(uintptr_t room, size_t size)
 long copy_make(uintptr_t from, uint64_t pages)
 {
 	size_t size = (size_t)(pages * PAGE_BYTES);
-	long room = raw_mmap(0, size + 2 * PAGE_BYTES, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long room = place_map(size + 2 * PAGE_BYTES, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (raw_failed(room))
 		return room;

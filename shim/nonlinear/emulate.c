@@ -16,6 +16,7 @@
 #include "nonlinear/range.h"
 #include "policy/policy.h"
 #include "snapshot/attributes.h"
+#include "support/place.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -166,13 +167,13 @@ static int check_lock(const struct remap *remap)
 
 	if (!locks(remap))
 		return 0;
-	long trial = raw_mmap(
-		0, (size_t)remap->size, PROT_NONE,
+	long trial = place_map(
+		(size_t)remap->size, PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (locked ? MAP_LOCKED : 0), -1, 0);
 	if (trial == -EPERM || trial == -EAGAIN)
 		return (int)trial;
 	if (!raw_failed(trial))
-		raw(SYS_munmap, trial, remap->size);
+		place_unmap(trial, (size_t)remap->size);
 	return 0;
 }
 

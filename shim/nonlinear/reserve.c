@@ -13,6 +13,7 @@
 #include "nonlinear/reserve.h"
 #include "support/gate.h"
 #include "support/lock.h"
+#include "support/place.h"
 
 static struct lock windows_lock;
 
@@ -122,7 +123,7 @@ static void prepare(const struct vma *area, int fd)
 	struct window *window = window_new(area, &error);
 	if (!window || window->refused || !window->base)
 		return;
-	long anchor = raw_mmap(0, PAGE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
+	long anchor = place_map(PAGE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
 	if (raw_failed(anchor))
 		return;
 	if (!shows_same_file((uintptr_t)anchor, area)) {

@@ -23,6 +23,7 @@
 #include "selfmem/view.h"
 #include "snapshot/copy.h"
 #include "support/arena.h"
+#include "support/place.h"
 
 #define NAME_BYTES 4096
 #define PATIENCE   100
@@ -150,8 +151,8 @@ static int copy_begin(struct original *original)
 	int r = view_file_size(original->fd, original->end, &original->size);
 	if (r)
 		return r;
-	long copy = raw_mmap(0, (size_t)(original->end - original->start), PROT_READ | PROT_WRITE,
-			     MAP_SHARED, original->fd, original->start);
+	long copy = place_map((size_t)(original->end - original->start), PROT_READ | PROT_WRITE,
+			      MAP_SHARED, original->fd, original->start);
 	if (raw_failed(copy))
 		return (int)copy;
 	original->copy = (uintptr_t)copy;

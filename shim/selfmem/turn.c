@@ -16,6 +16,7 @@
 #include "selfmem/hold.h"
 #include "selfmem/ranges.h"
 #include "selfmem/view.h"
+#include "support/place.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -37,8 +38,8 @@ struct turning {
 /* Neighbours with different protection are areas of their own. */
 long spare_take(void)
 {
-	long spare = raw_mmap(0, SPARE_PAGES * PAGE_BYTES, PROT_NONE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long spare = place_map(SPARE_PAGES * PAGE_BYTES, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	long r = raw_failed(spare) ? spare : 0;
 
 	for (unsigned long i = 1; !r && i < SPARE_PAGES; i += 2)
@@ -50,7 +51,7 @@ long spare_take(void)
 
 void spare_give(long spare)
 {
-	raw(SYS_munmap, spare, SPARE_PAGES * PAGE_BYTES);
+	place_unmap(spare, SPARE_PAGES * PAGE_BYTES);
 }
 
 /* ---- aside ---- */

@@ -10,6 +10,7 @@
 #include "kernel/raw.h"
 #include "support/arena.h"
 #include "support/lock.h"
+#include "support/place.h"
 
 #define CHUNK_BYTES (64 * 1024UL)
 #define CLASS_MIN   4  /* 16 bytes */
@@ -27,7 +28,7 @@ static size_t in_use;
 
 static void *pages_get(size_t size)
 {
-	long r = raw_mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long r = place_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return raw_failed(r) ? NULL : (void *)r;
 }
 
@@ -94,7 +95,7 @@ void arena_free(void *block, size_t size)
 		size = 1;
 	__atomic_sub_fetch(&in_use, size, __ATOMIC_RELAXED);
 	if (size > (size_t)1 << CLASS_MAX) {
-		raw(SYS_munmap, block, PAGE_UP(size));
+		place_unmap((long)block, size);
 		return;
 	}
 	struct free_block *freed = block;

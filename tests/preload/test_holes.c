@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * P9: memory of the library's own never lies where the program left a hole on purpose.
+ */
+#include "test_guard_stage.h"
+
+#define HOLES(name, pattern) GUARD_HOLDS(P9, name, "holes", pattern)
+
+HOLES(first_guard_of_a_child_leaves_its_holes_free, "in_a_child/first")
+HOLES(inherited_guard_leaves_the_childs_holes_free, "in_a_child/inherited")
+HOLES(place_below_the_last_mapping_stays_free, "below_the_last_mapping")
+HOLES(what_was_unmapped_stays_free, "where_memory_was")
+
+/* Where the kernel maps upwards. */
+EACH_WIDTH(P9, place_above_stays_free_without_a_limit_for_the_stack)
+{
+	struct run run = { .helper = "/bin/sh", .args = { "-c", NULL } };
+	char command[PATH_MAX + 64];
+
+	snprintf(command, sizeof(command), "ulimit -s unlimited && exec %s '*'",
+		 build_path("helpers/%s/holes", variant));
+	run.args[1] = command;
+	run_helper(&run);
+	run_must_hold(&run);
+	run_end(&run);
+}
