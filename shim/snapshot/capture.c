@@ -206,9 +206,12 @@ static int preserve_file(struct work *work)
 		return fail(capture, r, preserve.reason);
 	work->copy.target = preserve.target;
 	capture->engine = preserve.engine;
-	capture->charged = preserve.charged;
 	capture->whole = preserve.whole;
-	return preserve.whole ? clone_file(work) : copy_file(work);
+	r = preserve.whole ? clone_file(work) : copy_file(work);
+	if (!r && preserve_charge(&preserve))
+		r = fail(capture, -ENOMEM, preserve.reason);
+	capture->charged = preserve.charged;
+	return r;
 }
 
 static int replace(struct work *work)

@@ -86,18 +86,6 @@ int copy_data(struct copy *copy, int64_t start, int64_t end)
 	return 0;
 }
 
-int copy_missing(struct copy *copy, int64_t start, int64_t end)
-{
-	while (start < end) {
-		int64_t present = next_data(copy->target, start, end);
-		int r = copy_data(copy, start, present);
-		if (r)
-			return r;
-		start = next_hole(copy->target, present, end);
-	}
-	return 0;
-}
-
 /* ---- by two ---- */
 
 #define WORTH_TWO (32LL << 20)
@@ -113,7 +101,7 @@ static void copy_half(void *argument)
 {
 	struct half *half = argument;
 
-	half->result = copy_missing(&half->copy, half->start, half->end);
+	half->result = copy_data(&half->copy, half->start, half->end);
 }
 
 static bool two_processors(void)
@@ -132,23 +120,23 @@ static int copy_by_two(struct copy *copy, struct half *upper, int64_t start, int
 	upper->start = start + (int64_t)PAGE_DOWN((uint64_t)(end - start) / 2);
 	upper->end = end;
 	if (thread_start(&upper->thread, copy_half, upper))
-		return copy_missing(copy, start, end);
-	int r = copy_missing(copy, start, upper->start);
+		return copy_data(copy, start, end);
+	int r = copy_data(copy, start, upper->start);
 	thread_join(&upper->thread);
 	copy->bytes += upper->copy.bytes;
 	return r ? r : upper->result;
 }
 
-int copy_missing_fast(struct copy *copy, int64_t start, int64_t end)
+int copy_data_fast(struct copy *copy, int64_t start, int64_t end)
 {
 	struct half upper = { .copy = { copy->source, -1, copy->seekable, 0 } };
 
 	if (end - start < WORTH_TWO || !two_processors())
-		return copy_missing(copy, start, end);
+		return copy_data(copy, start, end);
 	/* A description of its own, because writing moves the position. */
 	upper.copy.target = thread_open_again(-1, 0, copy->target, O_RDWR);
 	if (upper.copy.target < 0)
-		return copy_missing(copy, start, end);
+		return copy_data(copy, start, end);
 	int r = copy_by_two(copy, &upper, start, end);
 	raw_close(upper.copy.target);
 	return r;

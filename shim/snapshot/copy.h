@@ -23,10 +23,8 @@ int copy_memfd(const char *name);
 int copy_range(struct copy *copy, int64_t start, int64_t end);
 /* The same, but only the source's data. */
 int copy_data(struct copy *copy, int64_t start, int64_t end);
-/* The same, but only what the target has a hole for. */
-int copy_missing(struct copy *copy, int64_t start, int64_t end);
 /* The same, a large range by two threads where there are two processors. Only on a thread with a
  * descriptor table of its own, which the second one shares. */
-int copy_missing_fast(struct copy *copy, int64_t start, int64_t end);
+int copy_data_fast(struct copy *copy, int64_t start, int64_t end);
 
 #endif

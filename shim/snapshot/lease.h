@@ -9,6 +9,7 @@
 #define MMFENCE_SNAPSHOT_LEASE_H
 
 #include "snapshot/guard.h"
+#include "snapshot/windows.h"
 #include "support/arena.h"
 
 #define HASH_NONFATAL_OOM	   1
@@ -64,10 +65,6 @@ void lease_serve_forget(void);
 void lease_lose(struct lease *lease, const char *reason);
 
 /* ---- replace.c ---- */
-
-struct window {
-	int64_t start, end; /* bytes of the file */
-};
 
 struct preserve;
 

@@ -176,19 +176,73 @@ int preserve_begin(struct preserve *preserve)
 	return r;
 }
 
-int preserve_window(struct preserve *preserve, int64_t start, int64_t end)
+/* Huge pages are taken whole, however little is put into them. */
+int preserve_charge(struct preserve *preserve)
+{
+	struct statx now;
+
+	if (preserve->engine != ENGINE_MEMORY || raw_fstat(preserve->target, &now))
+		return 0;
+	uint64_t takes = now.stx_blocks * 512;
+	if (takes <= preserve->charged)
+		return 0;
+	int r = budget_charge(takes - preserve->charged, &preserve->reason);
+	if (!r)
+		preserve->charged = takes;
+	return r;
+}
+
+static int copy_part(struct preserve *preserve, int64_t start, int64_t end)
 {
 	struct copy copy = { preserve->source, preserve->target, true, 0 };
+	int r = copy_data_fast(&copy, start, end);
 
-	if (preserve->whole)
-		return 0;
-	if (end > preserve->file->size)
-		end = preserve->file->size;
-	int r = copy_missing_fast(&copy, start, end);
 	preserve->bytes += copy.bytes;
 	if (r)
 		preserve->reason =
 			r == -ENOSPC ? "no space left for the old pages" : "the copy failed";
+	return r ? r : preserve_charge(preserve);
+}
+
+static int copy_all(struct preserve *preserve)
+{
+	const struct windows *windows = &preserve->copied;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < windows->count; i++)
+		r = copy_part(preserve, windows->list[i].start, windows->list[i].end);
+	return r;
+}
+
+/* It took more memory than there is for it. */
+static int spill_instead(struct preserve *preserve)
+{
+	const char *reason = preserve->reason;
+
+	preserve_end(preserve, true);
+	int r = the_policy.snapshot_preserve == PRESERVE_AUTO ? begin_spill(preserve) : -ENOENT;
+	if (r == -ENOENT)
+		preserve->reason = reason;
+	return r ? r : copy_all(preserve);
+}
+
+int preserve_windows(struct preserve *preserve)
+{
+	int r = preserve->whole ? 0 : copy_all(preserve);
+
+	return r == -ENOMEM && preserve->engine == ENGINE_MEMORY ? spill_instead(preserve) : r;
+}
+
+int preserve_window(struct preserve *preserve, const struct window *window)
+{
+	struct window gap;
+	int64_t at = window->start;
+	int r = 0;
+
+	while (!r && !preserve->whole && windows_gap(&preserve->copied, at, window->end, &gap)) {
+		r = copy_part(preserve, gap.start, gap.end);
+		at = gap.end;
+	}
 	return r;
 }
 

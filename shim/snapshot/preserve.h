@@ -12,6 +12,7 @@
 
 #include "kernel/file.h"
 #include "snapshot/snapshot.h"
+#include "snapshot/windows.h"
 
 struct preserve {
 	int source; /* the leased descriptor */
@@ -24,7 +25,8 @@ struct preserve {
 	enum engine engine;
 	bool whole;
 	uint64_t bytes, charged;
-	const char *reason; /* of a failure */
+	struct windows copied; /* the caller's to free */
+	const char *reason;    /* of a failure */
 };
 
 /* Where the user's temporary and cached files go, for clones; NULL for neither. Once, at start. */
@@ -32,8 +34,12 @@ void preserve_places(const char *temporary, const char *cache);
 
 /* Opens the target, a clone if the policy and the file system have it: 0 or -errno. */
 int preserve_begin(struct preserve *preserve);
-/* Puts bytes [start, end) of the file there, as far as they are not: 0 or -errno. */
-int preserve_window(struct preserve *preserve, int64_t start, int64_t end);
+/* Puts there what copied lists: 0 or -errno. */
+int preserve_windows(struct preserve *preserve);
+/* What copied lacks of one more: 0 or -errno. */
+int preserve_window(struct preserve *preserve, const struct window *window);
+/* The charge is what the target takes, which may be more than was copied: 0 or -ENOMEM. */
+int preserve_charge(struct preserve *preserve);
 /* Closes the target; after a failure gives back the charge too. */
 void preserve_end(struct preserve *preserve, bool failed);
 

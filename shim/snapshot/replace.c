@@ -130,8 +130,7 @@ static int replace_all(struct replacing *replacing, struct preserve *preserve)
 	for (uintptr_t at = 0; !r && lease_next_piece(lease, &at, &piece);) {
 		/* What grew under the guard while the pages were put aside is put aside here. */
 		lease_window(lease, &piece, &window);
-		if (window.start < window.end)
-			r = preserve_window(preserve, window.start, window.end);
+		r = preserve_window(preserve, &window);
 		if (!r)
 			r = replace_piece(replacing, &piece);
 		if (r && !preserve->reason)

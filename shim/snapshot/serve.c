@@ -39,28 +39,32 @@ static size_t count_pieces(const struct lease *lease)
 	return count;
 }
 
-/* NULL only without memory; count 0 when nothing is mapped any more. */
-static struct window *windows_get(struct lease *lease, size_t *count)
+/* 0 or -ENOMEM. */
+static int windows_get(struct lease *lease, struct windows *windows, size_t *pieces)
 {
 	struct piece piece;
-	size_t used = 0;
+	struct window window;
 
 	snapshot_lock();
 	lease->state = LEASE_BREAKING;
-	*count = count_pieces(lease);
-	struct window *windows = arena_alloc((*count + 1) * sizeof(*windows));
-	for (uintptr_t at = 0; windows && lease_next_piece(lease, &at, &piece);)
-		lease_window(lease, &piece, &windows[used++]);
+	*pieces = count_pieces(lease);
+	int r = windows_alloc(windows, *pieces);
+	for (uintptr_t at = 0; !r && lease_next_piece(lease, &at, &piece);) {
+		lease_window(lease, &piece, &window);
+		windows_add(windows, &window);
+	}
 	snapshot_unlock();
-	return windows;
+	windows_join(windows);
+	return r;
 }
 
-static uint64_t bytes_at_most(const struct lease *lease, const struct window *windows, size_t count)
+static uint64_t bytes_at_most(const struct lease *lease, const struct windows *windows)
 {
 	uint64_t most = file_bytes_at_most(&lease->file, 0, lease->file.size), sum = 0;
 
-	for (size_t i = 0; i < count; i++)
-		sum += file_bytes_at_most(&lease->file, windows[i].start, windows[i].end);
+	for (size_t i = 0; i < windows->count; i++)
+		sum += file_bytes_at_most(&lease->file, windows->list[i].start,
+					  windows->list[i].end);
 	return sum < most ? sum : most;
 }
 
@@ -202,43 +206,46 @@ struct job {
 	struct preserve preserve;
 	const char *trigger;
 	uint64_t started;
-	struct window *windows;
-	size_t count; /* windows */
-	bool opened;  /* there is somewhere to put them, or result says why not */
+	size_t pieces; /* that are mapped */
+	bool opened;   /* there is somewhere to put them, or result says why not */
 	int result;
 };
 
 static void job_begin(struct job *job, struct lease *lease, const char *trigger)
 {
-	*job = (struct job){ .lease = lease, .trigger = trigger, .started = microseconds() };
-	job->windows = windows_get(lease, &job->count);
-	job->preserve = (struct preserve){
-		.source = lease->fd,
-		.path = lease->path,
-		.file = &lease->file,
-		.target = -1,
-		.most = bytes_at_most(lease, job->windows, job->windows ? job->count : 0),
+	struct windows windows;
+	size_t pieces;
+	int r = windows_get(lease, &windows, &pieces);
+
+	*job = (struct job){
+		.lease = lease,
+		.trigger = trigger,
+		.started = microseconds(),
+		.pieces = pieces,
+		.result = r,
+		.preserve = { .source = lease->fd,
+			      .path = lease->path,
+			      .file = &lease->file,
+			      .target = -1,
+			      .most = bytes_at_most(lease, &windows),
+			      .copied = windows },
 	};
 }
 
 static void job_open(struct job *job)
 {
 	job->opened = true;
-	job->result = !job->windows ? -ENOMEM : job->count ? preserve_begin(&job->preserve) : 0;
+	if (!job->result && job->pieces)
+		job->result = preserve_begin(&job->preserve);
 }
 
 /* May take long. On the keeper, or on a thread that shares its table. */
 static void job_copy(struct job *job)
 {
-	struct preserve *preserve = &job->preserve;
-
 	if (!job->opened)
 		job_open(job);
-	int r = job->result;
-	for (size_t i = 0; !r && i < job->count; i++)
-		if (job->windows[i].start < job->windows[i].end)
-			r = preserve_window(preserve, job->windows[i].start, job->windows[i].end);
-	job->result = r;
+	if (!job->result && job->pieces)
+		job->result = preserve_windows(&job->preserve);
 }
 
 /* The record is on file before the writer is let in: nothing that follows from it can be seen
@@ -277,17 +284,17 @@ static int job_replace(struct job *job)
 static int job_end(struct job *job)
 {
 	/* Now: the copy may have taken long, or the process been stopped meanwhile. */
-	int stale = job->count ? check(job->lease, &job->preserve) : 0;
+	int stale = job->pieces ? check(job->lease, &job->preserve) : 0;
 	int r = stale ? stale : job->result;
 
-	if (!r && !job->count)
+	if (!r && !job->pieces)
 		lease_end(job->lease);
 	else if (!r)
 		r = job_replace(job);
 	if (r)
 		lease_lose(job->lease, job->preserve.reason ? job->preserve.reason : "no memory");
 	preserve_end(&job->preserve, r != 0);
-	arena_free(job->windows, (job->count + 1) * sizeof(*job->windows));
+	windows_free(&job->preserve.copied);
 	return r;
 }
 
@@ -352,7 +359,7 @@ void lease_break(struct lease *lease)
 	if (lease_is_served(lease))
 		return;
 	job_begin(&job, lease, "break");
-	if (!beside.busy && job.count && may_take_long(&job)) {
+	if (!beside.busy && job.pieces && may_take_long(&job)) {
 		beside.job = job;
 		atomic_store(&beside.done, false);
 		beside.busy = !thread_start(&beside.thread, copy_beside, NULL);

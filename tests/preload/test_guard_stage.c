@@ -73,7 +73,7 @@ void guard_events(const struct run *run, size_t breaks)
 
 static enum stage wanted;
 static unsigned int wanted_user;
-static const char *spill_size;
+static const char *spill_type, *spill_options;
 static char image[PATH_MAX], spill_image[PATH_MAX];
 
 static _Noreturn void stage_failed(const char *what)
@@ -240,26 +240,28 @@ static void prepare_spill(struct run *run)
 	own_mounts();
 	in_dir(run, "spill", spill);
 	in_dir(run, "work", work);
-	if (!spill_size)
-		mount_image(spill_image, "ext4", spill);
-	else if (mount("tmpfs", spill, "tmpfs", 0, spill_size))
-		stage_failed("tmpfs");
+	if (!strcmp(spill_type, "ext4"))
+		mount_image(spill_image, spill_type, spill);
+	else if (mount(spill_type, spill, spill_type, 0, spill_options))
+		stage_failed(spill_type);
 	if (chmod(spill, 01777) || chdir(work))
 		stage_failed(spill);
 	setenv("GUARD_SPILL", spill, 1);
 	setenv("MMFENCE_SNAPSHOT_SPILL_DIR", spill, 1);
 }
 
-void stage_spill(struct run *run, const char *tmpfs_size)
+void stage_spill_on(struct run *run, const char *type, const char *options)
 {
+	bool loop = !strcmp(type, "ext4");
 	const char *tmp = getenv("MMFENCE_TMP");
 	char path[PATH_MAX];
 
 	skip_unless_root();
-	spill_size = tmpfs_size;
-	if (!tmpfs_size && access("/dev/loop-control", W_OK))
+	spill_type = type;
+	spill_options = options;
+	if (loop && access("/dev/loop-control", W_OK))
 		cr_skip_test("no loop devices");
-	if (!tmpfs_size)
+	if (loop)
 		make_image(spill_image, "mkfs.ext4 -q -F", "64M");
 	/* The directory of the run is made here, because something is mounted below it. */
 	snprintf(run->dir, sizeof(run->dir), "%s/run.XXXXXX", tmp ? tmp : "/tmp");
@@ -270,6 +272,11 @@ void stage_spill(struct run *run, const char *tmpfs_size)
 	cr_assert(mkdir(path, 0777) == 0);
 	snprintf(run->log_path, sizeof(run->log_path), "%s/log.jsonl", run->dir);
 	run->prepare = prepare_spill;
+}
+
+void stage_spill(struct run *run, const char *tmpfs_size)
+{
+	stage_spill_on(run, tmpfs_size ? "tmpfs" : "ext4", tmpfs_size);
 }
 
 /* --- how long the kernel waits for a lease --- */

@@ -49,6 +49,8 @@ void stage_on(struct run *run, enum stage stage);
 void stage_user(unsigned int user);
 /* An ext4 file system at run.dir/spill (or a tmpfs of so many bytes), and the options for it. */
 void stage_spill(struct run *run, const char *tmpfs_size);
+/* On another kind of file system, with options of mount's. */
+void stage_spill_on(struct run *run, const char *type, const char *options);
 
 /* For as long as the test runs a lease is broken by force after four seconds; that is put back
  * however the test ends. Nobody else may have a break under way that takes longer: they hold it
