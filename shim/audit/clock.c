@@ -140,23 +140,3 @@ void clock_format(struct text *out, const struct moment *when)
 	at = put(at, (unsigned int)(when->nanoseconds / 1000), 6, 'Z');
 	text_add_bytes(out, buffer, (size_t)(at - buffer));
 }
-
-void clock_format_syslog(struct text *out, const struct moment *when, int offset)
-{
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	int64_t seconds = when->seconds + offset < 0 ? 0 : when->seconds + offset;
-	unsigned int of_day = (unsigned int)(seconds % 86400);
-	unsigned int year, month, day;
-	char buffer[16], *at = buffer;
-
-	civil_date(seconds / 86400, &year, &month, &day);
-	memcpy(at, months + 3 * (month - 1), 3);
-	at[3] = ' ';
-	at = put(at + 4, day, 2, ' ');
-	if (day < 10)
-		at[-3] = ' ';
-	at = put(at, of_day / 3600, 2, ':');
-	at = put(at, of_day / 60 % 60, 2, ':');
-	at = put(at, of_day % 60, 2, ' ');
-	text_add_bytes(out, buffer, (size_t)(at - buffer) - 1);
-}

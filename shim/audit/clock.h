@@ -21,7 +21,4 @@ void clock_read(int clock, struct moment *now);
 /* "2026-03-01T09:30:00.000125Z": ISO 8601, UTC, microseconds, 27 bytes for the years 0-9999. */
 void clock_format(struct text *out, const struct moment *when);
 
-/* "Mar  1 10:30:00": as RFC 3164 has it, in the time that is `offset` seconds ahead of UTC. */
-void clock_format_syslog(struct text *out, const struct moment *when, int offset);
-
 #endif

@@ -2,19 +2,18 @@
 /*
  * Records to the system's log daemon, framed as syslog(3) does it (RFC 3164), which
  * itself locks and allocates: facility user, tag mmfence[PID], and the record as the
- * message. A datagram each; on a stream, where a daemon still has one, ended by a NUL.
+ * message. Without a time stamp: that is local time, which needs the zone's file, and a
+ * daemon puts its own; the record has one in UTC. A datagram each; on a stream, where a
+ * daemon still has one, ended by a NUL.
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <syslog.h>
-#include <time.h>
 
-#include "audit/clock.h"
 #include "audit/medium.h"
 #include "audit/socket.h"
-#include "audit/zone.h"
 #include "kernel/guarded.h"
 #include "kernel/raw.h"
 #include "support/text.h"
@@ -41,18 +40,12 @@ static int refresh(int fd)
 
 static size_t add_header(const struct line *line)
 {
-	struct moment now;
 	struct text text;
-	int offset;
 
-	clock_read(CLOCK_REALTIME, &now);
-	offset = zone_offset(now.seconds, line->room, line->room_size);
 	text_init(&text, line->room, line->room_size);
 	text_add_char(&text, '<');
 	text_add_int(&text, LOG_USER | line->level);
-	text_add_char(&text, '>');
-	clock_format_syslog(&text, &now, offset);
-	text_add(&text, " mmfence[");
+	text_add(&text, ">mmfence[");
 	text_add_int(&text, raw(SYS_getpid));
 	text_add(&text, "]: ");
 	return text.length;

@@ -224,7 +224,6 @@ static bool fails(uint64_t count, uint64_t limit, const struct inject_request *r
 	case INJECT_MREMAP:
 		return mremap_fails(count, limit, request);
 	case INJECT_MPROTECT:
-	case INJECT_PKEY_MPROTECT:
 		return mprotect_fails(count, limit, request);
 	case INJECT_MUNMAP:
 		return count >= limit && is_inside(request->address, request->length);

@@ -133,7 +133,7 @@ static bool needs_mode(int flags)
 	DEFINE_ONCE(name, large, directory, path, flags, mode)           \
 	EXPORT int name(int directory, const char *path, int flags, ...) \
 	{                                                                \
-		INJECT(-1, OPENAT, #name, .fd = -1);                     \
+		INJECT(-1, OPEN, #name, .fd = -1);                       \
 		MODE_ARGUMENT(flags, mode)                               \
 		OPEN(name, directory, path, flags, mode);                \
 	}
@@ -143,7 +143,6 @@ static bool needs_mode(int flags)
 	DEFINE_ONCE(name, (large) | O_CREAT | O_WRONLY | O_TRUNC, path, mode) \
 	EXPORT int name(const char *path, mode_t mode)                        \
 	{                                                                     \
-		INJECT(-1, CREAT, #name, .fd = -1);                           \
 		OPEN(name, AT_FDCWD, path, O_WRONLY, mode);                   \
 	}
 
@@ -162,7 +161,7 @@ static bool needs_mode(int flags)
 	EXPORT int name(int directory, const char *path, int flags); \
 	EXPORT int name(int directory, const char *path, int flags)  \
 	{                                                            \
-		INJECT(-1, OPENAT, #name, .fd = -1);                 \
+		INJECT(-1, OPEN, #name, .fd = -1);                   \
 		OPEN(name, directory, path, flags, 0);               \
 	}
 
@@ -184,7 +183,6 @@ ALIAS(__open64, open64);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size)
 {
-	INJECT(-1, OPENAT2, "openat2", .fd = -1);
 	long fd = raw(SYS_openat2, directory, path, how, size);
 
 	if (unlikely(fd == -EAGAIN) && open_again(directory, path, (int)how->flags))
@@ -239,22 +237,12 @@ static FILE *finish_fopen(const struct call *call, FILE *file, const char *mode)
 #define DEFINE_FOPEN(name)                                                            \
 	EXPORT FILE *name(const char *path, const char *mode)                         \
 	{                                                                             \
-		INJECT(NULL, FOPEN, #name, .fd = -1);                                 \
 		char buffer[MODE_BYTES];                                              \
 		if (unlikely(!next.name))                                             \
 			next_resolve();                                               \
 		const char *plain = mode_without_map(mode, buffer);                   \
 		return finish_fopen(CALL_HERE(#name), next.name(path, plain), plain); \
 	}
-
-/* freopen closes the old file even when the new one cannot be opened; and nothing has no name. */
-static FILE *fail_freopen(FILE *(*reopen)(const char *, const char *, FILE *), FILE *file,
-			  long error)
-{
-	reopen("", "r", file);
-	errno = (int)-error;
-	return NULL;
-}
 
 #define DEFINE_FREOPEN(name)                                                                \
 	EXPORT FILE *name(const char *path, const char *mode, FILE *file)                   \
@@ -263,9 +251,6 @@ static FILE *fail_freopen(FILE *(*reopen)(const char *, const char *, FILE *), F
 		if (unlikely(!next.name))                                                   \
 			next_resolve();                                                     \
 		const char *plain = mode_without_map(mode, buffer);                         \
-		long error = INJECTED(FOPEN, #name, .fd = -1);                              \
-		if (unlikely(error))                                                        \
-			return fail_freopen(next.name, file, error);                        \
 		return finish_fopen(CALL_HERE(#name), next.name(path, plain, file), plain); \
 	}
 

@@ -65,15 +65,12 @@ EXPORT int mprotect(void *address, size_t length, int protection)
 
 EXPORT int pkey_mprotect(void *address, size_t length, int protection, int key)
 {
+	INJECT(-1, MPROTECT, "pkey_mprotect", .address = (uintptr_t)address, .length = length,
+	       .protection = protection, .fd = -1);
 	/* As libc has it: without a key it is mprotect, which every kernel has. */
-	if (key == -1) {
-		INJECT(-1, MPROTECT, "pkey_mprotect", .address = (uintptr_t)address,
-		       .length = length, .protection = protection, .fd = -1);
+	if (key == -1)
 		return (int)libc_result(memory_mprotect(CALL_HERE("pkey_mprotect"),
 							(uintptr_t)address, length, protection));
-	}
-	INJECT(-1, PKEY_MPROTECT, "pkey_mprotect", .address = (uintptr_t)address, .length = length,
-	       .protection = protection, .fd = -1);
 	return (int)libc_result(memory_pkey_mprotect((uintptr_t)address, length, protection, key));
 }
 
@@ -97,18 +94,11 @@ EXPORT int posix_madvise(void *address, size_t length, int advice)
 
 EXPORT int mlock(const void *address, size_t length)
 {
-	INJECT(-1, MLOCK, "mlock", .address = (uintptr_t)address, .length = length, .fd = -1);
 	return (int)libc_result(memory_lock(SYS_mlock, (uintptr_t)address, length, 0));
 }
 
 EXPORT int mlock2(const void *address, size_t length, unsigned int flags)
 {
-	if (flags)
-		INJECT(-1, MLOCK2, "mlock2", .address = (uintptr_t)address, .length = length,
-		       .fd = -1);
-	else
-		INJECT(-1, MLOCK, "mlock2", .address = (uintptr_t)address, .length = length,
-		       .fd = -1);
 	/* As libc has it: without flags it is mlock, which every kernel has. */
 	return (int)libc_result(
 		memory_lock(flags ? SYS_mlock2 : SYS_mlock, (uintptr_t)address, length, flags));
@@ -116,19 +106,16 @@ EXPORT int mlock2(const void *address, size_t length, unsigned int flags)
 
 EXPORT int munlock(const void *address, size_t length)
 {
-	INJECT(-1, MUNLOCK, "munlock", .address = (uintptr_t)address, .length = length, .fd = -1);
 	return (int)libc_result(memory_lock(SYS_munlock, (uintptr_t)address, length, 0));
 }
 
 EXPORT int mlockall(int flags)
 {
-	INJECT(-1, MLOCKALL, "mlockall", .fd = -1);
 	return (int)libc_result(memory_lock_all(SYS_mlockall, flags));
 }
 
 EXPORT int munlockall(void)
 {
-	INJECT(-1, MUNLOCKALL, "munlockall", .fd = -1);
 	return (int)libc_result(memory_lock_all(SYS_munlockall, 0));
 }
 

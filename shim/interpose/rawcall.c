@@ -58,18 +58,11 @@ static bool request_of(struct inject_request *request, long nr)
 		{ SYS_munmap, INJECT_MUNMAP },
 		{ SYS_mremap, INJECT_MREMAP },
 		{ SYS_mprotect, INJECT_MPROTECT },
-		{ SYS_pkey_mprotect, INJECT_PKEY_MPROTECT },
+		{ SYS_pkey_mprotect, INJECT_MPROTECT },
 		{ SYS_madvise, INJECT_MADVISE },
 		{ SYS_remap_file_pages, INJECT_REMAP_FILE_PAGES },
-		{ SYS_mlock, INJECT_MLOCK },
-		{ SYS_mlock2, INJECT_MLOCK2 },
-		{ SYS_mlockall, INJECT_MLOCKALL },
-		{ SYS_munlock, INJECT_MUNLOCK },
-		{ SYS_munlockall, INJECT_MUNLOCKALL },
 		{ SYS_open, INJECT_OPEN },
-		{ SYS_openat, INJECT_OPENAT },
-		{ SYS_openat2, INJECT_OPENAT2 },
-		{ SYS_creat, INJECT_CREAT },
+		{ SYS_openat, INJECT_OPEN },
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
@@ -87,7 +80,7 @@ static __attribute__((noinline)) long injected_call(const struct call *call, lon
 
 	if (!request_of(&request, nr))
 		return 0;
-	if (request.call <= INJECT_MUNLOCK) {
+	if (request.call <= INJECT_REMAP_FILE_PAGES) {
 		request.address = (uintptr_t)a;
 		request.length = (size_t)b;
 		request.protection = (int)c;

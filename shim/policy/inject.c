@@ -14,8 +14,7 @@
 #define WORD_BYTES  96
 #define AREA_CALLS                                                                         \
 	(INJECT_BIT(INJECT_MMAP) | INJECT_BIT(INJECT_MUNMAP) | INJECT_BIT(INJECT_MREMAP) | \
-	 INJECT_BIT(INJECT_MPROTECT) | INJECT_BIT(INJECT_PKEY_MPROTECT) |                  \
-	 INJECT_BIT(INJECT_REMAP_FILE_PAGES))
+	 INJECT_BIT(INJECT_MPROTECT) | INJECT_BIT(INJECT_REMAP_FILE_PAGES))
 
 static const struct {
 	const char *name;

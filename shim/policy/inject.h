@@ -20,20 +20,10 @@ enum inject_call {
 	INJECT_MUNMAP,
 	INJECT_MREMAP,
 	INJECT_MPROTECT,
-	INJECT_PKEY_MPROTECT,
 	INJECT_MADVISE,
-	INJECT_REMAP_FILE_PAGES,
-	INJECT_MLOCK,
-	INJECT_MLOCK2,
-	INJECT_MUNLOCK, /* up to here they have an address and a length */
-	INJECT_MLOCKALL,
-	INJECT_MUNLOCKALL,
+	INJECT_REMAP_FILE_PAGES, /* up to here they have an address and a length */
 	INJECT_OPEN,
-	INJECT_OPENAT,
-	INJECT_OPENAT2,
-	INJECT_CREAT,
-	INJECT_FOPEN,
-	INJECT_OPEN_SELFMEM, /* a memory file, after any of these opened it */
+	INJECT_OPEN_SELFMEM, /* a memory file, after whatever opened it */
 };
 
 #define INJECT_BIT(call) (1u << (call))

@@ -11,13 +11,11 @@
  *	inject areas LIMIT     goes up to LIMIT areas and tries what a kernel refuses there
  */
 #include <dlfcn.h>
-#include <linux/openat2.h>
 #include <pthread.h>
 
 #include "helper.h"
 
 #define FILE_NAME "inject.data"
-#define NEW_NAME  "inject.new"
 
 static char own[4 * PAGE] __attribute__((aligned(4096)));
 
@@ -195,39 +193,6 @@ static bool call_remap(void)
 	return moved(injected(remap_file_pages(shared, PAGE, 0, 3, 0)));
 }
 
-static bool call_mlock(void)
-{
-	return injected(mlock(own, PAGE));
-}
-
-static bool call_mlock2(void)
-{
-	return injected(mlock2(own, PAGE, 0));
-}
-
-static bool call_mlock2_flags(void)
-{
-	return injected(mlock2(own, PAGE, MLOCK_ONFAULT));
-}
-
-static bool call_mlockall(void)
-{
-	bool failed = injected(mlockall(MCL_CURRENT));
-
-	hidden(SYS_munlockall, 0, 0, 0);
-	return failed;
-}
-
-static bool call_munlock(void)
-{
-	return injected(munlock(own, PAGE));
-}
-
-static bool call_munlockall(void)
-{
-	return injected(munlockall());
-}
-
 /* A descriptor that is no more than an open file: which one that is must not change either. */
 static bool opened(int fd)
 {
@@ -248,53 +213,6 @@ static bool call_open(void)
 static bool call_openat(void)
 {
 	return opened(openat(AT_FDCWD, FILE_NAME, O_RDONLY));
-}
-
-static bool created(int fd)
-{
-	bool failed = opened(fd);
-
-	promise(failed == (hidden(SYS_access, (long)NEW_NAME, F_OK, 0) != 0),
-		"an open that failed made a file");
-	hidden(SYS_unlink, (long)NEW_NAME, 0, 0);
-	return failed;
-}
-
-static bool call_creat(void)
-{
-	return created(creat(NEW_NAME, 0600));
-}
-
-static bool call_openat2(void)
-{
-	int (*call)(int, const char *, const struct open_how *, size_t) = NULL;
-	struct open_how how = { .flags = O_CREAT | O_WRONLY, .mode = 0600 };
-
-	*(void **)&call = dlsym(RTLD_DEFAULT, "openat2");
-	if (!call) /* without the library there is none */
-		return false;
-	return created(call(AT_FDCWD, NEW_NAME, &how, sizeof(how)));
-}
-
-static bool call_fopen(void)
-{
-	FILE *stream = fopen(NEW_NAME, "w");
-
-	return created(stream ? fileno(stream) : -1);
-}
-
-static bool call_freopen(void)
-{
-	int fd = hidden_open(FILE_NAME, O_RDONLY);
-	FILE *stream = fdopen(fd, "r");
-	FILE *again = freopen(NEW_NAME, "w", stream);
-
-	if (again)
-		return created(fileno(again));
-	int error = errno;
-	promise(hidden(SYS_fcntl, fd, F_GETFD, 0) == -EBADF, "freopen left the old file open");
-	errno = error;
-	return created(-1);
 }
 
 static bool call_open_memory(void)
@@ -353,31 +271,6 @@ static bool number_remap(void)
 	return moved(injected(syscall(SYS_remap_file_pages, shared, PAGE, 0, 3, 0)));
 }
 
-static bool number_mlock(void)
-{
-	return injected(syscall(SYS_mlock, own, PAGE));
-}
-
-static bool number_mlock2(void)
-{
-	return injected(syscall(SYS_mlock2, own, PAGE, 0));
-}
-
-static bool number_munlock(void)
-{
-	return injected(syscall(SYS_munlock, own, PAGE));
-}
-
-static bool number_mlockall(void)
-{
-	return injected(syscall(SYS_mlockall, MCL_CURRENT));
-}
-
-static bool number_munlockall(void)
-{
-	return injected(syscall(SYS_munlockall));
-}
-
 static bool number_open(void)
 {
 	return opened((int)syscall(SYS_open, FILE_NAME, O_RDONLY, 0));
@@ -386,18 +279,6 @@ static bool number_open(void)
 static bool number_openat(void)
 {
 	return opened((int)syscall(SYS_openat, AT_FDCWD, FILE_NAME, O_RDONLY, 0));
-}
-
-static bool number_creat(void)
-{
-	return created((int)syscall(SYS_creat, NEW_NAME, 0600));
-}
-
-static bool number_openat2(void)
-{
-	struct open_how how = { .flags = O_CREAT | O_WRONLY, .mode = 0600 };
-
-	return created((int)syscall(SYS_openat2, AT_FDCWD, NEW_NAME, &how, sizeof(how)));
 }
 
 static const struct {
@@ -417,18 +298,8 @@ static const struct {
 	{ "madvise", call_madvise },
 	{ "posix_madvise", call_posix_madvise },
 	{ "remap", call_remap },
-	{ "mlock", call_mlock },
-	{ "mlock2", call_mlock2 },
-	{ "mlock2-flags", call_mlock2_flags },
-	{ "mlockall", call_mlockall },
-	{ "munlock", call_munlock },
-	{ "munlockall", call_munlockall },
 	{ "open", call_open },
 	{ "openat", call_openat },
-	{ "creat", call_creat },
-	{ "openat2", call_openat2 },
-	{ "fopen", call_fopen },
-	{ "freopen", call_freopen },
 	{ "open-memory", call_open_memory },
 	{ "fopen-memory", call_fopen_memory },
 	{ "#mmap", number_mmap },
@@ -438,15 +309,8 @@ static const struct {
 	{ "#pkey", number_pkey },
 	{ "#madvise", number_madvise },
 	{ "#remap", number_remap },
-	{ "#mlock", number_mlock },
-	{ "#mlock2", number_mlock2 },
-	{ "#munlock", number_munlock },
-	{ "#mlockall", number_mlockall },
-	{ "#munlockall", number_munlockall },
 	{ "#open", number_open },
 	{ "#openat", number_openat },
-	{ "#creat", number_creat },
-	{ "#openat2", number_openat2 },
 };
 
 static void prepare_file(void)

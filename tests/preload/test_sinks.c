@@ -539,16 +539,13 @@ Test(command, check_wants_a_file)
 
 /* --- syslog --- */
 
-/* "<14>Nov 21 12:00:38 mmfence[123]: {…}", and behind that what ends it. */
+/* "<14>mmfence[123]: {…}", and behind that what ends it. */
 static void check_syslog(const char *text, const char *level, pid_t pid)
 {
 	char pattern[200];
 	regex_t regex;
 
-	snprintf(pattern, sizeof(pattern),
-		 "^<%s>(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123][0-9] "
-		 "[0-2][0-9]:[0-5][0-9]:[0-5][0-9] mmfence\\[%d\\]: \\{.*\\}$",
-		 level, pid);
+	snprintf(pattern, sizeof(pattern), "^<%s>mmfence\\[%d\\]: \\{.*\\}$", level, pid);
 	cr_assert(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) == 0);
 	cr_assert(regexec(&regex, text, 0, NULL, 0) == 0, "%s", text);
 	regfree(&regex);
@@ -677,48 +674,27 @@ static char *journal_field(const char *text, size_t size, const char *name, size
 	return found;
 }
 
-/* Every string and number of the record that is in no array is a field with that very value. */
-static void check_flat(const json_t *object, const char *prefix, const char *text, size_t size)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)object, key, value)
-	{
-		char name[128], number[32];
-		const char *expected = json_string_value(value);
-		size_t length;
-
-		snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? "_" : "",
-			 *key == '@' ? key + 1 : key);
-		for (char *c = name; *c; c++)
-			*c = *c == '.' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
-		if (json_is_array(value))
-			continue;
-		if (json_is_object(value)) {
-			check_flat(value, name, text, size);
-			continue;
-		}
-		char *found = journal_field(text, size, name, &length);
-		if (json_is_integer(value)) {
-			snprintf(number, sizeof(number), "%lld", json_integer_value(value));
-			expected = number;
-		} else if (!expected) {
-			expected = json_is_true(value) ? "true" : "false";
-		}
-		cr_assert(found, "no field %s", name);
-		cr_assert(length == strlen(expected) && !memcmp(found, expected, length),
-			  "%s is %s and not %s", name, found, expected);
-		free(found);
-	}
-}
-
 static void journal_says(const char *text, size_t size, const char *name, const char *value)
 {
 	size_t length;
 	char *found = journal_field(text, size, name, &length);
 
 	cr_assert(found && !strcmp(found, value), "%s is %s", name, found ? found : "absent");
+	free(found);
+}
+
+/* FILE_PATH is the record's path, unless JSON had to escape it. */
+static void check_path(const json_t *record, const char *message, const char *text, size_t size)
+{
+	const char *path =
+		json_string_value(json_object_get(json_object_get(record, "file"), "path"));
+	size_t length;
+	char *found = journal_field(text, size, "FILE_PATH", &length);
+
+	if (path && strstr(message, path))
+		cr_assert(found && !strcmp(found, path), "%s is not %s", found, path);
+	else
+		cr_assert(!found, "a path that is not the record's: %s", found);
 	free(found);
 }
 
@@ -735,7 +711,10 @@ static void drain_journal(int receiver, struct run *run)
 		cr_assert(record, "%s", message);
 		journal_says(text, (size_t)length, "SYSLOG_IDENTIFIER", "mmfence");
 		journal_says(text, (size_t)length, "PRIORITY", "6");
-		check_flat(record, "", text, (size_t)length);
+		journal_says(text, (size_t)length, "EVENT_ACTION",
+			     json_string_value(
+				     json_object_get(json_object_get(record, "event"), "action")));
+		check_path(record, message, text, (size_t)length);
 		keep_record(run, message);
 		free(message);
 		json_decref(record);

@@ -102,11 +102,11 @@ Test(inject, bad_expressions)
 
 Test(inject, calls_and_errors)
 {
-	cr_assert(parse("mmap.selfmem=EACCES,open=EWOULDBLOCK,mlock2=12,max_map_count=1000") == 4);
+	cr_assert(parse("mmap.selfmem=EACCES,open=EWOULDBLOCK,madvise=12,max_map_count=1000") == 4);
 	cr_expect(rules[0].calls == INJECT_BIT(INJECT_MMAP) && rules[0].error == EACCES);
 	cr_expect(rules[0].filter == INJECT_IF_SELFMEM);
-	cr_expect(rules[1].calls & INJECT_BIT(INJECT_FOPEN) && rules[1].error == EAGAIN);
-	cr_expect(rules[2].error == ENOMEM && rules[2].length == strlen("mlock2=12"));
+	cr_expect(rules[1].calls & INJECT_BIT(INJECT_OPEN) && rules[1].error == EAGAIN);
+	cr_expect(rules[2].error == ENOMEM && rules[2].length == strlen("madvise=12"));
 	cr_expect(rules[3].areas == 1000 && rules[3].error == ENOMEM);
 	cr_expect(parse("") == 0);
 }

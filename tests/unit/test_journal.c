@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A record's fields in the journal's protocol, and a record that is too large for a
- * datagram.
+ * A record that is too large for a datagram of the journal's protocol.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -16,57 +15,9 @@
 #include <unistd.h>
 
 #include "audit/event.h"
-#include "audit/journal_fields.h"
 #include "audit/sink.h"
 #include "kernel/guarded.h"
 #include "support/scope.h"
-
-static void fields_are(const char *record, const char *expected, size_t length)
-{
-	char buffer[4096];
-	struct text text;
-
-	text_init(&text, buffer, sizeof(buffer));
-	journal_fields(&text, record, strlen(record));
-	cr_assert_eq(text.length, length, "%zu bytes: %s", text.length, buffer);
-	cr_assert(!memcmp(buffer, expected, length), "%s", buffer);
-}
-
-#define FIELDS(record, expected) fields_are(record "\n", expected, sizeof(expected) - 1)
-
-Test(journal, names_and_values)
-{
-	FIELDS("{\"@timestamp\":\"2026\",\"a\":{\"b_c\":{\"d\":17,\"e\":true},\"f\":\"g\"},\"h\":-1}",
-	       "TIMESTAMP=2026\nA_B_C_D=17\nA_B_C_E=true\nA_F=g\nH=-1\n");
-}
-
-Test(journal, arrays_are_left_out)
-{
-	FIELDS("{\"a\":[\"x]\\\"\",{\"b\":[1,2]}],\"c\":1,\"d\":{\"e\":[],\"f\":2}}",
-	       "C=1\nD_F=2\n");
-}
-
-Test(journal, strings_are_bytes_again)
-{
-	FIELDS("{\"a\":\"\\\"\\\\\\t\\u001b\\u0085\303\251\",\"b\":\"\"}",
-	       "A=\"\\\t\033\302\205\303\251\nB=\n");
-	FIELDS("{\"a\":{\"b\":\"x\\ny\"},\"c\":1}", "A_B\n\3\0\0\0\0\0\0\0x\ny\nC=1\n");
-}
-
-Test(journal, what_does_not_fit_is_left_out)
-{
-	char record[8192] = "{\"a\":\"", buffer[1024];
-	struct text text;
-
-	memset(record + 6, 'x', 5000);
-	strcpy(record + 5006, "\",\"b\":1}\n");
-	text_init(&text, buffer, sizeof(buffer));
-	journal_fields(&text, record, strlen(record));
-	cr_assert_str_eq(buffer, "B=1\n");
-	/* Names have at most 64 letters. */
-	FIELDS("{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":1,\"b\":2}",
-	       "B=2\n");
-}
 
 #define JOURNAL "/run/systemd/journal/socket"
 
