@@ -200,7 +200,7 @@ int file_identify(int fd, struct file *out)
 int file_at(int directory, const char *path, struct file *out)
 {
 	struct statx st;
-	int r = (int)raw(SYS_statx, directory, path, 0, STATX_INO, &st);
+	int r = (int)raw(SYS_statx, directory, path, path[0] ? 0 : AT_EMPTY_PATH, STATX_INO, &st);
 
 	*out = (struct file){
 		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,

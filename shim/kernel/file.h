@@ -33,7 +33,7 @@ struct file {
 /* 0, or -errno. Two system calls for an ordinary file. */
 int file_identify(int fd, struct file *out);
 
-/* Which file has that name: only device and inode. 0, or -errno. */
+/* Which file has that name ("": the descriptor itself): only device and inode. 0, or -errno. */
 int file_at(int directory, const char *path, struct file *out);
 
 /* How much of [start, end) a copy takes at the most: holes are left out where the file system tells

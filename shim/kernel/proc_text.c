@@ -1,12 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading lines: see proc_text.h. The kernel gives whole lines, about a page of them at a time.
+ * Opening and reading: see proc_text.h. The kernel gives whole lines, about a page of them at a
+ * time.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "kernel/proc_text.h"
 #include "kernel/raw.h"
+#include "support/text.h"
+
+/* A zombie has no memory, and so no program. */
+static bool first_thread_is_gone(int self)
+{
+	char link[1];
+
+	return raw(SYS_readlinkat, self, self < 0 ? "/proc/self/exe" : "exe", link, sizeof(link)) ==
+	       -ENOENT;
+}
+
+/* Not through the thread's own directory where the process's will do: a parent that reaps the
+ * process while a thread goes, each with names below the same directory to forget, spins for
+ * milliseconds until the other is done. */
+int proc_open_own(int self, const char *name, int flags)
+{
+	char path[64];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_add(&text, self < 0 ? "/proc/self/" : "");
+	if (first_thread_is_gone(self)) {
+		text_add(&text, "task/");
+		text_add_uint(&text, (unsigned int)raw(SYS_gettid));
+		text_add(&text, "/");
+	}
+	text_add(&text, name);
+	return raw_open_in(self < 0 ? AT_FDCWD : self, path, flags);
+}
 
 void proc_text_begin(struct proc_text *text, int fd, char *buffer, size_t size)
 {

@@ -7,6 +7,10 @@
 
 #include <stddef.h>
 
+/* Opens a file of /proc that shows this process's memory: maps, smaps, pagemap, mem. self is a
+ * descriptor of /proc/self, or -1: then /proc must be in sight. */
+int proc_open_own(int self, const char *name, int flags);
+
 struct proc_text {
 	int fd, error; /* why there are no more: 0 at the end, or -errno */
 	char *buffer;

@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/kcmp.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -148,22 +150,40 @@ int thread_run(thread_body *body, void *argument)
 	return r;
 }
 
-int thread_open_again(int proc, pid_t thread, int fd, int flags)
+/* Most threads have the process's table: see proc_text.c for why their own directories are left
+ * alone. */
+static bool has_process_table(pid_t thread)
+{
+	pid_t process = (pid_t)raw(SYS_getpid);
+
+	return thread == process || !raw(SYS_kcmp, process, thread, KCMP_FILES, 0, 0);
+}
+
+static int open_in_table(int self, pid_t thread, const char *directory, int fd, int flags)
 {
 	char path[64];
 	struct text text;
 
 	text_init(&text, path, sizeof(path));
-	if (proc < 0)
-		text_add(&text, "/proc/thread-self/");
-	if (thread) {
-		text_add(&text, "../");
-		text_add_uint(&text, (unsigned int)thread);
+	text_add(&text, self < 0 ? "/proc/self/" : "");
+	if (!thread || !has_process_table(thread)) {
+		text_add(&text, "task/");
+		text_add_uint(&text, (unsigned int)(thread ? thread : raw(SYS_gettid)));
 		text_add(&text, "/");
 	}
-	text_add(&text, "fd/");
+	text_add(&text, directory);
 	text_add_uint(&text, (unsigned int)fd);
-	return raw_open_in(proc < 0 ? AT_FDCWD : proc, path, flags);
+	return raw_open_in(self < 0 ? AT_FDCWD : self, path, flags);
+}
+
+int thread_open_again(int self, pid_t thread, int fd, int flags)
+{
+	return open_in_table(self, thread, "fd/", fd, flags);
+}
+
+int thread_open_info(int self, int fd)
+{
+	return open_in_table(self, 0, "fdinfo/", fd, O_RDONLY);
 }
 
 int thread_run_on(void *stack, thread_body *body, void *argument)

@@ -44,9 +44,12 @@ int thread_run(thread_body *body, void *argument);
  * has no room for another. */
 int thread_run_on(void *stack, thread_body *body, void *argument);
 
-/* Opens anew what fd is open on, in the table of that thread (0: the calling one's). proc is a
- * descriptor of the calling thread's directory in /proc, or -1: then /proc must be in sight. */
-int thread_open_again(int proc, pid_t thread, int fd, int flags);
+/* Opens anew what fd is open on, in the table of that thread (0: the calling one, which has a table
+ * of its own). self is a descriptor of /proc/self, or -1: then /proc must be in sight. */
+int thread_open_again(int self, pid_t thread, int fd, int flags);
+
+/* What the kernel tells of a descriptor of the calling thread's own table. */
+int thread_open_info(int self, int fd);
 
 /* The first thing in a body: leaves the program's descriptor table for an empty one. */
 int thread_own_table(void);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking up areas: see vma.h. The descriptor of maps (the thread's: the process has
- * none where its first thread ended) is kept between queries; it shows the memory of the process
- * that opened it, so that a forked child drops it (support for that: guarded_drop, in the fork
- * handler).
+ * Looking up areas: see vma.h. The descriptor of maps is kept between queries; it shows the
+ * memory of the process that opened it, so that a forked child drops it (support for that:
+ * guarded_drop, in the fork handler).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +41,7 @@ static int maps_descriptor(void)
 
 	if (fd >= 0)
 		return fd; /* the query itself failed */
-	fd = raw_open("/proc/thread-self/maps", O_RDONLY, 0);
+	fd = proc_open_own(-1, "maps", O_RDONLY);
 	return fd < 0 ? fd : guarded_put(GUARDED_MAPS, fd);
 }
 
@@ -149,11 +148,6 @@ static int query_here(uintptr_t address, struct vma *out, char *name, size_t nam
 	return r;
 }
 
-static int open_here(void)
-{
-	return raw_open("/proc/thread-self/maps", O_RDONLY, 0);
-}
-
 /* On to the first that ends above address. */
 static int scan(struct proc_text *text, uintptr_t address, struct vma *out, const char **name)
 {
@@ -171,7 +165,7 @@ static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name
 {
 	struct proc_text text;
 	const char *found = "";
-	int fd = open_here();
+	int fd = proc_open_own(-1, "maps", O_RDONLY);
 
 	if (fd < 0)
 		return fd;
@@ -207,7 +201,8 @@ static int walk_text(struct vma_walk *walk)
 		return -ENOMEM;
 	if (walk->maps >= 0)
 		raw_lseek(walk->maps, 0, SEEK_SET);
-	proc_text_begin(&walk->text, walk->maps < 0 ? open_here() : walk->maps, buffer, WALK_BYTES);
+	int fd = walk->maps < 0 ? proc_open_own(-1, "maps", O_RDONLY) : walk->maps;
+	proc_text_begin(&walk->text, fd, buffer, WALK_BYTES);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "audit/clock.h"
 #include "audit/event.h"
+#include "kernel/proc_text.h"
 #include "kernel/raw.h"
 #include "nonlinear/pressure.h"
 #include "nonlinear/sites.h"
@@ -96,7 +97,7 @@ static uint64_t scan_maps(int fd)
 /* Areas of the process, also by site; 0 when they cannot be counted. */
 static uint64_t count_areas(void)
 {
-	int fd = raw_open("/proc/self/maps", O_RDONLY, 0);
+	int fd = proc_open_own(-1, "maps", O_RDONLY);
 
 	if (fd < 0)
 		return 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "audit/event.h"
+#include "kernel/proc_text.h"
 #include "kernel/raw.h"
 #include "kernel/thread.h"
 #include "pages/exit.h"
@@ -73,8 +74,8 @@ static void on_thread(void *argument)
 	it->error = thread_own_table();
 	if (it->error)
 		return;
-	source.pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
-	source.maps = raw_open("/proc/self/maps", O_RDONLY, 0);
+	source.pagemap = proc_open_own(-1, "pagemap", O_RDONLY);
+	source.maps = proc_open_own(-1, "maps", O_RDONLY);
 	run(it, &source);
 }
 

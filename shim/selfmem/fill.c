@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "kernel/pagemap.h"
+#include "kernel/proc_text.h"
 #include "kernel/raw.h"
 #include "selfmem/fill.h"
 #include "selfmem/hold.h"
@@ -52,8 +53,8 @@ int fill_all(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
 
 void proc_open(struct proc *proc)
 {
-	proc->pagemap = raw_open("/proc/self/pagemap", O_RDONLY, 0);
-	proc->memory = raw_open("/proc/self/mem", O_RDONLY, 0);
+	proc->pagemap = proc_open_own(-1, "pagemap", O_RDONLY);
+	proc->memory = proc_open_own(-1, "mem", O_RDONLY);
 }
 
 void proc_close(struct proc *proc)

@@ -127,19 +127,14 @@ void attributes_walk_begin(struct attributes_walk *walk)
 {
 	bool any = atomic_load_explicit(&noted, memory_order_relaxed);
 
-	begin(walk, any ? keeper_open("smaps", O_RDONLY) : -1);
-}
-
-static int open_here(void)
-{
-	return raw_open("/proc/thread-self/smaps", O_RDONLY, 0);
+	begin(walk, any ? proc_open_own(keeper_proc(), "smaps", O_RDONLY) : -1);
 }
 
 void attributes_walk_begin_here(struct attributes_walk *walk)
 {
 	bool any = atomic_load_explicit(&noted, memory_order_relaxed);
 
-	begin(walk, any ? open_here() : -1);
+	begin(walk, any ? proc_open_own(-1, "smaps", O_RDONLY) : -1);
 }
 
 const struct attributes *attributes_at(struct attributes_walk *walk, uintptr_t address)
@@ -170,7 +165,7 @@ static void answer(void *argument)
 
 	if (thread_own_table())
 		return;
-	begin(&walk, open_here());
+	begin(&walk, proc_open_own(-1, "smaps", O_RDONLY));
 	*question->out = *attributes_at(&walk, question->address);
 	attributes_walk_end(&walk);
 }

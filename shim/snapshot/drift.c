@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "audit/event.h"
+#include "kernel/proc_text.h"
 #include "kernel/raw.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
@@ -106,8 +107,8 @@ static void compare(void *argument)
 	if (thread_own_table())
 		return;
 	it->file = raw_open(it->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	it->memory = raw_open("/proc/thread-self/mem", O_RDONLY, 0);
-	it->pagemap = raw_open("/proc/thread-self/pagemap", O_RDONLY, 0);
+	it->memory = proc_open_own(-1, "mem", O_RDONLY);
+	it->pagemap = proc_open_own(-1, "pagemap", O_RDONLY);
 	it->reason = "the file is no longer there, or may not be read";
 	if (it->file < 0 || it->memory < 0 || it->pagemap < 0 || file_identify(it->file, &now))
 		return;

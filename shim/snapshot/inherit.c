@@ -104,12 +104,35 @@ static void flush(int socket, struct parcel *parcel)
 		parcel_close(parcel, !send_parcel(socket, parcel));
 }
 
+#define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
+
+static bool leads_to(const struct lease *lease, int directory, const char *path)
+{
+	struct file file;
+
+	return !file_at(directory, path, &file) && file.device == lease->key.device &&
+	       file.inode == lease->key.inode;
+}
+
+/* By its name, if that is still its own: see proc_text.c for why the keeper's own directory in
+ * /proc is left alone. */
+static int open_anew(const struct lease *lease)
+{
+	int fd = leads_to(lease, AT_FDCWD, lease->path) ? raw_open(lease->path, OPEN_FLAGS, 0) : -1;
+
+	if (fd >= 0 && leads_to(lease, fd, ""))
+		return fd;
+	if (fd >= 0)
+		raw_close(fd);
+	return thread_open_again(keeper_proc(), 0, lease->fd, OPEN_FLAGS);
+}
+
 /* Until the child's keeper owns it, a break of the second lease sends ours a signal that it has
  * blocked, SIGIO. */
 static int second_lease(const struct lease *lease)
 {
 	struct f_owner_ex me = { F_OWNER_TID, keeper_thread() };
-	int fd = thread_open_again(keeper_proc(), 0, lease->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	int fd = open_anew(lease);
 
 	if (fd < 0)
 		return fd;
@@ -144,7 +167,7 @@ static bool proc_in_sight(void)
 {
 	struct file file;
 
-	return !file_at(AT_FDCWD, "/proc/thread-self", &file);
+	return !file_at(AT_FDCWD, "/proc/self", &file);
 }
 
 static void hand_over_all(void *pair)

@@ -15,6 +15,7 @@
 
 #include "kernel/capability.h"
 #include "kernel/guarded.h"
+#include "kernel/proc_text.h"
 #include "kernel/raw.h"
 #include "kernel/thread.h"
 #include "snapshot/guard.h"
@@ -143,11 +144,6 @@ static void log_inherit(int fd)
 		guarded_put(GUARDED_LOG, copy);
 }
 
-int keeper_open(const char *name, int flags)
-{
-	return raw_open_in(keeper.proc, name, flags);
-}
-
 static int prepare(void)
 {
 	int log = guarded_get_unchecked(GUARDED_LOG);
@@ -159,15 +155,15 @@ static int prepare(void)
 			    (uintptr_t)keeper.thread.stack + THREAD_STACK_BYTES);
 	/* The first number, 0, is taken by it, so that no lease has the number that means nothing.
 	 */
-	keeper.proc = raw_open("/proc/thread-self", O_PATH | O_DIRECTORY, 0);
+	keeper.proc = raw_open("/proc/self", O_PATH | O_DIRECTORY, 0);
 	if (keeper.proc < 0)
 		return keeper.proc;
-	keeper.maps = keeper_open("maps", O_RDONLY);
+	keeper.maps = proc_open_own(keeper.proc, "maps", O_RDONLY);
 	if (keeper.maps < 0)
 		return keeper.maps;
-	keeper.pagemap = keeper_open("pagemap", O_RDONLY);
-	keeper.memory = keeper_open("mem", O_RDWR);
-	keeper.stat = keeper_open("../../stat", O_RDONLY);
+	keeper.pagemap = proc_open_own(keeper.proc, "pagemap", O_RDONLY);
+	keeper.memory = proc_open_own(keeper.proc, "mem", O_RDWR);
+	keeper.stat = raw_open_in(keeper.proc, "stat", O_RDONLY);
 	if (log >= 0)
 		log_inherit(log);
 	capability_keep_for_leases();

@@ -51,12 +51,10 @@ bool keeper_could_serve(uint64_t limit);
 /* Whether the calling thread and the keeper are all threads of the process. */
 bool keeper_is_company(void);
 
-/* On the keeper: its descriptors of its own directory in /proc, and of maps, pagemap and mem there
- * (the process's have no memory any more where the first thread ended). Opened when it starts:
- * later the program may have dropped the right to open them, or have another root directory. The
- * last two may be -errno. */
+/* On the keeper: its descriptors of /proc/self, and of maps, pagemap and mem there. Opened when it
+ * starts: later the program may have dropped the right to open them, or have another root
+ * directory. The last two may be -errno. */
 int keeper_proc(void);
-int keeper_open(const char *name, int flags);
 int keeper_maps(void);
 int keeper_pagemap(void);
 int keeper_memory(void);

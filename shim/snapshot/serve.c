@@ -157,15 +157,11 @@ void lease_lose(struct lease *lease, const char *reason)
  * first stands among the locks of its descriptor. Where these cannot be read, F_UNLCK will tell. */
 static bool was_taken_away(const struct lease *lease)
 {
-	char path[32], text[512];
-	struct text name;
+	char text[512];
 
 	if (raw(SYS_fcntl, lease->fd, F_GETLEASE) == F_RDLCK) /* which also ends what is overdue */
 		return false;
-	text_init(&name, path, sizeof(path));
-	text_add(&name, "fdinfo/");
-	text_add_uint(&name, (unsigned int)lease->fd);
-	int fd = keeper_open(path, O_RDONLY);
+	int fd = thread_open_info(keeper_proc(), lease->fd);
 	int64_t got = fd < 0 ? fd : raw_pread(fd, text, sizeof(text) - 1, 0);
 	if (fd >= 0)
 		raw_close(fd);

@@ -96,6 +96,40 @@ static void no_descriptor_of_ours(const void *unused)
 	view_check(view, 1, 0, PAGES, "after the change");
 }
 
+static void must_not_lead_below_a_thread(int directory)
+{
+	char target[PATH_MAX];
+	struct dirent *fd;
+	DIR *table = fdopendir(directory);
+
+	must(table);
+	while ((fd = readdir(table))) {
+		ssize_t length = readlinkat(directory, fd->d_name, target, sizeof(target) - 1);
+
+		target[length < 0 ? 0 : length] = 0;
+		promise(strncmp(target, "/proc/", 6) || !strstr(target, "/task/"), "%s is open",
+			target);
+	}
+	closedir(table);
+}
+
+/* The names of a thread are forgotten when it goes, those of a process by its parent when it reaps
+ * it; where both go at a time, the parent spins until the thread is done. */
+static void parents_need_not_wait_for_its_thread(const void *unused)
+{
+	pid_t threads[8];
+	char path[64];
+
+	(void)unused;
+	fresh();
+	for (size_t count = threads_get(threads, COUNT(threads)); count-- > 1;) {
+		snprintf(path, sizeof(path), "/proc/self/task/%d/fd", threads[count]);
+		int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		must(directory >= 0);
+		must_not_lead_below_a_thread(directory);
+	}
+}
+
 static void close_one_by_one(void)
 {
 	for (int fd = 3; fd < 70000; fd++)
@@ -271,6 +305,34 @@ static void last_thread_leaves(const void *unused)
 
 	(void)unused;
 	must(pthread_create(&thread, NULL, outlive_the_main_thread, view) == 0);
+	must(pthread_detach(thread) == 0);
+	pthread_exit(NULL);
+}
+
+/* Whose memory /proc shows only below a thread by then. */
+static void *begin_after_the_main_thread(void *unused)
+{
+	char line[128], before[128];
+
+	(void)unused;
+	wait_until(thread_state(getpid(), getpid()) == 'Z');
+	char *view = fresh();
+	must(mlock(view, BYTES) == 0);
+	snprintf(before, sizeof(before), "%s",
+		 proc_line("/proc/thread-self/status", "VmLck:", line, sizeof(line)));
+	guard_works(NULL, view, "begun without the main thread");
+	promise(!strcmp(before,
+			proc_line("/proc/thread-self/status", "VmLck:", line, sizeof(line))),
+		"locked:%s, and then%s", before, line);
+	return NULL;
+}
+
+static void last_thread_begins(const void *unused)
+{
+	pthread_t thread;
+
+	(void)unused;
+	must(pthread_create(&thread, NULL, begin_after_the_main_thread, NULL) == 0);
 	must(pthread_detach(thread) == 0);
 	pthread_exit(NULL);
 }
@@ -870,6 +932,9 @@ static void add_all(void)
 	add("libc_knows_of_no_thread", "", libc_knows_of_no_thread, NULL, false);
 	add("no_signal_and_no_child", "", no_signal_and_no_child, NULL, HOLDS_BARE);
 	add("main_thread_leaves", "", main_thread_leaves, NULL, HOLDS_BARE);
+	add("last_thread_begins", "", last_thread_begins, NULL, false);
+	add("parents_need_not_wait_for_its_thread", "", parents_need_not_wait_for_its_thread, NULL,
+	    HOLDS_BARE);
 	add("last_thread_leaves", "", last_thread_leaves, NULL, false);
 	add("raw_exit_of_the_only_thread", "", raw_exit_of_the_only_thread, NULL, HOLDS_BARE);
 	for (size_t i = 0; i < COUNT(endings); i++)
