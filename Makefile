@@ -34,7 +34,7 @@ COMMON  := -std=gnu17 -D_GNU_SOURCE -DMMFENCE_VERSION='"$(VERSION)"' -Iinclude -
 SHIM_CFLAGS  := $(COMMON) -fPIC -fvisibility=hidden -fno-stack-protector -ftls-model=initial-exec \
 	-fasynchronous-unwind-tables -fno-strict-aliasing -U_FORTIFY_SOURCE -Wno-psabi
 SHIM_LDFLAGS := -shared -static-libgcc -Wl,--version-script=shim/interpose/symbols.map \
-	-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,--hash-style=gnu -Wl,-O1 -Wl,--as-needed \
+	-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,nopack-relative-relocs -Wl,--hash-style=gnu -Wl,-O1 -Wl,--as-needed \
 	-Wl,-soname,libmmfence.so
 
 SHIM_SRC := $(sort $(wildcard shim/interpose/*.c shim/kernel/*.c shim/policy/*.c shim/snapshot/*.c \
@@ -46,8 +46,8 @@ SHIM_OBJ32 := $(SHIM_SRC:%.c=$(B)/obj32/%.o)
 # and file systems apart, the kernel's raw calls and areas, the page census and the text builder.
 CLI_SRC := $(sort $(wildcard shim/cli/*.c)) $(sort $(wildcard shim/policy/*.c)) \
 	shim/snapshot/decide.c shim/support/text.c $(addprefix shim/kernel/,file.c filesystem.c raw.c) \
-	$(addprefix shim/kernel/,guarded.c proc_text.c vma.c) \
-	$(addprefix shim/support/,arena.c lock.c place.c scratch.c) shim/audit/json.c \
+	$(addprefix shim/kernel/,guarded.c proc_text.c symbol.c vma.c) \
+	$(addprefix shim/support/,arena.c auxiliary.c error.c lock.c place.c scratch.c) shim/audit/json.c \
 	$(filter-out shim/pages/exit.c,$(sort $(wildcard shim/pages/*.c)))
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/cli/%.o)
 
@@ -58,6 +58,9 @@ ALIASES := $(B)/$(ALIAS64)/libmmfence.so $(B)/$(ALIAS32)/libmmfence.so
 
 .PHONY: all deps demo check check-all bench bench-run lint lint-run format install clean examples
 all: $(LIBS) $(ALIASES) $(B)/bin/mmfence examples include/EVENTS.md include/mmfence.schema.json
+
+# These are what the compiler would call.
+$(B)/obj64/shim/support/string.o $(B)/obj32/shim/support/string.o: SHIM_CFLAGS += -fno-builtin
 
 $(B)/obj64/%.o: %.c
 	@mkdir -p $(@D)
@@ -139,6 +142,7 @@ lint-run: all
 	clang-format --dry-run --Werror $(SOURCES)
 	sh tests/lint/exports.sh $(B)
 	sh tests/lint/forbidden.sh $(B)
+	sh tests/lint/userland.sh $(B)
 	sh tests/lint/readme.sh
 
 format:

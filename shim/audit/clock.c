@@ -3,13 +3,11 @@
  * Reads the clock through the kernel's vdso, found once by the constructor, and by
  * a system call before that or where there is none. See clock.h.
  */
-#include <elf.h>
-#include <link.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "audit/clock.h"
 #include "kernel/raw.h"
+#include "kernel/symbol.h"
 
 #ifdef __x86_64__
 #define CLOCK_SYMBOL  "__vdso_clock_gettime"
@@ -23,70 +21,12 @@ typedef int clock_function(int clock, struct moment *now);
 
 static clock_function *vdso_clock;
 
-struct vdso {
-	uintptr_t base;
-	uintptr_t bias;
-	const ElfW(Sym) * symbols;
-	const char *strings;
-	const uint32_t *hash;
-};
-
-static void read_dynamic(struct vdso *vdso, const ElfW(Dyn) * entry)
-{
-	for (; entry->d_tag != DT_NULL; entry++) {
-		uintptr_t address = vdso->bias + entry->d_un.d_ptr;
-
-		if (entry->d_tag == DT_SYMTAB)
-			vdso->symbols = (const ElfW(Sym) *)address;
-		else if (entry->d_tag == DT_STRTAB)
-			vdso->strings = (const char *)address;
-		else if (entry->d_tag == DT_HASH)
-			vdso->hash = (const uint32_t *)address;
-	}
-}
-
-static const ElfW(Dyn) * find_dynamic(struct vdso *vdso)
-{
-	const ElfW(Ehdr) *elf = (const ElfW(Ehdr) *)vdso->base;
-	const ElfW(Phdr) *segment = (const ElfW(Phdr) *)(vdso->base + elf->e_phoff);
-	const ElfW(Dyn) *dynamic = NULL;
-
-	for (int i = 0; i < elf->e_phnum; i++, segment++) {
-		if (segment->p_type == PT_LOAD)
-			vdso->bias = vdso->base + segment->p_offset - segment->p_vaddr;
-		else if (segment->p_type == PT_DYNAMIC)
-			dynamic = (const ElfW(Dyn) *)(vdso->base + segment->p_offset);
-	}
-	return dynamic;
-}
-
-/* A vdso has a dozen symbols: looked at one by one. Those without the old hash table, which holds
- * their number, have their strings right behind them. */
-static size_t symbol_count(const struct vdso *vdso)
-{
-	if (vdso->hash)
-		return vdso->hash[1];
-	if ((uintptr_t)vdso->strings < (uintptr_t)vdso->symbols)
-		return 0;
-	return ((uintptr_t)vdso->strings - (uintptr_t)vdso->symbols) / sizeof(ElfW(Sym));
-}
-
 static __attribute__((constructor)) void clock_find(void)
 {
-	struct vdso vdso = { .base = getauxval(AT_SYSINFO_EHDR) };
-	const ElfW(Dyn) *dynamic = vdso.base ? find_dynamic(&vdso) : NULL;
+	const struct link_map *vdso = symbol_vdso();
 
-	if (!dynamic)
-		return;
-	read_dynamic(&vdso, dynamic);
-	if (!vdso.symbols || !vdso.strings)
-		return;
-	for (size_t i = 0; i < symbol_count(&vdso); i++) {
-		const ElfW(Sym) *symbol = &vdso.symbols[i];
-
-		if (symbol->st_shndx && !strcmp(vdso.strings + symbol->st_name, CLOCK_SYMBOL))
-			vdso_clock = (clock_function *)(vdso.bias + symbol->st_value);
-	}
+	if (vdso)
+		vdso_clock = (clock_function *)symbol_in(vdso, CLOCK_SYMBOL);
 }
 
 void clock_read(int clock, struct moment *now)

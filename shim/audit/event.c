@@ -13,6 +13,7 @@
 #include "audit/record.h"
 #include "audit/sink.h"
 #include "audit/stack.h"
+#include "support/error.h"
 
 #define NUMBER_BYTES 24
 
@@ -54,11 +55,6 @@ const char *event_action_name(enum event_action action)
 bool audit_enabled(void)
 {
 	return sink_enabled();
-}
-
-const char *errno_name(int error)
-{
-	return strerrorname_np(error);
 }
 
 static void region_init(struct region *region, char *start, size_t size)
@@ -248,7 +244,7 @@ void record_error(struct record *record, int error, const char *message)
 
 	if (error < 0)
 		error = -error;
-	code = error ? errno_name(error) : NULL;
+	code = error ? error_name(error) : NULL;
 	if (code)
 		record_str(record, "error.code", code);
 	else if (error)

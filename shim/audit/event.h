@@ -55,7 +55,6 @@ unsigned long record_unfinished(void);
 void record_emit(struct record *record);
 
 const char *event_action_name(enum event_action action);
-const char *errno_name(int error);
 
 /* Whether records go anywhere: a cheap test before costly preparations. */
 bool audit_enabled(void);

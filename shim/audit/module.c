@@ -4,7 +4,6 @@
  * table and from the headers it mapped. Opens nothing, and reads only what a
  * segment says is there.
  */
-#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
@@ -12,26 +11,20 @@
 
 #include "audit/identity.h"
 #include "audit/trace.h"
-
-/* glibc before 2.35 has none: then no address has a module, and no frame a caller. */
-extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
+#include "kernel/loaded.h"
+#include "kernel/symbol.h"
 
 #define NOTE_ALIGN(x) (((size_t)(x) + 3) & ~(size_t)3)
 
-static bool is_vdso(const char *name)
-{
-	return !strncmp(name, "linux-vdso.", 11) || !strncmp(name, "linux-gate.", 11);
-}
-
 /* The loader knows the main program by an empty name. */
-static const char *module_path(const char *name)
+static const char *module_path(const struct link_map *library)
 {
 	const struct program *program;
 
-	if (is_vdso(name))
+	if (symbol_is_vdso(library))
 		return "[vdso]";
-	if (name[0])
-		return name;
+	if (library->l_name[0])
+		return library->l_name;
 	program = identity_program();
 	return program ? program->executable : "";
 }
@@ -89,14 +82,12 @@ static void find_build_id(struct module *out)
 
 int module_range(uintptr_t address, struct module_range *out)
 {
-	struct dl_find_object found;
+	struct loaded module;
+	int r = loaded_find(address, &module);
 
-	if (!_dl_find_object || _dl_find_object((void *)address, &found))
-		return -ENOENT;
-	out->start = (uintptr_t)found.dlfo_map_start;
-	out->end = (uintptr_t)found.dlfo_map_end;
-	out->handle = found.dlfo_link_map;
-	return 0;
+	if (!r)
+		*out = (struct module_range){ module.start, module.end, module.library };
+	return r;
 }
 
 int module_find(uintptr_t address, struct module *out)
@@ -106,7 +97,7 @@ int module_find(uintptr_t address, struct module *out)
 
 	if (r)
 		return r;
-	out->path = module_path(range.handle->l_name);
+	out->path = module_path(range.handle);
 	out->start = range.start;
 	out->end = range.end;
 	out->bias = range.handle->l_addr;

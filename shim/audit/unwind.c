@@ -7,12 +7,14 @@
  * anything. Here such a frame gets a table that says: the stack ends. Never locks,
  * and never reads at an address that no module has.
  */
-#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
+#include "kernel/loaded.h"
+#include "kernel/symbol.h"
 
 /* libgcc's, from unwind-dw2-fde.h. */
 struct dwarf_eh_bases {
@@ -157,19 +159,55 @@ static const void *find_in(const struct frame_header *header, uintptr_t pc, uint
 	return pc - *start < fde_range(fde) ? fde : NULL;
 }
 
+#ifdef __i386__
+/* What addresses in old tables are counted from: the module's global offset table. */
+static void *data_base(const struct link_map *library)
+{
+	const ElfW(Dyn) *entry = library->l_ld;
+
+	while (entry->d_tag != DT_PLTGOT && entry->d_tag != DT_NULL)
+		entry++;
+	return entry->d_tag ? (void *)symbol_address(library, entry->d_un.d_ptr) : NULL;
+}
+#else
+static void *data_base(const struct link_map *library)
+{
+	(void)library;
+	return NULL;
+}
+#endif
+
 const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases)
 {
-	struct dl_find_object found;
+	struct loaded module;
 	uintptr_t start = (uintptr_t)pc;
 	const void *fde = NULL;
 
 	*bases = (struct dwarf_eh_bases){ NULL, NULL, NULL };
-	if (_dl_find_object && !_dl_find_object(pc, &found) && found.dlfo_eh_frame) {
-		fde = find_in(found.dlfo_eh_frame, (uintptr_t)pc, &start);
-#if DLFO_STRUCT_HAS_EH_DBASE
-		bases->dbase = found.dlfo_eh_dbase;
-#endif
+	if (!loaded_find((uintptr_t)pc, &module) && module.frame_header) {
+		fde = find_in(module.frame_header, (uintptr_t)pc, &start);
+		bases->dbase = data_base(module.library);
 	}
 	bases->func = (void *)start;
 	return fde ? fde : &stack_end.fde_length;
+}
+
+/* libgcc's unwinder wants these two, weak or not, and a weak reference too names its version, which
+ * an old libc has not. The first says that there may be threads; it is never called. */
+int __pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+int __pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
+{
+	(void)key;
+	(void)destroy;
+	return ENOSYS;
+}
+
+/* It sets up a table, in the constructor: see trace.c. */
+int pthread_once(pthread_once_t *once, void (*routine)(void))
+{
+	if (!*once) {
+		routine();
+		*once = 1;
+	}
+	return 0;
 }

@@ -33,8 +33,8 @@ const char *environment_get(char *const *environment, const char *name)
 	size_t length = strlen(name);
 
 	for (; environment && *environment; environment++)
-		if (name_length(*environment) == length && !strncmp(*environment, name, length))
-			return *environment + length + ((*environment)[length] == '=');
+		if (!strncmp(*environment, name, length) && (*environment)[length] == '=')
+			return *environment + length + 1;
 	return NULL;
 }
 

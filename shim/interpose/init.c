@@ -4,9 +4,7 @@
  * another library's constructor). And noticing that this is another process than a
  * moment ago: by fork handlers, or after a raw clone by a page that the kernel wipes.
  */
-#include <pthread.h>
 #include <stdatomic.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "interpose/interpose.h"
 #include "interpose/process.h"
 #include "kernel/guarded.h"
+#include "kernel/loaded.h"
 #include "kernel/next.h"
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
@@ -23,6 +22,7 @@
 #include "snapshot/guard.h"
 #include "snapshot/preserve.h"
 #include "support/arena.h"
+#include "support/auxiliary.h"
 #include "support/place.h"
 #include "support/scratch.h"
 #include "support/text.h"
@@ -55,6 +55,7 @@ static void new_process(void)
 	mark_process();
 	process_owns_memory();
 	identity_settle();
+	loaded_after_fork();
 	arena_after_fork();
 	scratch_reset();
 	guarded_drop(GUARDED_MAPS); /* it shows the parent's memory */
@@ -80,7 +81,7 @@ static void complain(const char *sentence)
 /* In a set-uid program the environment is somebody else's. */
 static void load_policy(void)
 {
-	policy_from_sources(&the_policy, NULL, getauxval(AT_SECURE) ? NULL : environ, complain);
+	policy_from_sources(&the_policy, NULL, auxiliary(AT_SECURE) ? NULL : environ, complain);
 }
 
 /* As the XDG base directory specification has it. */
@@ -113,7 +114,7 @@ static void get_ready(void)
 	identity_settle();
 	load_policy();
 	inject_prepare(the_policy.process_inject);
-	if (!getauxval(AT_SECURE))
+	if (!auxiliary(AT_SECURE))
 		preserve_places(environment_get(environ, "TMPDIR"), cache_directory());
 	if (the_policy.audit_log[0])
 		sink_configure(the_policy.audit_log);
@@ -190,6 +191,12 @@ long process_fork(long nr, long a, long b, long c, long d, long e)
 	return r;
 }
 
+/* What pthread_atfork is made of: that is in libpthread, which no glibc before 2.34 has loaded for
+ * every program. */
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+		      void *module);
+extern void *__dso_handle __attribute__((visibility("hidden")));
+
 static __attribute__((constructor)) void constructor(void)
 {
 	struct scope scope;
@@ -199,7 +206,7 @@ static __attribute__((constructor)) void constructor(void)
 	if (!enter(&scope))
 		return;
 	sink_open();
-	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	__register_atfork(before_fork, after_fork_in_parent, after_fork_in_child, &__dso_handle);
 	scope_leave(&scope);
 }
 

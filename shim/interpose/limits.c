@@ -45,7 +45,9 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size)
 		if (unlikely(!next.name))                                                          \
 			next_resolve();                                                            \
 		limits_change(process, (int)resource, to, sizeof(to->rlim_cur));                   \
-		return next.name(process, resource, to, before);                                   \
+		if (next.name)                                                                     \
+			return next.name(process, resource, to, before);                           \
+		return (int)libc_result(-ENOSYS); /* glibc before 2.13 */                          \
 	}
 
 DEFINE_SETRLIMIT(setrlimit, struct rlimit)

@@ -105,7 +105,8 @@ EXPORT void quick_exit(int status)
 	process_ends(status);
 	if (!next.quick_exit)
 		next_resolve();
-	next.quick_exit(status);
+	if (next.quick_exit) /* not before glibc 2.10 */
+		next.quick_exit(status);
 	for (;;)
 		raw(SYS_exit_group, status);
 }
@@ -298,6 +299,17 @@ static int exec_path(const struct call *call, const char *path, char *const *arg
 	return (int)libc_result(raw(SYS_execve, path, argv, environment));
 }
 
+/* glibc before 2.11 searches with the process's own environment alone. */
+static int search_with(const char *file, char *const *argv, char *const *environment)
+{
+	char **before = environ;
+
+	environ = (char **)(uintptr_t)environment;
+	int r = next.execvp(file, argv);
+	environ = before;
+	return r;
+}
+
 static int exec_search(const struct call *call, const char *file, char *const *argv,
 		       char *const *envp)
 {
@@ -305,9 +317,11 @@ static int exec_search(const struct call *call, const char *file, char *const *a
 	FOLLOW(environment, envp)
 
 	before_exec(call, &target, will_be_preloaded(environment), true);
-	if (!next.execvpe)
+	if (!next.execvp)
 		next_resolve();
-	return next.execvpe(file, argv, environment);
+	if (next.execvpe)
+		return next.execvpe(file, argv, environment);
+	return search_with(file, argv, environment);
 }
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])

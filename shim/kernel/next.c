@@ -2,10 +2,10 @@
 /*
  * Finding the next library's functions: see next.h.
  */
-#include <dlfcn.h>
 #include <stddef.h>
 
 #include "kernel/next.h"
+#include "kernel/symbol.h"
 
 struct next next;
 
@@ -20,8 +20,22 @@ static const struct entry entries[] = {
 #undef NEXT_ENTRY
 };
 
+static void resolve_from(const struct symbol_table *symbols)
+{
+	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
+		void **member = (void **)((char *)&next + entries[i].offset);
+
+		if (!*member)
+			*member = symbol_find(symbols, entries[i].name);
+	}
+}
+
 void next_resolve(void)
 {
-	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++)
-		*(void **)((char *)&next + entries[i].offset) = dlsym(RTLD_NEXT, entries[i].name);
+	const struct link_map *library = NULL;
+	struct symbol_table symbols;
+
+	while ((library = symbol_after(library)))
+		if (symbol_read(library, &symbols))
+			resolve_from(&symbols);
 }

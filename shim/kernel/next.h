@@ -36,6 +36,7 @@
 	NEXT(int, dup2, (int, int))                                                              \
 	NEXT(int, dup3, (int, int, int))                                                         \
 	NEXT(int, execve, (const char *, char *const *, char *const *))                          \
+	NEXT(int, execvp, (const char *, char *const *))                                         \
 	NEXT(int, execvpe, (const char *, char *const *, char *const *))                         \
 	NEXT(int, fexecve, (int, char *const *, char *const *))                                  \
 	NEXT(int, execveat, (int, const char *, char *const *, char *const *, int))              \

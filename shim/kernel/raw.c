@@ -12,7 +12,7 @@
 #include "kernel/raw.h"
 
 #ifdef __i386__
-#include <sys/auxv.h>
+#include "support/auxiliary.h"
 
 /* The kernel's fast entry, found at start; int $0x80, forty times as slow, before that. Not libc's
  * own pointer to it, which is in TLS. */
@@ -43,7 +43,7 @@ __asm__(".text; .type raw_slow_entry, @function; .hidden raw_slow_entry;"
 
 static __attribute__((constructor(101))) void find_entry(void)
 {
-	unsigned long entry = getauxval(AT_SYSINFO);
+	unsigned long entry = auxiliary(AT_SYSINFO);
 
 	if (entry)
 		raw_entry = (void (*)(void))entry;

@@ -5,13 +5,14 @@
  * nothing, and none sees its symbols. inih counts no lines and opens files with
  * wrapped calls, so it gets its lines from a reader here.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "kernel/raw.h"
+#include "kernel/symbol.h"
+#include "support/error.h"
 #include "policy/value.h"
 
 #define FILE_BYTES 32768
@@ -103,12 +104,11 @@ static int take_setting(void *user, const char *section, const char *key, const 
 
 static int parse(struct reading *reading)
 {
-	void *library = dlopen("libinih.so.1", RTLD_NOW | RTLD_LOCAL);
+	const struct link_map *library = symbol_load("libinih.so.1");
 
 	if (!library) /* its name where distributions build it themselves */
-		library = dlopen("libinih.so.0", RTLD_NOW | RTLD_LOCAL);
-	ini_parse_stream *run =
-		library ? (ini_parse_stream *)dlsym(library, "ini_parse_stream") : NULL;
+		library = symbol_load("libinih.so.0");
+	ini_parse_stream *run = library ? symbol_in(library, "ini_parse_stream") : NULL;
 	if (!run) {
 		complain_of(reading, 0,
 			    "not read, because libinih for this architecture is not installed");
@@ -118,7 +118,7 @@ static int parse(struct reading *reading)
 
 	if (bad_line > 0)
 		complain_of(reading, bad_line, "neither [section] nor key = value nor a comment");
-	dlclose(library);
+	symbol_unload(library);
 	return 0;
 }
 
@@ -139,6 +139,20 @@ static long read_regular(const char *path)
 	return raw_read_file(path, contents, sizeof(contents));
 }
 
+static const char *read_error(int error)
+{
+	switch (error) {
+	case EISDIR:
+		return "is a directory";
+	case EINVAL:
+		return "is not a regular file";
+	case EFBIG:
+		return "is too large";
+	default:
+		return error_name(error);
+	}
+}
+
 int policy_from_file(struct policy *policy, const char *path, policy_complaint *complain)
 {
 	struct reading reading = { policy, complain, path, contents, 0, { false } };
@@ -146,7 +160,7 @@ int policy_from_file(struct policy *policy, const char *path, policy_complaint *
 
 	if (size < 0) {
 		if (size != -ENOENT)
-			complain_of(&reading, 0, strerrordesc_np((int)-size));
+			complain_of(&reading, 0, read_error((int)-size));
 		return (int)size;
 	}
 	if (strlen(contents) != (size_t)size) {

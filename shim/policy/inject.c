@@ -9,6 +9,7 @@
 #include "policy/inject.h"
 #include "policy/suggest.h"
 #include "policy/value.h"
+#include "support/error.h"
 
 #define NUMBER_MOST UINT32_MAX
 #define WORD_BYTES  96
@@ -51,7 +52,7 @@ static const char *call_word(size_t index)
 
 static const char *error_word(size_t index)
 {
-	const char *name = index < ERROR_NAMES ? strerrorname_np((int)index) : NULL;
+	const char *name = index < ERROR_NAMES ? error_name((int)index) : NULL;
 
 	if (index >= ERROR_NAMES)
 		return NULL;

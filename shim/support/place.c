@@ -8,10 +8,10 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include "kernel/raw.h"
+#include "support/auxiliary.h"
 #include "support/place.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -35,9 +35,9 @@ static uintptr_t find_loader(void)
 
 	if (loader)
 		return loader;
-	loader = getauxval(AT_BASE);
+	loader = auxiliary(AT_BASE);
 	if (!loader) /* it was started as the program */
-		loader = PAGE_DOWN(getauxval(AT_PHDR));
+		loader = PAGE_DOWN(auxiliary(AT_PHDR));
 	atomic_store_explicit(&found, loader, memory_order_relaxed);
 	return loader;
 }

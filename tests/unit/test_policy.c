@@ -314,9 +314,9 @@ Test(policy, file_that_cannot_be_read)
 	cr_expect_eq(policy_from_file(&policy, "/nonexistent/mmfence.conf", complain), -ENOENT);
 	cr_expect_eq(complaint_count, 0);
 	cr_expect_eq(policy_from_file(&policy, "/tmp", complain), -EISDIR);
-	expect_complaint("/tmp: Is a directory\n");
+	expect_complaint("/tmp: is a directory\n");
 	cr_expect_eq(policy_from_file(&policy, "/dev/zero", complain), -EINVAL);
-	expect_complaint("/dev/zero: Invalid argument\n");
+	expect_complaint("/dev/zero: is not a regular file\n");
 }
 
 Test(policy, environment_wins_over_file)
