@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# make            the libraries (64 and 32 bit) and build/bin/mmfence
-# make demo       the examples and three real programs, bare and fenced
+# make            the libraries (64 and 32 bit; BITS=64: 64 alone) and build/bin/mmfence
+# make demo       three real programs and the examples, bare and fenced
 # make check      the tests          make check-all  with those that need a browser, a JVM, …
 # make bench      the tables of costs
 # make torture    readers against writers, for two minutes
@@ -19,13 +19,26 @@ B       := build
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf "  %-7s %s\n" $(1) $@)
 
+# What the compiler can build.
+ifeq ($(origin BITS),undefined)
+BITS := 64 $(shell echo 'int main(void) { return 0; }' | \
+	$(CC) -m32 -x c -o /dev/null - 2>/dev/null && echo 32)
+NOTE := $(if $(filter 32,$(BITS)),,64 bit alone: $(CC) builds no 32-bit programs here (Debian: gcc-multilib))
+endif
+32BIT = $(if $(filter 32,$(BITS)),$(1))
+# Both processors at once, unless a number was given.
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+SUB_MAKE = $(MAKE) --no-print-directory $(PARALLEL)
+
 # Where the dynamic linker's $LIB leads: Debian, then Fedora's and Arch's names for it.
 LIB64   := lib/x86_64-linux-gnu
 LIB32   := lib32
 ALIAS64 := lib64
 ALIAS32 := lib/i386-linux-gnu
 
-WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+# WERROR=-Werror: what this project's own checks ask for. Other compilers may warn of other things.
+WERROR  ?=
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
 CFLAGS  ?= -O2 -g
 COMMON  := -std=gnu17 -D_GNU_SOURCE -DMMFENCE_VERSION='"$(VERSION)"' -Iinclude -Ishim $(WARN) -MMD -MP
 
@@ -53,26 +66,34 @@ CLI_OBJ := $(CLI_SRC:%.c=$(B)/cli/%.o)
 
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 
-LIBS := $(B)/$(LIB64)/libmmfence.so $(B)/$(LIB32)/libmmfence.so
-ALIASES := $(B)/$(ALIAS64)/libmmfence.so $(B)/$(ALIAS32)/libmmfence.so
+LIBS := $(B)/$(LIB64)/libmmfence.so $(call 32BIT,$(B)/$(LIB32)/libmmfence.so)
+ALIASES := $(B)/$(ALIAS64)/libmmfence.so $(call 32BIT,$(B)/$(ALIAS32)/libmmfence.so)
 
-.PHONY: all deps demo check check-all bench bench-run lint lint-run format install clean examples
-all: $(LIBS) $(ALIASES) $(B)/bin/mmfence examples include/EVENTS.md include/mmfence.schema.json
+.PHONY: all deps demo check check-all bench bench-run lint lint-run format install clean examples note FORCE
+all: $(if $(NOTE),note) $(LIBS) $(ALIASES) $(B)/bin/mmfence examples include/EVENTS.md include/mmfence.schema.json
+
+note:
+	@echo "$(NOTE)"
+
+# What objects are made with: another compiler or other flags make them anew.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS)' >$@
 
 # These are what the compiler would call.
 $(B)/obj64/shim/support/string.o $(B)/obj32/shim/support/string.o: SHIM_CFLAGS += -fno-builtin
 
-$(B)/obj64/%.o: %.c
+$(B)/obj64/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(SHIM_CFLAGS) -m64 -c -o $@ $<
 
-$(B)/obj32/%.o: %.c
+$(B)/obj32/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(SHIM_CFLAGS) -m32 -c -o $@ $<
 
-$(B)/cli/%.o: %.c
+$(B)/cli/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
@@ -89,18 +110,18 @@ $(B)/$(LIB32)/libmmfence.so: $(SHIM_OBJ32) shim/interpose/symbols.map
 
 $(B)/$(ALIAS64)/libmmfence.so: | $(B)/$(LIB64)/libmmfence.so
 	@mkdir -p $(@D)
-	ln -sf ../$(LIB64)/libmmfence.so $@
+	$(Q)ln -sf ../$(LIB64)/libmmfence.so $@
 
 $(B)/$(ALIAS32)/libmmfence.so: | $(B)/$(LIB32)/libmmfence.so
 	@mkdir -p $(@D)
-	ln -sf ../../$(LIB32)/libmmfence.so $@
+	$(Q)ln -sf ../../$(LIB32)/libmmfence.so $@
 
 $(B)/bin/mmfence: $(CLI_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(CLI_OBJ) -ljansson -ldw -lelf -lm
 
-$(B)/examples/%: examples/%.c
+$(B)/examples/%: examples/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(COMMON) -o $@ $<
@@ -108,11 +129,11 @@ $(B)/examples/%: examples/%.c
 examples: $(EXAMPLES)
 
 include/EVENTS.md: shim/audit/events.def shim/audit/events_doc.sh
-	sh shim/audit/events_doc.sh shim/audit/events.def > $@
+	$(Q)sh shim/audit/events_doc.sh shim/audit/events.def > $@
 
 include/mmfence.schema.json: shim/audit/events.def shim/audit/schema.sh
-	sh shim/audit/schema.sh shim/audit/events.def > $@.new
-	mv $@.new $@
+	$(Q)sh shim/audit/schema.sh shim/audit/events.def > $@.new
+	$(Q)mv $@.new $@
 
 -include $(SHIM_OBJ64:.o=.d) $(SHIM_OBJ32:.o=.d) $(CLI_OBJ:.o=.d)
 
@@ -120,40 +141,42 @@ deps:
 	@sh .ci/deps check
 
 demo:
-	@sh .ci/deps demo
-	@$(MAKE) --no-print-directory all
+	@QUIET=1 sh .ci/deps demo
+	@sh .ci/quiet "Compiling" $(SUB_MAKE) all
 	@sh examples/demo.sh
 
 check check-all:
 	@sh .ci/deps $(@:check-%=%)
+	@$(SUB_MAKE) $(if $(filter check-all,$@),WERROR=-Werror) check-build
 	@$(MAKE) --no-print-directory $@-run
 
 bench:
 	@sh .ci/deps all
+	@$(SUB_MAKE) bench-build
 	@$(MAKE) --no-print-directory bench-run
 
 lint:
 	@sh .ci/deps lint
-	@$(MAKE) --no-print-directory lint-run
+	@$(SUB_MAKE) WERROR=-Werror lint-run
 
 SOURCES := $(shell find shim include examples tests -name '*.[ch]' 2>/dev/null)
 
 lint-run: all
-	clang-format --dry-run --Werror $(SOURCES)
+	sh tests/lint/format.sh $(SOURCES)
 	sh tests/lint/exports.sh $(B)
 	sh tests/lint/forbidden.sh $(B)
 	sh tests/lint/userland.sh $(B)
 	sh tests/lint/readme.sh
 
 format:
-	clang-format -i $(SOURCES)
+	clang-format-14 -i $(SOURCES)
 
 install: all
 	install -D -m 755 $(B)/bin/mmfence $(DESTDIR)$(PREFIX)/bin/mmfence
 	install -D -m 755 $(B)/$(LIB64)/libmmfence.so $(DESTDIR)$(PREFIX)/$(LIB64)/libmmfence.so
-	install -D -m 755 $(B)/$(LIB32)/libmmfence.so $(DESTDIR)$(PREFIX)/$(LIB32)/libmmfence.so
+	$(call 32BIT,install -D -m 755 $(B)/$(LIB32)/libmmfence.so $(DESTDIR)$(PREFIX)/$(LIB32)/libmmfence.so)
 	install -D -m 755 $(B)/$(LIB64)/libmmfence.so $(DESTDIR)$(PREFIX)/$(ALIAS64)/libmmfence.so
-	install -D -m 755 $(B)/$(LIB32)/libmmfence.so $(DESTDIR)$(PREFIX)/$(ALIAS32)/libmmfence.so
+	$(call 32BIT,install -D -m 755 $(B)/$(LIB32)/libmmfence.so $(DESTDIR)$(PREFIX)/$(ALIAS32)/libmmfence.so)
 	install -D -m 644 include/mmfence.h $(DESTDIR)$(PREFIX)/include/mmfence.h
 	install -D -m 644 include/EVENTS.md $(DESTDIR)$(PREFIX)/share/doc/mmfence/EVENTS.md
 	install -D -m 644 include/mmfence.schema.json $(DESTDIR)$(PREFIX)/share/mmfence/mmfence.schema.json

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The examples and three real programs, each bare and then fenced, in a line or two each.
+# Three real programs and the examples, each bare and then fenced, in a line or two each.
 # Called by `make demo`, when everything is built. Ends with a verdict; exit status 1 when a
 # fenced run did not do as promised. All files are in a temporary directory, removed at the end.
 set -eu
@@ -85,51 +85,6 @@ meddled() {
 	wait $! 2>/dev/null || status=$?
 }
 
-half=64
-head -c $((2 * half * 4096)) /dev/urandom >original
-
-title "selfmem_alias: a second, writable view of one's own memory through /proc/self/mem"
-status=0
-run - "$build/examples/selfmem_alias" >bare 2>&1 || status=$?
-line bare: "$(sed -n 2p bare)"
-line "" "$(sed -n 3p bare) ($(ending $status))"
-status=0
-run alias.jsonl "$build/examples/selfmem_alias" >fenced 2>&1 || status=$?
-line fenced: "the same ($(ending $status)); the log has $(events selfmem.open alias.jsonl)\
- selfmem.open and $(events selfmem.map alias.jsonl) selfmem.map"
-promise "exit status 0" "$status" = 0
-promise "the program sees what it saw bare" "$(sed 1d bare)" = "$(sed 1d fenced)"
-promise "the open is recorded" "$(events selfmem.open alias.jsonl)" = 1
-promise "the mapping is recorded" "$(events selfmem.map alias.jsonl)" = 1
-
-title "nonlinear_window: a window over a larger file, filled with remap_file_pages"
-status=0
-run - "$build/examples/nonlinear_window" >bare 2>&1 || status=$?
-line bare: "$(cat bare)"
-status=0
-run window.jsonl "$build/examples/nonlinear_window" >fenced 2>&1 || status=$?
-line fenced: "the same ($(ending $status)); $(nonlinear window.jsonl)"
-promise "exit status 0" "$status" = 0
-promise "the program sees what it saw bare" "$(cat bare)" = "$(cat fenced)"
-promise "every call is counted" "$(calls window.jsonl)" = 10000
-
-title "private_reader: a private mapping, while another program overwrites and cuts the file"
-meddled - "$build/examples/private_reader" data
-line bare: "$said ($(ending $status))"
-meddled reader.jsonl "$build/examples/private_reader" data
-line fenced: "$said ($(ending $status))"
-promise "exit status 0" "$status" = 0
-
-title "stress-ng --remap: a stress test of nonlinear mappings, with verification"
-status=0
-run - stress-ng --remap 1 --remap-ops 20 --verify >bare 2>&1 || status=$?
-line bare: "$(ending $status)"
-status=0
-run stress.jsonl stress-ng --remap 1 --remap-ops 20 --verify >fenced 2>&1 || status=$?
-line fenced: "$(ending $status); $(nonlinear stress.jsonl)"
-promise "exit status 0" "$status" = 0
-promise "calls are recorded" "$(calls stress.jsonl)" -gt 0
-
 title "git log -p: held up by its pager while the pack that it has mapped is truncated"
 repository() {
 	n=0
@@ -177,6 +132,9 @@ line fenced: "$(ending "$status") after $said"
 promise "exit status 0" "$status" = 0
 promise "the output is right" "$(cksum <out)" = "$(cksum <right)"
 
+half=64
+head -c $((2 * half * 4096)) /dev/urandom >original
+
 title "python3 mmap.ACCESS_COPY: the file overwritten and cut by another process"
 cat >reader.py <<'END'
 import mmap, sys
@@ -200,8 +158,51 @@ promise "exit status 0" "$status" = 0
 promise "python read the old bytes" "$said" = \
 	"python read the old bytes in the first half and the old bytes in the second"
 
+title "selfmem_alias: a second, writable view of one's own memory through /proc/self/mem"
+status=0
+run - "$build/examples/selfmem_alias" >bare 2>&1 || status=$?
+line bare: "$(sed -n 2p bare)"
+line "" "$(sed -n 3p bare) ($(ending $status))"
+status=0
+run alias.jsonl "$build/examples/selfmem_alias" >fenced 2>&1 || status=$?
+line fenced: "the same ($(ending $status)); the log has $(events selfmem.open alias.jsonl)\
+ selfmem.open and $(events selfmem.map alias.jsonl) selfmem.map"
+promise "exit status 0" "$status" = 0
+promise "the program sees what it saw bare" "$(sed 1d bare)" = "$(sed 1d fenced)"
+promise "the open is recorded" "$(events selfmem.open alias.jsonl)" = 1
+promise "the mapping is recorded" "$(events selfmem.map alias.jsonl)" = 1
+
+title "nonlinear_window: a window over a larger file, filled with remap_file_pages"
+status=0
+run - "$build/examples/nonlinear_window" >bare 2>&1 || status=$?
+line bare: "$(cat bare)"
+status=0
+run window.jsonl "$build/examples/nonlinear_window" >fenced 2>&1 || status=$?
+line fenced: "the same ($(ending $status)); $(nonlinear window.jsonl)"
+promise "exit status 0" "$status" = 0
+promise "the program sees what it saw bare" "$(cat bare)" = "$(cat fenced)"
+promise "every call is counted" "$(calls window.jsonl)" = 10000
+
+title "private_reader: a private mapping, while another program overwrites and cuts the file"
+meddled - "$build/examples/private_reader" data
+line bare: "$said ($(ending $status))"
+meddled reader.jsonl "$build/examples/private_reader" data
+line fenced: "$said ($(ending $status))"
+promise "exit status 0" "$status" = 0
+
+title "stress-ng --remap: a stress test of nonlinear mappings, with verification"
+status=0
+run - stress-ng --remap 1 --remap-ops 20 --verify >bare 2>&1 || status=$?
+line bare: "$(ending $status)"
+status=0
+run stress.jsonl stress-ng --remap 1 --remap-ops 20 --verify >fenced 2>&1 || status=$?
+line fenced: "$(ending $status); $(nonlinear stress.jsonl)"
+promise "exit status 0" "$status" = 0
+promise "calls are recorded" "$(calls stress.jsonl)" -gt 0
+
 if [ $broken = 0 ]; then
 	printf '\nEvery fenced run did as promised.\n'
+	printf 'Now with a program of yours: build/bin/mmfence run -- COMMAND…\n'
 	exit 0
 fi
 printf '\n%d promise(s) were not kept.\n' $broken

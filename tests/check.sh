@@ -66,7 +66,7 @@ for suite; do
 	{
 		run "$suite" 2>&1
 		echo $? >"$out.status"
-	} | tee "$out" | grep -v '^PASS '
+	} | tee "$out" | grep --line-buffered -v '^PASS '
 	kill "$ticker"
 	ticker=
 	if [ "$(count FAIL)" = 0 ]; then

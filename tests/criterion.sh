@@ -9,8 +9,10 @@ note=${2:+ ($2)}
 
 {
 	"$MMFENCE_BUILD/tests/$1" --jobs 2 --verbose=1 --color=never ${FILTER:+--filter "$FILTER"} 2>&1
-	echo "status $?"
+	echo $? >"$MMFENCE_TMP/ended"
 } | sed -u -n -e '/^\[RUN \]/d' -e '/^\[SKIP\] .*: Test is disabled$/d' \
-	-e "s|^\[PASS\] \([^ ]*\): .*|PASS \1$note|p;t" -e "s|^\[FAIL\] \([^ ]*\): \(.*\)|FAIL \1$note: \2|p;t" \
+	-e "s|^\[PASS\] \([^ ]*\): .*|PASS \1$note|p;t" -e "s|^\[FAIL\] \([^ ]*\): (.*)$|FAIL \1$note|p;t" \
+	-e "s|^\[FAIL\] \([^ ]*\): \(.*\)|FAIL \1$note: \2|p;t" \
 	-e "s|^\[SKIP\] \([^ ]*\): \(.*\)|SKIP \1$note: \2|p;t" -e '/^\[====\] Running /d' \
-	-e "/^status [01]\$/d" -e "s|^status \(.*\)|FAIL $1$note: the runner ended with status \1|p;t" -e p
+	-e p
+exit "$(cat "$MMFENCE_TMP/ended")"

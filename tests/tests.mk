@@ -25,50 +25,59 @@ HELPER_large   := -O1 -m64 -D_FILE_OFFSET_BITS=64 -D_LARGEFILE64_SOURCE
 HELPER_fortify := -O2 -m64 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 HELPER_m32     := -O1 -m32
 
-HELPER_PROGRAMS := $(foreach v,plain large fortify m32,$(HELPERS:%=$(H)/$(v)/%)) \
-	$(H)/plain/early.so $(H)/m32/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop \
-	$(H)/m32/selfmem_alias $(H)/asan/overwrite $(H)/asan/storm \
-	$(if $(shell command -v clang),$(H)/asan_static/overwrite $(H)/asan_static/storm)
+HELPER_PROGRAMS := $(foreach v,plain large fortify $(call 32BIT,m32),$(HELPERS:%=$(H)/$(v)/%)) \
+	$(H)/plain/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop \
+	$(call 32BIT,$(H)/m32/early.so $(H)/m32/selfmem_alias) \
+	$(foreach v,asan asan_static,$(H)/$(v)/overwrite $(H)/$(v)/storm)
 
 define helper_rule
-$(H)/$(1)/%: tests/helpers/%.c
+$(H)/$(1)/%: tests/helpers/%.c $(B)/flags
 	@mkdir -p $$(@D)
-	$$(CC) $$(HELPER_CFLAGS) $$(HELPER_$(1)) -o $$@ $$< -pthread -ldl
+	$$(call say,CC)
+	$$(Q)$$(CC) $$(HELPER_CFLAGS) $$(HELPER_$(1)) -o $$@ $$< -pthread -ldl
 endef
 $(foreach v,plain large fortify m32,$(eval $(call helper_rule,$(v))))
 
 $(H)/plain/early.so: tests/helpers/lib/early.c
 	@mkdir -p $(@D)
-	$(CC) $(HELPER_CFLAGS) -fPIC -shared -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(HELPER_CFLAGS) -fPIC -shared -o $@ $<
 
 $(H)/m32/early.so: tests/helpers/lib/early.c
 	@mkdir -p $(@D)
-	$(CC) $(HELPER_CFLAGS) -m32 -fPIC -shared -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(HELPER_CFLAGS) -m32 -fPIC -shared -o $@ $<
 
 $(H)/m32/selfmem_alias: examples/selfmem_alias.c
 	@mkdir -p $(@D)
-	$(CC) $(HELPER_CFLAGS) -m32 -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(HELPER_CFLAGS) -m32 -o $@ $<
 
 $(H)/plain/unwinder: tests/helpers/special/unwinder.c
 	@mkdir -p $(@D)
-	$(CC) $(HELPER_CFLAGS) -o $@ $< -lunwind
+	$(call say,CC)
+	$(Q)$(CC) $(HELPER_CFLAGS) -o $@ $< -lunwind
 
 $(H)/plain/window: tests/helpers/special/window.cc
 	@mkdir -p $(@D)
-	$(CXX) -Wall -Wextra -Werror -g -O1 -Wl,--build-id -o $@ $<
+	$(call say,CC)
+	$(Q)$(CXX) -Wall -Wextra $(WERROR) -g -O1 -Wl,--build-id -o $@ $<
 
 $(H)/static/%: tests/helpers/%.c
 	@mkdir -p $(@D)
-	$(CC) $(HELPER_CFLAGS) -static -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(HELPER_CFLAGS) -static -o $@ $<
 
-$(H)/asan/%: tests/helpers/%.c
-	@mkdir -p $(@D)
-	$(CC) $(HELPER_CFLAGS) -O1 -fsanitize=address -o $@ $< -pthread -ldl
-
-# clang's runtime is linked into the program.
-$(H)/asan_static/%: tests/helpers/%.c
-	@mkdir -p $(@D)
-	clang $(HELPER_CFLAGS) -O1 -fsanitize=address -o $@ $< -pthread -ldl
+# gcc's runtime is a library, clang's is linked into the program. Neither has to be there.
+define asan_rule
+$(H)/$(1)/%: tests/helpers/%.c
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$$(Q)! echo 'int main(void) { return 0; }' | $(2) -fsanitize=address -x c -o /dev/null - 2>/dev/null || \
+		$(2) $$(HELPER_CFLAGS) -O1 -fsanitize=address -o $$@ $$< -pthread -ldl
+endef
+$(eval $(call asan_rule,asan,gcc))
+$(eval $(call asan_rule,asan_static,clang))
 
 # Criterion binaries. Unit tests are linked with the rooms below interpose/ and, like the library,
 # with an unwinder of their own (-lunwind would take the place of libgcc's); preload tests
@@ -80,19 +89,23 @@ UNIT_CLI := $(B)/cli/shim/cli/scan.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(T)/obj/unit/%.o,$(sort $(wildcard tests/unit/*.c)))
 PRELOAD_TESTS := $(patsubst tests/preload/%.c,$(T)/obj/preload/%.o,$(sort $(wildcard tests/preload/*.c)))
 
-$(T)/obj/unit/%.o: tests/unit/%.c
+$(T)/obj/unit/%.o: tests/unit/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) -O1 -g $(COMMON) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) -O1 -g $(COMMON) -c -o $@ $<
 
-$(T)/obj/preload/%.o: tests/preload/%.c
+$(T)/obj/preload/%.o: tests/preload/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) -O1 -g $(COMMON) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) -O1 -g $(COMMON) -c -o $@ $<
 
 $(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ) $(UNIT_CLI)
-	$(CC) -static-libgcc -o $@ $^ -lcriterion -ljansson -ldl
+	$(call say,LD)
+	$(Q)$(CC) -static-libgcc -o $@ $^ -lcriterion -ljansson -ldl
 
 $(T)/preload: $(PRELOAD_TESTS)
-	$(CC) -o $@ $^ -lcriterion -ljansson
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ -lcriterion -ljansson
 
 .PHONY: check-build check-run check-all-run mutate
 check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload torture-build

@@ -19,7 +19,7 @@ struct log_filter {
 	size_t action_count;
 	int64_t pids[FILTER_MOST];
 	size_t pid_count;
-	char since[32]; /* as @timestamp has it; "": always */
+	char since[96]; /* as @timestamp has it; "": always */
 };
 
 /* Each 0, or -1 with a sentence said. Lists are separated by commas. */

@@ -74,33 +74,11 @@ static void add_gaps(struct totals *totals, const json_t *gaps)
 	json_array_foreach(gaps, i, row) totals->gaps += get_number(row, "count");
 }
 
-/* A sentence of the verdict: how it is to be read, and the words. */
-static FILE *sentence_begin(char **text)
-{
-	size_t size;
-	FILE *out = open_memstream(text, &size);
-
-	if (out)
-		return out;
-	complain("out of memory");
-	exit(STATUS_USAGE);
-}
-
-static void sentence_end(json_t *sentences, const char *kind, FILE *out, char **text)
-{
-	fclose(out);
-	json_array_append_new(sentences, json_pack("{s:s, s:s}", "kind", kind, "text", *text));
-	free(*text);
-}
-
 #define N(n)	  (long long)(n)
 #define PLURAL(n) N(n), plural(n)
 
-static void say_protected(json_t *sentences, const struct totals *t)
+static void say_protected(FILE *out, const struct totals *t)
 {
-	char *text;
-	FILE *out = sentence_begin(&text);
-
 	if (!t->snapshots) {
 		fputs("No file mapping needed a snapshot.", out);
 	} else {
@@ -126,14 +104,10 @@ static void say_protected(json_t *sentences, const struct totals *t)
 			t->outlived == 1 ? "its" : "their");
 	if (t->open)
 		fprintf(out, " %lld had not ended when the log did.", N(t->open));
-	sentence_end(sentences, "protected", out, &text);
 }
 
-static void say_lost(json_t *sentences, const struct totals *t)
+static void say_lost(FILE *out, const struct totals *t)
 {
-	char *text;
-	FILE *out = sentence_begin(&text);
-
 	if (t->lost)
 		fprintf(out,
 			"%lld snapshot%s did not last: the program may have seen others' "
@@ -141,14 +115,11 @@ static void say_lost(json_t *sentences, const struct totals *t)
 			PLURAL(t->lost));
 	else
 		fputs("Nothing.", out);
-	sentence_end(sentences, "lost", out, &text);
 }
 
-static void say_refused(json_t *sentences, const struct totals *t)
+static void say_refused(FILE *out, const struct totals *t)
 {
 	json_int_t all = t->refused + t->denied + t->grown;
-	char *text;
-	FILE *out = sentence_begin(&text);
 
 	if (all)
 		fprintf(out, "%lld call%s of the programs.", PLURAL(all));
@@ -160,14 +131,11 @@ static void say_refused(json_t *sentences, const struct totals *t)
 	if (t->grown)
 		fprintf(out, " %lld mapping%s could not grow beyond the snapshot.",
 			PLURAL(t->grown));
-	sentence_end(sentences, "refused", out, &text);
 }
 
-static void say_missed(json_t *sentences, const struct totals *t)
+static void say_missed(FILE *out, const struct totals *t)
 {
 	json_int_t plain = t->unprotected - t->denied;
-	char *text;
-	FILE *out = sentence_begin(&text);
 
 	if (plain)
 		fprintf(out, "%lld mapping%s had no snapshot. ", PLURAL(plain));
@@ -185,23 +153,29 @@ static void say_missed(json_t *sentences, const struct totals *t)
 		fputs("Nothing that is known of. ", out);
 	fseek(out, -1, SEEK_CUR); /* the space */
 	fputc(0, out);
-	sentence_end(sentences, "missed", out, &text);
 }
 
-static void say_nonlinear(json_t *sentences, const struct totals *t)
+static void say_nonlinear(FILE *out, const struct totals *t)
 {
-	char *text;
-	FILE *out;
-
-	if (!t->calls)
-		return;
-	out = sentence_begin(&text);
 	fprintf(out, "%lld call%s of remap_file_pages from %lld call site%s", PLURAL(t->calls),
 		PLURAL(t->sites));
 	if (t->failed)
 		fprintf(out, ", of which %lld failed", N(t->failed));
 	fputc('.', out);
-	sentence_end(sentences, "nonlinear", out, &text);
+}
+
+/* A sentence of the verdict: how it is to be read, and the words. */
+static void add_sentence(json_t *sentences, const char *kind, const struct totals *t,
+			 void (*say)(FILE *, const struct totals *))
+{
+	char *text;
+	size_t size;
+	FILE *out = open_text(&text, &size);
+
+	say(out, t);
+	fclose(out);
+	json_array_append_new(sentences, json_pack("{s:s, s:s}", "kind", kind, "text", text));
+	free(text);
 }
 
 static const char *state_of(const struct totals *t, json_int_t records)
@@ -237,11 +211,12 @@ json_t *report_verdict(const json_t *document)
 	add_sites(&totals, get(document, "nonlinear.sites"));
 	add_sites(&totals, get(document, "selfmem"));
 	add_gaps(&totals, get(document, "gaps"));
-	say_protected(sentences, &totals);
-	say_lost(sentences, &totals);
-	say_refused(sentences, &totals);
-	say_missed(sentences, &totals);
-	say_nonlinear(sentences, &totals);
+	add_sentence(sentences, "protected", &totals, say_protected);
+	add_sentence(sentences, "lost", &totals, say_lost);
+	add_sentence(sentences, "refused", &totals, say_refused);
+	add_sentence(sentences, "missed", &totals, say_missed);
+	if (totals.calls)
+		add_sentence(sentences, "nonlinear", &totals, say_nonlinear);
 	return json_pack("{s:s, s:o, s:o}", "state",
 			 state_of(&totals, get_number(document, "records")), "sentences", sentences,
 			 "numbers", numbers_of(&totals));

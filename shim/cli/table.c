@@ -45,21 +45,11 @@ void table_number(struct table *table, int64_t n)
 	table_take(table, n ? format_text("%lld", (long long)n) : format_text("-"));
 }
 
-static FILE *cell_begin(char **text)
-{
-	size_t size;
-	FILE *out = open_memstream(text, &size);
-
-	if (out)
-		return out;
-	complain("out of memory");
-	exit(STATUS_USAGE);
-}
-
 void table_size(struct table *table, int64_t bytes)
 {
 	char *text;
-	FILE *out = cell_begin(&text);
+	size_t size;
+	FILE *out = open_text(&text, &size);
 
 	if (bytes)
 		put_size(out, bytes);
@@ -72,7 +62,8 @@ void table_size(struct table *table, int64_t bytes)
 void table_path(struct table *table, const char *path, const char *host)
 {
 	char *text;
-	FILE *out = cell_begin(&text);
+	size_t size;
+	FILE *out = open_text(&text, &size);
 
 	put_visible(out, path, 100);
 	if (*host) {

@@ -13,10 +13,12 @@ $(B)/bench/loop: tests/bench/loop.c
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(COMMON) -o $@ $< -ljansson
 
-.PHONY: bench-report
+.PHONY: bench-report bench-build
 bench-report: all $(B)/bench/loop
 	@sh tests/bench/report.sh $(B)
 
-bench-run: all $(BENCH)
+bench-build: all $(BENCH)
+
+bench-run: bench-build
 	@sh tests/bench/run.sh $(B)
 	@sh tests/bench/report.sh $(B)

@@ -13,14 +13,16 @@ TORTURE_RUN      = $(B)/torture/torture --library '$(abspath $(B))/$$LIB/libmmfe
 
 $(B)/torture/torture: $(TORTURE_SRC) tests/torture/torture.h
 	@mkdir -p $(@D)
-	$(CC) $(TORTURE_CFLAGS) -m64 -o $@ $(TORTURE_SRC) -pthread
+	$(call say,CC)
+	$(Q)$(CC) $(TORTURE_CFLAGS) -m64 -o $@ $(TORTURE_SRC) -pthread
 
 $(B)/torture/torture32: $(TORTURE_SRC) tests/torture/torture.h
 	@mkdir -p $(@D)
-	$(CC) $(TORTURE_CFLAGS) -m32 -o $@ $(TORTURE_SRC) -pthread
+	$(call say,CC)
+	$(Q)$(CC) $(TORTURE_CFLAGS) -m32 -o $@ $(TORTURE_SRC) -pthread
 
 .PHONY: torture torture-short torture-build
-torture-build: all $(B)/torture/torture $(B)/torture/torture32
+torture-build: all $(B)/torture/torture $(call 32BIT,$(B)/torture/torture32)
 
 torture: torture-build
 	$(TORTURE_RUN) --seconds $(TORTURE_SECONDS)
