@@ -118,10 +118,11 @@ int raw_close(int fd)
 	return (int)raw(SYS_close, fd);
 }
 
-/* The kernel reads the set of signals before it looks what is to be done with it. */
-static bool page_readable(uintptr_t at)
+/* The kernel reads the set of signals before it looks what is to be done with it. At 0 there would
+ * be none to read. */
+static bool page_readable(uintptr_t page)
 {
-	return raw(SYS_rt_sigprocmask, -1, at & ~7UL, 0, 8) != -EFAULT;
+	return raw(SYS_rt_sigprocmask, -1, page + 8, 0, 8) != -EFAULT;
 }
 
 bool raw_readable(const void *at, size_t size)
@@ -140,7 +141,7 @@ bool raw_readable_string(const char *at, uintptr_t *page)
 	for (;; at = (const char *)*page + PAGE_BYTES) {
 		uintptr_t here = PAGE_DOWN((uintptr_t)at);
 
-		if ((here != *page || !here) && !page_readable(here))
+		if (here != *page && !page_readable(here))
 			return false;
 		*page = here;
 		if (memchr(at, 0, here + PAGE_BYTES - (uintptr_t)at))

@@ -97,7 +97,7 @@ int raw_close(int fd);
  * changes that. */
 bool raw_readable(const void *at, size_t size);
 
-/* The same for a string. *page is the last page that was found readable: 0 at first, and kept from
+/* The same for a string. *page is the last page that was found readable: 1 at first, and kept from
  * string to string. */
 bool raw_readable_string(const char *at, uintptr_t *page);
 

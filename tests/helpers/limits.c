@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * P1: programs at the edge of what exec takes, tracers, and who must allow an exec: what the kernel
+ * says and when is what it says without the library.
+ */
+#include <poll.h>
+#include <spawn.h>
+#include <sys/fanotify.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/user.h>
+
+#include "by_hand.h"
+#include "helper.h"
+
+#define TRUE_PATH "/bin/true"
+
+/* --- environments that are too large, or nearly --- */
+
+static char *const arguments[] = { (char *)"true", NULL };
+
+static char **environment_of(size_t count, char *entry)
+{
+	char **environment = malloc((count + 1) * sizeof(char *));
+
+	must(environment);
+	for (size_t i = 0; i < count; i++)
+		environment[i] = entry;
+	environment[count] = NULL;
+	return environment;
+}
+
+/* Each returns errno, or 0 when the program ran; or does not return. */
+typedef int start(char **environment);
+
+static int by_execve(char **environment)
+{
+	return execve(TRUE_PATH, arguments, environment) ? errno : 0;
+}
+
+static int by_execvpe(char **environment)
+{
+	return execvpe("true", arguments, environment) ? errno : 0;
+}
+
+static int by_fexecve(char **environment)
+{
+	return fexecve(open(TRUE_PATH, O_RDONLY | O_CLOEXEC), arguments, environment) ? errno : 0;
+}
+
+static int by_execveat(char **environment)
+{
+	return execveat(AT_FDCWD, TRUE_PATH, arguments, environment, 0) ? errno : 0;
+}
+
+static int by_execle(char **environment)
+{
+	return execle(TRUE_PATH, "true", NULL, environment) ? errno : 0;
+}
+
+static int by_number(char **environment)
+{
+	return syscall(SYS_execve, TRUE_PATH, arguments, environment) ? errno : 0;
+}
+
+static int by_environ(char **environment)
+{
+	environ = environment;
+	return execv(TRUE_PATH, arguments) ? errno : 0;
+}
+
+static int ended(pid_t child)
+{
+	int status;
+
+	must(waitpid(child, &status, 0) == child && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int by_spawn(char **environment)
+{
+	pid_t child;
+	int error = posix_spawn(&child, TRUE_PATH, NULL, NULL, arguments, environment);
+
+	return error ? error : ended(child);
+}
+
+static int by_spawnp(char **environment)
+{
+	pid_t child;
+	int error = posix_spawnp(&child, "true", NULL, NULL, arguments, environment);
+
+	return error ? error : ended(child);
+}
+
+static int by_vfork(char **environment)
+{
+	pid_t child = vfork();
+
+	must(child >= 0);
+	if (!child) {
+		execve(TRUE_PATH, arguments, environment);
+		_exit(errno);
+	}
+	return ended(child);
+}
+
+static int by_hand_alone(char **environment)
+{
+	return (int)-by_hand(SYS_execve, (long)TRUE_PATH, (long)arguments, (long)environment, 0, 0);
+}
+
+static int started(start *way, size_t count, char *entry)
+{
+	pid_t child = fork();
+
+	must(child >= 0);
+	if (!child)
+		_exit(way(environment_of(count, entry)));
+	return ended(child);
+}
+
+struct way {
+	start *start;
+};
+
+/* Also larger than the stack. */
+static void too_large(const void *argument)
+{
+	const struct way *way = argument;
+	int error = started(way->start, 3000000, (char *)"A=1");
+
+	promise(error == E2BIG, "%s", strerror(error));
+}
+
+/* What just fits does so although the preload is put back, if there is room, and if not. */
+static void just_fits(const void *argument)
+{
+	const struct way *way = argument;
+	const struct rlimit limit = { 1 << 20, RLIM_INFINITY };
+	char entry[] = "LONG=01234567890123456789012345678901234567890123456789";
+	size_t fits = 1, fails = 100000;
+
+	must(setrlimit(RLIMIT_STACK, &limit) == 0);
+	while (fits + 1 < fails) {
+		size_t middle = (fits + fails) / 2;
+		int error = started(by_hand_alone, middle, entry);
+
+		promise(!error || error == E2BIG, "%zu by hand: %s", middle, strerror(error));
+		*(error ? &fails : &fits) = middle;
+	}
+	for (size_t less = 0; less <= 4; less++) {
+		int error = started(way->start, fits - less, entry);
+		promise(!error, "%zu of %zu: %s", fits - less, fits, strerror(error));
+	}
+}
+
+/* The longest string that exec takes. */
+static void longest_command(const void *unused)
+{
+	static char command[131072];
+	char answer[8] = "";
+
+	(void)unused;
+	memset(command, 'x', sizeof(command) - 1);
+	memcpy(command, "exit 7 #", 8);
+	unsetenv("LD_PRELOAD");
+	int status = system(command);
+	promise(WIFEXITED(status) && WEXITSTATUS(status) == 7, "system: status %x", status);
+	memcpy(command, "echo 7 #", 8);
+	FILE *pipe = popen(command, "r");
+	must(pipe);
+	promise(fgets(answer, sizeof(answer), pipe) && answer[0] == '7', "popen: %s", answer);
+	must(pclose(pipe) == 0);
+}
+
+/* --- what a tracer sees of the end --- */
+
+typedef void end_call(int status);
+
+static _Noreturn void traced(end_call *end)
+{
+	must(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+	raise(SIGSTOP);
+	by_hand(SYS_getppid, 0, 0, 0, 0, 0); /* from here on */
+	end(3);
+	_exit(EXIT_TRIAL);
+}
+
+static long number_of(pid_t child)
+{
+	struct user_regs_struct registers;
+
+	must(ptrace(PTRACE_GETREGS, child, 0, &registers) == 0);
+#ifdef __x86_64__
+	return (long)registers.orig_rax;
+#else
+	return registers.orig_eax;
+#endif
+}
+
+/* On to the next system call, which it is about to make; or that it has just made. */
+static long next_call(pid_t child)
+{
+	int status;
+
+	must(ptrace(PTRACE_SYSCALL, child, 0, 0) == 0);
+	must(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
+	return number_of(child);
+}
+
+struct ending {
+	end_call *end;
+};
+
+static void nothing_before_the_end(const void *argument)
+{
+	const struct ending *ending = argument;
+	int status;
+	pid_t child = fork();
+
+	must(child >= 0);
+	if (!child)
+		traced(ending->end);
+	must(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
+	while (next_call(child) != SYS_getppid)
+		;
+	must(next_call(child) == SYS_getppid);
+	long number = next_call(child);
+	promise(number == SYS_exit_group, "system call %ld before exit_group", number);
+	must(ptrace(PTRACE_CONT, child, 0, 0) == 0);
+	must(waitpid(child, &status, 0) == child);
+	promise(WIFEXITED(status) && WEXITSTATUS(status) == 3, "status %x", status);
+}
+
+/* --- who must allow an exec --- */
+
+static void allow(int group)
+{
+	struct fanotify_event_metadata event;
+
+	must(read(group, &event, sizeof(event)) == sizeof(event));
+	struct fanotify_response yes = { event.fd, FAN_ALLOW };
+	must(write(group, &yes, sizeof(yes)) == sizeof(yes) && close(event.fd) == 0);
+}
+
+/* The one open that exec itself makes is allowed, and no other. */
+static void one_open_for_an_exec(const void *unused)
+{
+	(void)unused;
+	must(system("cp " TRUE_PATH " perm.true") == 0);
+	int group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
+	if (group < 0 || fanotify_mark(group, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, "perm.true"))
+		skip("no fanotify for this user");
+	alarm(PATIENT);
+	pid_t child = fork();
+	must(child >= 0);
+	if (!child) {
+		close(group);
+		execl("./perm.true", "true", NULL);
+		_exit(EXIT_BROKEN);
+	}
+	allow(group);
+	child_wait(child);
+	struct pollfd more = { .fd = group, .events = POLLIN };
+	promise(poll(&more, 1, 0) == 0, "another open was asked for");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct way ways[] = {
+		{ by_execve }, { by_execvpe }, { by_fexecve }, { by_execveat }, { by_execle },
+		{ by_number }, { by_environ }, { by_spawn },   { by_spawnp },	{ by_vfork },
+	};
+	static const struct ending endings[] = { { _exit }, { _Exit }, { quick_exit }, { exit } };
+	static const struct test_case cases[] = {
+		{ "large/execve", too_large, &ways[0], HOLDS_BARE },
+		{ "large/execvpe", too_large, &ways[1], HOLDS_BARE },
+		{ "large/fexecve", too_large, &ways[2], HOLDS_BARE },
+		{ "large/execveat", too_large, &ways[3], HOLDS_BARE },
+		{ "large/execle", too_large, &ways[4], HOLDS_BARE },
+		{ "large/number", too_large, &ways[5], HOLDS_BARE },
+		{ "large/environ", too_large, &ways[6], HOLDS_BARE },
+		{ "large/spawn", too_large, &ways[7], HOLDS_BARE },
+		{ "large/spawnp", too_large, &ways[8], HOLDS_BARE },
+		{ "large/vfork", too_large, &ways[9], HOLDS_BARE },
+		{ "fits/execve", just_fits, &ways[0], HOLDS_BARE },
+		{ "fits/execvpe", just_fits, &ways[1], HOLDS_BARE },
+		{ "fits/execveat", just_fits, &ways[3], HOLDS_BARE },
+		{ "fits/number", just_fits, &ways[5], HOLDS_BARE },
+		{ "fits/spawn", just_fits, &ways[7], HOLDS_BARE },
+		{ "fits/vfork", just_fits, &ways[9], HOLDS_BARE },
+		{ "longest_command", longest_command, NULL, HOLDS_BARE },
+		{ "end/_exit", nothing_before_the_end, &endings[0], HOLDS_BARE },
+		{ "end/_Exit", nothing_before_the_end, &endings[1], HOLDS_BARE },
+		{ "end/quick_exit", nothing_before_the_end, &endings[2], HOLDS_BARE },
+		{ "end/exit", nothing_before_the_end, &endings[3], HOLDS_BARE },
+		{ "one_open_for_an_exec", one_open_for_an_exec, NULL, HOLDS_BARE },
+	};
+
+	return cases_main(cases, COUNT(cases), argc, argv);
+}
