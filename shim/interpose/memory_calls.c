@@ -8,6 +8,7 @@
 
 #include "interpose/interpose.h"
 #include "mmfence.h"
+#include "nonlinear/anchor.h"
 #include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
@@ -38,28 +39,10 @@ static void forget_windows(uintptr_t start, uintptr_t end)
 {
 	struct scope scope;
 
-	if (likely(!reserve_may_touch(start, end)) || !enter(&scope))
+	if (likely(!anchor_may_touch(start, end)) || !enter(&scope))
 		return;
-	reserve_forget(start, end);
+	anchor_note_gone(start, end);
 	scope_leave(&scope);
-}
-
-/* The program is about to do so, and emulation will want the first pages of the file. */
-static void before_cut(uintptr_t start, uintptr_t end)
-{
-	struct scope scope;
-
-	if (likely(!reserve_may_cut(start, end)) || !enter(&scope))
-		return;
-	reserve_before_cut(start, end);
-	scope_leave(&scope);
-}
-
-static void note_shared(const struct map_request *request, long address)
-{
-	if ((request->flags & MAP_TYPE_BITS) != MAP_PRIVATE && emulate_at_once())
-		reserve_note_shared((uintptr_t)address,
-				    (uintptr_t)address + PAGE_UP(request->length));
 }
 
 static long map_over_tracked(const struct map_request *request)
@@ -77,14 +60,9 @@ static long map_over(const struct map_request *request)
 {
 	uintptr_t end = request->address + PAGE_UP(request->length);
 
-	if (request->flags & MAP_FIXED)
-		before_cut(request->address, end);
 	long r = map_over_tracked(request);
-	if (raw_failed(r))
-		return r;
-	if (request->flags & MAP_FIXED)
+	if (!raw_failed(r) && request->flags & MAP_FIXED)
 		forget_windows(request->address, end);
-	note_shared(request, r);
 	return r;
 }
 
@@ -163,7 +141,7 @@ static void prepare_emulation(const struct map_request *request, long address)
 
 	if (!enter(&scope))
 		return;
-	reserve_prepare((uintptr_t)address, request->length, request->fd);
+	anchor_note((uintptr_t)address, request->length, request->fd);
 	scope_leave(&scope);
 }
 
@@ -182,7 +160,7 @@ static long map_shared(const struct call *call, const struct map_request *reques
 		raw(SYS_munmap, r, request->length);
 		return -EACCES;
 	}
-	if (unlikely(request->offset && emulate_at_once()))
+	if (unlikely(emulate_at_once()))
 		prepare_emulation(request, r);
 	return r;
 }
@@ -248,7 +226,6 @@ static long unmap(uintptr_t address, size_t length)
 
 long memory_munmap(const struct call *call, uintptr_t address, size_t length)
 {
-	before_cut(address, address + PAGE_UP(length));
 	long r = unmap(address, length);
 
 	if (likely(!r))
@@ -273,17 +250,24 @@ static long move(const struct call *call, uintptr_t old, size_t old_size, size_t
 	return r;
 }
 
+static void window_moved(uintptr_t start, uintptr_t end, uintptr_t to, uintptr_t to_end)
+{
+	struct scope scope;
+
+	if (likely(!anchor_may_touch(start, end)) || !enter(&scope))
+		return;
+	anchor_note_moved(to, to_end);
+	scope_leave(&scope);
+}
+
 long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
 		   int flags, uintptr_t new_address)
 {
-	before_cut(old, old + PAGE_UP(old_size));
-	if (flags & MREMAP_FIXED)
-		before_cut(new_address, new_address + PAGE_UP(new_size));
 	long r = move(call, old, old_size, new_size, flags, new_address);
 	if (raw_failed(r))
 		return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
-	if (unlikely(reserve_may_cut(old, old + PAGE_UP(old_size ? old_size : 1))))
-		reserve_note_shared((uintptr_t)r, (uintptr_t)r + PAGE_UP(new_size));
+	window_moved(old, old + PAGE_UP(old_size ? old_size : 1), (uintptr_t)r,
+		     (uintptr_t)r + PAGE_UP(new_size));
 	forget_windows(old, old + PAGE_UP(old_size));
 	if (flags & MREMAP_FIXED)
 		forget_windows(new_address, new_address + PAGE_UP(new_size));

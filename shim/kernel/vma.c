@@ -233,11 +233,6 @@ int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out, char 
 	return 0;
 }
 
-bool vma_walk_lists(const struct vma_walk *walk)
-{
-	return walk->text.buffer;
-}
-
 void vma_walk_end(struct vma_walk *walk)
 {
 	if (walk->maps < 0 && walk->text.buffer && walk->text.fd >= 0)

@@ -39,8 +39,6 @@ void vma_walk_begin(struct vma_walk *walk, int maps);
 /* The first area that ends above address, which is not below the one before: as vma_find. */
 int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out, char *name,
 		size_t name_size);
-/* After a first look: whether it lists them, and looking back means to begin anew. */
-bool vma_walk_lists(const struct vma_walk *walk);
 void vma_walk_end(struct vma_walk *walk);
 
 /* By PROCMAP_QUERY alone. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies: see copy.h. Under the lock of reserve.c but for copy_note_attributes.
+ * Copies: see copy.h.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -10,6 +10,10 @@
 #include "kernel/raw.h"
 #include "nonlinear/copy.h"
 #include "support/place.h"
+
+/* How far one doubling reaches: a 32-bit program has little address space. */
+#define HOP_PAGES (sizeof(long) == 8 ? UINT64_C(1) << 32 : UINT64_C(1) << 17)
+#define MOST_HOPS 512
 
 static atomic_bool unclean;
 
@@ -21,36 +25,38 @@ void copy_note_attributes(void)
 void copy_unmap(uintptr_t address, uint64_t pages)
 {
 	if (address)
-		raw(SYS_munmap, address, pages * PAGE_BYTES);
+		place_unmap((long)address, (size_t)(pages * PAGE_BYTES));
 }
 
 void copy_clean(uintptr_t address, uint64_t pages)
 {
 	static const int neutral[] = { MADV_NORMAL, MADV_DOFORK, MADV_DODUMP };
+	size_t size = (size_t)(pages * PAGE_BYTES);
 
 	if (!atomic_load(&unclean))
 		return;
-	raw(SYS_munlock, address, pages * PAGE_BYTES);
+	raw(SYS_munlock, address, size);
 	for (size_t i = 0; i < sizeof(neutral) / sizeof(*neutral); i++)
-		raw(SYS_madvise, address, pages * PAGE_BYTES, neutral[i]);
-	raw(SYS_pkey_mprotect, address, pages * PAGE_BYTES, PROT_NONE, 0);
+		raw(SYS_madvise, address, size, neutral[i]);
+	raw(SYS_pkey_mprotect, address, size, PROT_NONE, 0);
 }
 
 /* Older kernels have unmapped the target when they refuse; then it may be somebody else's by now.
  * What still is one area is ours. */
-static void give_back(uintptr_t room, size_t size)
+static void give_back(uintptr_t room, uint64_t pages)
 {
 	struct vma vma;
 
-	if (!vma_find(room, &vma, NULL, 0) && vma.start <= room && vma.end >= room + size) {
-		copy_unmap(room, size / PAGE_BYTES);
+	if (!vma_find(room, &vma, NULL, 0) && vma.start <= room &&
+	    vma.end >= room + pages * PAGE_BYTES) {
+		copy_unmap(room, pages);
 		return;
 	}
 	copy_unmap(room, 1);
-	copy_unmap(room + size - PAGE_BYTES, 1);
+	copy_unmap(room + (uintptr_t)((pages - 1) * PAGE_BYTES), 1);
 }
 
-/* With a free page on both sides: nothing of the program's is to merge with it. */
+/* With a free page on both sides, so that nothing of the program's merges with it. */
 long copy_make(uintptr_t from, uint64_t pages)
 {
 	size_t size = (size_t)(pages * PAGE_BYTES);
@@ -61,7 +67,7 @@ long copy_make(uintptr_t from, uint64_t pages)
 		return room;
 	long at = raw(SYS_mremap, from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, room + PAGE_BYTES);
 	if (raw_failed(at)) {
-		give_back((uintptr_t)room, size + 2 * PAGE_BYTES);
+		give_back((uintptr_t)room, pages + 2);
 		return at;
 	}
 	copy_unmap((uintptr_t)room, 1);
@@ -69,36 +75,43 @@ long copy_make(uintptr_t from, uint64_t pages)
 	return at;
 }
 
-long copy_anchor(uintptr_t from, struct vma *shown)
+long copy_page(const struct vma *area, uintptr_t from, uint64_t *page)
 {
+	struct vma shown;
 	long at = copy_make(from, 1);
 
 	if (raw_failed(at))
 		return at;
 	copy_clean((uintptr_t)at, 1);
 	raw(SYS_mprotect, at, PAGE_BYTES, PROT_NONE);
-	int r = vma_find((uintptr_t)at, shown, NULL, 0);
-	if (!r && shown->start == (uintptr_t)at)
+	if (!vma_find((uintptr_t)at, &shown, NULL, 0) && shown.start == (uintptr_t)at &&
+	    vma_shares_file(area, &shown)) {
+		*page = shown.offset / PAGE_BYTES;
 		return at;
+	}
 	copy_unmap((uintptr_t)at, 1);
-	return r ? r : -EAGAIN;
+	return -EAGAIN;
 }
 
-/* In hops: a doubling reaches as far behind its origin as there is address space. */
-long copy_reach(uintptr_t anchor, uint64_t base, uint64_t page)
+long copy_far(uintptr_t from, uint64_t distance, uint64_t pages)
 {
-	uintptr_t at = anchor;
+	uintptr_t at = from;
 
-	while (base < page) {
-		uint64_t hop = page - base < COPY_PAGES ? page - base : COPY_PAGES;
-		long next = raw(SYS_mremap, at, 0, (hop + 1) * PAGE_BYTES, MREMAP_MAYMOVE);
-		if (at != anchor)
+	for (int hops = 0; hops < MOST_HOPS; hops++) {
+		uint64_t hop = distance < HOP_PAGES ? distance : HOP_PAGES;
+		bool last = hop == distance;
+		long next = copy_make(at, hop + (last ? pages : 1));
+		if (at != from)
 			copy_unmap(at, 1);
 		if (raw_failed(next))
 			return next;
-		copy_unmap((uintptr_t)next, hop);
+		if (hop)
+			copy_unmap((uintptr_t)next, hop);
 		at = (uintptr_t)next + (uintptr_t)(hop * PAGE_BYTES);
-		base += hop;
+		distance -= hop;
+		if (last)
+			return (long)at;
 	}
-	return (long)at;
+	copy_unmap(at, 1);
+	return -E2BIG;
 }

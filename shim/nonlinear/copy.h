@@ -2,7 +2,7 @@
 /*
  * Doubling shared mappings with mremap(old_size=0): the copy shows the same pages of the
  * same open file, as far behind them as is asked for, whatever became of descriptor and
- * name. Copies are ours; addresses and numbers of pages.
+ * name. Copies are ours; addresses, or -errno, and numbers of pages.
  */
 #ifndef MMFENCE_NONLINEAR_COPY_H
 #define MMFENCE_NONLINEAR_COPY_H
@@ -11,22 +11,19 @@
 
 #include "kernel/vma.h"
 
-/* How far one doubling reaches: a 32-bit program has little address space. */
-#define COPY_PAGES (sizeof(long) == 8 ? UINT64_C(1) << 32 : UINT64_C(1) << 17)
-
-/* The mapping at `from`, as far as pages go. The address, or -errno. */
+/* The mapping at `from`, as far as pages go. */
 long copy_make(uintptr_t from, uint64_t pages);
+/* One page of a mapping of area's file, without access, lock and advice; *page is the one that it
+ * shows, which is asked of the copy, for another thread may have changed the original: -EAGAIN when
+ * that is another file by now. */
+long copy_page(const struct vma *area, uintptr_t from, uint64_t *page);
+/* What lies that many pages behind, with the protection of `from`. */
+long copy_far(uintptr_t from, uint64_t distance, uint64_t pages);
 
-/* One page of it, without lock, advice and access: what is made of it has none of them either. What
- * it shows is asked of the copy, for another thread may have changed the program's memory. */
-long copy_anchor(uintptr_t from, struct vma *shown);
-
-/* What shows page `page` out of an anchor that shows page `base`: that one, or a copy. */
-long copy_reach(uintptr_t anchor, uint64_t base, uint64_t page);
-
-/* Frees it of what the program gave its mappings, if it gave any. */
-void copy_clean(uintptr_t address, uint64_t pages);
+/* The program gave its memory attributes, which a copy of it inherits. Lock-free. */
 void copy_note_attributes(void);
+/* Frees it of them. */
+void copy_clean(uintptr_t address, uint64_t pages);
 
 /* Nothing is at 0. */
 void copy_unmap(uintptr_t address, uint64_t pages);

@@ -10,14 +10,17 @@
 #include <sys/mman.h>
 
 #include "kernel/raw.h"
+#include "nonlinear/anchor.h"
 #include "nonlinear/copy.h"
 #include "nonlinear/emulate.h"
-#include "nonlinear/quick.h"
 #include "nonlinear/range.h"
 #include "policy/policy.h"
 #include "snapshot/attributes.h"
 #include "support/place.h"
 
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
@@ -73,10 +76,21 @@ void emulate_note_lock_all(int flags)
 	emulate_note_attributes(0, UINTPTR_MAX);
 }
 
-bool emulate_has_attributes(uintptr_t start, uintptr_t end)
+/* The kernel makes no locked memory cold, and of unlocked memory nobody sees it. Since Linux 5.4; a
+ * page of ours tells whether it does so at all. */
+static bool is_locked(uintptr_t address)
 {
-	return range_touches(&noted, start, end) ||
-	       atomic_load_explicit(&lock_future, memory_order_relaxed);
+	static _Alignas(PAGE_BYTES) char page[PAGE_BYTES];
+	struct attributes attributes;
+
+	if (!range_touches(&noted, address, address + 1))
+		return false;
+	if (!raw(SYS_madvise, address, PAGE_BYTES, MADV_COLD))
+		return false;
+	if (!raw(SYS_madvise, page, PAGE_BYTES, MADV_COLD))
+		return true;
+	attributes_read_apart(address, &attributes);
+	return attributes_have_lock(&attributes);
 }
 
 /* Read by a thread with a table of its own: smaps has to be opened. */
@@ -91,9 +105,8 @@ static void read_attributes(uintptr_t address, struct attributes *out)
 
 struct remap {
 	uint64_t start, size, page; /* as the kernel rounds them */
-	bool nonblock;
+	bool nonblock, locked;
 	struct vma area;
-	struct attributes attributes;
 };
 
 static int check_arguments(const struct remap_request *request, struct remap *remap)
@@ -120,33 +133,38 @@ static int find_area(struct remap *remap)
 	if (r || remap->area.start > remap->start || !remap->area.shared ||
 	    !vma_has_file(&remap->area))
 		return -EINVAL;
-	read_attributes((uintptr_t)remap->start, &remap->attributes);
+	remap->locked = is_locked((uintptr_t)remap->start);
 	return 0;
 }
 
-static bool continues(const struct remap *remap, const struct vma *next, uintptr_t end)
+static bool continues(const struct remap *remap, const struct attributes *attributes,
+		      const struct vma *next, uintptr_t end)
 {
-	struct attributes attributes;
+	struct attributes others;
 
 	if (next->start != end || !vma_shares_file(&remap->area, next) ||
 	    next->protection != remap->area.protection)
 		return false;
-	read_attributes(next->start, &attributes);
-	return attributes.flags == remap->attributes.flags &&
-	       attributes.key == remap->attributes.key;
+	read_attributes(next->start, &others);
+	return others.flags == attributes->flags && others.key == attributes->key;
 }
 
 /* Without holes, and all of one file and with the same flags. */
 static int check_span(const struct remap *remap)
 {
 	uintptr_t end = remap->area.end;
+	struct attributes attributes;
 	struct vma_walk walk;
 	struct vma next;
 	int r = 0;
 
+	if (end >= remap->start + remap->size)
+		return 0;
+	read_attributes((uintptr_t)remap->start, &attributes);
 	vma_walk_begin(&walk, -1);
 	for (; !r && end < remap->start + remap->size; end = next.end)
-		if (vma_walk_to(&walk, end, &next, NULL, 0) || !continues(remap, &next, end))
+		if (vma_walk_to(&walk, end, &next, NULL, 0) ||
+		    !continues(remap, &attributes, &next, end))
 			r = -EINVAL;
 	vma_walk_end(&walk);
 	return r;
@@ -156,20 +174,19 @@ static int check_span(const struct remap *remap)
 
 static bool locks(const struct remap *remap)
 {
-	return attributes_have_lock(&remap->attributes) || atomic_load(&lock_future);
+	return remap->locked || atomic_load(&lock_future);
 }
 
 /* Whether so much may be locked is asked before anything is replaced, in the way that gives the
  * kernel's own answer: memory without access is not populated. */
 static int check_lock(const struct remap *remap)
 {
-	bool locked = attributes_have_lock(&remap->attributes);
-
 	if (!locks(remap))
 		return 0;
-	long trial = place_map(
-		(size_t)remap->size, PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (locked ? MAP_LOCKED : 0), -1, 0);
+	long trial = place_map((size_t)remap->size, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				       (remap->locked ? MAP_LOCKED : 0),
+			       -1, 0);
 	if (trial == -EPERM || trial == -EAGAIN)
 		return (int)trial;
 	if (!raw_failed(trial))
@@ -179,7 +196,7 @@ static int check_lock(const struct remap *remap)
 
 static void populate(const struct remap *remap)
 {
-	if (atomic_load(&lock_future) & MCL_ONFAULT && !attributes_have_lock(&remap->attributes))
+	if (atomic_load(&lock_future) & MCL_ONFAULT && !remap->locked)
 		raw(SYS_mlock2, remap->start, remap->size, MLOCK_ONFAULT);
 	else if (locks(remap))
 		raw(SYS_mlock, remap->start, remap->size);
@@ -187,33 +204,18 @@ static void populate(const struct remap *remap)
 		raw(SYS_madvise, remap->start, remap->size, MADV_POPULATE_READ);
 }
 
-/* By a descriptor: a page that is too far for a mapping made beforehand; and near vm.max_map_count,
- * where mremap gives up some areas before mmap does. */
+/* By a descriptor: a page that is too far for an anchor; and near vm.max_map_count, where mremap
+ * gives up some areas before mmap does. */
 static long put_by_descriptor(const struct remap *remap, enum way *way)
 {
 	int flags = MAP_SHARED | MAP_FIXED | (remap->nonblock ? MAP_NONBLOCK : 0) | MAP_POPULATE |
-		    (attributes_have_lock(&remap->attributes) ? MAP_LOCKED : 0);
+		    (remap->locked ? MAP_LOCKED : 0);
 	struct vma area = remap->area;
 
 	/* A link in map_files is named after the area as it is. */
 	long r = reach_map(&area, (uintptr_t)remap->start, remap->size, area.protection, flags,
 			   remap->page, way);
 	return raw_failed(r) ? r : 0;
-}
-
-static long put_by_mapping(const struct remap *remap, const struct source *source, enum way *way)
-{
-	long r = raw(SYS_mremap, source->address, 0, remap->size, MREMAP_MAYMOVE | MREMAP_FIXED,
-		     remap->start);
-
-	quick_leave(source->reader);
-	*way = source->way;
-	if (source->transient || raw_failed(r))
-		reserve_release(&remap->area);
-	if (raw_failed(r))
-		return r;
-	populate(remap);
-	return 0;
 }
 
 /* What the kernel allows for regular files and block devices, whatever their file system. */
@@ -224,24 +226,20 @@ static bool beyond_any_file(const struct remap *remap)
 
 static long put(const struct remap *remap, enum way *way)
 {
-	struct source source;
-	bool beyond = beyond_any_file(remap);
-	long r = reserve_get(&remap->area, beyond ? 0 : remap->page, remap->size / PAGE_BYTES,
-			     &source);
+	int refused = anchor_check(&remap->area);
 
-	if (r == -EINVAL)
-		return r;
-	int refused = check_lock(remap);
-	if ((refused || beyond) && !r)
-		quick_leave(source.reader);
+	if (!refused)
+		refused = check_lock(remap);
 	if (refused)
 		return refused;
-	if (beyond)
+	if (beyond_any_file(remap))
 		return -EOVERFLOW;
-	if (!r)
-		r = put_by_mapping(remap, &source, way);
-	if (!r)
+	long r = anchor_double(&remap->area, remap->page, remap->size / PAGE_BYTES,
+			       (uintptr_t)remap->start, way);
+	if (!r) {
+		populate(remap);
 		return 0;
+	}
 	long other = put_by_descriptor(remap, way);
 	if (*way != WAY_NONE || r != -ENOMEM)
 		return other;
@@ -249,21 +247,32 @@ static long put(const struct remap *remap, enum way *way)
 	return r;
 }
 
+static long remap_checked(struct remap *remap, enum way *way)
+{
+	int r = find_area(remap);
+
+	if (!r)
+		r = check_span(remap);
+	return r ? r : put(remap, way);
+}
+
 long emulate_remap(const struct remap_request *request, enum way *way)
 {
 	struct remap remap;
-	int r = check_arguments(request, &remap);
+	long r = check_arguments(request, &remap);
 
 	*way = WAY_REFUSED;
-	if (!r)
-		r = find_area(&remap);
-	if (!r)
-		r = check_span(&remap);
-	return r ? r : put(&remap, way);
+	if (r)
+		return r;
+	/* Nobody else changes an anchor between the look and the call. */
+	anchors_take();
+	r = remap_checked(&remap, way);
+	anchors_drop();
+	return r;
 }
 
 void emulate_after_fork(void)
 {
 	atomic_store(&lock_future, 0);
-	reserve_after_fork();
+	anchors_after_fork();
 }

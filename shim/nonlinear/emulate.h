@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "nonlinear/nonlinear.h"
-#include "nonlinear/reserve.h"
+#include "nonlinear/reach.h"
 
 /* Whether the kernel need not be asked: nonlinear.emulate=always, or it is known to have no such
  * call. */
@@ -26,9 +26,6 @@ long emulate_remap(const struct remap_request *request, enum way *way);
 void emulate_note_attributes(uintptr_t start, uintptr_t end);
 /* mlockall worked; 0: munlockall. */
 void emulate_note_lock_all(int flags);
-
-/* Whether any may be there. No lock. */
-bool emulate_has_attributes(uintptr_t start, uintptr_t end);
 
 void emulate_after_fork(void);
 

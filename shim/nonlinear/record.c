@@ -13,7 +13,6 @@
 #include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
 #include "nonlinear/pressure.h"
-#include "nonlinear/quick.h"
 #include "nonlinear/sites.h"
 #include "policy/policy.h"
 #include "snapshot/snapshot.h"
@@ -173,8 +172,6 @@ long nonlinear_remap(const struct call *call, const struct remap_request *reques
 /* False: the rest is for a scope, where the kernel gives the same answer again. */
 static bool remap_quickly(const struct remap_request *request, long *result)
 {
-	if (emulate_at_once())
-		return quick_remap(request, result);
 	*result = kernel_remap(request);
 	return *result != -ENOMEM && *result != -ENOSYS && *result != -EPERM;
 }
@@ -184,7 +181,7 @@ bool nonlinear_remap_known(const struct call *call, const struct remap_request *
 {
 	struct trace trace;
 
-	if (the_policy.nonlinear_policy != NONLINEAR_ALLOW ||
+	if (the_policy.nonlinear_policy != NONLINEAR_ALLOW || emulate_at_once() ||
 	    index_may_touch(request->address, request->address + PAGE_UP(request->size)))
 		return false;
 	if (the_policy.audit_nonlinear == AUDIT_NONLINEAR_OFF || !audit_enabled())

@@ -5,6 +5,7 @@
  */
 #include <grp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/ipc.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -467,6 +468,42 @@ static void threads(const void *unused)
 	promise(!count_lines("/proc/self/maps", NAME), "the file is still mapped");
 }
 
+struct reading {
+	const char *at;
+	atomic_bool over;
+};
+
+static void *read_on(void *argument)
+{
+	struct reading *reading = argument;
+
+	while (!atomic_load(&reading->over)) {
+		size_t word = *(const volatile size_t *)reading->at; /* in one load */
+		promise(word == (size_t)pattern_word(1, 4, 0) ||
+				word == (size_t)pattern_word(1, 9, 0),
+			"neither the page before nor the one after");
+	}
+	return NULL;
+}
+
+/* Whoever reads a page while it is remapped sees the one or the other, and is never killed. */
+static void read_meanwhile(const void *unused)
+{
+	struct reading reading = { NULL, false };
+	pthread_t reader;
+	int spare;
+	char *window = closed_window(0, &spare);
+
+	(void)unused;
+	reading.at = window + PAGE;
+	must(!remap_file_pages(window + PAGE, PAGE, 0, 4, 0));
+	must(!pthread_create(&reader, NULL, read_on, &reading));
+	for (size_t i = 0; i < 20000; i++)
+		must(!remap_file_pages(window + PAGE, PAGE, 0, i % 2 ? 4 : 9, MAP_NONBLOCK));
+	atomic_store(&reading.over, true);
+	must(!pthread_join(reader, NULL));
+}
+
 static void limit_locks(rlim_t bytes)
 {
 	struct rlimit limit = { bytes, bytes };
@@ -578,6 +615,7 @@ int main(int argc, char **argv)
 		{ "no_areas_pile_up", no_areas_pile_up, NULL, HOLDS_BARE },
 		{ "no_descriptors", no_descriptors, NULL, HOLDS_BARE },
 		{ "threads", threads, NULL, HOLDS_BARE },
+		{ "read_meanwhile", read_meanwhile, NULL, HOLDS_BARE },
 		{ "locked", locked, NULL, HOLDS_BARE },
 		{ "lock_future", lock_future, NULL, HOLDS_BARE },
 		{ "address_space_limit", address_space_limit, NULL, HOLDS_BARE },

@@ -149,13 +149,12 @@ static void holds(const char *variant, const char *name, const char *prepared, c
 	}
 }
 
-/* Most of them by the short way, which makes no records. */
-EACH_VARIANT(N2, threads)
+static void together(const char *variant, const char *name)
 {
 	for (size_t i = 0; i < sizeof(conditions) / sizeof(*conditions); i++) {
 		struct run run = { .variant = variant,
 				   .helper = "emulated",
-				   .args = { "threads" },
+				   .args = { name },
 				   .options = { conditions[i].emulate },
 				   .prepare = conditions[i].prepare };
 		run_helper(&run);
@@ -163,6 +162,16 @@ EACH_VARIANT(N2, threads)
 		ways_are(&run, "mapping");
 		run_end(&run);
 	}
+}
+
+EACH_VARIANT(N2, threads)
+{
+	together(variant, "threads");
+}
+
+EACH_VARIANT(N2, read_meanwhile)
+{
+	together(variant, "read_meanwhile");
 }
 
 /* In one window, while what it comes from grows or is given back after each call. */
@@ -227,7 +236,7 @@ HOLDS(no_descriptors, "mapping", "map_files")
 HOLDS(locked, "mapping", "mapping")
 HOLDS(lock_future, "mapping", "mapping")
 HOLDS(address_space_limit, "mapping", "mapping")
-HOLDS(far_page, "map_files", "map_files")
+HOLDS(far_page, "mapping", "mapping")
 
 /* Without a capability, a name and a descriptor a page before the window is reached only if there
  * was time to keep a way to it. */
