@@ -33,6 +33,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "state.h"
+
 #define PAGE	    4096UL
 #define EXIT_BROKEN 1
 #define EXIT_SKIP   77
@@ -55,6 +57,7 @@ helper_end(int status, const char *format, ...)
 	line[length] = '\n';
 	if (write(STDOUT_FILENO, line, (size_t)length + 1) < 0)
 		_exit(EXIT_TRIAL);
+	state_leave();
 	_exit(status);
 }
 
@@ -316,6 +319,7 @@ static inline int case_run(const struct test_case *test)
 	if (!pid) {
 		alarm(60);
 		test->run(test->argument);
+		state_leave();
 		_exit(0);
 	}
 	must(waitpid(pid, &status, 0) == pid);

@@ -145,6 +145,13 @@ static void check_time(const char *time)
 		  "@timestamp is %s", time ? time : "absent");
 }
 
+bool is_forged(const json_t *record)
+{
+	const char *name = field_string(record, "process.name");
+
+	return name && !strcmp(name, "forged");
+}
+
 static void check_common(const json_t *record)
 {
 	const char *outcome = field_string(record, "event.outcome");
@@ -154,6 +161,7 @@ static void check_common(const json_t *record)
 	cr_assert_str_eq(field_string(record, "event.kind"), "event");
 	cr_assert(outcome && (!strcmp(outcome, "success") || !strcmp(outcome, "failure") ||
 			      !strcmp(outcome, "unknown")));
+	cr_assert(field_number(record, "event.sequence") > 0 || is_forged(record));
 	cr_assert(field_number(record, "process.pid") > 0);
 	cr_assert(field_number(record, "process.thread.id") > 0);
 	cr_assert(field_string(record, "process.name"));

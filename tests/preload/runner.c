@@ -18,8 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "records.h"
 #include "filter.h"
+#include "invariants.h"
+#include "records.h"
 #include "runner.h"
 
 #define SKIPPED 77
@@ -73,6 +74,8 @@ static void make_directory(struct run *run)
 	snprintf(work, sizeof(work), "%s/work", run->dir);
 	/* Helpers that become another user write here too. */
 	cr_assert(chmod(run->dir, 0777) == 0 && mkdir(work, 0777) == 0 && chmod(work, 0777) == 0);
+	snprintf(work, sizeof(work), "%s/state", run->dir);
+	cr_assert(mkdir(work, 0777) == 0 && chmod(work, 0777) == 0);
 	snprintf(run->log_path, sizeof(run->log_path), "%s/log.jsonl", run->dir);
 }
 
@@ -116,6 +119,8 @@ static void set_preload(const struct run *run)
 
 static void set_environment(const struct run *run)
 {
+	char state[PATH_MAX];
+
 	for (char **at = environ; *at; at++)
 		if (!strncmp(*at, "MMFENCE_", 8) && strncmp(*at, "MMFENCE_BUILD", 13)) {
 			char name[128];
@@ -124,6 +129,8 @@ static void set_environment(const struct run *run)
 			at = environ - 1;
 		}
 	setenv("LC_ALL", "C", 1);
+	snprintf(state, sizeof(state), "%s/state", run->dir);
+	setenv("RUN_STATE", state, 1);
 	setenv("MMFENCE_AUDIT_LOG", run->log ? run->log : run->log_path, 1);
 	for (size_t i = 0; i < RUN_MOST && run->options[i]; i++)
 		set_option(run->options[i]);
@@ -231,6 +238,13 @@ static char *read_output(const struct run *run, const char *name)
 	return read_file(path, &size);
 }
 
+char *read_whole(const char *path)
+{
+	size_t size;
+
+	return read_file(path, &size);
+}
+
 static bool wait_for_end(struct run *run)
 {
 	int seconds = run->seconds ? run->seconds : 60;
@@ -323,6 +337,7 @@ void run_read_log(struct run *run)
 
 void run_again(struct run *run)
 {
+	invariants_hold(run);
 	free(run->output);
 	free(run->errors);
 	forget_records(run);
@@ -341,6 +356,7 @@ static int remove_one(const char *path, const struct stat *file, int type, struc
 
 void run_end(struct run *run)
 {
+	invariants_hold(run);
 	free(run->output);
 	free(run->errors);
 	forget_records(run);
@@ -396,6 +412,7 @@ json_int_t field_number(const json_t *record, const char *name)
 
 json_t *find_event_number(const struct run *run, const char *action, size_t n)
 {
+	invariants_expect(action);
 	for (size_t i = 0; i < run->record_count; i++)
 		if (!strcmp(field_string(run->records[i], "event.action"), action) && !n--)
 			return run->records[i];

@@ -23,8 +23,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define RUN_BARE ((const char *)"")
-#define RUN_MOST 24
+#define RUN_BARE    ((const char *)"")
+#define RUN_MOST    24
+#define RUN_EXPECTS 4
 
 struct run {
 	/* What to start. */
@@ -40,6 +41,8 @@ struct run {
 	void (*prepare)(struct run *run); /* in the child, in run.dir/work, before exec */
 	int seconds;			  /* 60 if 0 */
 	bool may_be_torn;		  /* a disk that is full cuts records short */
+	/* Events of failures that the test does not look for; "holes": numbers are missing. */
+	const char *expects[RUN_EXPECTS];
 
 	/* What came of it. */
 	pid_t pid;
@@ -62,6 +65,7 @@ void run_wait(struct run *run);
 void run_read_log(struct run *run);
 /* Forgets the output and the log and starts in the same directory again. */
 void run_again(struct run *run);
+/* What holds at the end of every run (invariants.h) must hold. */
 void run_end(struct run *run);
 
 /* The exit status, 128 + n for signal n. */
@@ -78,6 +82,9 @@ size_t count_events(const struct run *run, const char *action);
 json_t *field(const json_t *record, const char *name);
 const char *field_string(const json_t *record, const char *name);
 json_int_t field_number(const json_t *record, const char *name);
+
+/* Never NULL. */
+char *read_whole(const char *path);
 
 /* Where the build is, and whether a program or library is there. */
 const char *build_path(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -255,6 +255,7 @@ EACH_VARIANT(check, program_without_snapshot)
 	struct run run = CHECK("-o", "snapshot.guard=none", "-o", "snapshot.copy-limit=4K", "--",
 			       build_path("helpers/%s/drift", variant), "whole");
 
+	run.expects[0] = "snapshot.unprotected";
 	check_once(&run, FOUND);
 	expect_errors(&run, "mmfence: unprotected: no snapshot: ");
 	expect_errors(&run, "/work/drift.data, pid ");
@@ -281,6 +282,7 @@ Test(check, static_program_is_a_gap)
 	struct run unwanted = CHECK("--", "sh", "-c", build_path("helpers/static/noop"));
 	struct run itself = CHECK("--fail-on", "none", "--", build_path("helpers/static/noop"));
 
+	wanted.expects[0] = unwanted.expects[0] = "coverage.gap";
 	check_once(&wanted, FOUND);
 	expect_errors(&wanted, "mmfence: gap: not looked into (static), 1 time, ");
 	run_end(&wanted);

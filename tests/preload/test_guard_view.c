@@ -99,7 +99,7 @@ PIECE(map_populate_is_guarded, "map/populated")
 
 GUARD_HOLDS(S5, guarded_mapping_moves_and_grows, "guard_view", "moved_and_grown")
 GUARD_HOLDS(S5, preserved_mapping_grows_only_over_what_is_held, "guard_view",
-	    "grows_only_over_what_was_put_aside")
+	    "grows_only_over_what_was_put_aside", .expects = { "snapshot.grow" })
 GUARD_HOLDS(S5, munmap_of_all_gives_the_lease_back, "guard_view", "unmapped_gives_the_lease_back")
 GUARD_HOLDS(S5, munmap_of_all_leaves_room_for_a_write_lease, "guard_view",
 	    "unmapped_leaves_room_for_a_write_lease")

@@ -236,7 +236,8 @@ EACH_VARIANT(report, children_of_vfork_leave_no_holes)
 {
 	struct run run = { .variant = variant,
 			   .helper = "launch",
-			   .args = { "vfork", build_path("helpers/static/noop"), "0" } };
+			   .args = { "vfork", build_path("helpers/static/noop"), "0" },
+			   .expects = { "coverage.gap" } };
 
 	run_helper(&run);
 	cr_assert_eq(run_exit(&run), 0, "%s", run.errors);
