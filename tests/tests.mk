@@ -10,7 +10,7 @@
 
 CHECK_SUITES := unit preload real attacked torture
 # What needs more than compilers and small programs.
-MORE_SUITES  := fleet
+MORE_SUITES  := sanitize fleet
 # Last: it looks at what the others recorded.
 LAST_SUITES  := schema
 
@@ -102,6 +102,10 @@ $(T)/obj/preload/%.o: tests/preload/%.c $(B)/flags
 $(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ) $(UNIT_CLI)
 	$(call say,LD)
 	$(Q)$(CC) -static-libgcc -o $@ $^ -lcriterion -ljansson -ldl
+
+$(T)/rooms: tests/sanitize/rooms.c $(UNIT_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -O1 -g $(COMMON) -static-libgcc -o $@ $^ -pthread -ldl
 
 $(T)/preload: $(PRELOAD_TESTS)
 	$(call say,LD)
