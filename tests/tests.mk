@@ -83,7 +83,7 @@ $(eval $(call asan_rule,asan_static,clang))
 # with an unwinder of their own (-lunwind would take the place of libgcc's); preload tests
 # are linked with nothing of ours.
 UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem inject pages
-UNIT_OBJ := $(filter $(UNIT_ROOMS:%=$(B)/obj64/shim/%/%.o),$(SHIM_OBJ64))
+UNIT_OBJ := $(filter-out $(UNSANITIZED),$(filter $(UNIT_ROOMS:%=$(B)/obj64/shim/%/%.o),$(SHIM_OBJ64)))
 # Of the command, what needs nothing else of it.
 UNIT_CLI := $(B)/cli/shim/cli/scan.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(T)/obj/unit/%.o,$(sort $(wildcard tests/unit/*.c)))

@@ -14,7 +14,7 @@
 #include "kernel/raw.h"
 
 #define HEAD_BYTES	  256
-#define INTERPRETER_DEPTH 4
+#define INTERPRETER_DEPTH 5 /* as the kernel has it */
 #define MAX_HEADERS	  64
 
 static bool changes_identity(int fd, const struct statx *st)

@@ -15,8 +15,10 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -653,4 +655,115 @@ Test(sink, records_of_several_processes_do_not_mix)
 	read_log(log_path);
 	cr_assert_eq(bad_lines, 0);
 	cr_assert_eq(line_count, CHILDREN * (RECORDS + 1));
+}
+
+/* Of another process, that was killed in the middle of one. */
+Test(sink, a_record_that_others_cut_short_ends_before_the_next)
+{
+	FILE *file = fopen(log_path, "w");
+
+	fputs("{\"event\":{\"act", file);
+	fclose(file);
+	sink_configure(log_path);
+	emit(1);
+	HOLDS(log_path, "process.start", "selfmem.open");
+	cr_assert_eq(bad_lines, 1);
+}
+
+Test(sink, a_name_that_becomes_too_long_takes_no_descriptor)
+{
+	char name[1200];
+	int length = snprintf(name, sizeof(name), "%s/", directory);
+	int mine = open(directory, O_RDWR | O_TMPFILE, 0600);
+	struct stat st;
+
+	cr_assert_eq(dup2(mine, 0), 0);
+	for (; length < 1100; length += 2)
+		strcpy(name + length, "%t"); /* ten digits */
+	sink_configure(name);
+	emit(1);
+	cr_assert_eq(sink_dropped_total(), 1);
+	cr_assert_eq(guarded_get(GUARDED_LOG), -1);
+	cr_assert(!fstat(0, &st) && st.st_size == 0);
+}
+
+/* Listens on a socket of that name. */
+static int listen_at(const char *path, int type)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	cr_assert(fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address)));
+	cr_assert(type != SOCK_STREAM || !listen(fd, 4));
+	return fd;
+}
+
+static int send_buffer(int fd)
+{
+	int bytes = 0;
+	socklen_t length = sizeof(bytes);
+
+	cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &length), 0);
+	return bytes;
+}
+
+Test(sink, a_socket_has_room_for_a_burst)
+{
+	char name[128];
+	int listener, other = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	snprintf(name, sizeof(name), "unix:%s/socket", directory);
+	listener = listen_at(name + 5, SOCK_DGRAM);
+	sink_configure(name);
+	emit(1);
+	cr_assert_gt(send_buffer(guarded_get(GUARDED_LOG)), send_buffer(other));
+	close(listener);
+}
+
+/* A daemon's stream at /dev/log, which only this process sees. */
+static int listen_at_log(void)
+{
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/dev", "tmpfs", 0, NULL))
+		cr_skip_test("may not mount a /dev of its own here");
+	return listen_at("/dev/log", SOCK_STREAM);
+}
+
+static void emit_large(void)
+{
+	struct record *record = record_begin(EVENT_SELFMEM_OPEN, OUTCOME_SUCCESS, NULL);
+	char value[5000];
+
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = 0;
+	record_str(record, "file.path", value);
+	record_str(record, "mmfence.other", value);
+	record_emit(record);
+}
+
+/* The daemon reads the part and the end of the stream; the record is counted as dropped. */
+Test(sink, a_stream_that_takes_part_of_a_record_is_given_up)
+{
+	int listener = listen_at_log(), least = 1;
+	static char got[65536];
+
+	sink_configure("syslog");
+	emit(0);
+	cr_assert_eq(sink_dropped_total(), 0);
+	int stream = accept(listener, NULL, NULL);
+	cr_assert(stream >= 0 && read(stream, got, sizeof(got)) > 0);
+	cr_assert_eq(
+		setsockopt(guarded_get(GUARDED_LOG), SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)),
+		0);
+	emit_large();
+	cr_assert_eq(sink_dropped_total(), 1);
+	cr_assert_eq(guarded_get(GUARDED_LOG), -1);
+	emit(2);
+	stream = accept(listener, NULL, NULL);
+	ssize_t length = read(stream, got, sizeof(got));
+	cr_assert_gt(length, 0);
+	cr_assert_eq(got[0], '<');
+	cr_assert_eq(got[length - 1], 0);
+	cr_assert_eq(sink_dropped_total(), 1);
 }
