@@ -6,9 +6,11 @@
 #include <criterion/criterion.h>
 #include <fnmatch.h>
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <wctype.h>
 
 #include "policy/policy.h"
 
@@ -227,4 +229,24 @@ Test(glob, paths_agree_with_fnmatch)
 			     pattern, path, expected);
 	}
 	cr_expect_gt(matches, 2000);
+}
+
+/* Of every ASCII character, what libc says in the C locale. */
+Test(glob, classes)
+{
+	static const char *const names[] = {
+		"alnum", "alpha", "blank", "cntrl", "digit", "graph",
+		"lower", "print", "punct", "space", "upper", "xdigit"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		for (int c = 1; c < 128; c++) {
+			char pattern[32], path[] = { '/', (char)c, 0 };
+			if (c == '/')
+				continue;
+			snprintf(pattern, sizeof(pattern), "/[[:%s:]]", names[i]);
+			cr_expect_eq(glob_list_match(pattern, path),
+				     !!iswctype((wint_t)c, wctype(names[i])), "%s and character %d",
+				     pattern, c);
+		}
 }
