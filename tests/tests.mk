@@ -10,7 +10,7 @@
 
 CHECK_SUITES := unit preload real attacked torture
 # What needs more than compilers and small programs.
-MORE_SUITES  := sanitize fleet
+MORE_SUITES  := sanitize fleet vm
 # Last: it looks at what the others recorded.
 LAST_SUITES  := schema
 

@@ -28,7 +28,7 @@ bool place_equals(const struct place *place, const struct statx *st)
 
 static bool look_at_root(struct statx *st)
 {
-	return !raw(SYS_statx, AT_FDCWD, "/", AT_SYMLINK_NOFOLLOW, STATX_INO, st);
+	return !raw_statx(AT_FDCWD, "/", AT_SYMLINK_NOFOLLOW, STATX_INO, st);
 }
 
 void place_root(struct place *root)

@@ -42,7 +42,7 @@ static bool configure(const struct target *target)
 
 static int look_at(const char *name, struct statx *st)
 {
-	return (int)raw(SYS_statx, AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_TYPE, st);
+	return raw_statx(AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_TYPE, st);
 }
 
 /* A file is opened to be read too, if that is allowed; a pipe must not be. */

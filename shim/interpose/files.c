@@ -47,7 +47,7 @@ static __attribute__((noinline)) int judge(const struct call *call, int fd, int 
 
 long opened(const struct call *call, long fd, int flags)
 {
-	if (fd < 0 || unlikely(scope_silent()) || likely(!file_fresh_is_suspect((int)fd)))
+	if (fd < 0 || unlikely(scope_silent()) || likely(!file_is_suspect((int)fd)))
 		return fd;
 	int r = judge(call, (int)fd, flags);
 	if (!r)
@@ -224,7 +224,7 @@ static FILE *finish_fopen(const struct call *call, FILE *file, const char *mode)
 {
 	int fd = file ? fileno(file) : -1;
 
-	if (fd < 0 || unlikely(scope_silent()) || likely(!file_fresh_is_suspect(fd)))
+	if (fd < 0 || unlikely(scope_silent()) || likely(!file_is_suspect(fd)))
 		return file;
 	int r = judge(call, fd, mode_flags(mode));
 	if (!r)

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "interpose/interpose.h"
+#include "kernel/file.h"
 #include "mmfence.h"
 #include "nonlinear/anchor.h"
 #include "nonlinear/emulate.h"
@@ -78,38 +79,29 @@ static long no_memory(const struct call *call, long result)
 	return result;
 }
 
-static long refuse_device(const struct call *call, const struct map_request *request)
+/* Memory of devices is mapped by nobody who could write to it. */
+static long judge_device(const struct call *call, const struct map_request *request)
 {
 	struct scope scope;
 
-	if (!enter(&scope))
+	if (!(request->flags & MAP_SHARED) || likely(file_device(request->fd) == DEVICE_NONE) ||
+	    !enter(&scope))
 		return 0;
 	long r = selfmem_judge_map(call, request);
 	scope_leave(&scope);
 	return r;
 }
 
-/* A device that was just mapped: found by the way in which device memory alone answers a position
- * that is out of its range, which is cheaper than asking what the file is. */
-static bool is_suspect_device(int fd)
-{
-	return raw_lseek(fd, INT64_MIN, 0) == -EOVERFLOW;
-}
-
 /* A look at what is there comes first: what a fixed mapping replaces cannot be asked for later. */
-static long before_fixed(const struct call *call, const struct map_request *request,
-			 struct rewire *rewire)
+static void before_fixed(const struct map_request *request, struct rewire *rewire)
 {
 	struct scope scope;
 
 	rewire->possible = false;
 	if (!enter(&scope))
-		return 0;
-	long r = selfmem_judge_map(call, request);
-	if (!r)
-		nonlinear_rewire_look(request, rewire);
+		return;
+	nonlinear_rewire_look(request, rewire);
 	scope_leave(&scope);
-	return r;
 }
 
 static void after_fixed(const struct call *call, const struct map_request *request,
@@ -126,11 +118,9 @@ static void after_fixed(const struct call *call, const struct map_request *reque
 static long map_shared_fixed(const struct call *call, const struct map_request *request)
 {
 	struct rewire rewire;
-	long r = before_fixed(call, request, &rewire);
 
-	if (r)
-		return r;
-	r = map_over(request);
+	before_fixed(request, &rewire);
+	long r = map_over(request);
 	after_fixed(call, request, &rewire, r);
 	return r;
 }
@@ -147,19 +137,18 @@ static void prepare_emulation(const struct map_request *request, long address)
 
 static long map_shared(const struct call *call, const struct map_request *request)
 {
-	long r = request->flags & MAP_FIXED ? map_shared_fixed(call, request) : map_over(request);
+	bool silent = scope_silent();
+	long r = silent ? 0 : judge_device(call, request);
 
+	if (unlikely(r))
+		return r;
+	r = request->flags & MAP_FIXED ? map_shared_fixed(call, request) : map_over(request);
 	if (raw_failed(r))
 		return r;
 	if (unlikely(request->flags & MAP_LOCKED))
 		emulate_note_attributes((uintptr_t)r, (uintptr_t)r + PAGE_UP(request->length));
-	if (scope_silent())
+	if (silent)
 		return r;
-	if (!(request->flags & MAP_FIXED) && is_suspect_device(request->fd) &&
-	    refuse_device(call, request)) {
-		raw(SYS_munmap, r, request->length);
-		return -EACCES;
-	}
 	if (unlikely(emulate_at_once()))
 		prepare_emulation(request, r);
 	return r;

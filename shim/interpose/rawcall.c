@@ -132,6 +132,22 @@ static long call_descriptor(long nr, long a, long b, long c)
 	}
 }
 
+#ifdef __i386__
+/* The first mmap, whose arguments are in memory. */
+static long call_old_mmap(const struct call *call, long arguments)
+{
+	struct {
+		unsigned long address, length;
+		long protection, flags, fd;
+		unsigned long offset;
+	} a;
+
+	if (raw_copy_in(&a, (const void *)arguments, sizeof(a)))
+		return -EFAULT;
+	return memory_mmap(call, a.address, a.length, a.protection, a.flags, a.fd, a.offset);
+}
+#endif
+
 static long call_memory(const struct call *call, long nr, long a, long b, long c, long d, long e,
 			long f)
 {
@@ -260,6 +276,10 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_munlockall:
 		INJECT_SYSCALL(nr, a, b, c, d, e, f);
 		return libc_result(call_memory(CALL_HERE("syscall"), nr, a, b, c, d, e, f));
+#ifdef __i386__
+	case SYS_mmap:
+		return libc_result(call_old_mmap(CALL_HERE("syscall"), a));
+#endif
 	case SYS_open:
 	case SYS_openat:
 	case SYS_creat:

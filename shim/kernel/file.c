@@ -14,7 +14,6 @@
 
 #include "kernel/file.h"
 #include "kernel/raw.h"
-#include "support/text.h"
 
 #ifndef BLKGETSIZE64
 #define BLKGETSIZE64 _IOR(0x12, 114, size_t)
@@ -50,35 +49,14 @@ static int32_t filesystem_magic(int fd, bool *noexec)
 	return r ? 0 : (int32_t)st.f_type;
 }
 
-static bool there_and_back(int fd, int64_t far)
-{
-	int64_t before = raw_lseek(fd, 0, SEEK_CUR);
-	bool yes = raw_lseek(fd, far, SEEK_SET) == far;
-
-	if (yes)
-		raw_lseek(fd, before, SEEK_SET);
-	return yes;
-}
-
-/* /proc/PID/mem and no other file of procfs takes positions that are negative. A fresh
- * description is asked, so that the program's own position stays where it is. */
+/* /proc/PID/mem and no other file of procfs takes positions that are negative. sendfile looks at
+ * the position that it reads from, EINVAL, before the descriptor that it writes to, EBADF: nothing
+ * is read and no position moves. A descriptor that cannot read is not told. */
 static bool takes_any_position(int fd)
 {
-	char path[40];
-	struct text text;
 	int64_t far = INT64_MIN;
 
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/self/fd/");
-	text_add_uint(&text, (unsigned int)fd);
-	int fresh = raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	if (fresh == -ENOENT) /* no /proc in sight: then the position goes there and back */
-		return there_and_back(fd, far);
-	if (fresh < 0)
-		return false;
-	bool yes = raw_lseek(fresh, far, SEEK_SET) == far;
-	raw_close(fresh);
-	return yes;
+	return raw_sendfile(-1, fd, &far, 1) == -EBADF;
 }
 
 static bool number(const char *from, const char *to)
@@ -108,15 +86,19 @@ static int32_t owner_of(const char *path)
 	return pid;
 }
 
-/* The mode is fixed by procfs and no chmod changes it; the name may be hidden by a bind mount,
- * and opening anew may be forbidden: either will do. */
+/* The mode is fixed by procfs, and no chmod changes it. */
+static bool looks_like_process_memory(const struct statx *st)
+{
+	return st->stx_mode == (S_IFREG | 0600) && !st->stx_size && !st->stx_dev_major;
+}
+
+/* The name may be hidden by a bind mount. */
 static bool is_process_memory(int fd, const struct statx *st, int32_t *owner)
 {
 	char path[256];
 
 	*owner = -1;
-	if (!S_ISREG(st->stx_mode) || (st->stx_mode & 07777) != 0600 || st->stx_size ||
-	    st->stx_dev_major)
+	if (!looks_like_process_memory(st))
 		return false;
 	if (filesystem_magic(fd, NULL) != PROC_SUPER_MAGIC)
 		return false;
@@ -200,7 +182,7 @@ int file_identify(int fd, struct file *out)
 int file_at(int directory, const char *path, struct file *out)
 {
 	struct statx st;
-	int r = (int)raw(SYS_statx, directory, path, path[0] ? 0 : AT_EMPTY_PATH, STATX_INO, &st);
+	int r = raw_statx(directory, path, path[0] ? 0 : AT_EMPTY_PATH, STATX_INO, &st);
 
 	*out = (struct file){
 		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
@@ -227,25 +209,44 @@ uint64_t file_bytes_at_most(const struct file *file, int64_t start, int64_t end)
 	return blocks_tell(file->filesystem) && allocated < bytes ? allocated : bytes;
 }
 
-bool file_fresh_is_suspect(int fd)
+/* A file that has bytes allocated shows no memory, nor does what is no more than a path (O_PATH).
+ * One call that changes nothing, and that the kernel answers itself for whatever is no file. */
+static bool shows_no_memory(int fd)
 {
-	int64_t far = INT64_MIN;
-	int64_t at = raw_lseek(fd, far, SEEK_SET);
+	int64_t bytes = 0;
+	long r = raw(SYS_ioctl, fd, FIOQSIZE, &bytes);
 
-	/* Device memory refuses the highest addresses, and so negative positions, in a way of its
-	 * own. */
-	if (at == -EOVERFLOW)
-		return true;
-	if (at != far)
-		return false;
-	raw_lseek(fd, 0, SEEK_SET);
-	return true;
+	return r ? r == -EBADF : bytes;
 }
 
-bool file_is_device_memory(int fd)
+/* The others, as far as is known without asking those that keep them (network, FUSE). */
+static bool may_show_memory(int fd, struct statx *st)
+{
+	return !shows_no_memory(fd) &&
+	       !raw_statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, st);
+}
+
+bool file_is_suspect(int fd)
 {
 	struct statx st;
 
-	return !raw_fstat(fd, &st) && S_ISCHR(st.stx_mode) &&
-	       device_is_memory(st.stx_rdev_major, st.stx_rdev_minor);
+	if (!may_show_memory(fd, &st))
+		return false;
+	return S_ISCHR(st.stx_mode) ? device_is_memory(st.stx_rdev_major, st.stx_rdev_minor)
+				    : looks_like_process_memory(&st);
+}
+
+enum file_device file_device(int fd)
+{
+	struct statx st;
+
+	if (!may_show_memory(fd, &st))
+		return DEVICE_NONE;
+	if (S_ISCHR(st.stx_mode))
+		return device_is_memory(st.stx_rdev_major, st.stx_rdev_minor) ? DEVICE_MEMORY
+									      : DEVICE_NONE;
+	if (!S_ISREG(st.stx_mode) || st.stx_dev_major || st.stx_blocks)
+		return DEVICE_NONE;
+	int32_t magic = filesystem_magic(fd, NULL);
+	return magic == SYSFS_MAGIC || magic == PROC_SUPER_MAGIC ? DEVICE_IF_MAPPED : DEVICE_NONE;
 }

@@ -40,12 +40,21 @@ int file_at(int directory, const char *path, struct file *out);
  * them apart from data that it keeps compressed, or somewhere else. */
 uint64_t file_bytes_at_most(const struct file *file, int64_t start, int64_t end);
 
-/* Whether fd, just opened and known to nobody else yet, may show memory of a process
- * or of the machine. One cheap system call; a yes is to be confirmed with file_identify.
- * Moves the position of files where it says yes, and puts it back to 0. */
-bool file_fresh_is_suspect(int fd);
+/* Neither of these opens anything or moves a position, and one cheap system call is enough for
+ * nearly every file. */
 
-/* Whether a character device is device memory. One system call. */
-bool file_is_device_memory(int fd);
+/* Whether fd may show memory of a process or of the machine: a yes is to be confirmed with
+ * file_identify. */
+bool file_is_suspect(int fd);
+
+enum file_device {
+	DEVICE_NONE,
+	DEVICE_MEMORY,	  /* /dev/mem, /dev/kmem, /dev/port */
+	DEVICE_IF_MAPPED, /* of sysfs or procfs: what can be mapped writable there is a device's
+			   * (resource0, /proc/bus/pci) */
+};
+
+/* What a mapping of fd would show. */
+enum file_device file_device(int fd);
 
 #endif

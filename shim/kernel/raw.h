@@ -82,8 +82,14 @@ long raw_mmap(uintptr_t addr, size_t length, int prot, int flags, int fd, int64_
  * negative positions returns one that is below -4095. */
 int64_t raw_lseek(int fd, int64_t offset, int whence);
 
+/* statx, and where a kernel (before 4.11) or a filter has none, what fstatat tells. */
+int raw_statx(int directory, const char *path, int flags, unsigned int mask, struct statx *out);
+
 /* statx of the open file fd. */
 int raw_fstat(int fd, struct statx *out);
+
+/* sendfile from a 64-bit position, which moves on. */
+int64_t raw_sendfile(int to, int from, int64_t *at, size_t most);
 
 int64_t raw_pread(int fd, void *buffer, size_t size, int64_t offset);
 int raw_ftruncate(int fd, int64_t size);

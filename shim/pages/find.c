@@ -104,7 +104,7 @@ static int try_descriptor(struct lookup *lookup, const struct pages_area *area, 
 	char path[64];
 	struct text text;
 
-	if (raw(SYS_statx, directory, name, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) ||
+	if (raw_statx(directory, name, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) ||
 	    !is_area(&st, area))
 		return -ESTALE;
 	text_init(&text, path, sizeof(path));

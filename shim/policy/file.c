@@ -126,7 +126,7 @@ static int parse(struct reading *reading)
 static long read_regular(const char *path)
 {
 	struct statx st;
-	long result = raw(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE | STATX_SIZE, &st);
+	long result = raw_statx(AT_FDCWD, path, 0, STATX_TYPE | STATX_SIZE, &st);
 
 	if (result)
 		return result;

@@ -80,7 +80,7 @@ static bool is_alone(void)
 {
 	struct statx st;
 
-	if (raw(SYS_statx, AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st))
+	if (raw_statx(AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st))
 		return false;
 	return st.stx_nlink <= 3U + (keeper_running() && keeper_is_ours());
 }

@@ -17,6 +17,10 @@
 #include "selfmem/selfmem.h"
 #include "selfmem/split.h"
 
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
 static bool shows_memory(const struct file *file)
 {
 	return file->kind == FILE_PROCESS_MEMORY || file->kind == FILE_DEVICE_MEMORY;
@@ -79,12 +83,29 @@ static bool could_write(const struct map_request *request)
 	       (raw(SYS_fcntl, request->fd, F_GETFL) & O_ACCMODE) == O_RDWR;
 }
 
+/* What a file of sysfs or procfs is shows when it is mapped: somewhere else, and without access. */
+static int can_be_mapped(const struct map_request *request)
+{
+	int flags = request->flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_LOCKED | MAP_POPULATE);
+	long r = raw_mmap(0, request->length, PROT_NONE, flags, request->fd, request->offset);
+
+	if (raw_failed(r))
+		return (int)r;
+	raw(SYS_munmap, r, request->length);
+	return 0;
+}
+
 int selfmem_judge_map(const struct call *call, const struct map_request *request)
 {
 	struct file file;
+	enum file_device device = file_device(request->fd);
 
-	if (!(request->flags & MAP_SHARED) || !file_is_device_memory(request->fd) ||
-	    !could_write(request) || file_identify(request->fd, &file))
+	if (device == DEVICE_NONE || !could_write(request))
+		return 0;
+	int r = device == DEVICE_IF_MAPPED ? can_be_mapped(request) : 0;
+	if (r) /* of ENODEV the kernel's own call is certain; nothing else may be tried twice */
+		return r == -ENODEV ? 0 : r;
+	if (file_identify(request->fd, &file))
 		return 0;
 	report_map(call, request, &file, EACCES);
 	return -EACCES;

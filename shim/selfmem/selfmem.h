@@ -9,12 +9,12 @@
 #include "snapshot/snapshot.h"
 #include "support/call.h"
 
-/* A descriptor that file_fresh_is_suspect points at, opened with these flags: 0 when the program
+/* A descriptor that file_is_suspect points at, opened with these flags: 0 when the program
  * may have it, -EACCES when not (the caller closes it). */
 int selfmem_judge_open(const struct call *call, int fd, int flags);
 
-/* Before a shared mapping of device memory is made (with MAP_FIXED it would destroy what is there)
- * or, cheaper, after: 0 or -EACCES. */
+/* A shared mapping of something that file_device points at is about to be made: 0, -EACCES, or what
+ * the kernel says of it. */
 int selfmem_judge_map(const struct call *call, const struct map_request *request);
 
 /* The kernel refused a mapping: if it was of process memory, an event, and a view if the policy

@@ -31,11 +31,7 @@ int copy_memfd(const char *name)
 static int64_t send(int to, int from, int64_t *offset, uint64_t length)
 {
 	size_t most = length > 0x7ffff000 ? 0x7ffff000 : (size_t)length;
-#ifdef __x86_64__
-	return raw(SYS_sendfile, to, from, offset, most);
-#else
-	return raw(SYS_sendfile64, to, from, offset, most);
-#endif
+	return raw_sendfile(to, from, offset, most);
 }
 
 int copy_range(struct copy *copy, int64_t start, int64_t end)

@@ -38,6 +38,7 @@ EACH_VARIANT(bare, writer)
 	run_end(&run);
 }
 FAILS_BARE(hermit)
+FAILS_BARE(device)
 
 /* With the library, but told to leave mappings alone, they must break as well. */
 EACH_VARIANT(bare, mode_off_changes_nothing)

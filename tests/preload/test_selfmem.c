@@ -249,3 +249,26 @@ EACH_VARIANT(M3, nothing_is_mapped)
 		"rw-s");
 	run_end(&run);
 }
+
+/* M5, M3: what a kernel with these devices would give. */
+HELPER_HOLDS(M5, memory_is_never_writable, "device", "memory_*")
+HELPER_HOLDS(M5, pci_is_never_writable, "device", "pci_*")
+HELPER_HOLDS(M5, ports_are_refused, "device", "ports")
+HELPER_HOLDS(M5, others_are_as_ever, "device", "others_as_ever")
+
+/* M3: with an event. */
+EACH_VARIANT(M5, pci_is_recorded)
+{
+	struct run run = { .variant = variant,
+			   .helper = "device",
+			   .args = { "pci_nothing_writable" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	json_t *event = find_event(&run, "selfmem.map");
+	cr_assert(event, "no selfmem.map");
+	cr_assert_str_eq(field_string(event, "mmfence.selfmem.kind"), "device");
+	cr_assert_str_eq(field_string(event, "error.code"), "EACCES");
+	cr_assert(strstr(field_string(event, "file.path"), "/resource"));
+	run_end(&run);
+}

@@ -75,7 +75,7 @@ Test(file, empty_and_private)
 
 	cr_assert_eq(fchmod(fd, 0600), 0);
 	cr_assert_eq(identify(fd).kind, FILE_ORDINARY);
-	cr_assert_not(file_fresh_is_suspect(fd));
+	cr_assert_not(file_is_suspect(fd));
 	unlink(path);
 }
 
@@ -144,30 +144,43 @@ Test(file, bad_descriptor)
 
 	cr_assert_eq(file_identify(-1, &file), -EBADF);
 	cr_assert_eq(file_identify(12345, &file), -EBADF);
-	cr_assert_not(file_fresh_is_suspect(12345));
-	cr_assert_not(file_is_device_memory(12345));
+	cr_assert_not(file_is_suspect(12345));
+	cr_assert_eq(file_device(12345), DEVICE_NONE);
 }
 
-/* The look at a fresh descriptor leaves its position at 0. */
-Test(file, fresh_memory_is_suspect)
+/* M5: the program's own position stays. */
+static void position_stays(const char *path, int flags, bool suspect)
 {
-	int fd = open("/proc/self/mem", O_RDWR);
+	int fd = open(path, flags);
 
-	cr_assert(file_fresh_is_suspect(fd));
-	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 0);
-	fd = open("/etc/passwd", O_RDONLY);
-	cr_assert_not(file_fresh_is_suspect(fd));
-	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 0);
-}
-
-/* The program's own position stays, also where the kind is found out by trying positions. */
-Test(file, position_stays)
-{
-	int fd = open("/proc/self/mem", O_RDONLY);
-
-	cr_assert_eq(lseek(fd, 4096, SEEK_SET), 4096);
+	cr_assert_eq(lseek(fd, 100, SEEK_SET), 100);
+	cr_assert_eq(file_is_suspect(fd), suspect, "%s", path);
 	identify(fd);
-	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 4096);
+	file_device(fd);
+	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 100);
+	close(fd);
+}
+
+Test(file, memory_is_suspect)
+{
+	position_stays("/proc/self/mem", O_RDWR, true);
+	position_stays("/proc/self/mem", O_WRONLY, true);
+	position_stays("/etc/passwd", O_RDONLY, false);
+	position_stays("/proc/self/status", O_RDONLY, false);
+}
+
+Test(file, what_may_be_a_device)
+{
+	char path[64];
+	int fd = make_file(path);
+
+	cr_assert_eq(file_device(fd), DEVICE_NONE);
+	cr_assert_eq(file_device((int)syscall(SYS_memfd_create, "file", 0)), DEVICE_NONE);
+	cr_assert_eq(file_device(open("/dev/zero", O_RDWR)), DEVICE_NONE);
+	cr_assert_eq(file_device(open("/", O_RDONLY)), DEVICE_NONE);
+	cr_assert_eq(file_device(open("/sys/kernel/mm/ksm/run", O_RDONLY)), DEVICE_IF_MAPPED);
+	cr_assert_eq(file_device(open("/proc/self/mem", O_RDWR)), DEVICE_IF_MAPPED);
+	unlink(path);
 }
 
 Test(file, devices_by_number)
@@ -186,8 +199,10 @@ Test(file, devices_by_number)
 		int fd = open(path, O_PATH | O_CLOEXEC);
 		unlink(path);
 		cr_assert(fd >= 0);
-		cr_assert_eq(file_is_device_memory(fd), devices[i].memory, "1:%u",
-			     devices[i].minor);
+		cr_assert_eq(identify(fd).kind, devices[i].memory ? FILE_DEVICE_MEMORY : FILE_OTHER,
+			     "1:%u", devices[i].minor);
+		cr_assert_eq(file_device(fd), DEVICE_NONE, "a path");
+		cr_assert_not(file_is_suspect(fd), "a path");
 		close(fd);
 	}
 }
