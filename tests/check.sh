@@ -6,7 +6,7 @@
 # PASS, FAIL or SKIP is a test. It finds in MMFENCE_BUILD a copy of what was built, which every
 # user may read and run, and in MMFENCE_TMP a directory for its files.
 # FILTER is a pattern of tests, as Criterion's --filter. MMFENCE_KEEP=1 keeps the files.
-# MMFENCE_OLD_KERNEL=1: the programs of preload see no PROCMAP_QUERY and no PAGEMAP_SCAN.
+# MMFENCE_OLD_KERNEL=3.10: to the programs of preload the kernel looks as old as that.
 # What was skipped and what failed is named once more at the end. The last line is
 # "N passed, N failed, N skipped"; exit status 1 when a test failed.
 set -u
@@ -31,7 +31,7 @@ trap 'exit 130' HUP INT TERM
 umask 022
 chmod 755 "$MMFENCE_TMP"
 mkdir -p "$MMFENCE_BUILD/tests" "$MMFENCE_TMP/tests"
-for part in bin lib lib32 lib64 helpers examples torture tests/unit tests/preload; do
+for part in bin lib lib32 lib64 helpers examples torture tests/unit tests/preload tests/as_kernel; do
 	[ ! -e "$built/$part" ] || cp -a "$built/$part" "$MMFENCE_BUILD/$part"
 done
 cp -a "$tests/data" "$MMFENCE_TMP/tests/data"

@@ -10,7 +10,7 @@
 
 CHECK_SUITES := unit preload real attacked torture
 # What needs more than compilers and small programs.
-MORE_SUITES  := sanitize fleet vm
+MORE_SUITES  := sanitize fleet kernels vm
 # Last: it looks at what the others recorded.
 LAST_SUITES  := schema
 
@@ -111,8 +111,12 @@ $(T)/preload: $(PRELOAD_TESTS)
 	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ -lcriterion -ljansson
 
+$(T)/as_kernel: tests/kernels/as_kernel.c tests/preload/filter.c tests/preload/filter.h
+	@mkdir -p $(@D)
+	$(CC) -O1 -g $(COMMON) -o $@ $(filter %.c,$^)
+
 .PHONY: check-build check-run check-all-run mutate
-check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload torture-build
+check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload $(T)/as_kernel torture-build
 
 check-run: check-build
 	@sh tests/check.sh $(B) $(CHECK_SUITES) $(LAST_SUITES)

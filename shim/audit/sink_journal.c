@@ -13,6 +13,7 @@
 #include "audit/medium.h"
 #include "audit/socket.h"
 #include "kernel/raw.h"
+#include "kernel/unnamed.h"
 #include "support/text.h"
 
 #define ADDRESS "/run/systemd/journal/socket"
@@ -31,16 +32,17 @@ static int refresh(int fd)
 
 static int make_memory(const struct iovec *parts)
 {
-	int fd = (int)raw(SYS_memfd_create, "mmfence-journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = unnamed_memory("mmfence-journal", MFD_ALLOW_SEALING);
 	long r;
 
 	if (fd < 0)
 		return fd;
 	r = raw(SYS_writev, fd, parts, PARTS);
+	/* Of a file that cannot be sealed the journal takes it that it has no name left. */
 	if (r > 0)
-		r = raw(SYS_fcntl, fd, F_ADD_SEALS,
-			F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
-	if (!r)
+		raw(SYS_fcntl, fd, F_ADD_SEALS,
+		    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+	if (r > 0)
 		return fd;
 	raw_close(fd);
 	return r < 0 ? (int)r : -EIO;

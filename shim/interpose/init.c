@@ -34,20 +34,38 @@
 enum { NOT_READY, GETTING_READY, READY };
 static atomic_int readiness;
 
-/* One word on a page of its own: 1, and 0 in a process that was copied from this one. */
+/* One word on a page of its own: 1, and 0 in a process that was copied from this one. Before Linux
+ * 4.14 the page is not there in that process. */
 static atomic_int *same_process;
+static bool page_goes;
+
+static bool page_is_there(void)
+{
+	unsigned char resident;
+
+	return same_process && !raw(SYS_mincore, same_process, PAGE_BYTES, &resident);
+}
 
 static void mark_process(void)
 {
-	if (!same_process) {
+	if (!same_process || (page_goes && !page_is_there())) {
 		long page = place_map(PAGE_BYTES, PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (raw_failed(page))
 			return;
-		raw(SYS_madvise, page, PAGE_BYTES, MADV_WIPEONFORK);
+		page_goes = raw(SYS_madvise, page, PAGE_BYTES, MADV_WIPEONFORK) != 0;
+		if (page_goes)
+			raw(SYS_madvise, page, PAGE_BYTES, MADV_DONTFORK);
 		same_process = (atomic_int *)page;
 	}
 	atomic_store(same_process, 1);
+}
+
+static bool is_copy(void)
+{
+	if (unlikely(page_goes))
+		return !page_is_there();
+	return same_process && !atomic_load_explicit(same_process, memory_order_relaxed);
 }
 
 static void new_process(void)
@@ -123,7 +141,7 @@ static void get_ready(void)
 
 bool same_process_as_before(void)
 {
-	return same_process && atomic_load_explicit(same_process, memory_order_relaxed);
+	return same_process && !is_copy();
 }
 
 bool enter(struct scope *scope)
@@ -132,7 +150,7 @@ bool enter(struct scope *scope)
 		return false;
 	if (unlikely(atomic_load_explicit(&readiness, memory_order_acquire) != READY))
 		get_ready();
-	if (unlikely(same_process && !atomic_load_explicit(same_process, memory_order_relaxed))) {
+	if (unlikely(is_copy())) {
 		new_process();
 		guard_after_raw_clone();
 	}

@@ -99,9 +99,10 @@ EXPORT int mlock(const void *address, size_t length)
 
 EXPORT int mlock2(const void *address, size_t length, unsigned int flags)
 {
-	/* As libc has it: without flags it is mlock, which every kernel has. */
-	return (int)libc_result(
-		memory_lock(flags ? SYS_mlock2 : SYS_mlock, (uintptr_t)address, length, flags));
+	/* As libc has it: without flags it is mlock, and flags are wrong where there is no mlock2.
+	 */
+	long r = memory_lock(flags ? SYS_mlock2 : SYS_mlock, (uintptr_t)address, length, flags);
+	return (int)libc_result(flags && r == -ENOSYS ? -EINVAL : r);
 }
 
 EXPORT int munlock(const void *address, size_t length)

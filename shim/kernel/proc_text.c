@@ -53,8 +53,10 @@ static long read_more(struct proc_text *text)
 	if (text->used == text->size)
 		text->used /= 2;
 	do
-		got = raw(SYS_read, text->fd, text->buffer + text->used, text->size - text->used);
+		got = raw_pread(text->fd, text->buffer + text->used, text->size - text->used,
+				text->position);
 	while (got == -EINTR);
+	text->position += got > 0 ? got : 0;
 	text->used += got > 0 ? (size_t)got : 0;
 	return got;
 }

@@ -6,6 +6,7 @@
 #define MMFENCE_KERNEL_PROC_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Opens a file of /proc that shows this process's memory: maps, smaps, pagemap, mem. self is a
  * descriptor of /proc/self, or -1: then /proc must be in sight. */
@@ -15,6 +16,7 @@ struct proc_text {
 	int fd, error; /* why there are no more: 0 at the end, or -errno */
 	char *buffer;
 	size_t size, used, at;
+	int64_t position; /* others may read from the descriptor too */
 };
 
 void proc_text_begin(struct proc_text *text, int fd, char *buffer, size_t size);

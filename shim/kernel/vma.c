@@ -165,8 +165,11 @@ static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name
 {
 	struct proc_text text;
 	const char *found = "";
-	int fd = proc_open_own(-1, "maps", O_RDONLY);
+	int own = proc_open_own(-1, "maps", O_RDONLY), fd = own;
 
+	/* A process that changed its identity may not, but read from the one that is kept. */
+	if (fd == -EACCES)
+		fd = maps_descriptor();
 	if (fd < 0)
 		return fd;
 	char *buffer = scratch_take();
@@ -175,7 +178,8 @@ static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name
 	if (!r)
 		copy_name(found, name, name_size);
 	scratch_put(buffer);
-	raw_close(fd);
+	if (own >= 0)
+		raw_close(own);
 	return r;
 }
 
@@ -199,8 +203,6 @@ static int walk_text(struct vma_walk *walk)
 
 	if (!buffer)
 		return -ENOMEM;
-	if (walk->maps >= 0)
-		raw_lseek(walk->maps, 0, SEEK_SET);
 	int fd = walk->maps < 0 ? proc_open_own(-1, "maps", O_RDONLY) : walk->maps;
 	proc_text_begin(&walk->text, fd, buffer, WALK_BYTES);
 	return 0;

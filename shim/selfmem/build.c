@@ -11,6 +11,7 @@
 
 #include "kernel/raw.h"
 #include "kernel/thread.h"
+#include "kernel/unnamed.h"
 #include "selfmem/fill.h"
 #include "selfmem/view.h"
 #include "snapshot/copy.h"
@@ -62,7 +63,7 @@ int view_file_size(int fd, int64_t least, int64_t *size)
 
 static int new_memfd(const struct view *view)
 {
-	int fd = copy_memfd(VIEW_MEMFD);
+	int fd = unnamed_memory(VIEW_MEMFD, 0);
 
 	if (fd < 0)
 		return fd;

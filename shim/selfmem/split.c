@@ -14,6 +14,7 @@
 #include "audit/event.h"
 #include "kernel/raw.h"
 #include "kernel/thread.h"
+#include "kernel/unnamed.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
 #include "selfmem/emulate.h"
@@ -72,7 +73,8 @@ static void *grow(void *array, size_t size, size_t *room)
 
 static bool is_view(const struct vma *vma, const char *name)
 {
-	return vma->shared && !strcmp(name, VIEW_NAME);
+	return vma->shared &&
+	       (!strcmp(name, VIEW_NAME) || !strncmp(name, VIEW_SHM, strlen(VIEW_SHM)));
 }
 
 static struct original *original_of(const struct vma *vma)
@@ -145,7 +147,7 @@ static int each_view(int (*act)(const struct vma *vma))
 
 static int copy_begin(struct original *original)
 {
-	original->fd = copy_memfd(VIEW_MEMFD);
+	original->fd = unnamed_memory(VIEW_MEMFD, 0);
 	if (original->fd < 0)
 		return original->fd;
 	int r = view_file_size(original->fd, original->end, &original->size);

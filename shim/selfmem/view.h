@@ -18,9 +18,10 @@
 #include "snapshot/snapshot.h"
 #include "support/call.h"
 
-/* As /proc/PID/maps names the memory of views. */
+/* As /proc/PID/maps names the memory of views, and where there is no memfd. */
 #define VIEW_MEMFD "mmfence-view"
 #define VIEW_NAME  "/memfd:" VIEW_MEMFD " (deleted)"
+#define VIEW_SHM   UNNAMED_SHM "/" VIEW_MEMFD "."
 
 /* The memfd is larger than what is in it: a mapping of it that grows finds zeros, as private memory
  * does. */

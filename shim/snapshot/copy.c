@@ -4,29 +4,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/memfd.h>
 #include <unistd.h>
 
 #include "kernel/raw.h"
 #include "kernel/thread.h"
 #include "snapshot/copy.h"
 #include "support/text.h"
-
-#ifndef MFD_CLOEXEC
-#define MFD_CLOEXEC 0x0001U
-#endif
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
-
-int copy_memfd(const char *name)
-{
-	int fd = (int)raw(SYS_memfd_create, name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-
-	if (fd == -EINVAL) /* before 6.3 */
-		fd = (int)raw(SYS_memfd_create, name, MFD_CLOEXEC);
-	return fd;
-}
 
 static int64_t send(int to, int from, int64_t *offset, uint64_t length)
 {

@@ -16,9 +16,6 @@ struct copy {
 	uint64_t bytes; /* copied so far */
 };
 
-/* An anonymous file in memory with this name, or -errno. */
-int copy_memfd(const char *name);
-
 /* Bytes [start, end), which the source has: 0, -ENODATA when it ended early, or -errno. */
 int copy_range(struct copy *copy, int64_t start, int64_t end);
 /* The same, but only the source's data. */

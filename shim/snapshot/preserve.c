@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "kernel/raw.h"
+#include "kernel/unnamed.h"
 #include "policy/policy.h"
 #include "snapshot/copy.h"
 #include "snapshot/guard.h"
@@ -27,15 +28,9 @@ void preserve_places(const char *temporary, const char *cache)
 	cache_directory = cache;
 }
 
-static int unnamed_file(const char *directory)
-{
-	return (int)raw(SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC | 0100000,
-			0600);
-}
-
 static int clone_into(const struct preserve *preserve, const char *directory)
 {
-	int fd = unnamed_file(directory);
+	int fd = raw_open(directory, O_TMPFILE | O_RDWR, 0600);
 
 	if (fd < 0)
 		return fd;
@@ -133,11 +128,11 @@ static int begin_memory(struct preserve *preserve)
 
 	if (r)
 		return r;
-	r = sized(preserve, copy_memfd("mmfence"), ENGINE_MEMORY);
+	r = sized(preserve, unnamed_memory("mmfence", 0), ENGINE_MEMORY);
 	if (r) {
 		budget_release(preserve->most);
 		preserve->reason = r == -EFBIG ? "RLIMIT_FSIZE is less than the file's size"
-					       : "memfd_create failed";
+					       : "no file in memory can be made";
 		return r;
 	}
 	preserve->charged = preserve->most;
@@ -150,7 +145,7 @@ static int begin_spill(struct preserve *preserve)
 
 	if (!the_policy.snapshot_spill_dir[0] || !guard_may_open())
 		return -ENOENT;
-	r = sized(preserve, unnamed_file(the_policy.snapshot_spill_dir), ENGINE_SPILL);
+	r = sized(preserve, unnamed_file(the_policy.snapshot_spill_dir, "mmfence"), ENGINE_SPILL);
 	if (r)
 		preserve->reason = "no file could be made in snapshot.spill-dir";
 	return r;

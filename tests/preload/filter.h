@@ -11,7 +11,7 @@
 #include "runner.h"
 
 struct filter {
-	struct sock_filter code[64];
+	struct sock_filter code[2048];
 	unsigned short length;
 };
 
@@ -20,6 +20,10 @@ struct filter {
 void filter_fail(struct filter *filter, unsigned int nr64, unsigned int nr32, unsigned int second,
 		 unsigned int error);
 void filter_install(struct filter *filter);
+
+/* The calls, flags and commands of this process that are younger than this kernel, "3.10", fail as
+ * they would there (filter.c says what cannot be played). */
+void filter_as_kernel(const char *version);
 
 /* For run->prepare: no PROCMAP_QUERY (Linux 6.11), no PAGEMAP_SCAN (6.7). */
 void filter_as_before_6_7(struct run *run);

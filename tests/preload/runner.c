@@ -159,6 +159,7 @@ static _Noreturn void become_helper(struct run *run)
 {
 	const char *program = program_path(run);
 	const char *argv[RUN_MOST + 2] = { program };
+	const char *old_kernel = getenv("MMFENCE_OLD_KERNEL");
 	char work[PATH_MAX];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -179,8 +180,8 @@ static _Noreturn void become_helper(struct run *run)
 	syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
 	if (run->prepare)
 		run->prepare(run);
-	if (getenv("MMFENCE_OLD_KERNEL"))
-		filter_as_before_6_7(run);
+	if (old_kernel)
+		filter_as_kernel(old_kernel);
 	execv(program, (char **)(uintptr_t)argv);
 	fprintf(stderr, "%s: %s\n", program, strerror(errno));
 	_exit(98);

@@ -216,24 +216,24 @@ EACH_VARIANT(M2, readonly_lets_readers_through)
 
 EACH_VARIANT(M2, readonly_refuses_writers)
 {
-	static const char *const roads[] = { "self",	"openat",	  "openat2", "syscall_open",
+	static const char *const roads[] = { "self",	"openat",	  "task",    "syscall_open",
 					     "symlink", "fopen",	  "freopen", "dev_fd",
-					     "open64",	"syscall_openat", "task" };
+					     "open64",	"syscall_openat", "openat2" };
 
-	for (size_t i = 0; i < sizeof(roads) / sizeof(roads[0]); i++)
-		refused(variant, "selfmem.open=readonly", "readonly", roads[i], "rw");
 	refused(variant, "selfmem.open=readonly", "readonly", "self", "w");
 	refused(variant, "selfmem.open=readonly", "readonly", "creat", "w");
+	for (size_t i = 0; i < sizeof(roads) / sizeof(roads[0]); i++)
+		refused(variant, "selfmem.open=readonly", "readonly", roads[i], "rw");
 }
 
 EACH_VARIANT(M2, refuse_refuses_all)
 {
-	static const char *const roads[] = { "self",  "openat",	 "openat2", "syscall_open",
-					     "fopen", "freopen", "pid" };
+	static const char *const roads[] = { "self",  "openat",	 "pid",	   "syscall_open",
+					     "fopen", "freopen", "openat2" };
 
+	refused(variant, "selfmem.open=refuse", "refuse", "self", "rw");
 	for (size_t i = 0; i < sizeof(roads) / sizeof(roads[0]); i++)
 		refused(variant, "selfmem.open=refuse", "refuse", roads[i], "r");
-	refused(variant, "selfmem.open=refuse", "refuse", "self", "rw");
 }
 
 /* M3: a shared read-only mapping of a descriptor that can write could be made writable. */

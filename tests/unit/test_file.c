@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "kernel/file.h"
+#include "kernel/unnamed.h"
 
 static struct file identify(int fd)
 {
@@ -81,7 +82,7 @@ Test(file, empty_and_private)
 
 Test(file, anonymous)
 {
-	struct file file = identify((int)syscall(SYS_memfd_create, "file", 0));
+	struct file file = identify(unnamed_memory("file", 0));
 
 	cr_assert_eq(file.kind, FILE_ORDINARY);
 	cr_assert(file.deleted);
@@ -175,7 +176,7 @@ Test(file, what_may_be_a_device)
 	int fd = make_file(path);
 
 	cr_assert_eq(file_device(fd), DEVICE_NONE);
-	cr_assert_eq(file_device((int)syscall(SYS_memfd_create, "file", 0)), DEVICE_NONE);
+	cr_assert_eq(file_device(unnamed_memory("file", 0)), DEVICE_NONE);
 	cr_assert_eq(file_device(open("/dev/zero", O_RDWR)), DEVICE_NONE);
 	cr_assert_eq(file_device(open("/", O_RDONLY)), DEVICE_NONE);
 	cr_assert_eq(file_device(open("/sys/kernel/mm/ksm/run", O_RDONLY)), DEVICE_IF_MAPPED);

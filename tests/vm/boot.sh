@@ -21,6 +21,7 @@ with_libraries() {
 mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/etc" "$root/tmp" "$root/build/tests"
 cp "$(command -v busybox)" "$root/bin/busybox"
 for part in bin lib lib32 lib64 helpers/plain helpers/large helpers/fortify helpers/m32 helpers/static examples tests/preload; do
+	[ -e "$MMFENCE_BUILD/$part" ] || continue # built for 64 bit alone
 	mkdir -p "$root/build/$(dirname "$part")"
 	cp -a "$MMFENCE_BUILD/$part" "$root/build/$part"
 done

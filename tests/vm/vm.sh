@@ -40,7 +40,7 @@ fi
 
 # What a kernel decides, 64 and 32 bit.
 some='@(M5/*|M1/dev_*|bare/device|M3/*|S1/snapshot_survives_@(o_trunc|truncate|write|punch_hole)|S6/@(parent_exits_first|raw_clone_is_noticed)'
-some="$some|N1/every_call|N2/locked|A2/killed_processes_lose_nothing|A3/log_survives_close"
+some="$some|N1/every_call|N2/@(closed|children)|A2/killed_processes_lose_nothing|A3/log_survives_close"
 some="$some|P1/mmap_calls_return_what_they_do_bare|P4/drops_privileges|P5/unshare_works)_@(plain|32_bit)"
 FILTER=${FILTER:-$some} RUNNER="sh $here/boot.sh" sh "$here/../criterion.sh" preload \
 	"${package#linux-image-}, $MMFENCE_ACCELERATOR"
