@@ -27,7 +27,7 @@ static char *followed(const struct call *call, const char *command, size_t *size
 	char *text = NULL;
 
 	if (!command || the_policy.process_follow != FOLLOW_EXEC || !environment_preload() ||
-	    environment_has_preload(environ) || !enter(&scope))
+	    !environment_readable(environ) || environment_has_preload(environ) || !enter(&scope))
 		return NULL;
 	*size = environment_shell(environ, NULL) + strlen(command) + 1;
 	bool fits = *size <= STRING_MOST || strlen(command) >= STRING_MOST;

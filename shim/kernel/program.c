@@ -32,47 +32,94 @@ static bool changes_identity(int fd, const struct statx *st)
 	       raw(SYS_fgetxattr, fd, "security.capability", capability, sizeof(capability)) > 0;
 }
 
-static bool has_interpreter_64(int fd, const Elf64_Ehdr *header)
+/* ---- what both word sizes have, as the larger has it ---- */
+
+static bool is_64_bit(const Elf64_Ehdr *header)
 {
-	for (int i = 0; i < header->e_phnum && i < MAX_HEADERS; i++) {
-		Elf64_Phdr program;
-		int64_t at = (int64_t)header->e_phoff + (int64_t)i * header->e_phentsize;
-		if (raw_pread(fd, &program, sizeof(program), at) == sizeof(program) &&
-		    program.p_type == PT_INTERP)
+	return header->e_ident[EI_CLASS] == ELFCLASS64;
+}
+
+static bool read_segment(int fd, const Elf64_Ehdr *header, int i, Elf64_Phdr *out)
+{
+	const Elf32_Ehdr *header32 = (const void *)header;
+	Elf32_Phdr small;
+
+	if (is_64_bit(header))
+		return i < header->e_phnum &&
+		       raw_pread(fd, out, sizeof(*out),
+				 (int64_t)header->e_phoff + (int64_t)i * header->e_phentsize) ==
+			       sizeof(*out);
+	if (i >= header32->e_phnum ||
+	    raw_pread(fd, &small, sizeof(small),
+		      (int64_t)header32->e_phoff + (int64_t)i * header32->e_phentsize) !=
+		    sizeof(small))
+		return false;
+	*out = (Elf64_Phdr){ .p_type = small.p_type, .p_offset = small.p_offset };
+	return true;
+}
+
+static bool find_segment(int fd, const Elf64_Ehdr *header, uint32_t type, Elf64_Phdr *out)
+{
+	for (int i = 0; i < MAX_HEADERS && read_segment(fd, header, i, out); i++)
+		if (out->p_type == type)
 			return true;
-	}
 	return false;
 }
 
-static bool has_interpreter_32(int fd, const Elf32_Ehdr *header)
+static bool read_dynamic(int fd, const Elf64_Ehdr *header, uint64_t at, int i, Elf64_Dyn *out)
 {
-	for (int i = 0; i < header->e_phnum && i < MAX_HEADERS; i++) {
-		Elf32_Phdr program;
-		int64_t at = (int64_t)header->e_phoff + (int64_t)i * header->e_phentsize;
-		if (raw_pread(fd, &program, sizeof(program), at) == sizeof(program) &&
-		    program.p_type == PT_INTERP)
-			return true;
-	}
-	return false;
+	Elf32_Dyn small;
+
+	if (is_64_bit(header))
+		return raw_pread(fd, out, sizeof(*out), (int64_t)at + i * (int)sizeof(*out)) ==
+		       sizeof(*out);
+	if (raw_pread(fd, &small, sizeof(small), (int64_t)at + i * (int)sizeof(small)) !=
+	    sizeof(small))
+		return false;
+	out->d_tag = small.d_tag;
+	out->d_un.d_val = small.d_un.d_val;
+	return true;
 }
 
-static void inspect_elf(int fd, const void *head, struct program *out)
+/* The dynamic linker itself, started by hand, preloads as when the kernel starts it. In its file
+ * the strings are where they are in memory. */
+static bool is_loader(int fd, const Elf64_Ehdr *header)
 {
-	const Elf64_Ehdr *header64 = head;
-	const Elf32_Ehdr *header32 = head;
-	bool interpreted;
+	static const char name[] = "ld-linux";
+	char found[sizeof(name) - 1];
+	uint64_t strings = 0, at = 0;
+	Elf64_Phdr segment;
+	Elf64_Dyn entry;
 
-	out->kind = PROGRAM_FOREIGN;
-	if (header64->e_ident[EI_CLASS] == ELFCLASS64 && header64->e_machine == EM_X86_64) {
+	if (!find_segment(fd, header, PT_DYNAMIC, &segment))
+		return false;
+	for (int i = 0; i < MAX_HEADERS && read_dynamic(fd, header, segment.p_offset, i, &entry) &&
+			entry.d_tag != DT_NULL;
+	     i++) {
+		if (entry.d_tag == DT_STRTAB)
+			strings = entry.d_un.d_val;
+		if (entry.d_tag == DT_SONAME)
+			at = entry.d_un.d_val;
+	}
+	return strings && at &&
+	       raw_pread(fd, found, sizeof(found), (int64_t)(strings + at)) == sizeof(found) &&
+	       !memcmp(found, name, sizeof(found));
+}
+
+static void inspect_elf(int fd, const Elf64_Ehdr *header, struct program *out)
+{
+	Elf64_Phdr interpreter;
+
+	out->kind = PROGRAM_FOREIGN; /* e_machine is at the same place in both */
+	if (is_64_bit(header) && header->e_machine == EM_X86_64)
 		out->bits = 64;
-		interpreted = has_interpreter_64(fd, header64);
-	} else if (header32->e_ident[EI_CLASS] == ELFCLASS32 && header32->e_machine == EM_386) {
+	else if (header->e_ident[EI_CLASS] == ELFCLASS32 && header->e_machine == EM_386)
 		out->bits = 32;
-		interpreted = has_interpreter_32(fd, header32);
-	} else {
+	else
 		return;
-	}
-	out->kind = interpreted ? PROGRAM_DYNAMIC : PROGRAM_STATIC;
+	out->kind = find_segment(fd, header, PT_INTERP, &interpreter) || is_loader(fd, header)
+			    ? PROGRAM_DYNAMIC
+			    : PROGRAM_STATIC;
 }
 
 /* "#! /path argument": the path, ended with a NUL, in place; NULL when there is none. */
@@ -99,7 +146,7 @@ static int inspect_file(int fd, char *head, struct program *out)
 		return 1;
 	if ((size_t)got < sizeof(Elf64_Ehdr) || memcmp(head, ELFMAG, SELFMAG))
 		return 0;
-	inspect_elf(fd, head, out);
+	inspect_elf(fd, (const Elf64_Ehdr *)head, out);
 	if (out->kind == PROGRAM_DYNAMIC && changes_identity(fd, &st))
 		out->kind = PROGRAM_SET_ID;
 	return 0;

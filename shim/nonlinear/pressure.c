@@ -36,6 +36,7 @@ static struct lock count_lock;
 static uint64_t last_count, last_calls; /* of the count before */
 static unsigned int reported;		/* percent */
 static uint64_t failed_second, failed_site;
+static uint64_t quiet_until; /* nanoseconds */
 
 /* ---- the count ---- */
 
@@ -213,12 +214,31 @@ void pressure_look(const struct trace *trace, uint64_t site)
 	lock_drop(&count_lock);
 }
 
-static bool look_allowed(uint64_t site)
+static uint64_t nanoseconds(const struct moment *at)
+{
+	return (uint64_t)at->seconds * 1000000000 + (uint64_t)at->nanoseconds;
+}
+
+/* No kernel makes areas faster than this. A process that was seen far from the limit cannot be
+ * there before that much time has passed: a call that fails till then fails for another reason, and
+ * is not worth a count. */
+#define AREA_NANOSECONDS 300
+
+static void stay_quiet(const struct count *count, const struct moment *now)
+{
+	uint64_t near = count->areas + NEAR_LIMIT;
+
+	quiet_until = nanoseconds(now) + (count->limit - near) * AREA_NANOSECONDS;
+}
+
+static bool look_allowed(uint64_t site, struct moment *at)
 {
 	struct moment now;
 
-	clock_read(CLOCK_MONOTONIC_COARSE, &now);
-	if (site == failed_site && (uint64_t)now.seconds == failed_second)
+	clock_read(CLOCK_MONOTONIC, &now);
+	*at = now;
+	if (nanoseconds(&now) < quiet_until ||
+	    (site == failed_site && (uint64_t)now.seconds == failed_second))
 		return false;
 	failed_site = site;
 	failed_second = (uint64_t)now.seconds;
@@ -228,11 +248,14 @@ static bool look_allowed(uint64_t site)
 void pressure_failed(const struct trace *trace, uint64_t site)
 {
 	struct count count;
+	struct moment now;
 
 	lock_take(&count_lock);
-	if (look_allowed(site)) {
+	if (look_allowed(site, &now)) {
 		take_count(&count);
-		if (count.areas && count.areas + NEAR_LIMIT >= count.limit)
+		if (count.areas + NEAR_LIMIT < count.limit)
+			stay_quiet(&count, &now);
+		else if (count.areas)
 			report(&count, 0, trace, site, ENOMEM);
 	}
 	lock_drop(&count_lock);
@@ -245,5 +268,5 @@ void pressure_after_fork(void)
 	atomic_store(&calls_made, 0);
 	last_count = last_calls = 0;
 	reported = 0;
-	failed_second = failed_site = 0;
+	failed_second = failed_site = quiet_until = 0;
 }

@@ -266,6 +266,52 @@ static void one_open_for_an_exec(const void *unused)
 	promise(poll(&more, 1, 0) == 0, "another open was asked for");
 }
 
+/* --- calls that fail for want of memory --- */
+
+#define AREAS 5000
+#define CALLS 400
+
+/* Bytes that the process has read. */
+static long long bytes_read(void)
+{
+	char text[256] = "";
+	int fd = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		skip("this kernel does not count what is read");
+	must(read(fd, text, sizeof(text) - 1) > 0 && close(fd) == 0);
+	return atoll(text + strlen("rchar: "));
+}
+
+static __attribute__((noinline)) int fail_here(void *nowhere)
+{
+	return mprotect(nowhere, 2 * PAGE, PROT_READ) ? errno : 0;
+}
+
+static __attribute__((noinline)) int fail_there(void *nowhere)
+{
+	return mprotect(nowhere, 2 * PAGE, PROT_READ | PROT_WRITE) ? errno : 0;
+}
+
+/* Not each of them is reason to list all areas, though they come from two places in turn. A line of
+ * the list has more than 40 bytes. */
+static void failing_calls(const void *unused)
+{
+	char *areas = mmap(NULL, AREAS * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)unused;
+	must(areas != MAP_FAILED);
+	for (size_t i = 0; i < AREAS; i += 2)
+		must(mprotect(areas + i * PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
+	char *nowhere = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(nowhere != MAP_FAILED && munmap(nowhere, 2 * PAGE) == 0);
+	long long before = bytes_read();
+	for (int i = 0; i < CALLS; i++)
+		must((i % 2 ? fail_here : fail_there)(nowhere) == ENOMEM);
+	long long lists = (bytes_read() - before) / (AREAS * 40);
+	promise(lists < CALLS / 4, "the areas were listed %lld times", lists);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct way ways[] = {
@@ -295,6 +341,7 @@ int main(int argc, char **argv)
 		{ "end/_Exit", nothing_before_the_end, &endings[1], HOLDS_BARE },
 		{ "end/quick_exit", nothing_before_the_end, &endings[2], HOLDS_BARE },
 		{ "end/exit", nothing_before_the_end, &endings[3], HOLDS_BARE },
+		{ "failing_calls", failing_calls, NULL, HOLDS_BARE },
 		{ "one_open_for_an_exec", one_open_for_an_exec, NULL, HOLDS_BARE },
 	};
 

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runner.h"
+#include "test_guard_stage.h"
 
 /* Starts "observe" by way of "launch". */
 static void launch_observe(struct run *run, const char *way)
@@ -187,6 +187,21 @@ Test(A6, both_word_sizes_are_followed)
 	cr_assert(count_events(&run, "coverage.gap") == 0);
 	cr_assert(field_number(find_event_number(&run, "process.start", 1), "mmfence.bits") == 32 ||
 		  field_number(find_event(&run, "process.start"), "mmfence.bits") == 32);
+	run_end(&run);
+}
+
+/* So is a program that the dynamic linker was told to start. */
+EACH_WIDTH(A6, dynamic_linker_by_hand)
+{
+	struct run run = { .variant = variant, .helper = "launch", .args = { "execve" } };
+
+	run.args[1] = strcmp(variant, "m32") ? "/lib64/ld-linux-x86-64.so.2" : "/lib/ld-linux.so.2";
+	run.args[2] = build_path("helpers/%s/observe", variant);
+	if (access(run.args[1], X_OK))
+		cr_skip_test("no dynamic linker at %s", run.args[1]);
+	run_helper(&run);
+	cr_assert_str_eq(run.output, "captured\n", "%s", run.output);
+	cr_assert(count_events(&run, "coverage.gap") == 0);
 	run_end(&run);
 }
 
