@@ -36,7 +36,7 @@ static struct lock count_lock;
 static uint64_t last_count, last_calls; /* of the count before */
 static unsigned int reported;		/* percent */
 static uint64_t failed_second, failed_site;
-static uint64_t quiet_until; /* nanoseconds */
+static uint64_t quiet_until; /* nanoseconds of the process's own time */
 
 /* ---- the count ---- */
 
@@ -214,31 +214,30 @@ void pressure_look(const struct trace *trace, uint64_t site)
 	lock_drop(&count_lock);
 }
 
-static uint64_t nanoseconds(const struct moment *at)
-{
-	return (uint64_t)at->seconds * 1000000000 + (uint64_t)at->nanoseconds;
-}
-
 /* No kernel makes areas faster than this. A process that was seen far from the limit cannot be
- * there before that much time has passed: a call that fails till then fails for another reason, and
- * is not worth a count. */
+ * there before its threads have run for that long: a call that fails till then fails for another
+ * reason, and is not worth a count. */
 #define AREA_NANOSECONDS 300
 
-static void stay_quiet(const struct count *count, const struct moment *now)
+static void stay_quiet(const struct count *count, uint64_t since)
 {
-	uint64_t near = count->areas + NEAR_LIMIT;
-
-	quiet_until = nanoseconds(now) + (count->limit - near) * AREA_NANOSECONDS;
+	quiet_until = since + (count->limit - count->areas - NEAR_LIMIT) * AREA_NANOSECONDS;
 }
 
-static bool look_allowed(uint64_t site, struct moment *at)
+static uint64_t time_used(void)
+{
+	struct moment used;
+
+	clock_read(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.seconds * 1000000000 + (uint64_t)used.nanoseconds;
+}
+
+static bool look_allowed(uint64_t site)
 {
 	struct moment now;
 
-	clock_read(CLOCK_MONOTONIC, &now);
-	*at = now;
-	if (nanoseconds(&now) < quiet_until ||
-	    (site == failed_site && (uint64_t)now.seconds == failed_second))
+	clock_read(CLOCK_MONOTONIC_COARSE, &now);
+	if (site == failed_site && (uint64_t)now.seconds == failed_second)
 		return false;
 	failed_site = site;
 	failed_second = (uint64_t)now.seconds;
@@ -248,13 +247,13 @@ static bool look_allowed(uint64_t site, struct moment *at)
 void pressure_failed(const struct trace *trace, uint64_t site)
 {
 	struct count count;
-	struct moment now;
 
 	lock_take(&count_lock);
-	if (look_allowed(site, &now)) {
+	uint64_t used = time_used();
+	if (used >= quiet_until && look_allowed(site)) {
 		take_count(&count);
 		if (count.areas + NEAR_LIMIT < count.limit)
-			stay_quiet(&count, &now);
+			stay_quiet(&count, used);
 		else if (count.areas)
 			report(&count, 0, trace, site, ENOMEM);
 	}
