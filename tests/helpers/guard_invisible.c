@@ -793,7 +793,9 @@ static void as_bare(int (*call)(const void *), const void *argument)
 
 	must(getcwd(here, sizeof(here)));
 	int error = call(argument) ? errno : 0;
-	must(chdir(here) == 0); /* a mount namespace has a current directory of its own */
+	/* A mount namespace has a current directory of its own, and a root. */
+	if (chdir(here))
+		skip("not below that namespace's root: %s", here);
 	promise(error == expected, "%s, not %s", strerrorname_np(error) ?: "success",
 		strerrorname_np(expected) ?: "success");
 	other_go(&other);

@@ -6,11 +6,13 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -58,6 +60,22 @@ void skip_unless_root(void)
 {
 	if (geteuid() != 0)
 		cr_skip_test("only root can do this");
+}
+
+void skip_without_mounts(void)
+{
+	int status;
+
+	skip_unless_root();
+	pid_t child = fork();
+	cr_assert(child >= 0);
+	if (!child)
+		_exit(unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)
+			      ? errno
+			      : 0);
+	cr_assert(waitpid(child, &status, 0) == child);
+	if (status)
+		cr_skip_test("no mounts of its own here: %s", strerror(WEXITSTATUS(status)));
 }
 
 /* --- starting --- */

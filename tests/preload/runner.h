@@ -92,6 +92,8 @@ const char *build_path(const char *format, ...) __attribute__((format(printf, 1,
 const char *library_path(const char *name);
 
 void skip_unless_root(void);
+/* Nor in a folder that is no mount point and was made the root. */
+void skip_without_mounts(void);
 
 /* One test for each way that helpers are built. */
 #define EACH_VARIANT(suite, name)                        \

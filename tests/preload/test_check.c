@@ -499,7 +499,7 @@ Test(check, log_without_room_does_not_pass)
 			  build_path("bin/mmfence") }
 	};
 
-	skip_unless_root();
+	skip_without_mounts();
 	run_helper(&run);
 	if (run_exit(&run) == 77)
 		cr_skip_test("no mounts here");

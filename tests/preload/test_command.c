@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "runner.h"
@@ -388,6 +390,10 @@ Test(command, terminals_signals_reach_the_command_once)
 
 	if (access(run.helper, X_OK))
 		cr_skip_test("no setsid");
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	if (terminal < 0)
+		cr_skip_test("no terminals here: %s", strerror(errno));
+	close(terminal);
 	run_helper(&run);
 	expect_exit(&run, 0);
 	expect_output(&run, "iq\n");
@@ -897,7 +903,7 @@ Test(command, summary_says_that_the_log_is_full)
 				   "\"$0\" run --log full/log -- sh -c '" OPEN_MEMORY "exit 6'",
 				   build_path("bin/mmfence") } };
 
-	skip_unless_root();
+	skip_without_mounts();
 	run_helper(&run);
 	if (run_exit(&run) == 77)
 		cr_skip_test("no mounts here");
@@ -1114,7 +1120,7 @@ static void run_in_mounts(struct run *run, const char *script)
 {
 	static char line[4 * PATH_MAX];
 
-	skip_unless_root();
+	skip_without_mounts();
 	snprintf(line, sizeof(line), "doctor() { %s doctor \"$@\"; }\n%s",
 		 build_path("bin/mmfence"), script);
 	*run = (struct run){ .helper = "/usr/bin/unshare",
@@ -1223,9 +1229,11 @@ Test(command, doctor_knows_tmpfs)
 	struct run run = COMMAND("doctor", shared_data);
 
 	strcpy(shared_data, "/dev/shm/mmfence-doctor-test.XXXXXX");
-	int fd = mkostemp(shared_data, O_CLOEXEC);
-	if (fd < 0)
+	struct statfs system;
+	if (statfs("/dev/shm", &system) || system.f_type != TMPFS_MAGIC)
 		cr_skip_test("no tmpfs in /dev/shm");
+	int fd = mkostemp(shared_data, O_CLOEXEC);
+	cr_assert(fd >= 0, "%s: %s", shared_data, strerror(errno));
 	close(fd);
 	write_pages(shared_data, 2);
 	run_helper(&run);

@@ -211,7 +211,7 @@ void stage_on(struct run *run, enum stage stage)
 		"tmpfs", "ext4", "xfs", "btrfs", "overlay", "overlay"
 	};
 
-	skip_unless_root();
+	skip_without_mounts();
 	if (!kernel_has(names[stage]))
 		cr_skip_test("this kernel has no %s", names[stage]);
 	if (stage >= STAGE_EXT4 && stage <= STAGE_BTRFS && access("/dev/loop-control", W_OK))
@@ -256,7 +256,7 @@ void stage_spill_on(struct run *run, const char *type, const char *options)
 	const char *tmp = getenv("MMFENCE_TMP");
 	char path[PATH_MAX];
 
-	skip_unless_root();
+	skip_without_mounts();
 	spill_type = type;
 	spill_options = options;
 	if (loop && access("/dev/loop-control", W_OK))
