@@ -10,7 +10,7 @@
 
 CHECK_SUITES := unit preload real attacked torture
 # What needs more than compilers and small programs.
-MORE_SUITES  := sanitize fleet kernels vm
+MORE_SUITES  := builds sanitize fleet kernels vm
 # Last: it looks at what the others recorded.
 LAST_SUITES  := schema
 
