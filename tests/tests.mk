@@ -99,15 +99,21 @@ $(T)/obj/preload/%.o: tests/preload/%.c $(B)/flags
 	$(call say,CC)
 	$(Q)$(CC) -O1 -g $(COMMON) -c -o $@ $<
 
-$(T)/unit: $(UNIT_TESTS) $(UNIT_OBJ) $(UNIT_CLI)
+$(T)/obj/shm.o: tests/shm.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -O1 -g $(COMMON) -c -o $@ $<
+
+$(T)/unit: $(T)/obj/shm.o $(UNIT_TESTS) $(UNIT_OBJ) $(UNIT_CLI)
 	$(call say,LD)
 	$(Q)$(CC) -static-libgcc -o $@ $^ -lcriterion -ljansson -ldl
 
 $(T)/rooms: tests/sanitize/rooms.c $(UNIT_OBJ)
 	@mkdir -p $(@D)
-	$(CC) -O1 -g $(COMMON) -static-libgcc -o $@ $^ -pthread -ldl
+	$(call say,CC)
+	$(Q)$(CC) -O1 -g $(COMMON) -static-libgcc -o $@ $^ -pthread -ldl
 
-$(T)/preload: $(PRELOAD_TESTS)
+$(T)/preload: $(T)/obj/shm.o $(PRELOAD_TESTS)
 	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ -lcriterion -ljansson
 
