@@ -12,6 +12,10 @@
 set -u
 
 export LC_ALL=C
+if [ ! -e /proc/self/exe ]; then
+	echo "check.sh: there is no /proc here, which mmfence and the tests need: mount -t proc proc /proc" >&2
+	exit 2
+fi
 tests=$(cd "$(dirname "$0")" && pwd)
 built=$(cd "$1" && pwd)
 shift
