@@ -918,12 +918,12 @@ Test(check, output_is_the_commands_without_tap)
 Test(check, injected_fault_is_no_finding_of_its_own)
 {
 	struct run run =
-		CHECK("--inject", "remap_file_pages=ENOSYS", "--inject", "mlockall=EPERM:when=3",
+		CHECK("--inject", "remap_file_pages=ENOSYS", "--inject", "mprotect=EPERM:when=300",
 		      "--", build_path("examples/nonlinear_window"));
 
 	check_once(&run, 0);
 	expect_errors(&run, "mmfence: injected: remap_file_pages=ENOSYS made 1 call fail\n");
-	expect_errors(&run, "mmfence: injected: mlockall=EPERM:when=3 made no call fail\n");
+	expect_errors(&run, "mmfence: injected: mprotect=EPERM:when=300 made no call fail\n");
 	cr_expect(strstr(run.output, "remap_file_pages was refused: Function not implemented"));
 	run_end(&run);
 }
