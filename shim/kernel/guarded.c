@@ -127,7 +127,7 @@ bool guarded_is(int fd)
 {
 	for (int i = 0; i < GUARDED_COUNT; i++)
 		if (fd >= 0 &&
-		    atomic_load_explicit(&slots[0][i].number, memory_order_relaxed) == fd + 1)
+		    atomic_load_explicit(&slots[0][i].number, memory_order_relaxed) - 1 == fd)
 			return true;
 	return false;
 }
@@ -157,6 +157,6 @@ static void slot_yield(struct slot *slot, int fd)
 void guarded_yield(int fd)
 {
 	for (int i = 0; i < GUARDED_COUNT; i++)
-		if (atomic_load(&slots[0][i].number) == fd + 1)
+		if (fd >= 0 && atomic_load(&slots[0][i].number) - 1 == fd)
 			slot_yield(&slots[0][i], fd);
 }

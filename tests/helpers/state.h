@@ -73,7 +73,7 @@ static inline void state_leave(void)
 	char path[512];
 	int to;
 
-	if (!directory)
+	if (!directory || !*directory)
 		return;
 	snprintf(path, sizeof(path), "%s/%ld", directory, by_hand(SYS_getpid, 0, 0, 0, 0, 0));
 	to = state_open(path, O_WRONLY | O_CREAT | O_TRUNC);
