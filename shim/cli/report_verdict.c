@@ -12,11 +12,10 @@
 #include "cli/show.h"
 
 struct totals {
-	json_int_t files, snapshots, open, outlived, guarded, copied, lost, unprotected, denied,
-		grown;
-	json_int_t preserved, waits, longest, waited, drift_pages, drifted;
-	json_int_t calls, failed, refused, sites, attempts;
-	json_int_t opened, gaps, dropped, damaged, missing, holed;
+	int64_t files, snapshots, open, outlived, guarded, copied, lost, unprotected, denied, grown;
+	int64_t preserved, waits, longest, waited, drift_pages, drifted;
+	int64_t calls, failed, refused, sites, attempts;
+	int64_t opened, gaps, dropped, damaged, missing, holed;
 };
 
 static void add_files(struct totals *totals, const json_t *files)
@@ -29,22 +28,22 @@ static void add_files(struct totals *totals, const json_t *files)
 		json_int_t longest = get_number(row, "writers_waited.longest");
 
 		totals->files += get_number(row, "snapshots") > 0;
-		totals->snapshots += get_number(row, "snapshots");
-		totals->open += get_number(row, "open");
-		totals->outlived += get_number(row, "ended_with_process");
-		totals->guarded += get_number(row, "engines.guard");
-		totals->copied += get_number(row, "copied_bytes");
-		totals->lost += get_number(row, "lost");
-		totals->unprotected += get_number(row, "unprotected");
-		totals->denied += get_number(row, "denied");
-		totals->grown += get_number(row, "grow_refused");
-		totals->preserved += get_number(row, "preserved");
-		totals->waits += get_number(row, "writers_waited.count");
-		totals->waited += get_number(row, "writers_waited.microseconds");
+		sum_add(&totals->snapshots, get_number(row, "snapshots"));
+		sum_add(&totals->open, get_number(row, "open"));
+		sum_add(&totals->outlived, get_number(row, "ended_with_process"));
+		sum_add(&totals->guarded, get_number(row, "engines.guard"));
+		sum_add(&totals->copied, get_number(row, "copied_bytes"));
+		sum_add(&totals->lost, get_number(row, "lost"));
+		sum_add(&totals->unprotected, get_number(row, "unprotected"));
+		sum_add(&totals->denied, get_number(row, "denied"));
+		sum_add(&totals->grown, get_number(row, "grow_refused"));
+		sum_add(&totals->preserved, get_number(row, "preserved"));
+		sum_add(&totals->waits, get_number(row, "writers_waited.count"));
+		sum_add(&totals->waited, get_number(row, "writers_waited.microseconds"));
 		if (longest > totals->longest)
 			totals->longest = longest;
-		totals->drift_pages += get_number(row, "drift_pages");
-		totals->drifted += get_number(row, "drifted");
+		sum_add(&totals->drift_pages, get_number(row, "drift_pages"));
+		sum_add(&totals->drifted, get_number(row, "drifted"));
 	}
 }
 
@@ -55,13 +54,13 @@ static void add_sites(struct totals *totals, const json_t *sites)
 
 	json_array_foreach(sites, i, row)
 	{
-		totals->refused += get_number(row, "refused");
+		sum_add(&totals->refused, get_number(row, "refused"));
 		if (!strcmp(get_text(row, "action"), "nonlinear.remap")) {
 			totals->sites++;
-			totals->calls += get_number(row, "calls");
-			totals->failed += get_number(row, "failed");
+			sum_add(&totals->calls, get_number(row, "calls"));
+			sum_add(&totals->failed, get_number(row, "failed"));
 		} else if (!strcmp(get_text(row, "action"), "selfmem.open")) {
-			totals->opened += get_number(row, "calls");
+			sum_add(&totals->opened, get_number(row, "calls"));
 		}
 	}
 }
@@ -71,7 +70,7 @@ static void add_gaps(struct totals *totals, const json_t *gaps)
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach(gaps, i, row) totals->gaps += get_number(row, "count");
+	json_array_foreach(gaps, i, row) sum_add(&totals->gaps, get_number(row, "count"));
 }
 
 #define N(n)	  (long long)(n)

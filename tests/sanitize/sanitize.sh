@@ -46,9 +46,9 @@ if built trap "-fsanitize=undefined -fsanitize-undefined-trap-on-error" $librari
 		cp "$root/build/sanitize/trap/$library" "$sanitized/$library"
 	done
 	cp "$root/build/sanitize/address/bin/mmfence" "$sanitized/bin/"
-	# The sanitized command cannot run with a preload, as doctor's probes do.
+	# The sanitized command cannot run with a preload, as doctor's probes do, nor in little memory.
 	MMFENCE_BUILD=$sanitized \
-		FILTER='!(@(N4|P3|page|places)/*|command/@(doctor|preload_of|run_within)*|*/*_@(large_files|fortify|32_bit))' \
+		FILTER='!(@(N4|P3|page|places)/*|command/@(doctor|preload_of|run_within)*|report/memory_*|*/*_@(large_files|fortify|32_bit))' \
 		sh "$root/tests/criterion.sh" preload trap
 	rm -rf "$sanitized"
 fi
