@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The auxiliary vector where the kernel put it: on the first stack, behind the
- * arguments and the environment.
+ * arguments and the environment. The dynamic linker takes names out of the environment
+ * of a set-user-ID program by moving the others down; then more than one end stands there.
  */
 #include <link.h>
 #include <stdint.h>
@@ -13,10 +14,13 @@ extern void *__libc_stack_end;
 
 unsigned long auxiliary(unsigned long type)
 {
-	uintptr_t *at = (uintptr_t *)__libc_stack_end + 1; /* behind the number of arguments */
+	const uintptr_t *at = __libc_stack_end;
 
-	for (int lists = 2; lists; at++)
-		lists -= !*at;
+	at += 1 + *at + 1; /* the number of arguments, they, and their end */
+	while (*at)
+		at++;
+	while (!*at)
+		at++;
 	for (const ElfW(auxv_t) *entry = (void *)at; entry->a_type != AT_NULL; entry++)
 		if (entry->a_type == type)
 			return entry->a_un.a_val;
