@@ -166,6 +166,7 @@ lint-run: all
 	sh tests/lint/exports.sh $(B)
 	sh tests/lint/forbidden.sh $(B)
 	sh tests/lint/userland.sh $(B)
+	sh tests/lint/shipped.sh $(B)
 	sh tests/lint/readme.sh
 
 format:

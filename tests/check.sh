@@ -34,8 +34,9 @@ trap 'exit 130' HUP INT TERM
 # A checkout may be where no other user can go.
 umask 022
 chmod 755 "$MMFENCE_TMP"
-mkdir -p "$MMFENCE_BUILD/tests" "$MMFENCE_TMP/tests"
-for part in bin lib lib32 lib64 helpers examples torture tests/unit tests/preload tests/as_kernel; do
+mkdir -p "$MMFENCE_BUILD/tests" "$MMFENCE_BUILD/faults" "$MMFENCE_TMP/tests"
+for part in bin lib lib32 lib64 helpers examples torture faults/libmmfence.so \
+	tests/unit tests/preload tests/as_kernel tests/faults; do
 	[ ! -e "$built/$part" ] || cp -a "$built/$part" "$MMFENCE_BUILD/$part"
 done
 cp -a "$tests/data" "$MMFENCE_TMP/tests/data"

@@ -139,4 +139,5 @@ test-%: check-build
 
 -include $(HELPER_PROGRAMS:=.d) $(UNIT_TESTS:.o=.d) $(PRELOAD_TESTS:.o=.d)
 include tests/bench/bench.mk
+include tests/faults/faults.mk
 include tests/torture/torture.mk

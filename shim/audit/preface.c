@@ -10,6 +10,7 @@
 #include "audit/record.h"
 #include "audit/sink.h"
 #include "kernel/raw.h"
+#include "support/fault.h"
 
 static int write_now(struct record *record)
 {
@@ -84,6 +85,7 @@ void preface_write(const struct identity *who)
 	bool written;
 
 	if (identity_announce(who)) {
+		TEST_POINT("announce");
 		written = sink_ready() && !write_start(who);
 		identity_announced(who, written);
 		if (!written)

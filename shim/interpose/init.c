@@ -22,6 +22,7 @@
 #include "snapshot/guard.h"
 #include "snapshot/preserve.h"
 #include "support/arena.h"
+#include "support/fault.h"
 #include "support/auxiliary.h"
 #include "support/place.h"
 #include "support/scratch.h"
@@ -173,6 +174,7 @@ static void before_fork(void)
 	selfmem_before_fork();
 	fork_scope = scope;
 	fork_entered = true;
+	TEST_POINT("fork");
 }
 
 static void after_fork_in_parent(void)

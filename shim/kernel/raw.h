@@ -49,6 +49,25 @@ static inline __attribute__((always_inline)) long raw6(long nr, long a, long b, 
 
 #endif
 
+#ifdef MMFENCE_TEST_FAULTS
+#include "support/fault.h"
+
+/* Inline: a call that copies the process, or shares its stack, returns here twice. */
+static inline __attribute__((always_inline)) long raw6_tested(long nr, long a, long b, long c,
+							      long d, long e, long f)
+{
+	const long arguments[6] = { a, b, c, d, e, f };
+	long result;
+
+	if (fault_before(nr, arguments, &result))
+		return result;
+	result = raw6(nr, a, b, c, d, e, f);
+	fault_after(nr, arguments);
+	return result;
+}
+#define raw6 raw6_tested
+#endif
+
 #define RAW_ARG_(x)					 ((long)(x))
 #define RAW_PICK_(_0, _1, _2, _3, _4, _5, _6, name, ...) name
 #define RAW0_(nr)					 raw6(nr, 0, 0, 0, 0, 0, 0)

@@ -15,6 +15,7 @@
 
 #include "kernel/raw.h"
 #include "kernel/thread.h"
+#include "support/fault.h"
 #include "support/place.h"
 #include "support/scope.h"
 #include "support/text.h"
@@ -79,7 +80,7 @@ static int clone_thread(struct thread *thread)
 	struct scope signals;
 
 	signals_block(&signals);
-	long result = clone_onto(thread);
+	long result = FAULT(FAULT_THREAD) ? -EAGAIN : clone_onto(thread);
 	signals_restore(&signals);
 	thread->number = result < 0 ? 0 : (pid_t)result;
 	return result < 0 ? (int)result : 0;

@@ -14,6 +14,7 @@
 #include "kernel/vma.h"
 #include "snapshot/keeper.h"
 #include "snapshot/lease.h"
+#include "support/fault.h"
 
 struct lease *leases;
 static atomic_bool unused_leases;
@@ -236,6 +237,7 @@ int guard_take(const struct map_request *request, const struct file *file,
 		return -EOPNOTSUPP;
 	int r = join_existing(file, piece, &grant.ended);
 	if (r == -ENOENT) {
+		TEST_POINT("grant");
 		r = keeper_call(grant_on_keeper, &grant);
 		*reason = r ? "the keeper could not be started" : grant.reason;
 		r = r ? r : grant.result;

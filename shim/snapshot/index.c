@@ -19,7 +19,7 @@ struct node {
 #define SPARES 4
 
 static struct node *root;
-static struct node *spare[SPARES];
+static struct node *spare; /* a list by right */
 static size_t spare_count, node_count;
 
 /* All pieces lie within [lowest, highest); widened before a piece is added, and shrunk only when
@@ -68,21 +68,45 @@ static struct node *merge(struct node *left, struct node *right)
 	return right;
 }
 
-int index_reserve(void)
+static void spare_put(struct node *node)
 {
-	while (spare_count < SPARES) {
+	node->right = spare;
+	spare = node;
+	spare_count++;
+}
+
+static int reserve(size_t count)
+{
+	while (spare_count < count) {
 		struct node *node = arena_alloc(sizeof(*node));
 		if (!node)
 			return -ENOMEM;
-		spare[spare_count++] = node;
+		spare_put(node);
 	}
 	return 0;
 }
 
+int index_reserve(void)
+{
+	return reserve(SPARES);
+}
+
+int index_reserve_copy(uintptr_t start, uintptr_t end)
+{
+	size_t count = SPARES;
+	struct piece piece;
+
+	for (uintptr_t at = start; index_next(at, &piece) && piece.start < end; at = piece.end)
+		count++;
+	return reserve(count);
+}
+
 static struct node *node_new(const struct piece *piece)
 {
-	struct node *node = spare[--spare_count];
+	struct node *node = spare;
 
+	spare = node->right;
+	spare_count--;
 	*node = (struct node){ .piece = *piece, .priority = random_priority() };
 	node_count++;
 	return node;
@@ -92,7 +116,7 @@ static void node_free(struct node *node)
 {
 	node_count--;
 	if (spare_count < SPARES)
-		spare[spare_count++] = node;
+		spare_put(node);
 	else
 		arena_free(node, sizeof(*node));
 }

@@ -27,6 +27,8 @@ bool index_may_touch(uintptr_t start, uintptr_t end);
 /* Makes sure that the next index_remove or index_move, or the next four index_add, find the memory
  * they need: 0 or -ENOMEM. */
 int index_reserve(void);
+/* The same, and then an index_add for every piece in [start, end). */
+int index_reserve_copy(uintptr_t start, uintptr_t end);
 
 /* Adds a piece; what it overlaps must have been removed before. After index_reserve: cannot fail.
  */

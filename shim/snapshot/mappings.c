@@ -168,8 +168,6 @@ static void index_double(uintptr_t old, size_t size, uintptr_t target, struct sn
 		piece.offset += (int64_t)(start - piece.start);
 		piece.start = start - old + target;
 		piece.end = end - old + target;
-		if (index_reserve()) /* then the second view goes unlisted, and is still right */
-			return;
 		piece_add(&piece);
 		at = end;
 	}
@@ -197,10 +195,15 @@ static void pieces_move(uintptr_t start, uintptr_t end, uintptr_t target, struct
 		guard_covers(piece.snapshot, piece.start, piece.end);
 }
 
+static bool doubles(size_t old_size, int flags)
+{
+	return old_size == 0 || flags & MREMAP_DONTUNMAP;
+}
+
 static void index_mremap(uintptr_t old, size_t old_size, size_t new_size, int flags,
 			 uintptr_t target, struct snapshot **ended)
 {
-	if (old_size == 0 || flags & MREMAP_DONTUNMAP) {
+	if (doubles(old_size, flags)) {
 		index_double(old, old_size ? old_size : new_size, target, ended);
 		return;
 	}
@@ -229,7 +232,8 @@ static bool is_one_area(uintptr_t address, size_t size)
 static long mremap_locked(uintptr_t old, size_t old_size, size_t new_size, int flags,
 			  uintptr_t new_address, struct snapshot **ended)
 {
-	int r = index_reserve();
+	size_t shown = PAGE_UP(old_size ? old_size : new_size);
+	int r = doubles(old_size, flags) ? index_reserve_copy(old, old + shown) : index_reserve();
 
 	if (r)
 		return r;

@@ -9,6 +9,7 @@
 
 #include "kernel/raw.h"
 #include "support/arena.h"
+#include "support/fault.h"
 #include "support/lock.h"
 #include "support/place.h"
 
@@ -71,6 +72,8 @@ void *arena_alloc(size_t size)
 {
 	void *block;
 
+	if (FAULT(FAULT_ARENA))
+		return NULL;
 	if (!size)
 		size = 1;
 	if (size > (size_t)1 << CLASS_MAX) {

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "kernel/raw.h"
+#include "support/fault.h"
 #include "support/gate.h"
 #include "support/text.h"
 
@@ -63,6 +64,7 @@ void gate_take(struct lock *lock)
 {
 	for (;;) {
 		bool in_order = wait_for_others();
+		TEST_POINT("gate");
 		lock_take(lock);
 		int thread = atomic_load(&forking);
 		if (!in_order || !thread || thread == (int)raw(SYS_gettid))

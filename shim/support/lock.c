@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "kernel/raw.h"
+#include "support/fault.h"
 #include "support/lock.h"
 
 void futex_wait(atomic_int *word, int value)
@@ -27,10 +28,10 @@ bool lock_try(struct lock *lock)
 
 void lock_take(struct lock *lock)
 {
-	if (lock_try(lock))
-		return;
-	while (atomic_exchange(&lock->state, 2) != 0)
-		futex_wait(&lock->state, 2);
+	if (!lock_try(lock))
+		while (atomic_exchange(&lock->state, 2) != 0)
+			futex_wait(&lock->state, 2);
+	TEST_POINT("lock");
 }
 
 void lock_drop(struct lock *lock)

@@ -147,14 +147,15 @@ static inline int leases_of(struct file_id id, const char *wanted)
 	return count;
 }
 
-/* Whether any thread of the process has the file open: also those whose table is their own. */
-static inline bool process_has_open(const char *path)
+/* Whether any thread of the process has a file of that full name open: also those whose table is
+ * their own. */
+static inline bool any_thread_has_open(const char *wanted)
 {
-	char name[64], target[PATH_MAX], wanted[PATH_MAX];
+	char name[64], target[PATH_MAX];
 	DIR *tasks = opendir("/proc/self/task");
 	bool found = false;
 
-	must(tasks && realpath(path, wanted));
+	must(tasks);
 	for (struct dirent *task; !found && (task = readdir(tasks));) {
 		snprintf(name, sizeof(name), "/proc/self/task/%.20s/fd", task->d_name);
 		DIR *table = task->d_name[0] == '.' ? NULL : opendir(name);
@@ -169,6 +170,14 @@ static inline bool process_has_open(const char *path)
 	}
 	closedir(tasks);
 	return found;
+}
+
+static inline bool process_has_open(const char *path)
+{
+	char wanted[PATH_MAX];
+
+	must(realpath(path, wanted));
+	return any_thread_has_open(wanted);
 }
 
 /* Opened for writing without waiting: 0, or errno. */

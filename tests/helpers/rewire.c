@@ -3,7 +3,7 @@
  * N3: fixed shared mappings over a window: those that put another page of the same file
  * there, and others that do not.
  *
- *	rewire many COUNT | one | others | part
+ *	rewire many COUNT | one | others | part | private
  */
 #include "helper.h"
 
@@ -57,6 +57,13 @@ static void part(void)
 	view_check(window + 6 * PAGE, 1, 6, 10, "what is left of the window");
 }
 
+/* Without snapshots: in a private mapping of the file nothing was shared before. */
+static void into_private(void)
+{
+	put(4, 4, fd, 20, MAP_PRIVATE);
+	put(5, 1, fd, 33, MAP_SHARED);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "one";
@@ -71,6 +78,8 @@ int main(int argc, char **argv)
 		others();
 	else if (!strcmp(what, "part"))
 		part();
+	else if (!strcmp(what, "private"))
+		into_private();
 	else
 		put(5, 2, fd, 33, MAP_SHARED);
 	printf("window %#lx\n", (unsigned long)window);

@@ -45,7 +45,7 @@ SUITES = {
     "support": ("arena", "P2 S6 A2"),
 }
 SCRIPTS = ["real", "attacked"]
-SECONDS = {"unit": 120, "preload": 900, "real": 900, "attacked": 600}
+SECONDS = {"unit": 120, "faults": 900, "preload": 900, "real": 900, "attacked": 600}
 
 
 def say(text):
@@ -134,14 +134,14 @@ class Copy:
 
     def products(self, path):
         """What is made anew when this file changes."""
-        objects = [f"{kind}/{path[:-2]}.o" for kind in ("obj64", "obj32", "cli")]
-        return objects + ["lib/x86_64-linux-gnu/libmmfence.so", "lib32/libmmfence.so", "bin/mmfence", "tests/unit"]
+        objects = [f"{kind}/{path[:-2]}.o" for kind in ("obj64", "obj32", "cli", "faults/obj")]
+        return objects + ["faults/libmmfence.so", "lib/x86_64-linux-gnu/libmmfence.so", "lib32/libmmfence.so", "bin/mmfence", "tests/unit"]
 
     def apply(self, mutant):
         text = texts[mutant.path]
         changed = text[:mutant.start] + mutant.text + text[mutant.end:]
         (self.place / "copy" / mutant.path).write_text(changed)
-        return self.make("build/tests/unit", "all").returncode == 0
+        return self.make("build/tests/unit", "all", "faults-build").returncode == 0
 
     def restore(self, mutant):
         (self.place / "copy" / mutant.path).write_text(texts[mutant.path])
@@ -227,6 +227,8 @@ def stages(folder, narrow):
     for suite, names in zip(("unit", "preload"), SUITES[folder]):
         if names:
             yield suite, f"!(@({'|'.join(names.split())})/*)"
+        if suite == "unit" and folder not in ("cli", "pages", "policy"):
+            yield "faults", "none/none"
     if narrow:
         return
     for suite, names in zip(("unit", "preload"), SUITES[folder]):

@@ -224,3 +224,6 @@ EACH_VARIANT(A6, script)
 	run_end(&run);
 	unlink(script);
 }
+
+/* P1: a shell is started with the preload put back, and the program sees nothing of it. */
+HELPER_HOLDS(P1, shells_leave_signals_alone, "shell", NULL)

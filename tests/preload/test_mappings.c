@@ -224,3 +224,14 @@ EACH_VARIANT(S6, snapshots_end)
 		  !field(last, "process.exit_code"));
 	run_end(&run);
 }
+
+EACH_VARIANT(S5, a_snapshot_ends_under_a_second_view_of_another)
+{
+	struct run run = { .variant = variant, .helper = "doubled" };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert(count_events(&run, "snapshot.end") == 1);
+	cr_assert(strstr(field_string(find_event(&run, "snapshot.end"), "file.path"), "covered"));
+	run_end(&run);
+}

@@ -146,6 +146,19 @@ EACH_VARIANT(N1, areas_of_a_site)
 	run_end(&run);
 }
 
+EACH_VARIANT(N3, a_window_in_a_private_mapping_is_none)
+{
+	struct run run = { .variant = variant,
+			   .helper = "rewire",
+			   .args = { "private" },
+			   .options = { "snapshot.mode=off", "audit.nonlinear=every" } };
+
+	run_helper(&run);
+	cr_assert(run_exit(&run) == 0, "%s", run.output);
+	cr_assert(count_events(&run, "nonlinear.rewire") == 0);
+	run_end(&run);
+}
+
 TOTALS(exit, "exit")
 TOTALS(underscore_exit, "_exit")
 TOTALS(underscore_big_exit, "_Exit")

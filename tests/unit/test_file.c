@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "kernel/file.h"
+#include "kernel/filesystem.h"
 #include "kernel/unnamed.h"
 
 static struct file identify(int fd)
@@ -206,4 +207,26 @@ Test(file, devices_by_number)
 		cr_assert_not(file_is_suspect(fd), "a path");
 		close(fd);
 	}
+}
+
+/* S1: where a server, or a program, may change a file without this kernel's knowledge, a lease says
+ * nothing. Whatever is not known is one of these. */
+Test(S1, leases_are_trusted_where_this_kernel_sees_every_change)
+{
+	static const uint32_t kept[] = { 0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630 };
+	static const struct {
+		uint32_t magic;
+		const char *name;
+	} untrusted[] = {
+		{ 0x6969, "NFS" },	     { 0x65735546, "FUSE" },	{ 0xff534d42, "CIFS" },
+		{ 0xfe534d42, "SMB" },	     { 0x01021997, "9p" },	{ 0x00c36400, "Ceph" },
+		{ 0x5346414f, "AFS" },	     { 0x01161970, "GFS2" },	{ 0x7461636f, "OCFS2" },
+		{ 0x786f4256, "vboxsf" },    { 0x9fa0, "procfs" },	{ 0x62656572, "sysfs" },
+		{ 0x958458f6, "hugetlbfs" }, { 0x12345678, "unknown" },
+	};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+		cr_assert(filesystem_keeps_leases(kept[i]), "%#x", kept[i]);
+	for (size_t i = 0; i < sizeof(untrusted) / sizeof(*untrusted); i++)
+		cr_assert(!filesystem_keeps_leases(untrusted[i].magic), "%s", untrusted[i].name);
 }

@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Races on purpose: a thread of the library's or of the program's is held between its look and
+ * its act (../page.h), another one does what must not come in between, and then both go on.
+ *
+ *	held CASE		one of the cases below
+ *	held fork N		a thread is held at its N-th system call, lock or named point, and
+ *				another forks; says "over" when there is no N-th
+ *	held clone N		the same by a system call that no library sees
+ */
+#include "by_hand.h"
+#include "control.h"
+#include "views.h"
+
+#ifndef MADV_DONTFORK
+#define MADV_DONTFORK 10
+#endif
+
+#define NAME  "data"
+#define PAGES 8UL
+
+static struct fault_page *page;
+static struct hold *hold; /* the first, which most cases need alone */
+
+static int self(void)
+{
+	return (int)syscall(SYS_gettid);
+}
+
+/* ---- a writer in another process ---- */
+
+static void overwrite(const void *pages)
+{
+	file_overwrite(NAME, 2, 0, *(const size_t *)pages);
+}
+
+/* Forked before there is anything to inherit. */
+static struct other writer(const size_t *pages)
+{
+	file_make(NAME, 1, *pages);
+	return other_start(overwrite, pages);
+}
+
+static const size_t few = PAGES, many = (6UL << 20) / PAGE;
+
+static char *guarded(size_t pages)
+{
+	char *view = view_make(NAME, PROT_READ, 0, pages);
+
+	guarded_check(view, "a new mapping");
+	return view;
+}
+
+static void write_begin(const struct other *other)
+{
+	must(write(other->go, "", 1) == 1);
+}
+
+static void write_done(const struct other *other)
+{
+	char byte;
+
+	/* It ends with this process: a child has its pipe too. */
+	must(read(other->done, &byte, 1) == 1);
+}
+
+/* ---- where the lease thread is held ---- */
+
+static void hold_call(long number)
+{
+	hold->number = number;
+	hold->but = self();
+}
+
+/* It has looked at the areas, and is about to replace one. */
+static void hold_before_replacement(void)
+{
+	hold_call(SYS_mmap);
+	hold->argument = 3;
+	hold->mask = hold->value = MAP_FIXED;
+	hold_arm(hold);
+}
+
+/* It knows what to copy, and has copied nothing yet. */
+static void hold_before_copy(void)
+{
+	hold_call(SYS_sendfile);
+	hold_arm(hold);
+}
+
+/* ---- what an area has does not change between look and replacement ---- */
+
+static void protect(void *view)
+{
+	must(!mprotect(view, PAGE, PROT_NONE));
+}
+
+static void lock_memory(void *view)
+{
+	must(!mlock(view, PAGE));
+}
+
+static void advise(void *view)
+{
+	must(!madvise(view, PAGE, MADV_DONTFORK));
+}
+
+static void give_up(void *view)
+{
+	must(!madvise(view, PAGE, MADV_DONTNEED));
+}
+
+static void unmap(void *view)
+{
+	must(!munmap(view, PAGES * PAGE));
+}
+
+struct change {
+	void (*act)(void *);
+	bool views;  /* it matters where there are views of the program's memory */
+	int touched; /* what the first page does afterwards */
+};
+
+static void change_waits(const void *argument)
+{
+	const struct change *change = argument;
+	struct other other = writer(&few);
+	struct actor actor;
+
+	if (change->views)
+		view_of(anonymous(PAGE), PAGE);
+	char *view = guarded(PAGES);
+	hold_before_replacement();
+	write_begin(&other);
+	hold_wait(hold);
+	actor_start(&actor, change->act, view);
+	promise(!actor_goes_on(&actor), "the area changed while the lease thread replaces it");
+	hold_end(hold);
+	actor_join(&actor);
+	write_done(&other);
+	int signal = change->act == unmap ? 0 : touch(view);
+	promise(signal == change->touched, "a touch raises %d, not %d", signal, change->touched);
+	if (change->act != unmap)
+		view_check(view + PAGE, 1, 1, PAGES - 1, "after the replacement");
+}
+
+/* ---- an address that is given away again ---- */
+
+static void unmap_and_be_held(struct actor *actor, char *view)
+{
+	hold->number = SYS_munmap;
+	hold->after = true;
+	hold->but = self();
+	hold_arm(hold);
+	actor_start(actor, unmap, view);
+	hold_wait(hold);
+}
+
+static void make_executable(void *at)
+{
+	/* What is there now is the program's own memory. */
+	promise(!mprotect(at, PAGE, PROT_READ | PROT_EXEC), "mprotect: %s", strerrorname_np(errno));
+}
+
+/* The file is on a mount without execution (see the test); its mapping is gone, and something else
+ * has its address. */
+static void forgets_noexec(const void *unused)
+{
+	struct actor first, second;
+
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	char *view = guarded(PAGES), *memory = anonymous(PAGES * PAGE);
+	promise(mprotect(view, PAGE, PROT_READ | PROT_EXEC) && errno == EACCES,
+		"the file could be made executable");
+	unmap_and_be_held(&first, view);
+	must(by_hand(SYS_mremap, (long)memory, PAGES * PAGE, PAGES * PAGE,
+		     MREMAP_MAYMOVE | MREMAP_FIXED, (long)view) == (long)view);
+	actor_start(&second, make_executable, view);
+	promise(!actor_goes_on(&second), "mprotect does not wait for the index");
+	hold_end(hold);
+	actor_join(&first);
+	actor_join(&second);
+}
+
+static void map_again(void *at)
+{
+	int fd = file_open(NAME);
+
+	must(mmap(at, PAGES * PAGE, PROT_READ, MAP_PRIVATE, fd, 0) == at && !close(fd));
+}
+
+static void given_away_again(const void *unused)
+{
+	struct other other = writer(&few);
+	struct actor first, second;
+
+	(void)unused;
+	char *view = guarded(PAGES);
+	unmap_and_be_held(&first, view);
+	actor_start(&second, map_again, view);
+	actor_goes_on(&second);
+	hold_end(hold);
+	actor_join(&first);
+	actor_join(&second);
+	guarded_check(view, "mapped where a snapshot was a moment ago");
+	other_go(&other);
+	view_check(view, 1, 0, PAGES, "mapped where a snapshot was a moment ago");
+	other_end(&other);
+}
+
+/* ---- while the pages are copied ---- */
+
+static char *while_copied(struct other *other, const size_t *pages, size_t mapped)
+{
+	*other = writer(pages);
+	char *view = guarded(mapped);
+	hold_before_copy();
+	write_begin(other);
+	hold_wait(hold);
+	return view;
+}
+
+static void go_on(const struct other *other)
+{
+	hold_end(hold);
+	write_done(other);
+}
+
+static void own_memory_stays(char *at)
+{
+	for (size_t i = 0; i < PAGES; i++)
+		promise(page_is(at + i * PAGE, 9, i), "the program's own memory was overwritten");
+}
+
+/* unmapped, and something else is there now: by libc, or so that nobody hears of it */
+static void replaced(const void *by_libc)
+{
+	struct other other;
+	char *view = while_copied(&other, &few, PAGES);
+	char *memory = mmap(NULL, PAGES * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	must(memory != MAP_FAILED);
+	fill_pages(memory, 9, PAGES);
+	if (by_libc)
+		must(mremap(memory, PAGES * PAGE, PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			    view) == view);
+	else
+		must(by_hand(SYS_mremap, (long)memory, PAGES * PAGE, PAGES * PAGE,
+			     MREMAP_MAYMOVE | MREMAP_FIXED, (long)view) == (long)view);
+	go_on(&other);
+	own_memory_stays(view);
+}
+
+static void moved(const void *unused)
+{
+	struct other other;
+	char *view = while_copied(&other, &few, PAGES), *target = anonymous(PAGES * PAGE);
+
+	(void)unused;
+	must(mremap(view, PAGES * PAGE, PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target) ==
+	     target);
+	char *memory = mmap(view, PAGES * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(memory != MAP_FAILED);
+	fill_pages(memory, 9, PAGES);
+	go_on(&other);
+	view_check(target, 1, 0, PAGES, "moved while it was copied");
+	own_memory_stays(memory);
+}
+
+static void grown(const void *unused)
+{
+	struct other other;
+	char *view = while_copied(&other, &few, PAGES / 2);
+
+	(void)unused;
+	view = mremap(view, PAGES / 2 * PAGE, PAGES * PAGE, MREMAP_MAYMOVE);
+	must(view != MAP_FAILED);
+	go_on(&other);
+	view_check(view, 1, 0, PAGES, "grown while it was copied");
+}
+
+/* Mapped while the lease breaks: what it shows when mmap returns, before the write or after it, is
+ * what it shows from then on. */
+static char seen[PAGES * PAGE];
+
+static void map_and_look(void *done)
+{
+	char *view = view_make(NAME, PROT_READ, 0, PAGES);
+
+	memcpy(seen, view, sizeof(seen));
+	*(char **)done = view;
+}
+
+static void mapped_again(const void *unused)
+{
+	struct other other;
+	struct actor actor;
+	char *view = while_copied(&other, &few, PAGES), *second;
+
+	(void)unused;
+	actor_start(&actor, map_and_look, &second);
+	actor_goes_on(&actor);
+	hold_end(hold);
+	actor_join(&actor);
+	write_done(&other);
+	view_check(view, 1, 0, PAGES, "copied");
+	promise(!strcmp(engine_at(second), "none") || !memcmp(second, seen, sizeof(seen)),
+		"mapped while another was copied: it changed");
+}
+
+/* ---- fork ---- */
+
+static char *shared_view;
+static const size_t *shared_pages;
+static struct gate written;
+
+static void fork_and_check(void *unused)
+{
+	pid_t pid = fork();
+
+	(void)unused;
+	must(pid >= 0);
+	if (!pid) {
+		alarm(PATIENT);
+		gate_wait(&written);
+		view_check(shared_view, 1, 0, *shared_pages, "in a child");
+		_exit(0);
+	}
+	child_wait(pid);
+}
+
+static void forked_while_copied(const void *pages)
+{
+	struct other other;
+	struct actor actor;
+
+	written = gate_make();
+	shared_pages = pages;
+	shared_view = while_copied(&other, pages, *shared_pages);
+	actor_start(&actor, fork_and_check, NULL);
+	actor_goes_on(&actor);
+	go_on(&other);
+	gate_open(&written);
+	actor_join(&actor);
+	view_check(shared_view, 1, 0, *shared_pages, "in the parent");
+}
+
+/* A break begins while the leases are on their way to the child. */
+static void broken_before_adoption(const void *unused)
+{
+	struct other other = writer(&few);
+	struct actor actor;
+
+	(void)unused;
+	written = gate_make();
+	shared_pages = &few;
+	shared_view = guarded(PAGES);
+	hold_call(SYS_recvmsg);
+	hold_arm(hold);
+	actor_start(&actor, fork_and_check, NULL);
+	hold_wait(hold);
+	write_begin(&other);
+	wait_until(leases_of(id_of(NAME), "BREAKING"));
+	go_on(&other);
+	gate_open(&written);
+	actor_join(&actor);
+	view_check(shared_view, 1, 0, PAGES, "in the parent");
+}
+
+/* Whoever changes the tables has seen that nobody forks, and then somebody does. */
+static void fork_begins(const void *unused)
+{
+	struct other other = writer(&few);
+	struct actor first, second;
+	struct hold *forking = &page->holds[1];
+
+	(void)unused;
+	written = gate_make();
+	shared_pages = &few;
+	shared_view = guarded(PAGES);
+	char *other_view = guarded(PAGES);
+	strcpy(hold->point, "gate");
+	hold->but = self();
+	hold_arm(hold);
+	actor_start(&first, unmap, other_view);
+	hold_wait(hold);
+	strcpy(forking->point, "fork");
+	forking->spin = true;
+	hold_arm(forking);
+	actor_start(&second, fork_and_check, NULL);
+	hold_wait(forking);
+	hold_end(hold);
+	promise(!actor_goes_on(&first), "tables change in the middle of a fork");
+	hold_end(forking);
+	actor_join(&first);
+	other_go(&other);
+	gate_open(&written);
+	actor_join(&second);
+}
+
+static volatile char *split_source;
+
+static void fork_and_store(void *unused)
+{
+	pid_t pid = fork();
+
+	(void)unused;
+	must(pid >= 0);
+	if (!pid) {
+		split_source[0] = 1;
+		_exit(0);
+	}
+	child_wait(pid);
+}
+
+/* selfmem.fork=split: a view goes while all are copied. */
+static void unmapped_while_split(const void *unused)
+{
+	struct actor actor;
+
+	(void)unused;
+	split_source = anonymous(PAGE);
+	view_of(split_source, PAGE);
+	char *second = view_of(anonymous(PAGE), PAGE);
+	hold_call(SYS_close_range);
+	hold_arm(hold);
+	actor_start(&actor, fork_and_store, NULL);
+	hold_wait(hold);
+	must(!munmap(second, PAGE));
+	hold_end(hold);
+	actor_join(&actor);
+	promise(!split_source[0], "the parent sees a store of its child");
+}
+
+/* ---- two threads map one file for the first time ---- */
+
+static void map_here(void *view)
+{
+	*(char **)view = guarded(PAGES);
+}
+
+static void granted_twice(const void *unused)
+{
+	struct actor actor;
+	char *second;
+
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	strcpy(hold->point, "grant");
+	hold->but = self();
+	hold_arm(hold);
+	actor_start(&actor, map_here, &second);
+	hold_wait(hold);
+	guarded(PAGES);
+	hold_end(hold);
+	actor_join(&actor);
+	promise(leases_of(id_of(NAME), NULL) == 1, "%d leases on one file",
+		leases_of(id_of(NAME), NULL));
+}
+
+/* ---- the log ---- */
+
+static void open_memory(void *unused)
+{
+	(void)unused;
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+
+	must(fd >= 0 && !close(fd));
+}
+
+/* process.start is written by whoever comes first; who comes second waits for it. */
+static void announces_once(const void *unused)
+{
+	struct hold *waiting = &page->holds[1];
+	struct actor first, second;
+
+	(void)unused;
+	strcpy(hold->point, "announce");
+	hold_arm(hold);
+	actor_start(&first, open_memory, NULL);
+	hold_wait(hold);
+	waiting->number = SYS_sched_yield;
+	waiting->but = self();
+	hold_arm(waiting);
+	actor_start(&second, open_memory, NULL);
+	wait_until(hold_reached(waiting) || atomic_load(&second.ended));
+	promise(!atomic_load(&second.ended), "a record is written before process.start");
+	hold_end(hold);
+	actor_join(&first);
+	hold_end(waiting);
+	actor_join(&second);
+}
+
+/* A thread has begun to write a record, and the process ends. */
+static void ends_unfinished(const void *unused)
+{
+	struct actor actor;
+
+	(void)unused;
+	open_memory(NULL);
+	hold->number = SYS_write;
+	hold->but = self();
+	hold_arm(hold);
+	actor_start(&actor, open_memory, NULL);
+	hold_wait(hold);
+	_exit(0);
+}
+
+/* ---- a fork at any place ---- */
+
+/* Something of everything that has a table, a lock or a buffer. */
+static void all_rooms(void *unused)
+{
+	(void)unused;
+	char *view = view_make("scene", PROT_READ, 0, PAGES);
+	view_check(view, 1, 0, PAGES, "a snapshot");
+	int fd = open("window", O_RDWR | O_CLOEXEC);
+	must(fd >= 0);
+	char *window = mmap(NULL, PAGES * PAGE, RW, MAP_SHARED, fd, 0);
+	must(window != MAP_FAILED && !close(fd));
+	for (size_t i = 0; i < 3; i++)
+		must(!remap_file_pages(window + i * PAGE, PAGE, 0, PAGES - 1 - i, 0));
+	for (size_t i = 0; i < 3; i++)
+		promise(page_is(window + i * PAGE, 1, PAGES - 1 - i), "the wrong page in a window");
+	char *source = anonymous(2 * PAGE), *alias = view_of(source, 2 * PAGE);
+	must_be_coherent(source, alias, 2 * PAGE, "an alias");
+	must(!munmap(alias, 2 * PAGE) && !munmap(window, PAGES * PAGE));
+	must(!munmap(view, PAGES * PAGE));
+	must(execl("/nothing/there", "", (char *)NULL) < 0); /* writes totals */
+}
+
+static struct gate begin;
+
+static void all_rooms_when_told(void *unused)
+{
+	gate_wait(&begin);
+	all_rooms(unused);
+}
+
+/* By libc, or so that nobody hears of it. */
+static void fork_and_use(void *by_libc)
+{
+	pid_t pid = by_libc ? fork() : (pid_t)by_hand(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+
+	must(pid >= 0);
+	if (!pid) {
+		all_rooms(NULL);
+		_exit(0);
+	}
+	child_wait(pid);
+}
+
+static void fork_at(char *by_libc, int place)
+{
+	struct actor first, second;
+
+	file_make("scene", 1, PAGES);
+	file_make("window", 1, PAGES);
+	all_rooms(NULL); /* the first time of all is another scene */
+	begin = gate_make();
+	actor_start(&first, all_rooms_when_told, NULL);
+	hold->anywhere = true;
+	hold->only = atomic_load(&first.tid);
+	atomic_store(&hold->pass, place);
+	hold_arm(hold);
+	gate_open(&begin);
+	wait_until(hold_reached(hold) || atomic_load(&first.ended));
+	if (!hold_reached(hold))
+		helper_end(0, "over");
+	actor_start(&second, fork_and_use, by_libc);
+	actor_goes_on(&second); /* it may wait for a lock that the other holds */
+	hold_end(hold);
+	actor_join(&second);
+	actor_join(&first);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct change protected = { protect, false, SIGSEGV },
+				   locked = { lock_memory, false, 0 },
+				   advised = { advise, false, 0 }, given_up = { give_up, true, 0 },
+				   unmapped = { unmap, false, 0 };
+	static const struct test_case cases[] = {
+		{ "protect", change_waits, &protected, false },
+		{ "lock", change_waits, &locked, false },
+		{ "advise", change_waits, &advised, false },
+		{ "give_up", change_waits, &given_up, false },
+		{ "unmap", change_waits, &unmapped, false },
+		{ "forgets_noexec", forgets_noexec, NULL, false },
+		{ "given_away_again", given_away_again, NULL, false },
+		{ "replaced", replaced, "libc", false },
+		{ "replaced_unheard", replaced, NULL, false },
+		{ "moved", moved, NULL, false },
+		{ "grown", grown, NULL, false },
+		{ "mapped_again", mapped_again, NULL, false },
+		{ "forked_while_copied", forked_while_copied, &few, false },
+		{ "forked_while_copied_beside", forked_while_copied, &many, false },
+		{ "broken_before_adoption", broken_before_adoption, NULL, false },
+		{ "fork_begins", fork_begins, NULL, false },
+		{ "unmapped_while_split", unmapped_while_split, NULL, false },
+		{ "granted_twice", granted_twice, NULL, false },
+		{ "announces_once", announces_once, NULL, false },
+		{ "ends_unfinished", ends_unfinished, NULL, false },
+	};
+
+	page = page_attach();
+	hold = &page->holds[0];
+	if (argc == 3) {
+		fork_at(strcmp(argv[1], "fork") ? NULL : argv[1], atoi(argv[2]));
+		return 0;
+	}
+	return cases_main(cases, COUNT(cases), argc, argv);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Races that were mended, each by a thread that is held where it mattered; and a fork at any
+ * place of another thread's way through the library.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "prepare.h"
+
+static struct run held(const char *name)
+{
+	return (struct run){ .variant = "faults",
+			     .helper = "held",
+			     .preload = build_path("faults/libmmfence.so"),
+			     .args = { name },
+			     .env = { "FENCE_TEST_PAGE=../page" },
+			     .prepare = make_page };
+}
+
+#define HELD(suite, name, pattern, ...)                        \
+	Test(suite, name)                                      \
+	{                                                      \
+		const char *const options[] = { __VA_ARGS__ }; \
+		struct run run = held(pattern);                \
+		memcpy(run.options, options, sizeof(options)); \
+		run_helper(&run);                              \
+		run_must_hold(&run);                           \
+		run_end(&run);                                 \
+	}
+
+#define COPY "snapshot.preserve=memory"
+
+HELD(S4, protection_waits_for_a_replacement, "protect", COPY)
+HELD(S4, lock_waits_for_a_replacement, "lock", COPY)
+HELD(S4, advice_waits_for_a_replacement, "advise", COPY)
+HELD(S4, giving_up_waits_for_a_replacement, "give_up", COPY, "selfmem.map=emulate")
+HELD(S5, unmapping_waits_for_a_replacement, "unmap", COPY)
+HELD(S5, an_address_that_is_given_away_again, "given_away_again", COPY)
+HELD(S5, replaced_while_it_is_copied, "replaced", COPY)
+HELD(S5, replaced_unheard_while_it_is_copied, "replaced_unheard", COPY)
+HELD(S5, moved_while_it_is_copied, "moved", COPY)
+HELD(S5, grown_while_it_is_copied, "grown", COPY)
+HELD(S1, mapped_while_another_is_copied, "mapped_again", COPY)
+HELD(S6, forked_while_it_is_copied, "forked_while_copied", COPY)
+HELD(S6, forked_while_it_is_copied_beside, "forked_while_copied_beside", COPY)
+HELD(S6, broken_before_the_child_adopts_it, "broken_before_adoption", COPY)
+HELD(S6, tables_stand_still_while_a_fork_begins, "fork_begins", COPY)
+HELD(M4, a_view_goes_while_a_fork_splits, "unmapped_while_split", "selfmem.map=emulate",
+     "selfmem.fork=split")
+HELD(S1, two_threads_map_a_file_first, "granted_twice", COPY)
+
+static void prepare_noexec(struct run *run)
+{
+	char work[PATH_MAX];
+
+	make_page(run);
+	snprintf(work, sizeof(work), "%s/work", run->dir);
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", work, "tmpfs", MS_NOEXEC, NULL) || chdir(work))
+		_exit(98);
+}
+
+static bool may_mount(void)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (!pid)
+		_exit(unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	return waitpid(pid, &status, 0) == pid && !status;
+}
+
+Test(S5, execution_is_judged_by_what_is_there_now)
+{
+	struct run run = held("forgets_noexec");
+
+	skip_unless_root();
+	if (!may_mount())
+		cr_skip_test("no mount namespace can be had here");
+	run.prepare = prepare_noexec;
+	run_helper(&run);
+	run_must_hold(&run);
+	run_end(&run);
+}
+
+Test(A2, who_comes_second_waits_for_process_start)
+{
+	struct run run = held("announces_once");
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert(count_events(&run, "process.start") == 1 &&
+		  !strcmp(field_string(run.records[0], "event.action"), "process.start"));
+	cr_assert(count_events(&run, "selfmem.open") == 2);
+	run_end(&run);
+}
+
+Test(A2, the_end_tells_what_was_begun)
+{
+	struct run run = held("ends_unfinished");
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert(count_events(&run, "selfmem.open") == 1);
+	cr_assert(field_number(find_event(&run, "process.end"), "mmfence.unfinished") == 1);
+	run_end(&run);
+}
+
+/* Locks, buffers and flags that another thread had when memory was copied are free in the child. */
+static void at_any_place(const char *how)
+{
+	int step = getenv("MMFENCE_FAULTS") ? 1 : 7;
+	bool over = false;
+
+	for (int place = 0; !over; place += step) {
+		struct run run = held(how);
+		char number[16];
+
+		cr_assert(place < 5000);
+		snprintf(number, sizeof(number), "%d", place);
+		run.args[1] = number;
+		run.options[0] = "nonlinear.emulate=always";
+		run.options[1] = "selfmem.map=emulate";
+		run.options[2] = COPY;
+		run_helper(&run);
+		cr_assert(run_exit(&run) == 0, "place %d: status %d\n%s%s", place, run_exit(&run),
+			  run.output, run.errors);
+		over = strstr(run.output, "over");
+		run_end(&run);
+	}
+}
+
+Test(P2, a_fork_at_any_place_of_another_thread, .timeout = 600)
+{
+	at_any_place("fork");
+}
+
+Test(S6, a_raw_clone_at_any_place_of_another_thread, .timeout = 600)
+{
+	at_any_place("clone");
+}
