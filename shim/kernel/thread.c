@@ -200,6 +200,11 @@ int thread_run_on(void *stack, thread_body *body, void *argument)
 
 int thread_own_table(void)
 {
+	return thread_own_table_with(-1);
+}
+
+int thread_own_table_with(int kept)
+{
 	/* Leaves without copying what would be closed at once: closing copies could make a
 	 * network file system write back. */
 	long r = raw(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE);
@@ -208,6 +213,7 @@ int thread_own_table(void)
 		return (int)r;
 	r = raw(SYS_unshare, CLONE_FILES);
 	for (int fd = 0; !r && fd < 65536; fd++)
-		raw_close(fd);
+		if (fd != kept)
+			raw_close(fd);
 	return (int)r;
 }

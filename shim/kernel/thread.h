@@ -53,5 +53,7 @@ int thread_open_info(int self, int fd);
 
 /* The first thing in a body: leaves the program's descriptor table for an empty one. */
 int thread_own_table(void);
+/* The same; before Linux 5.9, which cannot have it fetched later, with this one in it. */
+int thread_own_table_with(int kept);
 
 #endif

@@ -135,6 +135,10 @@ static void serve(void)
 /* The program's: later it may not be allowed to open it. */
 static void log_inherit(int fd)
 {
+	if (raw(SYS_fcntl, fd, F_GETFD) >= 0) { /* left to this thread's table */
+		guarded_put(GUARDED_LOG, fd);
+		return;
+	}
 	int process = (int)raw(SYS_pidfd_open, raw(SYS_getpid), 0);
 	int copy = process < 0 ? process : (int)raw(SYS_pidfd_getfd, process, fd, 0);
 
@@ -147,12 +151,14 @@ static void log_inherit(int fd)
 static int prepare(void)
 {
 	int log = guarded_get_unchecked(GUARDED_LOG);
-	int r = thread_own_table();
+	int r = thread_own_table_with(log);
 
 	if (r)
 		return r;
 	guarded_other_table((uintptr_t)keeper.thread.stack,
 			    (uintptr_t)keeper.thread.stack + THREAD_STACK_BYTES);
+	if (log >= 0)
+		log_inherit(log);
 	/* The first number, 0, is taken by it, so that no lease has the number that means nothing.
 	 */
 	keeper.proc = raw_open("/proc/self", O_PATH | O_DIRECTORY, 0);
@@ -164,8 +170,6 @@ static int prepare(void)
 	keeper.pagemap = proc_open_own(keeper.proc, "pagemap", O_RDONLY);
 	keeper.memory = proc_open_own(keeper.proc, "mem", O_RDWR);
 	keeper.stat = raw_open_in(keeper.proc, "stat", O_RDONLY);
-	if (log >= 0)
-		log_inherit(log);
 	capability_keep_for_leases();
 	return 0;
 }

@@ -26,6 +26,7 @@
 #include "audit/event.h"
 #include "audit/sink.h"
 #include "kernel/guarded.h"
+#include "kernel/unnamed.h"
 #include "support/scope.h"
 
 #define MAX_LINES 4096
@@ -674,7 +675,7 @@ Test(sink, a_name_that_becomes_too_long_takes_no_descriptor)
 {
 	char name[1200];
 	int length = snprintf(name, sizeof(name), "%s/", directory);
-	int mine = open(directory, O_RDWR | O_TMPFILE, 0600);
+	int mine = unnamed_file(directory, "mine");
 	struct stat st;
 
 	cr_assert_eq(dup2(mine, 0), 0);
