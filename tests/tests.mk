@@ -134,6 +134,10 @@ check-all-run: check-build
 mutate:
 	@python3 tests/mutate/mutate.py $(ARGS)
 
+# Debian's own kernel in a virtual machine.
+.PHONY: check-vm
+check-vm: test-vm
+
 test-%: check-build
 	@FILTER='$(FILTER)' sh tests/check.sh $(B) $*
 
