@@ -91,7 +91,7 @@ static int reopen(const char *path, const struct mmfence_snapshot *info)
 	int r = file_identify(fd, &file);
 	snapshot_lock();
 	bool same = !r && index_next((uintptr_t)info->address, &piece) &&
-		    piece.snapshot->device == file.device && piece.snapshot->inode == file.inode;
+		    file_id_equals(&piece.snapshot->file, &file.id);
 	snapshot_unlock();
 	if (same)
 		return fd;

@@ -68,6 +68,22 @@ long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size
 long memory_mprotect(const struct call *call, uintptr_t address, size_t length, int protection);
 long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key);
 long memory_madvise(uintptr_t address, size_t length, int advice);
+/* Whatever replaces a range by something else, and its bookkeeping: 0 or an address, or -errno. */
+long memory_over(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument);
+/* False: nothing of ours is at the address. */
+bool memory_has_ours(uintptr_t address);
+/* Some of the range has been unmapped. */
+void memory_gone(uintptr_t start, uintptr_t end);
+
+/* i386 makes the calls of System V by ipc(2); those of their own came with Linux 5.1. */
+#define IPC_CALL_SHMAT 21
+#define IPC_CALL_SHMDT 22
+#ifndef SYS_shmat
+#define SYS_shmat 397
+#define SYS_shmdt 398
+#endif
+/* shmat and shmdt, by their numbers or, on i386, by ipc's. */
+long segments_call(long nr, long a, long b, long c, long d, long e);
 /* What will be done to the range does not let it be replaced later: it is preserved now. */
 void memory_settle(uintptr_t address, size_t length);
 /* mlock, mlock2 and munlock; mlockall and munlockall. */

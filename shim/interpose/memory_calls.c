@@ -23,16 +23,12 @@
 
 #define MAP_TYPE_BITS 0x0f
 
-static long plain(const struct map_request *request)
+static long plain(void *argument)
 {
+	const struct map_request *request = argument;
+
 	return raw_mmap(request->address, request->length, request->protection, request->flags,
 			request->fd, request->offset);
-}
-
-static bool replaces_tracked(const struct map_request *request)
-{
-	return request->flags & MAP_FIXED &&
-	       index_may_touch(request->address, request->address + PAGE_UP(request->length));
 }
 
 /* The program unmapped, moved or covered what was there: emulation holds on to nothing of it. */
@@ -46,25 +42,28 @@ static void forget_windows(uintptr_t start, uintptr_t end)
 	scope_leave(&scope);
 }
 
-static long map_over_tracked(const struct map_request *request)
+long memory_over(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument)
 {
 	struct scope scope;
+	long r;
 
-	if (!replaces_tracked(request) || !enter(&scope))
-		return plain(request);
-	long r = snapshot_mmap_over(request);
-	scope_leave(&scope);
+	if (likely(!index_may_touch(start, end)) || !enter(&scope)) {
+		r = replace(argument);
+	} else {
+		r = snapshot_replace(start, end, replace, argument);
+		scope_leave(&scope);
+	}
+	if (!raw_failed(r))
+		forget_windows(start, end);
 	return r;
 }
 
-static long map_over(const struct map_request *request)
+static long map_over(struct map_request *request)
 {
 	uintptr_t end = request->address + PAGE_UP(request->length);
 
-	long r = map_over_tracked(request);
-	if (!raw_failed(r) && request->flags & MAP_FIXED)
-		forget_windows(request->address, end);
-	return r;
+	return request->flags & MAP_FIXED ? memory_over(request->address, end, plain, request)
+					  : plain(request);
 }
 
 /* A call failed with ENOMEM: it may have been one area too many. */
@@ -115,7 +114,7 @@ static void after_fixed(const struct call *call, const struct map_request *reque
 	scope_leave(&scope);
 }
 
-static long map_shared_fixed(const struct call *call, const struct map_request *request)
+static long map_shared_fixed(const struct call *call, struct map_request *request)
 {
 	struct rewire rewire;
 
@@ -135,7 +134,7 @@ static void prepare_emulation(const struct map_request *request, long address)
 	scope_leave(&scope);
 }
 
-static long map_shared(const struct call *call, const struct map_request *request)
+static long map_shared(const struct call *call, struct map_request *request)
 {
 	bool silent = scope_silent();
 	long r = silent ? 0 : judge_device(call, request);
@@ -178,7 +177,7 @@ static long refused_by_kernel(const struct call *call, const struct map_request 
 	return r;
 }
 
-static long map_file(const struct call *call, const struct map_request *request)
+static long map_file(const struct call *call, struct map_request *request)
 {
 	bool shared = (request->flags & MAP_TYPE_BITS) != MAP_PRIVATE;
 	long r = shared ? map_shared(call, request) : map_over(request);
@@ -391,6 +390,22 @@ long memory_madvise(uintptr_t address, size_t length, int advice)
 		return give_up(address, length, advice);
 	return change_area(touches && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
 			   SYS_madvise, address, length, advice, 0);
+}
+
+bool memory_has_ours(uintptr_t address)
+{
+	return index_may_touch(address, address + 1) || anchor_may_touch(address, address + 1);
+}
+
+void memory_gone(uintptr_t start, uintptr_t end)
+{
+	struct scope scope;
+
+	forget_windows(start, end);
+	if (!index_may_touch(start, end) || !enter(&scope))
+		return;
+	snapshot_look_again(start, end);
+	scope_leave(&scope);
 }
 
 void memory_settle(uintptr_t address, size_t length)

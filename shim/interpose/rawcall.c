@@ -280,6 +280,15 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_mmap:
 		return libc_result(call_old_mmap(CALL_HERE("syscall"), a));
 #endif
+#ifdef SYS_ipc
+	case SYS_ipc:
+		if ((a & 0xffff) != IPC_CALL_SHMAT && (a & 0xffff) != IPC_CALL_SHMDT)
+			return pass(nr, a, b, c, d, e, f);
+		__attribute__((fallthrough));
+#endif
+	case SYS_shmat:
+	case SYS_shmdt:
+		return libc_result(segments_call(nr, a, b, c, d, e));
 	case SYS_open:
 	case SYS_openat:
 	case SYS_creat:

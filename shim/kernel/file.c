@@ -153,6 +153,17 @@ static int64_t block_device_size(int fd)
 	return raw(SYS_ioctl, fd, BLKGETSIZE64, &size) ? 0 : (int64_t)size;
 }
 
+#define SUBVOLUME_AT 0xa0 /* linux/stat.h has it as stx_subvol since 6.10 */
+
+static uint64_t subvolume(const struct statx *st)
+{
+	uint64_t id = 0;
+
+	if (st->stx_mask & STATX_SUBVOL)
+		memcpy(&id, (const char *)st + SUBVOLUME_AT, sizeof(id));
+	return id;
+}
+
 int file_identify(int fd, struct file *out)
 {
 	struct statx st;
@@ -165,6 +176,7 @@ int file_identify(int fd, struct file *out)
 		.deleted = st.stx_nlink == 0,
 		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
 		.inode = st.stx_ino,
+		.subvolume = subvolume(&st),
 		.size = (int64_t)st.stx_size,
 		.blocks = (int64_t)st.stx_blocks,
 		.mtime_ns = nanoseconds(&st.stx_mtime),
@@ -182,13 +194,20 @@ int file_identify(int fd, struct file *out)
 int file_at(int directory, const char *path, struct file *out)
 {
 	struct statx st;
-	int r = raw_statx(directory, path, path[0] ? 0 : AT_EMPTY_PATH, STATX_INO, &st);
+	int r = raw_statx(directory, path, path[0] ? 0 : AT_EMPTY_PATH, STATX_INO | STATX_SUBVOL,
+			  &st);
 
 	*out = (struct file){
 		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
 		.inode = st.stx_ino,
+		.subvolume = subvolume(&st),
 	};
 	return r;
+}
+
+bool file_id_equals(const struct file_id *a, const struct file_id *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->subvolume == b->subvolume;
 }
 
 static bool blocks_tell(uint32_t filesystem)

@@ -17,11 +17,23 @@ enum file_kind {
 	FILE_OTHER /* anything else: hugetlbfs, DAX, procfs, sysfs, character devices, … */
 };
 
-struct file {
-	enum file_kind kind;
-	bool deleted;	 /* no name left at the time of asking */
+/* Which file. */
+struct file_id {
 	uint64_t device; /* major << 32 | minor */
 	uint64_t inode;
+	uint64_t
+		subvolume; /* where files of several share a device and their inode numbers, or 0 */
+};
+
+struct file {
+	enum file_kind kind;
+	bool deleted; /* no name left at the time of asking */
+	union {
+		struct file_id id;
+		struct {
+			uint64_t device, inode, subvolume;
+		};
+	};
 	int64_t size;		    /* of a block device too */
 	int64_t blocks;		    /* of 512 bytes, allocated */
 	int64_t mtime_ns, ctime_ns; /* since the epoch */
@@ -33,8 +45,10 @@ struct file {
 /* 0, or -errno. Two system calls for an ordinary file. */
 int file_identify(int fd, struct file *out);
 
-/* Which file has that name ("": the descriptor itself): only device and inode. 0, or -errno. */
+/* Which file has that name ("": the descriptor itself): only its id. 0, or -errno. */
 int file_at(int directory, const char *path, struct file *out);
+
+bool file_id_equals(const struct file_id *a, const struct file_id *b);
 
 /* How much of [start, end) a copy takes at the most: holes are left out where the file system tells
  * them apart from data that it keeps compressed, or somewhere else. */

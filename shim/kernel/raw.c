@@ -139,7 +139,7 @@ int raw_statx(int directory, const char *path, int flags, unsigned int mask, str
 
 int raw_fstat(int fd, struct statx *out)
 {
-	return raw_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, out);
+	return raw_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_SUBVOL, out);
 }
 
 int64_t raw_sendfile(int to, int from, int64_t *at, size_t most)

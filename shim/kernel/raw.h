@@ -104,7 +104,10 @@ int64_t raw_lseek(int fd, int64_t offset, int whence);
 /* statx, and where a kernel (before 4.11) or a filter has none, what fstatat tells. */
 int raw_statx(int directory, const char *path, int flags, unsigned int mask, struct statx *out);
 
-/* statx of the open file fd. */
+#ifndef STATX_SUBVOL
+#define STATX_SUBVOL 0x8000U
+#endif
+/* statx of the open file fd: the basics and the subvolume. */
 int raw_fstat(int fd, struct statx *out);
 
 /* sendfile from a 64-bit position, which moves on. */

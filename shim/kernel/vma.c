@@ -251,6 +251,13 @@ void vma_protection_text(int protection, bool shared, char out[5])
 	out[4] = 0;
 }
 
+bool vma_shows(const struct vma *vma, const struct vma_file *file, uintptr_t address,
+	       int64_t offset)
+{
+	return vma->inode == file->inode && (!file->device || vma->device == file->device) &&
+	       (int64_t)vma->offset + (int64_t)(address - vma->start) == offset;
+}
+
 bool vma_has_file(const struct vma *area)
 {
 	return area->inode || area->device;

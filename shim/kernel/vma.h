@@ -21,6 +21,16 @@ struct vma {
 	bool shared;
 };
 
+/* A file as the areas that map it have it, which is not always as stat has it (btrfs, overlayfs);
+ * device 0: not known. */
+struct vma_file {
+	uint64_t device, inode;
+};
+
+/* Whether the area shows at this address of its that offset of the file. */
+bool vma_shows(const struct vma *vma, const struct vma_file *file, uintptr_t address,
+	       int64_t offset);
+
 /* The first area that ends above address: 0, -ENOENT when there is none, or -errno.
  * name (if not NULL) gets the path as /proc/self/maps has it. */
 int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size);

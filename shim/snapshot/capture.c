@@ -206,6 +206,7 @@ static int preserve_file(struct work *work)
 		return fail(capture, r, preserve.reason);
 	work->copy.target = preserve.target;
 	capture->engine = preserve.engine;
+	capture->shown = preserve.shown;
 	capture->whole = preserve.whole;
 	r = preserve.whole ? clone_file(work) : copy_file(work);
 	if (!r && preserve_charge(&preserve))

@@ -29,7 +29,8 @@ struct comparison {
 	struct piece pieces[PIECES];
 	size_t count;
 	const char *path;
-	uint64_t id, inode;
+	uint64_t id;
+	struct file_id captured;
 	/* on the way */
 	int file, memory, pagemap;
 	unsigned char here[PAGE_BYTES], there[PAGE_BYTES];
@@ -113,7 +114,7 @@ static void compare(void *argument)
 	if (it->file < 0 || it->memory < 0 || it->pagemap < 0 || file_identify(it->file, &now))
 		return;
 	it->reason = "another file has its name";
-	if (now.inode != it->inode)
+	if (!file_id_equals(&now.id, &it->captured))
 		return;
 	it->reason = NULL;
 	compare_pieces(it);
@@ -161,7 +162,7 @@ static bool next_to_end(uintptr_t *at, uintptr_t end, struct comparison *it)
 	}
 	if (snapshot) {
 		it->id = snapshot->id;
-		it->inode = snapshot->inode;
+		it->captured = snapshot->file;
 		it->path = bytes >= snapshot->mapped ? arena_strdup(snapshot->path) : NULL;
 	}
 	snapshot_unlock();

@@ -19,7 +19,7 @@
 struct lease *leases;
 static atomic_bool unused_leases;
 
-struct lease *lease_find(const struct lease_key *key)
+struct lease *lease_find(const struct file_id *key)
 {
 	struct lease *lease;
 
@@ -52,6 +52,7 @@ static int join(struct lease *lease, const struct piece *piece, struct snapshot 
 	if (r)
 		return r;
 	snapshot->lease = lease;
+	snapshot->shown = lease->shown;
 	guard_covers(snapshot, piece->start, piece->end);
 	snapshot->engine = ENGINE_GUARD;
 	snapshot->consistency = PROVEN;
@@ -65,11 +66,10 @@ static int join(struct lease *lease, const struct piece *piece, struct snapshot 
 static int join_existing(const struct file *file, const struct piece *piece,
 			 struct snapshot **ended)
 {
-	struct lease_key key = { file->device, file->inode };
 	int r = -ENOENT;
 
 	snapshot_lock();
-	struct lease *lease = lease_find(&key);
+	struct lease *lease = lease_find(&file->id);
 	if (lease)
 		r = lease->state == LEASE_HELD ? join(lease, piece, ended) : -EAGAIN;
 	snapshot_unlock();
@@ -121,13 +121,12 @@ static int lease_take(int fd, struct file *file, const struct file *expected)
 
 	if (!r)
 		r = file_identify(fd, file);
-	if (!r && (file->device != expected->device || file->inode != expected->inode))
+	if (!r && !file_id_equals(&file->id, &expected->id))
 		r = -ESTALE;
 	return r;
 }
 
-/* Not always the number that the file itself tells. */
-static int vma_inode_at(uintptr_t address, uint64_t *inode)
+static int shown_at(uintptr_t address, struct vma_file *file)
 {
 	struct vma_walk walk;
 	struct vma vma = { .inode = 0 };
@@ -135,7 +134,7 @@ static int vma_inode_at(uintptr_t address, uint64_t *inode)
 	vma_walk_begin(&walk, keeper_maps());
 	int r = vma_walk_to(&walk, address, &vma, NULL, 0);
 	vma_walk_end(&walk);
-	*inode = vma.inode;
+	*file = (struct vma_file){ vma.device, vma.inode };
 	return r;
 }
 
@@ -146,12 +145,12 @@ static struct lease *lease_new(const struct grant *grant, int fd, const struct f
 
 	if (!lease)
 		return NULL;
-	lease->key = (struct lease_key){ file->device, file->inode };
+	lease->key = file->id;
 	lease->fd = lease->signal_fd = fd;
 	lease->file = *file;
 	lease->path_size = strlen(path) + 1;
 	lease->path = arena_strdup(path);
-	if (!lease->path || vma_inode_at(grant->piece->start, &lease->vma_inode)) {
+	if (!lease->path || shown_at(grant->piece->start, &lease->shown)) {
 		arena_free(lease->path, lease->path_size);
 		arena_free(lease, sizeof(*lease));
 		return NULL;

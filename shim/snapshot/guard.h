@@ -29,9 +29,8 @@ int guard_take(const struct map_request *request, const struct file *file,
 int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger);
 /* What can be made writable, that is, no shared snapshots. */
 int guard_preserve_private(uintptr_t start, uintptr_t end);
-struct lease_key;
 /* One file. */
-int guard_preserve_file(const struct lease_key *key, const char *trigger);
+int guard_preserve_file(const struct file_id *key, const char *trigger);
 /* All, and ends the keeper: before calls that it would be in the way of. */
 void guard_preserve_all_and_stop(const char *trigger);
 bool guard_any(void);

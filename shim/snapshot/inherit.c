@@ -32,7 +32,7 @@ static int ends[2] = { -1, -1 };
 struct parcel {
 	size_t count;
 	struct {
-		struct lease_key key;
+		struct file_id key;
 		int signal_fd;
 	} labels[BATCH];
 	int fds[BATCH];
@@ -224,7 +224,7 @@ void guard_after_fork_in_parent(void)
 
 /* ---- in the child ---- */
 
-static void adopt(const struct lease_key *key, int signal_fd, int fd)
+static void adopt(const struct file_id *key, int signal_fd, int fd)
 {
 	struct lease *lease = lease_find(key);
 
@@ -305,9 +305,8 @@ void guard_after_fork_in_child(void)
 
 static bool same_content(const struct file *then, const struct file *now)
 {
-	return then->device == now->device && then->inode == now->inode &&
-	       then->size == now->size && then->mtime_ns == now->mtime_ns &&
-	       then->ctime_ns == now->ctime_ns;
+	return file_id_equals(&then->id, &now->id) && then->size == now->size &&
+	       then->mtime_ns == now->mtime_ns && then->ctime_ns == now->ctime_ns;
 }
 
 static void lease_again(struct lease *lease)

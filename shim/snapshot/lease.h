@@ -20,13 +20,9 @@
 
 enum lease_state { LEASE_HELD, LEASE_BREAKING };
 
-struct lease_key {
-	uint64_t device, inode;
-};
-
 struct lease {
-	struct lease_key key;
-	uint64_t vma_inode; /* as /proc/self/maps has it, which may differ (overlayfs, btrfs) */
+	struct file_id key;
+	struct vma_file shown;
 	enum lease_state state;
 	unsigned int users;  /* snapshots */
 	uintptr_t low, high; /* all their pieces lie within */
@@ -43,7 +39,7 @@ extern struct lease *leases;
 
 /* ---- guard.c ---- */
 
-struct lease *lease_find(const struct lease_key *key);
+struct lease *lease_find(const struct file_id *key);
 /* On the keeper: out of the table, unlocked, closed. 0 if the lease was there to the
  * end; -EAGAIN if the kernel had taken it away; or another -errno. */
 int lease_end(struct lease *lease);

@@ -67,15 +67,116 @@ void report_ended(struct snapshot *ended)
 	}
 }
 
-/* ---- calls over tracked ranges ---- */
-
-static long plain_mmap(void *argument)
+static void piece_add(const struct piece *piece)
 {
-	const struct map_request *request = argument;
-
-	return raw_mmap(request->address, request->length, request->protection, request->flags,
-			request->fd, request->offset);
+	piece->snapshot->mapped += piece->end - piece->start;
+	guard_covers(piece->snapshot, piece->start, piece->end);
+	index_add(piece);
 }
+
+static void pieces_move(uintptr_t start, uintptr_t end, uintptr_t target, struct snapshot **ended)
+{
+	struct piece piece;
+
+	index_move(start, end, target, piece_removed, ended);
+	end += target - start;
+	for (uintptr_t at = target; at < end && index_next(at, &piece) && piece.start < end;
+	     at = piece.end)
+		guard_covers(piece.snapshot, piece.start, piece.end);
+}
+
+/* ---- looking again ----
+ * A call that fails may have done a part of its work: mmap has unmapped what it was to replace,
+ * mremap has moved some areas, or unmapped some of the target. And one that succeeds over areas
+ * with gaps between them leaves the target there as it was. */
+
+/* Whether the piece is shown at + by; *end is how far this is so. */
+static bool is_there(const struct piece *piece, uintptr_t at, uintptr_t by, uintptr_t *end)
+{
+	struct vma vma;
+	int r = vma_find(at + by, &vma, NULL, 0);
+
+	if (r)
+		return r != -ENOENT && !by; /* nobody can tell: as it was */
+	if (vma.start > at + by) {
+		if (vma.start - by < *end)
+			*end = vma.start - by;
+		return false;
+	}
+	if (vma.end - by < *end)
+		*end = vma.end - by;
+	return vma_shows(&vma, &piece->snapshot->shown, at + by,
+			 piece->offset + (int64_t)(at - piece->start));
+}
+
+bool piece_is_there(const struct piece *piece, uintptr_t start, uintptr_t end)
+{
+	uintptr_t at = piece->start > start ? piece->start : start, to;
+	bool is = false;
+
+	end = piece->end < end ? piece->end : end;
+	for (; !is && at < end; at = to) {
+		to = end;
+		is = is_there(piece, at, 0, &to);
+	}
+	return is;
+}
+
+/* It stays where it was, and is shown a second time. */
+static void piece_double(const struct piece *piece, uintptr_t at, uintptr_t end, uintptr_t by,
+			 struct snapshot **ended)
+{
+	struct piece second = { at + by, end + by, piece->offset + (int64_t)(at - piece->start),
+				piece->snapshot };
+
+	index_remove(second.start, second.end, piece_removed, ended);
+	if (!index_reserve()) /* otherwise it goes unlisted, and is still right */
+		piece_add(&second);
+}
+
+/* Where a range may have gone. */
+struct move {
+	uintptr_t by; /* 0: nowhere */
+	bool doubles; /* and stayed all the same */
+};
+static const struct move nowhere;
+
+/* What became of a piece from at to *end, or as far as its answer goes. */
+static void part_settle(const struct piece *piece, uintptr_t at, uintptr_t *end,
+			const struct move *move, struct snapshot **ended)
+{
+	bool stays = is_there(piece, at, 0, end);
+
+	if (stays && !move->doubles)
+		return;
+	bool moved = move->by && is_there(piece, at, move->by, end);
+	if ((stays && !moved) || index_reserve())
+		return;
+	if (stays)
+		piece_double(piece, at, *end, move->by, ended);
+	else if (moved)
+		pieces_move(at, *end, at + move->by, ended);
+	else
+		index_remove(at, *end, piece_removed, ended);
+}
+
+/* What is listed in the range, and is not there, has moved, or is gone. */
+static void look_again(uintptr_t start, uintptr_t end, const struct move *move,
+		       struct snapshot **ended)
+{
+	struct piece piece;
+	uintptr_t to;
+
+	for (uintptr_t at = start; at < end && index_next(at, &piece) && piece.start < end;
+	     at = to) {
+		if (piece.start > at)
+			at = piece.start;
+		to = piece.end < end ? piece.end : end;
+		part_settle(&piece, at, &to, move, ended);
+	}
+}
+
+/* ---- calls over tracked ranges ---- */
 
 long snapshot_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument)
 {
@@ -88,17 +189,23 @@ long snapshot_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), v
 	long r = index_reserve();
 	if (!r)
 		r = replace(argument);
-	if (!raw_failed(r))
+	if (raw_failed(r))
+		look_again(start, end, &nowhere, &ended);
+	else
 		index_remove(start, end, piece_removed, &ended);
 	snapshot_unlock();
 	report_ended(ended);
 	return r;
 }
 
-long snapshot_mmap_over(const struct map_request *request)
+void snapshot_look_again(uintptr_t start, uintptr_t end)
 {
-	return snapshot_replace(request->address, request->address + PAGE_UP(request->length),
-				plain_mmap, (void *)request);
+	struct snapshot *ended = NULL;
+
+	snapshot_lock();
+	look_again(start, end, &nowhere, &ended);
+	snapshot_unlock();
+	report_ended(ended);
 }
 
 long snapshot_munmap(uintptr_t address, size_t length)
@@ -110,7 +217,9 @@ long snapshot_munmap(uintptr_t address, size_t length)
 	long r = index_reserve();
 	if (!r)
 		r = raw(SYS_munmap, address, length);
-	if (!r)
+	if (r)
+		look_again(address, address + PAGE_UP(length), &nowhere, &ended);
+	else
 		index_remove(address, address + PAGE_UP(length), piece_removed, &ended);
 	snapshot_unlock();
 	report_ended(ended);
@@ -148,13 +257,6 @@ static bool grows_beyond_capture(uintptr_t old, size_t new_size, struct piece *p
 	       snapshot->captured_start == snapshot->captured_end;
 }
 
-static void piece_add(const struct piece *piece)
-{
-	piece->snapshot->mapped += piece->end - piece->start;
-	guard_covers(piece->snapshot, piece->start, piece->end);
-	index_add(piece);
-}
-
 /* The old range stays, and shows the same file: the new one is a second view of it. */
 static void index_double(uintptr_t old, size_t size, uintptr_t target, struct snapshot **ended)
 {
@@ -182,17 +284,6 @@ static void index_grow(uintptr_t end, uintptr_t new_end)
 	piece.snapshot->mapped += new_end - end;
 	guard_covers(piece.snapshot, piece.start, new_end);
 	index_extend(end, new_end);
-}
-
-static void pieces_move(uintptr_t start, uintptr_t end, uintptr_t target, struct snapshot **ended)
-{
-	struct piece piece;
-
-	index_move(start, end, target, piece_removed, ended);
-	end += target - start;
-	for (uintptr_t at = target; at < end && index_next(at, &piece) && piece.start < end;
-	     at = piece.end)
-		guard_covers(piece.snapshot, piece.start, piece.end);
 }
 
 static bool doubles(size_t old_size, int flags)
@@ -229,6 +320,19 @@ static bool is_one_area(uintptr_t address, size_t size)
 	       vma.end >= address + PAGE_UP(size);
 }
 
+/* Several areas, or a failure. */
+static void mremap_look_again(uintptr_t old, size_t old_size, size_t new_size, int flags,
+			      uintptr_t target, struct snapshot **ended)
+{
+	bool fixed = flags & MREMAP_FIXED && !(target % PAGE_BYTES);
+
+	const struct move move = { fixed ? target - old : 0, flags & MREMAP_DONTUNMAP };
+
+	look_again(old, old + old_size, &move, ended);
+	if (fixed)
+		look_again(target, target + new_size, &nowhere, ended);
+}
+
 static long mremap_locked(uintptr_t old, size_t old_size, size_t new_size, int flags,
 			  uintptr_t new_address, struct snapshot **ended)
 {
@@ -237,11 +341,14 @@ static long mremap_locked(uintptr_t old, size_t old_size, size_t new_size, int f
 
 	if (r)
 		return r;
-	long target = raw(SYS_mremap, old, old_size, new_size, flags, new_address);
-	if (!raw_failed(target))
-		index_mremap(old, PAGE_UP(old_size), PAGE_UP(new_size), flags, (uintptr_t)target,
-			     ended);
-	return target;
+	bool one = !(flags & MREMAP_FIXED) || is_one_area(old, old_size);
+	long result = raw(SYS_mremap, old, old_size, new_size, flags, new_address);
+	uintptr_t target = raw_failed(result) ? new_address : (uintptr_t)result;
+	if (!raw_failed(result) && one)
+		index_mremap(old, PAGE_UP(old_size), PAGE_UP(new_size), flags, target, ended);
+	else
+		mremap_look_again(old, PAGE_UP(old_size), PAGE_UP(new_size), flags, target, ended);
+	return result;
 }
 
 long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
@@ -253,7 +360,8 @@ long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, si
 	snapshot_lock();
 	bool beyond = old_size && new_size > old_size &&
 		      !(flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) &&
-		      grows_beyond_capture(old, new_size, &piece) && is_one_area(old, old_size);
+		      grows_beyond_capture(old, new_size, &piece) &&
+		      piece_is_there(&piece, old, old + 1) && is_one_area(old, old_size);
 	long r = beyond ? -ENOMEM
 			: mremap_locked(old, old_size, new_size, flags, new_address, &ended);
 	snapshot_unlock();
@@ -274,7 +382,9 @@ long snapshot_remap(uintptr_t start, uintptr_t end, long (*remap)(void *), void 
 
 	snapshot_lock();
 	long r = remap(argument);
-	if (!r && !index_reserve())
+	if (r)
+		look_again(start, end, &nowhere, &ended);
+	else if (!index_reserve())
 		index_remove(start, end, piece_removed, &ended);
 	snapshot_unlock();
 	report_ended(ended);

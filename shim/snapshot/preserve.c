@@ -96,15 +96,26 @@ static int clone_try(const struct preserve *preserve)
 	return fd;
 }
 
+static void begin_with(struct preserve *preserve, int fd, enum engine engine)
+{
+	struct file file = { .inode = 0 };
+
+	file_identify(fd, &file);
+	preserve->target = fd;
+	preserve->engine = engine;
+	preserve->whole = engine == ENGINE_CLONE;
+	preserve->shown.inode = file.inode;
+	/* On disk the areas may have another device. */
+	preserve->shown.device = engine == ENGINE_MEMORY ? file.device : 0;
+}
+
 static int begin_clone(struct preserve *preserve)
 {
 	int fd = clone_try(preserve);
 
 	if (fd < 0)
 		return fd;
-	preserve->target = fd;
-	preserve->engine = ENGINE_CLONE;
-	preserve->whole = true;
+	begin_with(preserve, fd, ENGINE_CLONE);
 	return 0;
 }
 
@@ -116,9 +127,7 @@ static int sized(struct preserve *preserve, int fd, enum engine engine)
 		raw_close(fd);
 	if (r)
 		return r;
-	preserve->target = fd;
-	preserve->engine = engine;
-	preserve->whole = false;
+	begin_with(preserve, fd, engine);
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct preserve {
 	/* what came of it */
 	int target; /* holds the pages at the file's own offsets */
 	enum engine engine;
+	struct vma_file shown;
 	bool whole;
 	uint64_t bytes, charged;
 	struct windows copied; /* the caller's to free */

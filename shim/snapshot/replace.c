@@ -40,8 +40,7 @@ void lease_window(const struct lease *lease, const struct piece *piece, struct w
 static bool still_this_file(const struct lease *lease, const struct vma *vma, uintptr_t from,
 			    int64_t offset)
 {
-	return vma->inode == lease->vma_inode &&
-	       (int64_t)vma->offset + (int64_t)(from - vma->start) == offset;
+	return vma_shows(vma, &lease->shown, from, offset);
 }
 
 /* What all areas of one lease are replaced with. */

@@ -16,7 +16,7 @@
 /* ---- preserve now ---- */
 
 struct wish {
-	struct lease_key key;
+	struct file_id key;
 	const char *trigger;
 	int result;
 };
@@ -39,7 +39,7 @@ static void preserve_all_on_keeper(void *argument)
 }
 
 /* The first guarded piece in the range. */
-static bool guarded_in(uintptr_t start, uintptr_t end, bool shared_too, struct lease_key *key)
+static bool guarded_in(uintptr_t start, uintptr_t end, bool shared_too, struct file_id *key)
 {
 	struct piece piece;
 	bool found = false;
@@ -55,7 +55,7 @@ static bool guarded_in(uintptr_t start, uintptr_t end, bool shared_too, struct l
 	return found;
 }
 
-int guard_preserve_file(const struct lease_key *key, const char *trigger)
+int guard_preserve_file(const struct file_id *key, const char *trigger)
 {
 	struct wish wish = { .key = *key, .trigger = trigger };
 	int r = keeper_call_running(preserve_on_keeper, &wish);
@@ -65,7 +65,7 @@ int guard_preserve_file(const struct lease_key *key, const char *trigger)
 
 static int preserve_in(uintptr_t start, uintptr_t end, bool shared_too, const char *trigger)
 {
-	struct lease_key key;
+	struct file_id key;
 	int result = 0;
 
 	while (guard_any() && guarded_in(start, end, shared_too, &key)) {
@@ -91,14 +91,12 @@ int guard_preserve_private(uintptr_t start, uintptr_t end)
 bool guard_let_in(int directory, const char *path)
 {
 	struct file file;
-	struct lease_key key;
 
 	if (!keeper_is_ours() || file_at(directory, path, &file))
 		return false;
-	key = (struct lease_key){ file.device, file.inode };
 	/* It may be gone from the table already, because the keeper was faster: then it is gone
 	 * altogether once the keeper has answered. */
-	return !guard_preserve_file(&key, "break");
+	return !guard_preserve_file(&file.id, "break");
 }
 
 static void drop_on_keeper(void *unused)

@@ -96,6 +96,7 @@ static uint64_t snapshots_leave(struct lease *lease, const struct preserve *pres
 		if (fate != FATE_PRESERVED)
 			continue;
 		snapshot->engine = preserve->engine;
+		snapshot->shown = preserve->shown;
 		snapshot->whole = preserve->whole;
 		snapshot->captured_start = snapshot->captured_end = 0;
 		snapshot->store = store;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "kernel/file.h"
+#include "kernel/vma.h"
 #include "snapshot/index.h"
 #include "support/call.h"
 
@@ -42,9 +43,10 @@ struct map_request {
 /* One capture; every piece of memory that shows it points here. */
 struct snapshot {
 	uint64_t id;
-	uint64_t device, inode;
-	int64_t file_size; /* at capture */
-	bool whole;	   /* all of the file is held, not only the part that is mapped */
+	struct file_id file;
+	struct vma_file shown; /* what its pieces map now */
+	int64_t file_size;     /* at capture */
+	bool whole;	       /* all of the file is held, not only the part that is mapped */
 	int64_t captured_start, captured_end; /* the part, otherwise: file offsets */
 	bool shared;			      /* a shared read-only mapping */
 	bool noexec;			      /* the file is on a mount without execution */
@@ -62,13 +64,15 @@ struct snapshot {
 /* ---- for interpose/ ----
  * All return what the kernel would: a result, or -errno. Call inside a scope. */
 
-/* mmap, munmap, mremap with the index kept right. */
-long snapshot_mmap_over(const struct map_request *request);
 /* Whatever replaces a range by something else: 0 or an address, or -errno with nothing changed. */
 long snapshot_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument);
+/* munmap and mremap, with the index kept right. */
 long snapshot_munmap(uintptr_t address, size_t length);
 long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
 		     int flags, uintptr_t new_address);
+
+/* Something in the range went away by a call that is none of these. */
+void snapshot_look_again(uintptr_t start, uintptr_t end);
 
 /* The range is about to be made writable: what is guarded in it is preserved. 0, or -ENOMEM when
  * that failed and the policy is to deny. */
@@ -133,6 +137,7 @@ struct capture {
 	enum consistency consistency;
 	enum engine engine;
 	bool whole;
+	struct vma_file shown;
 	int64_t file_size;
 	uint64_t bytes; /* copied */
 	uint64_t charged;
@@ -146,6 +151,10 @@ void capture_run(struct capture *capture);
  */
 int piece_enter(const struct piece *piece, struct snapshot **ended);
 void report_ended(struct snapshot *ended);
+/* Under the lock: whether any of the piece's memory within the range still shows it. The kernel is
+ * asked: what went away without our knowledge, or was not inherited (MADV_DONTFORK), is still
+ * listed. */
+bool piece_is_there(const struct piece *piece, uintptr_t start, uintptr_t end);
 void snapshot_free(struct snapshot *snapshot);
 
 const char *engine_name(enum engine engine);

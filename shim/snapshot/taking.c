@@ -132,8 +132,7 @@ static struct snapshot *snapshot_new(const struct taking *taking)
 		arena_free(snapshot, sizeof(*snapshot));
 		return NULL;
 	}
-	snapshot->device = taking->file->device;
-	snapshot->inode = taking->file->inode;
+	snapshot->file = taking->file->id;
 	snapshot->noexec = taking->file->noexec;
 	snapshot->shared = taking->request->flags & MAP_SHARED;
 	return snapshot;
@@ -149,6 +148,7 @@ static int snapshot_fill(struct snapshot *snapshot, const struct capture *captur
 	snapshot->captured_end = request->offset + (int64_t)PAGE_UP((uint64_t)request->length);
 	snapshot->consistency = capture->consistency;
 	snapshot->engine = capture->engine;
+	snapshot->shown = capture->shown;
 	snapshot->fate = FATE_PRIVATE;
 	if (!capture->charged)
 		return 0;
@@ -258,7 +258,8 @@ bool snapshot_forbids_exec(uintptr_t address, size_t length)
 	for (uintptr_t at = address;
 	     !forbids && index_next(at, &piece) && piece.start < address + PAGE_UP(length);
 	     at = piece.end)
-		forbids = piece.snapshot->noexec;
+		forbids = piece.snapshot->noexec &&
+			  piece_is_there(&piece, at, address + PAGE_UP(length));
 	snapshot_unlock();
 	return forbids;
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * S1, S5, P1: the index follows the kernel, whatever became of a call.
+ */
+#include "test_guard_stage.h"
+
+#define INDEX(suite, name, pattern) GUARD_HOLDS(suite, name, "guard_index", pattern)
+
+INDEX(S1, segment_over_a_snapshot_is_never_overwritten, "segment_replaces/libc")
+INDEX(S1, segment_by_number_is_never_overwritten, "segment_replaces/number")
+INDEX(S1, segment_that_nobody_saw_is_never_overwritten, "segment_replaces/hand")
+INDEX(P1, segments_attach_as_the_kernel_has_it, "attaches_as_ever")
+INDEX(S5, guarded_area_that_moved_before_the_failure_is_kept, "moved_in_part/guarded")
+INDEX(S5, copied_area_that_moved_before_the_failure_is_listed, "moved_in_part/copied")
+INDEX(S5, target_of_a_failed_move_is_looked_at, "target_of_a_failure")
+INDEX(S5, target_between_moved_areas_is_kept, "moved_with_a_gap")
+INDEX(S5, what_a_failed_mmap_unmapped_is_gone, "replaced_by_nothing")
+INDEX(P1, child_grows_memory_where_it_has_no_snapshot, "child/grows")
+INDEX(P1, child_executes_memory_where_it_has_no_snapshot, "child/executes")
+GUARD_HOLDS(bare, guard_index, "guard_index", "--bare", .preload = RUN_BARE)
