@@ -9,10 +9,12 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "kernel/file.h"
+#include "kernel/filesystem.h"
 #include "kernel/raw.h"
 
 #ifndef BLKGETSIZE64
@@ -194,15 +196,49 @@ int file_identify(int fd, struct file *out)
 int file_at(int directory, const char *path, struct file *out)
 {
 	struct statx st;
-	int r = raw_statx(directory, path, path[0] ? 0 : AT_EMPTY_PATH, STATX_INO | STATX_SUBVOL,
-			  &st);
+	int r = raw_statx(directory, path, path[0] ? 0 : AT_EMPTY_PATH,
+			  STATX_INO | STATX_SIZE | STATX_SUBVOL, &st);
 
 	*out = (struct file){
 		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
 		.inode = st.stx_ino,
 		.subvolume = subvolume(&st),
+		.size = (int64_t)st.stx_size,
 	};
 	return r;
+}
+
+/* Linux 6.13 gives a file whose times were looked at finer ones at its next change; so do these. */
+static bool kernel_tells_all_changes(uint32_t filesystem)
+{
+	struct utsname name;
+
+	if (filesystem != EXT4_SUPER_MAGIC && filesystem != XFS_SUPER_MAGIC &&
+	    filesystem != BTRFS_SUPER_MAGIC && filesystem != TMPFS_MAGIC)
+		return false;
+	if (raw(SYS_uname, &name))
+		return false;
+	int major = 0, minor = 0;
+	const char *at = name.release;
+	for (; *at >= '0' && *at <= '9'; at++)
+		major = major * 10 + (*at - '0');
+	for (at += *at == '.'; *at >= '0' && *at <= '9'; at++)
+		minor = minor * 10 + (*at - '0');
+	return major > 6 || (major == 6 && minor >= 13);
+}
+
+#define SECOND 1000000000LL
+
+/* No program can set ctime. Where it is in whole seconds the file system has nothing finer (ext4
+ * with inodes of 128 bytes), or it is FAT, which has every other second. Else it is a tick of the
+ * coarse clock. A server has a clock of its own. */
+bool file_change_would_show(const struct file *file, int64_t now)
+{
+	if (file->kind != FILE_ORDINARY || !filesystem_keeps_leases(file->filesystem))
+		return false;
+	if (file->ctime_ns % SECOND == 0 || filesystem_is_fat(file->filesystem))
+		return now - file->ctime_ns >= 2 * SECOND;
+	return file->ctime_ns < now || kernel_tells_all_changes(file->filesystem);
 }
 
 bool file_id_equals(const struct file_id *a, const struct file_id *b)

@@ -45,10 +45,14 @@ struct file {
 /* 0, or -errno. Two system calls for an ordinary file. */
 int file_identify(int fd, struct file *out);
 
-/* Which file has that name ("": the descriptor itself): only its id. 0, or -errno. */
+/* Which file has that name ("": the descriptor itself), and its size. 0, or -errno. */
 int file_at(int directory, const char *path, struct file *out);
 
 bool file_id_equals(const struct file_id *a, const struct file_id *b);
+
+/* Whether a change after this look, which was made when the kernel's coarse clock showed now, is
+ * sure to show in the file's times. */
+bool file_change_would_show(const struct file *file, int64_t now);
 
 /* How much of [start, end) a copy takes at the most: holes are left out where the file system tells
  * them apart from data that it keeps compressed, or somewhere else. */

@@ -85,6 +85,11 @@ bool filesystem_keeps_leases(uint32_t magic)
 	return i < COUNT && file_systems[i].leases == KEPT;
 }
 
+bool filesystem_is_fat(uint32_t magic)
+{
+	return magic == MSDOS_SUPER_MAGIC || magic == MAGIC_EXFAT;
+}
+
 const char *filesystem_name(uint32_t magic)
 {
 	size_t i = find(magic);

@@ -13,6 +13,9 @@
  * be granted and a server change the file all the same. */
 bool filesystem_keeps_leases(uint32_t magic);
 
+/* Its times are coarser than they look. */
+bool filesystem_is_fat(uint32_t magic);
+
 /* As people call it, or NULL. */
 const char *filesystem_name(uint32_t magic);
 

@@ -311,6 +311,8 @@ static int observe_file(void)
 			    NULL);
 	if (busy || open_first)
 		other_go(&other);
+	if (is(want.kind, "regular") && !busy && want.path[0] != '/')
+		file_settle(file_name(0));
 	int status = observe(&other);
 	fflush(stdout);
 	return status;

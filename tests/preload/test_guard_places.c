@@ -105,5 +105,21 @@ static void somebody_else_on(const char *variant, enum stage stage, const char *
 SOMEBODY_ELSE(STAGE_TMPFS, tmpfs_somebody_else_copies, "memory", "verified")
 SOMEBODY_ELSE(STAGE_EXT4, ext4_somebody_else_copies, "memory", "verified")
 SOMEBODY_ELSE(STAGE_OVERLAY, overlayfs_somebody_else_copies, "memory", "verified")
+SOMEBODY_ELSE(STAGE_EXT4_SECONDS, ext4_of_whole_seconds_somebody_else_copies, "memory", "verified")
 SOMEBODY_ELSE(STAGE_XFS, xfs_somebody_else_clones, "clone", "proven")
 SOMEBODY_ELSE(STAGE_BTRFS, btrfs_somebody_else_clones, "clone", "proven")
+
+/* S14: a change within the same second would not have shown. */
+EACH_WIDTH(places, ext4_of_whole_seconds_is_not_verified_at_once)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_limits",
+			   .args = { "somebody_elses_new_file" } };
+
+	stage_on(&run, STAGE_EXT4_SECONDS);
+	run_helper(&run);
+	run_must_hold(&run);
+	all_say(&run, "snapshot.create", "mmfence.snapshot.consistency", "torn-possible");
+	cr_assert(count_events(&run, "snapshot.create") == 1);
+	run_end(&run);
+}

@@ -138,6 +138,7 @@ static void mount_wanted(const struct run *run, const char *work)
 			stage_failed("tmpfs");
 		break;
 	case STAGE_EXT4:
+	case STAGE_EXT4_SECONDS:
 		mount_image(image, "ext4", work);
 		break;
 	case STAGE_XFS:
@@ -207,9 +208,8 @@ static bool kernel_has(const char *name)
 
 void stage_on(struct run *run, enum stage stage)
 {
-	static const char *const names[] = {
-		"tmpfs", "ext4", "xfs", "btrfs", "overlay", "overlay"
-	};
+	static const char *const names[] = { "tmpfs", "ext4",	 "ext4",   "xfs",
+					     "btrfs", "overlay", "overlay" };
 
 	skip_without_mounts();
 	if (!kernel_has(names[stage]))
@@ -219,6 +219,8 @@ void stage_on(struct run *run, enum stage stage)
 	wanted = stage;
 	if (stage == STAGE_EXT4)
 		make_image(image, "mkfs.ext4 -q -F", "64M");
+	else if (stage == STAGE_EXT4_SECONDS)
+		make_image(image, "mkfs.ext4 -q -F -I 128", "64M");
 	else if (stage == STAGE_XFS)
 		make_image(image, "mkfs.xfs -q -f", "320M");
 	else if (stage == STAGE_BTRFS)

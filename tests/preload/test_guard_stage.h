@@ -43,7 +43,15 @@ void all_say(const struct run *run, const char *action, const char *name, const 
 
 /* A file system of its own at run.dir/work, in a mount namespace that ends with the helper. Put
  * into run->prepare before run_helper; root only. */
-enum stage { STAGE_TMPFS, STAGE_EXT4, STAGE_XFS, STAGE_BTRFS, STAGE_OVERLAY, STAGE_OVERLAY_LOWER };
+enum stage {
+	STAGE_TMPFS,
+	STAGE_EXT4,
+	STAGE_EXT4_SECONDS,
+	STAGE_XFS,
+	STAGE_BTRFS,
+	STAGE_OVERLAY,
+	STAGE_OVERLAY_LOWER
+};
 void stage_on(struct run *run, enum stage stage);
 /* The same, and then the helper is this user. */
 void stage_user(unsigned int user);
