@@ -82,6 +82,7 @@ void process_ends(int status)
 	if (memory_is_ours()) {
 		nonlinear_totals();
 		inject_totals();
+		guard_look_at_end();
 		drift_at_end();
 		pages_at_exit();
 		if (audit_process_started())

@@ -58,6 +58,13 @@ void guard_left(void);
 /* The program changed its credentials: the keeper does the same, or preserves all and ends. */
 void guard_follow_credentials(void);
 
+/* Before a guarded snapshot is said to be untouched: whether its file was cut off, which no lease
+ * notices. Not under the snapshot lock. */
+bool guard_was_cut(const struct snapshot *snapshot);
+/* The process ends: those that were cut off are said to be lost. */
+void guard_look_at_end(void);
+extern const char guard_cut_off[];
+
 /* Around fork: before it, each lease gets a second one on a descriptor that the child inherits.
  * Nobody changes the tables from then on. */
 void guard_before_fork(void);

@@ -54,6 +54,8 @@ int lease_preserve(struct lease *lease, const char *trigger);
 /* The same because somebody waits for the lease; where the copy takes long it is made beside the
  * keeper, and lease_serve_done does the rest. */
 void lease_break(struct lease *lease);
+/* The file is shorter than it was. */
+bool lease_was_cut(const struct lease *lease);
 bool lease_is_served(const struct lease *lease);
 /* In a child: nothing is under way. */
 void lease_serve_forget(void);

@@ -51,8 +51,18 @@ void snapshot_free(struct snapshot *snapshot)
 	arena_free(snapshot, sizeof(*snapshot));
 }
 
+static void last_look(struct snapshot *snapshot)
+{
+	if (snapshot->fate != FATE_UNTOUCHED || !guard_was_cut(snapshot))
+		return;
+	snapshot->fate = FATE_LOST;
+	report_lost(snapshot->path, snapshot->id, 1, 0, guard_cut_off);
+}
+
 void report_ended(struct snapshot *ended)
 {
+	for (struct snapshot *one = ended; one; one = one->next_ended)
+		last_look(one);
 	if (ended)
 		guard_left();
 	while (ended) {

@@ -4,6 +4,7 @@
  * call that could not be served after it, and that the keeper follow what the process becomes.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 
@@ -86,6 +87,68 @@ int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger)
 int guard_preserve_private(uintptr_t start, uintptr_t end)
 {
 	return preserve_in(start, end, false, "protect");
+}
+
+/* ---- cut off, and nobody came after it ---- */
+
+struct look {
+	const struct file_id *id;
+	bool cut;
+};
+
+static void look_on_keeper(void *argument)
+{
+	struct look *look = argument;
+	struct lease *lease = lease_find(look->id);
+
+	look->cut = lease && lease_was_cut(lease);
+}
+
+enum found { AS_IT_WAS, CUT, ELSEWHERE };
+
+/* By its name, which costs no other thread's time. */
+static enum found found_at(const char *path, const struct file_id *id, int64_t size)
+{
+	struct file now;
+
+	if (file_at(AT_FDCWD, path, &now) || !file_id_equals(&now.id, id))
+		return ELSEWHERE;
+	return now.size < size ? CUT : AS_IT_WAS;
+}
+
+bool guard_was_cut(const struct snapshot *snapshot)
+{
+	struct look look = { &snapshot->file, false };
+	enum found found = found_at(snapshot->path, &snapshot->file, snapshot->file_size);
+
+	if (found == ELSEWHERE && keeper_is_ours())
+		keeper_call_running(look_on_keeper, &look);
+	return found == CUT || look.cut;
+}
+
+static void lose_cut_on_keeper(void *unused)
+{
+	struct lease *lease, *following;
+
+	(void)unused;
+	HASH_ITER (hh, leases, lease, following)
+		if (!lease_is_served(lease) && lease_was_cut(lease))
+			lease_lose(lease, guard_cut_off);
+}
+
+void guard_look_at_end(void)
+{
+	bool doubtful = false;
+
+	if (!guard_any() || !keeper_is_ours())
+		return;
+	snapshot_lock();
+	for (struct lease *lease = leases; lease && !doubtful; lease = lease->hh.next)
+		doubtful = lease->users &&
+			   found_at(lease->path, &lease->key, lease->file.size) != AS_IT_WAS;
+	snapshot_unlock();
+	if (doubtful)
+		keeper_call_running(lose_cut_on_keeper, NULL);
 }
 
 bool guard_let_in(int directory, const char *path)

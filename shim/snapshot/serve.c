@@ -128,8 +128,8 @@ static void report_preserve(const struct lease *lease, const struct preserve *pr
 	record_emit(record);
 }
 
-static void report_lost(const char *path, uint64_t first, unsigned int count, int error,
-			const char *reason)
+void report_lost(const char *path, uint64_t first, unsigned int count, int error,
+		 const char *reason)
 {
 	struct record *record = record_begin(EVENT_SNAPSHOT_LOST, OUTCOME_FAILURE, NULL);
 
@@ -173,12 +173,15 @@ static bool was_taken_away(const struct lease *lease)
 }
 
 /* The one way past a read lease that the kernel leaves open. */
-static bool was_cut(const struct lease *lease)
+bool lease_was_cut(const struct lease *lease)
 {
 	struct file now;
 
 	return !file_identify(lease->fd, &now) && now.size < lease->file.size;
 }
+
+const char guard_cut_off[] =
+	"the file was cut off by an open with O_RDONLY and O_TRUNC, which breaks no lease";
 
 static const char taken_away[] =
 	"the kernel broke the lease by force: the process was stopped too long";
@@ -188,10 +191,8 @@ static int check(const struct lease *lease, struct preserve *preserve)
 {
 	if (was_taken_away(lease))
 		preserve->reason = taken_away;
-	else if (was_cut(lease))
-		preserve->reason =
-			"the file was cut off by an open with O_RDONLY and O_TRUNC, which "
-			"breaks no lease";
+	else if (lease_was_cut(lease))
+		preserve->reason = guard_cut_off;
 	else
 		return 0;
 	return -ESTALE;

@@ -151,6 +151,8 @@ void capture_run(struct capture *capture);
  */
 int piece_enter(const struct piece *piece, struct snapshot **ended);
 void report_ended(struct snapshot *ended);
+void report_lost(const char *path, uint64_t first, unsigned int count, int error,
+		 const char *reason);
 /* Under the lock: whether any of the piece's memory within the range still shows it. The kernel is
  * asked: what went away without our knowledge, or was not inherited (MADV_DONTFORK), is still
  * listed. */

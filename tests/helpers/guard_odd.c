@@ -192,6 +192,28 @@ static void sealed(const void *unused)
 	other_end(&other);
 }
 
+/* --- S10: cut off by an open that breaks no lease, and no writer after it --- */
+
+static void cut(const void *name)
+{
+	int fd = open(name, O_RDONLY | O_TRUNC | O_CLOEXEC);
+
+	must(fd >= 0 && close(fd) == 0);
+}
+
+static void cut_quietly(const void *how)
+{
+	bool renamed = !strcmp(how, "renamed");
+	struct other other = other_start(cut, renamed ? "another" : FILE_NAME);
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+
+	must(!renamed || rename(FILE_NAME, "another") == 0);
+	other_go(&other);
+	if (strcmp(how, "exits"))
+		must(munmap(view, BYTES) == 0);
+	other_end(&other);
+}
+
 /* --- P1: nothing is held when the program unmounts --- */
 
 static void unmounts(const void *unused)
@@ -222,6 +244,9 @@ int main(int argc, char **argv)
 		{ "future_locked_at_the_limit", future_locked_at_the_limit, NULL, false },
 		{ "guard_regions", guard_regions, NULL, false },
 		{ "sealed", sealed, NULL, false },
+		{ "cut/unmapped", cut_quietly, "unmapped", HOLDS_BARE },
+		{ "cut/renamed", cut_quietly, "renamed", HOLDS_BARE },
+		{ "cut/exits", cut_quietly, "exits", HOLDS_BARE },
 		{ "unmounts", unmounts, NULL, HOLDS_BARE },
 	};
 

@@ -18,4 +18,32 @@ ODD(S4, locks_stay_at_their_limit, "locked_at_the_limit")
 ODD(S4, future_locks_lose_nothing_at_their_limit, "future_locked_at_the_limit")
 ODD(S1, guard_regions_lose_nothing, "guard_regions")
 ODD(S1, sealed_memory_loses_nothing, "sealed")
+
+static void cut_is_said(const char *variant, const char *how, size_t ends)
+{
+	struct run run = { .variant = variant, .helper = "guard_odd", .args = { how } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert(count_events(&run, "snapshot.lost") == 1);
+	cr_assert(count_events(&run, "snapshot.end") == ends);
+	all_say(&run, "snapshot.end", "mmfence.snapshot.fate", "lost");
+	run_end(&run);
+}
+
+EACH_WIDTH(S10, cut_file_is_not_untouched_when_it_is_unmapped)
+{
+	cut_is_said(variant, "cut/unmapped", 1);
+}
+
+EACH_WIDTH(S10, cut_file_of_another_name_is_not_untouched)
+{
+	cut_is_said(variant, "cut/renamed", 1);
+}
+
+EACH_WIDTH(S10, cut_file_is_not_untouched_when_the_process_ends)
+{
+	cut_is_said(variant, "cut/exits", 0);
+}
+
 GUARD_HOLDS(bare, guard_odd, "guard_odd", "--bare", .preload = RUN_BARE)
