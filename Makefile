@@ -165,7 +165,7 @@ lint-run: all
 	sh tests/lint/format.sh $(SOURCES)
 	sh tests/lint/exports.sh $(B)
 	sh tests/lint/forbidden.sh $(B)
-	sh tests/lint/userland.sh $(B)
+	sh tests/lint/needed.sh $(B)
 	sh tests/lint/shipped.sh $(B)
 	sh tests/lint/readme.sh
 

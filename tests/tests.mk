@@ -10,7 +10,7 @@
 
 CHECK_SUITES := unit preload real attacked torture
 # What needs more than compilers and small programs.
-MORE_SUITES  := builds sanitize fleet kernels vm
+MORE_SUITES  := builds sanitize userland fleet kernels vm
 # Last: it looks at what the others recorded.
 LAST_SUITES  := schema
 
@@ -27,7 +27,8 @@ HELPER_m32     := -O1 -m32
 
 HELPER_PROGRAMS := $(foreach v,plain large fortify $(call 32BIT,m32),$(HELPERS:%=$(H)/$(v)/%)) \
 	$(H)/plain/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop \
-	$(call 32BIT,$(H)/m32/early.so $(H)/m32/selfmem_alias) \
+	$(H)/plain/chain_gnu.so $(H)/plain/chain_sysv.so $(H)/tsan/ended $(H)/tsan/noop \
+	$(call 32BIT,$(H)/m32/early.so $(H)/m32/selfmem_alias $(H)/m32/chain_gnu.so $(H)/m32/chain_sysv.so) \
 	$(foreach v,asan asan_static,$(H)/$(v)/overwrite $(H)/$(v)/storm)
 
 define helper_rule
@@ -47,6 +48,15 @@ $(H)/m32/early.so: tests/helpers/lib/early.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(HELPER_CFLAGS) -m32 -fPIC -shared -o $@ $<
+
+# A preload library, with one of the two hash tables.
+define chain_rule
+$(H)/$(1)/chain_%.so: tests/helpers/lib/chain.c
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$$(Q)$$(CC) $$(HELPER_CFLAGS) $$(HELPER_$(1)) -fPIC -shared -Wl,--hash-style=$$* -DCHAIN='"$$*"' -o $$@ $$< -ldl
+endef
+$(foreach v,plain m32,$(eval $(call chain_rule,$(v))))
 
 $(H)/m32/selfmem_alias: examples/selfmem_alias.c
 	@mkdir -p $(@D)
@@ -69,15 +79,16 @@ $(H)/static/%: tests/helpers/%.c
 	$(Q)$(CC) $(HELPER_CFLAGS) -static -o $@ $<
 
 # gcc's runtime is a library, clang's is linked into the program. Neither has to be there.
-define asan_rule
+define sanitizer_rule
 $(H)/$(1)/%: tests/helpers/%.c
 	@mkdir -p $$(@D)
 	$$(call say,CC)
-	$$(Q)! echo 'int main(void) { return 0; }' | $(2) -fsanitize=address -x c -o /dev/null - 2>/dev/null || \
-		$(2) $$(HELPER_CFLAGS) -O1 -fsanitize=address -o $$@ $$< -pthread -ldl
+	$$(Q)! echo 'int main(void) { return 0; }' | $(2) -fsanitize=$(3) -x c -o /dev/null - 2>/dev/null || \
+		$(2) $$(HELPER_CFLAGS) -O1 -fsanitize=$(3) -o $$@ $$< -pthread -ldl
 endef
-$(eval $(call asan_rule,asan,gcc))
-$(eval $(call asan_rule,asan_static,clang))
+$(eval $(call sanitizer_rule,asan,gcc,address))
+$(eval $(call sanitizer_rule,asan_static,clang,address))
+$(eval $(call sanitizer_rule,tsan,gcc,thread))
 
 # Criterion binaries. Unit tests are linked with the rooms below interpose/ and, like the library,
 # with an unwinder of their own (-lunwind would take the place of libgcc's); preload tests
@@ -113,6 +124,13 @@ $(T)/rooms: tests/sanitize/rooms.c $(UNIT_OBJ)
 	$(call say,CC)
 	$(Q)$(CC) -O1 -g $(COMMON) -static-libgcc -o $@ $^ -pthread -ldl
 
+# As a guest in another userland, to which it brings the host's libraries.
+GUEST := /host/x86_64-linux-gnu
+$(T)/guest: $(T)/obj/shm.o $(PRELOAD_TESTS)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ -lcriterion -ljansson -Wl,--disable-new-dtags,-rpath,$(GUEST) \
+		-Wl,--dynamic-linker,$(GUEST)/ld-linux-x86-64.so.2
+
 $(T)/preload: $(T)/obj/shm.o $(PRELOAD_TESTS)
 	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ -lcriterion -ljansson
@@ -122,7 +140,7 @@ $(T)/as_kernel: tests/kernels/as_kernel.c tests/preload/filter.c tests/preload/f
 	$(CC) -O1 -g $(COMMON) -o $@ $(filter %.c,$^)
 
 .PHONY: check-build check-run check-all-run mutate
-check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload $(T)/as_kernel torture-build
+check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload $(T)/guest $(T)/as_kernel torture-build
 
 check-run: check-build
 	@sh tests/check.sh $(B) $(CHECK_SUITES) $(LAST_SUITES)

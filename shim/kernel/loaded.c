@@ -186,14 +186,18 @@ static find_object *find_in_glibc(void)
 	return glibc_find;
 }
 
+int loaded_find_listed(uintptr_t address, struct loaded *out)
+{
+	return find_known(address, out) || (renew() && find_known(address, out)) ? 0 : -ENOENT;
+}
+
 int loaded_find(uintptr_t address, struct loaded *out)
 {
 	find_object *find = find_in_glibc();
 	struct dl_find_object found;
 
 	if (!find)
-		return find_known(address, out) || (renew() && find_known(address, out)) ? 0
-											 : -ENOENT;
+		return loaded_find_listed(address, out);
 	if (find((void *)address, &found))
 		return -ENOENT;
 	*out = (struct loaded){ (uintptr_t)found.dlfo_map_start, (uintptr_t)found.dlfo_map_end,

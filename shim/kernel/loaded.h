@@ -19,6 +19,9 @@ struct loaded {
 /* 0, or -ENOENT when the address lies in no module, or in one that cannot be told. */
 int loaded_find(uintptr_t address, struct loaded *out);
 
+/* The same without glibc's table. */
+int loaded_find_listed(uintptr_t address, struct loaded *out);
+
 /* In a forked child, whose other threads are gone. */
 void loaded_after_fork(void);
 

@@ -10,7 +10,7 @@
 #define E(name) [name] = #name
 
 /* No pointers: these would be relocated at each start of a process. */
-static const char names[][16] = {
+static const char error_names[][16] = {
 	[0] = "0",
 	/* clang-format off */
 	E(EPERM), E(ENOENT), E(ESRCH), E(EINTR), E(EIO), E(ENXIO), E(E2BIG), E(ENOEXEC), E(EBADF),
@@ -35,9 +35,12 @@ static const char names[][16] = {
 	/* clang-format on */
 };
 
+#undef E
+
 const char *error_name(int error)
 {
-	if (error < 0 || (size_t)error >= sizeof(names) / sizeof(*names) || !names[error][0])
+	if (error < 0 || (size_t)error >= sizeof(error_names) / sizeof(*error_names) ||
+	    !error_names[error][0])
 		return NULL;
-	return names[error];
+	return error_names[error];
 }

@@ -8,7 +8,11 @@
 #include <linux/capability.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
+#else
+#define __libc_single_threaded true /* before glibc 2.32 nobody can ask */
+#endif
 
 #include "guard_helper.h"
 

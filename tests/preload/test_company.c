@@ -49,8 +49,40 @@ BESIDE(tcmalloc_minimal, "libtcmalloc_minimal.so.4")
 BESIDE(mimalloc, "libmimalloc.so.2")
 BESIDE(eatmydata, "libeatmydata.so.1")
 
+/* Libraries with one hash table alone, on both sides of ours: each is passed by every call, and
+ * what comes after ours is found by that table. */
+static void between(const char *variant, const char *before, const char *after)
+{
+	static const char counts[] = "open 3, posix_spawnp 1, dup2 1, setresuid 1\n";
+	struct run run = { .variant = variant,
+			   .helper = "chain",
+			   .preload_before = build_path("helpers/%s/%s", variant, before),
+			   .preload_after = build_path("helpers/%s/%s", variant, after) };
+	size_t said = 0;
+
+	run_helper(&run);
+	run_must_hold(&run);
+	for (const char *at = run.output; (at = strstr(at, counts)); at++)
+		said++;
+	cr_expect_eq(said, 2, "%s", run.output);
+	run_end(&run);
+}
+
+#define BETWEEN(name, variant)                                      \
+	Test(P3, gnu_hash_before_us_and_system_v_hash_after_##name) \
+	{                                                           \
+		between(variant, "chain_gnu.so", "chain_sysv.so");  \
+	}                                                           \
+	Test(P3, system_v_hash_before_us_and_gnu_hash_after_##name) \
+	{                                                           \
+		between(variant, "chain_sysv.so", "chain_gnu.so");  \
+	}
+
+BETWEEN(64_bit, "plain")
+BETWEEN(32_bit, "m32")
+
 /* gcc's runtime is a library that wants to be first. */
-static void with_asan(const char *variant, const char *helper, const char *argument)
+static void with_sanitizer(const char *variant, const char *helper, const char *argument)
 {
 	struct run run = { .variant = variant,
 			   .helper = helper,
@@ -66,14 +98,28 @@ static void with_asan(const char *variant, const char *helper, const char *argum
 
 Test(P3, address_sanitizer_of_gcc)
 {
-	with_asan("asan", "overwrite", "write/*");
-	with_asan("asan", "storm", "fork=0");
+	with_sanitizer("asan", "overwrite", "write/*");
+	with_sanitizer("asan", "storm", "fork=0");
 }
 
 Test(P3, address_sanitizer_of_clang)
 {
-	with_asan("asan_static", "overwrite", "write/*");
-	with_asan("asan_static", "storm", "fork=0");
+	with_sanitizer("asan_static", "overwrite", "write/*");
+	with_sanitizer("asan_static", "storm", "fork=0");
+}
+
+/* It interposes memcpy and kin, with functions that need a TLS, which the lease thread has not. */
+Test(P3, thread_sanitizer)
+{
+	struct run bare = { .variant = "tsan", .helper = "noop", .preload = RUN_BARE };
+
+	if (access(build_path("helpers/tsan/noop"), X_OK))
+		cr_skip_test("no helper was built with tsan");
+	run_helper(&bare);
+	if (run_exit(&bare))
+		cr_skip_test("does not work bare either: %s", bare.errors);
+	run_end(&bare);
+	with_sanitizer("tsan", "ended", NULL);
 }
 
 /* A sanitized program fails without the fence as well as a plain one. */

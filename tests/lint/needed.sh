@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# userland.sh BUILD: both libraries load wherever there is glibc 2.5 or later. They need no newer
+# needed.sh BUILD: both libraries load wherever there is glibc 2.5 or later. They need no newer
 # version of a name and no library but libc and the dynamic linker, nothing that an old dynamic
 # linker has not heard of, and of libc no function but these: any other may be interposed by what
 # the lease thread cannot be in, or be younger somewhere else than here.
 set -eu
-build=${1:?usage: userland.sh BUILD}
+build=${1:?usage: needed.sh BUILD}
 export LC_ALL=C
 newest=2.5
 allowed='__cxa_finalize|__environ|environ|__errno_location|__register_atfork|__libc_stack_end|_r_debug
@@ -49,5 +49,5 @@ for library in "$build/lib/x86_64-linux-gnu/libmmfence.so" "$build/lib32/libmmfe
 		status=1
 	fi
 done
-[ $status = 0 ] && echo "userland: the libraries load in glibc $newest, and use nothing of libc that can be interposed"
+[ $status = 0 ] && echo "needed: the libraries load in glibc $newest, and use nothing of libc that can be interposed"
 exit $status

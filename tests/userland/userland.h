@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What the helpers take from a newer libc's headers. */
+#ifndef MMFENCE_TESTS_USERLAND_H
+#define MMFENCE_TESTS_USERLAND_H
+
+#include <errno.h>
+#include <sys/syscall.h>
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+
+/* Functions that this libc has not: the helpers find them in our library. */
+#if !__GLIBC_PREREQ(2, 34)
+__attribute__((weak)) int close_range(unsigned int first, unsigned int last, int flags);
+__attribute__((weak)) void closefrom(int first);
+__attribute__((weak)) int execveat(int directory, const char *path, char *const argv[],
+				   char *const envp[], int flags);
+#endif
+
+#if !__GLIBC_PREREQ(2, 32)
+char __libc_single_threaded = 1;      /* nobody can ask */
+#include "../../shim/support/error.c" /* a helper is one file */
+#define strerrorname_np(error) error_name(error)
+#endif
+
+#endif
