@@ -109,6 +109,43 @@ int elf_read(const char *path, struct elf_facts *out)
 	return 0;
 }
 
+static bool defines(Elf *elf, const char *version)
+{
+	GElf_Shdr header;
+	Elf_Scn *section = NULL;
+
+	while ((section = elf_nextscn(elf, section)))
+		if (gelf_getshdr(section, &header) && header.sh_type == SHT_GNU_verdef)
+			break;
+	Elf_Data *data = section ? elf_getdata(section, NULL) : NULL;
+	GElf_Verdef definition;
+	GElf_Verdaux name;
+
+	for (int at = 0; data && gelf_getverdef(data, at, &definition);
+	     at += (int)definition.vd_next) {
+		if (gelf_getverdaux(data, at + (int)definition.vd_aux, &name)) {
+			const char *text = elf_strptr(elf, header.sh_link, name.vda_name);
+			if (text && !strcmp(text, version))
+				return true;
+		}
+		if (!definition.vd_next)
+			break;
+	}
+	return false;
+}
+
+int elf_defines_version(const char *path, const char *version)
+{
+	int fd;
+	Elf *elf = open_elf(path, &fd);
+
+	if (!elf)
+		return -errno;
+	int defined = defines(elf, version);
+	close_elf(elf, fd);
+	return defined;
+}
+
 int elf_imports(const char *path, elf_visit *visit, void *context)
 {
 	GElf_Shdr header;

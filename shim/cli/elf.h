@@ -19,6 +19,9 @@ struct elf_facts {
 /* 0, -ENOEXEC when it is no ELF file, or another -errno. */
 int elf_read(const char *path, struct elf_facts *out);
 
+/* Whether it is a library with names of this version, "GLIBC_2.5": 1, 0, or as above. */
+int elf_defines_version(const char *path, const char *version);
+
 /* Calls visit for each undefined symbol of .dynsym. 0, or as above. */
 typedef void elf_visit(const char *symbol, void *context);
 int elf_imports(const char *path, elf_visit *visit, void *context);

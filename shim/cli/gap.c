@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -66,6 +67,22 @@ static void begin(const struct program *program, char *sentence, size_t size)
 		snprintf(sentence, size, "%.2000s", program->path);
 }
 
+#define NEEDED_VERSION "GLIBC_2.5"
+
+/* libc lies beside the dynamic linker that it came with. One that is not there is no reason to
+ * refuse: it may be elsewhere. */
+static bool libc_is_old(const char *loader)
+{
+	char path[PATH_MAX], libc[PATH_MAX + 16];
+	char *slash = realpath(loader, path) ? strrchr(path, '/') : NULL;
+
+	if (!slash)
+		return false;
+	*slash = 0;
+	snprintf(libc, sizeof(libc), "%s/libc.so.6", path);
+	return elf_defines_version(libc, NEEDED_VERSION) == 0;
+}
+
 static enum gap judge(const struct program *program, const struct preload *preload,
 		      const char **reason)
 {
@@ -80,6 +97,8 @@ static enum gap judge(const struct program *program, const struct preload *prelo
 		return GAP_STATIC;
 	if (slash && !strncmp(slash, "/ld-musl", 8))
 		return GAP_LOADER;
+	if (elf->loader[0] && libc_is_old(elf->loader))
+		return GAP_OLD_LIBC;
 	*reason = secure_reason(program->binary);
 	if (*reason)
 		return GAP_SET_ID;
@@ -111,6 +130,10 @@ enum gap program_gap(const struct program *program, const struct preload *preloa
 		break;
 	case GAP_LOADER:
 		snprintf(more, size, " uses the C library musl, and mmfence is made for glibc");
+		break;
+	case GAP_OLD_LIBC:
+		snprintf(more, size,
+			 " uses a C library older than glibc 2.5, which cannot load mmfence's");
 		break;
 	case GAP_SET_ID:
 		snprintf(more, size,

@@ -25,7 +25,15 @@ struct program {
  * with a sentence. */
 int program_find(const char *name, struct program *out, char *sentence, size_t size);
 
-enum gap { GAP_NONE, GAP_FOREIGN, GAP_STATIC, GAP_LOADER, GAP_SET_ID, GAP_NO_LIBRARY };
+enum gap {
+	GAP_NONE,
+	GAP_FOREIGN,
+	GAP_STATIC,
+	GAP_LOADER,
+	GAP_OLD_LIBC,
+	GAP_SET_ID,
+	GAP_NO_LIBRARY
+};
 
 /* Why the library would not be in it, and a sentence about it. */
 enum gap program_gap(const struct program *program, const struct preload *preload, char *sentence,

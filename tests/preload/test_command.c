@@ -568,6 +568,29 @@ Test(command, foreign_program_is_refused)
 	expect_refusal(&musl, "mmfence: ./musl uses the C library musl, ");
 }
 
+static const char *some_library;
+
+/* A libc without the versions of 2.5, beside its dynamic linker. */
+static void write_old(struct run *run)
+{
+	char line[2 * PATH_MAX];
+
+	(void)run;
+	snprintf(line, sizeof(line),
+		 "mkdir lib && cp /bin/sh lib/ld-2.3.so && cp '%s' lib/libc.so.6", some_library);
+	shell_or_die(line);
+	write_program("old", ELFCLASS32, EM_386, "./lib/ld-2.3.so");
+}
+
+Test(P6, program_of_an_older_libc_is_refused)
+{
+	struct run run = COMMAND("run", "--", "./old");
+
+	some_library = build_path("helpers/plain/chain_gnu.so");
+	run.prepare = write_old;
+	expect_refusal(&run, "mmfence: ./old uses a C library older than glibc 2.5, ");
+}
+
 /* The command installed below work/NAME, without the 32-bit library. */
 static const char *place;
 
