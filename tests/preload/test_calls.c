@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "runner.h"
 
@@ -28,6 +29,8 @@ static void part_is_the_same(const char *variant, const char *part)
 	struct run fenced = { .variant = variant, .helper = "calls", .args = { part } };
 
 	run_helper(&bare);
+	if (getenv("MMFENCE_USERLAND") && WIFSIGNALED(bare.status))
+		cr_skip_test("this libc has not all of these calls");
 	run_helper(&fenced);
 	cr_assert(run_exit(&bare) == 0 && strlen(bare.output) > 100, "bare: %s", bare.output);
 	same_output(bare.output, fenced.output);

@@ -23,7 +23,7 @@ if [ "${1:-}" != inside ]; then
 	if [ ! -d "$root" ]; then
 		mkdir -p "${root%/*}" && new=$(mktemp -d "$root.XXXXXX") || skip "$root cannot be made"
 		echo "debootstrap makes $root, once"
-		if ! debootstrap --variant=minbase --include=libc6-dev,libc6-dev-i386 bullseye "$new" \
+		if ! debootstrap --variant=minbase --include=libc6-dev,libc6-dev-i386,lib32gcc-s1 bullseye "$new" \
 			>"$MMFENCE_TMP/debootstrap.out" 2>&1; then
 			tail -n 3 "$MMFENCE_TMP/debootstrap.out"
 			rm -rf "$new"
@@ -65,6 +65,9 @@ for variant in $variants; do
 	for source in "$top"/tests/helpers/*.c; do
 		targets="$targets $build/helpers/$variant/$(basename "$source" .c)"
 	done
+	case $variant in
+	plain | m32) targets="$targets $build/helpers/$variant/chain_gnu.so $build/helpers/$variant/chain_sysv.so" ;;
+	esac
 done
 # shellcheck disable=SC2086
 if ! make -s -C "$top" -j2 H="$build/helpers" CC="$compiler" WARN=-w $targets >"$MMFENCE_TMP/userland.make" 2>&1; then
