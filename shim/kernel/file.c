@@ -53,12 +53,13 @@ static int32_t filesystem_magic(int fd, bool *noexec)
 
 /* /proc/PID/mem and no other file of procfs takes positions that are negative. sendfile looks at
  * the position that it reads from, EINVAL, before the descriptor that it writes to, EBADF: nothing
- * is read and no position moves. A descriptor that cannot read is not told. */
+ * is read and no position moves. A descriptor that cannot read is EBADF too; there it helps that
+ * memory does not look for data, and settings (ENXIO) do. */
 static bool takes_any_position(int fd)
 {
 	int64_t far = INT64_MIN;
 
-	return raw_sendfile(-1, fd, &far, 1) == -EBADF;
+	return raw_sendfile(-1, fd, &far, 1) == -EBADF && raw_lseek(fd, 0, SEEK_DATA) == -EINVAL;
 }
 
 static bool number(const char *from, const char *to)

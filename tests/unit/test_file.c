@@ -128,6 +128,18 @@ Test(file, other_files_of_procfs)
 			     FILE_OTHER);
 }
 
+/* They have the mode and the emptiness of a memory file. */
+Test(file, settings_for_root_alone)
+{
+	int fd = open("/proc/sys/kernel/cad_pid", O_WRONLY);
+
+	if (fd < 0)
+		cr_skip_test("only root can write settings");
+	cr_assert(file_is_suspect(fd));
+	cr_assert_eq(identify(fd).kind, FILE_OTHER);
+	cr_assert_eq(identify(open("/proc/sys/kernel/cad_pid", O_RDWR)).kind, FILE_OTHER);
+}
+
 Test(file, neither_file_nor_memory)
 {
 	int ends[2];
