@@ -26,7 +26,7 @@ HELPER_fortify := -O2 -m64 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 HELPER_m32     := -O1 -m32
 
 HELPER_PROGRAMS := $(foreach v,plain large fortify $(call 32BIT,m32),$(HELPERS:%=$(H)/$(v)/%)) \
-	$(H)/plain/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop \
+	$(H)/plain/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop $(H)/fixed/holes \
 	$(H)/plain/chain_gnu.so $(H)/plain/chain_sysv.so $(H)/tsan/ended $(H)/tsan/noop \
 	$(call 32BIT,$(H)/m32/early.so $(H)/m32/selfmem_alias $(H)/m32/chain_gnu.so $(H)/m32/chain_sysv.so) \
 	$(foreach v,asan asan_static,$(H)/$(v)/overwrite $(H)/$(v)/storm)
@@ -77,6 +77,12 @@ $(H)/static/%: tests/helpers/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(HELPER_CFLAGS) -static -o $@ $<
+
+# At the address it was linked for.
+$(H)/fixed/%: tests/helpers/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(HELPER_CFLAGS) -no-pie -o $@ $< -pthread
 
 # gcc's runtime is a library, clang's is linked into the program. Neither has to be there.
 define sanitizer_rule

@@ -6,6 +6,7 @@
  * for the stack), ours is what lies below the loader.
  */
 #include <errno.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -37,7 +38,7 @@ static uintptr_t find_loader(void)
 		return loader;
 	loader = auxiliary(AT_BASE);
 	if (!loader) /* it was started as the program */
-		loader = PAGE_DOWN(auxiliary(AT_PHDR));
+		loader = _r_debug.r_ldbase;
 	atomic_store_explicit(&found, loader, memory_order_relaxed);
 	return loader;
 }

@@ -2,6 +2,8 @@
 /*
  * P9: memory of the library's own never lies where the program left a hole on purpose.
  */
+#include <unistd.h>
+
 #include "test_guard_stage.h"
 
 #define HOLES(name, pattern) GUARD_HOLDS(P9, name, "holes", pattern)
@@ -20,6 +22,19 @@ EACH_WIDTH(P9, place_above_stays_free_without_a_limit_for_the_stack)
 	snprintf(command, sizeof(command), "ulimit -s unlimited && exec %s '*'",
 		 build_path("helpers/%s/holes", variant));
 	run.args[1] = command;
+	run_helper(&run);
+	run_must_hold(&run);
+	run_end(&run);
+}
+
+/* There the kernel names no dynamic linker. */
+Test(P9, holes_of_a_program_that_the_dynamic_linker_was_told_to_start)
+{
+	struct run run = { .helper = "/lib64/ld-linux-x86-64.so.2", .args = { NULL, "*" } };
+
+	run.args[0] = build_path("helpers/fixed/holes");
+	if (access(run.helper, X_OK))
+		cr_skip_test("no dynamic linker at %s", run.helper);
 	run_helper(&run);
 	run_must_hold(&run);
 	run_end(&run);
