@@ -60,5 +60,7 @@ const char *event_action_name(enum event_action action);
 bool audit_enabled(void);
 /* Whether this process has written any record. */
 bool audit_process_started(void);
+/* The same without a system call; also of another process that lives in this memory. */
+bool audit_any_record(void);
 
 #endif

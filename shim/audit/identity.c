@@ -179,3 +179,8 @@ bool audit_process_started(void)
 
 	return on_file > 0 && on_file == (int)raw(SYS_getpid);
 }
+
+bool audit_any_record(void)
+{
+	return atomic_load_explicit(&owner, memory_order_relaxed) != 0;
+}

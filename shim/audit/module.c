@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which module an address lies in, and its build-id: from the loader's own lock-free
- * table and from the headers it mapped. Opens nothing, and reads only what a
- * segment says is there.
+ * table and from the headers it mapped. Opens nothing.
  */
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "audit/identity.h"
 #include "audit/trace.h"
 #include "kernel/loaded.h"
+#include "kernel/raw.h"
 #include "kernel/symbol.h"
 
 #define NOTE_ALIGN(x) (((size_t)(x) + 3) & ~(size_t)3)
@@ -29,55 +30,71 @@ static const char *module_path(const struct link_map *library)
 	return program ? program->executable : "";
 }
 
-static void find_id_in(const char *note, size_t size, struct module *out)
-{
-	while (size >= sizeof(ElfW(Nhdr))) {
-		const ElfW(Nhdr) *head = (const ElfW(Nhdr) *)note;
-		size_t name = NOTE_ALIGN(head->n_namesz), id = NOTE_ALIGN(head->n_descsz);
+/* Headers and notes are copied by a call that can fail: a packer, or a program that does not want
+ * to be looked into, may have unmapped them, or have written something else there. */
+#define SEGMENTS  32
+#define NOTE_MOST 16 /* notes of one segment that are looked at */
 
-		if (name > size || id > size || sizeof(*head) + name + id > size)
+static bool read_id(uintptr_t note, struct module *out)
+{
+	struct {
+		ElfW(Nhdr) head;
+		char name[4];
+		unsigned char id[sizeof(out->build_id)];
+	} it;
+	size_t before = offsetof(__typeof__(it), id);
+
+	if (raw_copy_in(&it, (const void *)note, before) || it.head.n_type != NT_GNU_BUILD_ID ||
+	    it.head.n_namesz != 4 || memcmp(it.name, "GNU", 4) ||
+	    it.head.n_descsz > sizeof(out->build_id) ||
+	    raw_copy_in(it.id, (const void *)(note + before), it.head.n_descsz))
+		return false;
+	memcpy(out->build_id, it.id, it.head.n_descsz);
+	out->build_id_length = it.head.n_descsz;
+	return true;
+}
+
+static void find_id_in(uintptr_t note, size_t size, struct module *out)
+{
+	for (int i = 0; i < NOTE_MOST && size >= sizeof(ElfW(Nhdr)); i++) {
+		ElfW(Nhdr) head;
+
+		if (raw_copy_in(&head, (const void *)note, sizeof(head)))
 			return;
-		if (head->n_type == NT_GNU_BUILD_ID && head->n_namesz == 4 &&
-		    !memcmp(head + 1, "GNU", 4) && head->n_descsz <= sizeof(out->build_id)) {
-			memcpy(out->build_id, (const char *)(head + 1) + name, head->n_descsz);
-			out->build_id_length = head->n_descsz;
+		size_t name = NOTE_ALIGN(head.n_namesz), id = NOTE_ALIGN(head.n_descsz);
+		if (name > size || id > size || sizeof(head) + name + id > size ||
+		    read_id(note, out))
 			return;
-		}
-		note += sizeof(*head) + name + id;
-		size -= sizeof(*head) + name + id;
+		note += sizeof(head) + name + id;
+		size -= sizeof(head) + name + id;
 	}
 }
 
-/* Whether the bytes of a note are in memory that can be read. */
-static bool note_loaded(const ElfW(Phdr) * segments, size_t count, const ElfW(Phdr) * note)
+/* A note that lies elsewhere is none of this module's. */
+static void look_into(const ElfW(Phdr) * segment, struct module *out)
 {
-	for (size_t i = 0; i < count; i++) {
-		const ElfW(Phdr) *load = &segments[i];
+	uintptr_t at = out->bias + segment->p_vaddr;
 
-		if (load->p_type == PT_LOAD && (load->p_flags & PF_R) &&
-		    note->p_vaddr >= load->p_vaddr && note->p_memsz <= load->p_filesz &&
-		    note->p_vaddr - load->p_vaddr <= load->p_filesz - note->p_memsz)
-			return true;
-	}
-	return false;
+	if (segment->p_type == PT_NOTE && at >= out->start && at < out->end &&
+	    segment->p_memsz <= out->end - at)
+		find_id_in(at, segment->p_memsz, out);
 }
 
 static void find_build_id(struct module *out)
 {
-	const ElfW(Ehdr) *elf = (const ElfW(Ehdr) *)out->start;
-	size_t span = out->end - out->start;
-	const ElfW(Phdr) * segments;
+	ElfW(Phdr) segments[SEGMENTS];
+	ElfW(Ehdr) elf;
 
-	if (span < sizeof(*elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) ||
-	    elf->e_phentsize != sizeof(*segments) || elf->e_phoff > span ||
-	    elf->e_phnum * sizeof(*segments) > span - elf->e_phoff)
+	if (raw_copy_in(&elf, (const void *)out->start, sizeof(elf)) ||
+	    memcmp(elf.e_ident, ELFMAG, SELFMAG) || elf.e_phentsize != sizeof(*segments))
 		return;
-	segments = (const ElfW(Phdr) *)(out->start + elf->e_phoff);
-	for (size_t i = 0; i < elf->e_phnum && !out->build_id_length; i++)
-		if (segments[i].p_type == PT_NOTE &&
-		    note_loaded(segments, elf->e_phnum, &segments[i]))
-			find_id_in((const char *)(out->bias + segments[i].p_vaddr),
-				   segments[i].p_memsz, out);
+	size_t count = elf.e_phnum < SEGMENTS ? elf.e_phnum : SEGMENTS;
+	if (elf.e_phoff > out->end - out->start ||
+	    raw_copy_in(segments, (const void *)(out->start + elf.e_phoff),
+			count * sizeof(*segments)))
+		return;
+	for (size_t i = 0; i < count && !out->build_id_length; i++)
+		look_into(&segments[i], out);
 }
 
 int module_range(uintptr_t address, struct module_range *out)

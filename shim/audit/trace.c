@@ -158,6 +158,7 @@ void trace_capture(struct trace *trace, void *from_ip, void *from_cfa)
 
 	if (!recall(&walk)) {
 		trace->count = 0;
+		unwind_begin();
 		_Unwind_Backtrace(visit, &walk);
 		if (trace->count && walk.regular)
 			remember(&walk);

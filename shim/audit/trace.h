@@ -28,6 +28,9 @@ void trace_capture(struct trace *trace, void *from_ip, void *from_cfa);
 
 #define TRACE_HERE(trace) trace_capture((trace), __builtin_return_address(0), __builtin_dwarf_cfa())
 
+/* Before each walk: unwind tables are looked for anew (unwind.c). */
+void unwind_begin(void);
+
 struct link_map;
 
 struct module_range {

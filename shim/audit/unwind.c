@@ -5,15 +5,19 @@
  * unwinder then reads the code there to see whether it is a signal's return. In a
  * program with generated code or stacks of its own making that address may be
  * anything. Here such a frame gets a table that says: the stack ends. Never locks,
- * and never reads at an address that no module has.
+ * and never reads at an address that no module has, or where nothing is any more.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "audit/trace.h"
 #include "kernel/loaded.h"
+#include "kernel/raw.h"
 #include "kernel/symbol.h"
 
 /* libgcc's, from unwind-dw2-fde.h. */
@@ -35,7 +39,7 @@ struct frame_header {
 	uint8_t table_encoding;
 	int32_t frame;
 	uint32_t count;
-	struct {
+	struct table_entry {
 		int32_t start; /* both from the header on */
 		int32_t fde;
 	} table[];
@@ -79,9 +83,9 @@ static const struct __attribute__((packed)) {
 _Static_assert(offsetof(__typeof__(stack_end), fde_length) == 4 + 14, "CIE length");
 _Static_assert(offsetof(__typeof__(stack_end), cie_distance) == 22, "distance to the CIE");
 
-static const uint8_t *skip_leb128(const uint8_t *p)
+static const uint8_t *skip_leb128(const uint8_t *p, const uint8_t *end)
 {
-	while (*p & 0x80)
+	while (p < end && *p & 0x80)
 		p++;
 	return p + 1;
 }
@@ -93,21 +97,65 @@ static size_t encoded_size(uint8_t encoding)
 	return encoding == 0x50 ? 0 : sizes[encoding & 7];
 }
 
+/* What the loader knows is how it was: a program may have taken the tables away since, or have
+ * written over them. A page is tried out once in a walk: it is marked with the walk's number. */
+#define PAGES 64
+
+static _Atomic uintptr_t readable_pages[PAGES];
+static _Atomic uintptr_t walk_number;
+
+void unwind_begin(void)
+{
+	atomic_fetch_add_explicit(&walk_number, 1, memory_order_relaxed);
+}
+
+static bool readable(const void *at, size_t size)
+{
+	uintptr_t walk = atomic_load_explicit(&walk_number, memory_order_relaxed) % PAGE_BYTES;
+
+	for (uintptr_t page = PAGE_DOWN((uintptr_t)at); page < (uintptr_t)at + size;
+	     page += PAGE_BYTES) {
+		_Atomic uintptr_t *known = &readable_pages[page / PAGE_BYTES % PAGES];
+
+		if (atomic_load_explicit(known, memory_order_relaxed) == (page | walk))
+			continue;
+		if (!raw_readable((void *)page, 1))
+			return false;
+		atomic_store_explicit(known, page | walk, memory_order_relaxed);
+	}
+	return true;
+}
+
+/* A CIE or an FDE: its length is that of what follows. */
+#define ENTRY_MOST 65536
+
+/* Its end, or NULL. */
+static const uint8_t *end_of(const uint8_t *entry)
+{
+	uint32_t length;
+
+	if (!readable(entry, sizeof(length)))
+		return NULL;
+	memcpy(&length, entry, sizeof(length));
+	return length >= 2 * sizeof(length) && length < ENTRY_MOST && readable(entry, 4 + length)
+		       ? entry + 4 + length
+		       : NULL;
+}
+
 /* How the addresses of a CIE's entries are written; -1 when that cannot be told. */
 static int address_encoding(const uint8_t *cie)
 {
-	uint8_t version = cie[8];
+	const uint8_t *end = end_of(cie);
+	const uint8_t *p = end ? memchr(cie + 9, 0, (size_t)(end - cie - 9)) : NULL;
 	const char *augmentation = (const char *)cie + 9;
-	const uint8_t *p = cie + 9 + strlen(augmentation) + 1;
 
-	if (augmentation[0] != 'z')
-		return augmentation[0] ? -1 : ENCODED_ABSOLUTE;
-	if (version >= 4)
-		p += 2;
-	p = skip_leb128(skip_leb128(p));
-	p = version == 1 ? p + 1 : skip_leb128(p);
-	p = skip_leb128(p);
-	for (const char *c = augmentation + 1; *c; c++) {
+	if (!p || augmentation[0] != 'z')
+		return p && !augmentation[0] ? ENCODED_ABSOLUTE : -1;
+	p += cie[8] >= 4 ? 3 : 1;
+	p = skip_leb128(skip_leb128(p, end), end);
+	p = cie[8] == 1 ? p + 1 : skip_leb128(p, end);
+	p = skip_leb128(p, end);
+	for (const char *c = augmentation + 1; *c && p < end; c++) {
 		if (*c == 'R')
 			return *p;
 		if (*c == 'L')
@@ -117,45 +165,53 @@ static int address_encoding(const uint8_t *cie)
 		else if (*c != 'S' && *c != 'B')
 			return -1;
 	}
-	return ENCODED_ABSOLUTE;
+	return p < end ? ENCODED_ABSOLUTE : -1;
 }
 
 /* The number of bytes of code that an FDE describes; 0 when that cannot be told. */
 static size_t fde_range(const uint8_t *fde)
 {
+	const uint8_t *end = end_of(fde);
 	uint32_t distance;
 	uint64_t range = 0;
-	size_t size;
-	int encoding;
 
+	if (!end)
+		return 0;
 	memcpy(&distance, fde + 4, 4);
-	encoding = address_encoding(fde + 4 - distance);
-	size = encoding < 0 ? 0 : encoded_size((uint8_t)encoding);
+	int encoding = address_encoding(fde + 4 - distance);
+	size_t size = encoding < 0 ? 0 : encoded_size((uint8_t)encoding);
+	if ((size_t)(end - fde) < 8 + 2 * size)
+		return 0;
 	memcpy(&range, fde + 8 + size, size);
 	return (size_t)range;
 }
 
 static const void *find_in(const struct frame_header *header, uintptr_t pc, uintptr_t *start)
 {
+	const struct table_entry *found = NULL;
 	uintptr_t base = (uintptr_t)header;
-	uint32_t low = 0, high = header->count;
 
-	if (header->version != 1 || encoded_size(header->frame_encoding) != 4 ||
-	    header->count_encoding != ENCODED_UDATA4 || header->table_encoding != ENCODED_TABLE)
+	if (!readable(header, sizeof(*header)) || header->version != 1 ||
+	    encoded_size(header->frame_encoding) != 4 || header->count_encoding != ENCODED_UDATA4 ||
+	    header->table_encoding != ENCODED_TABLE)
 		return NULL;
-	while (low < high) {
+	for (uint32_t low = 0, high = header->count; low < high;) {
 		uint32_t middle = low + (high - low) / 2;
+		const struct table_entry *entry = &header->table[middle];
 
-		if (base + (uintptr_t)(intptr_t)header->table[middle].start <= pc)
+		if (!readable(entry, sizeof(*entry)))
+			return NULL;
+		if (base + (uintptr_t)(intptr_t)entry->start <= pc) {
+			found = entry;
 			low = middle + 1;
-		else
+		} else {
 			high = middle;
+		}
 	}
-	if (!low)
+	if (!found)
 		return NULL;
-	*start = base + (uintptr_t)(intptr_t)header->table[low - 1].start;
-	const uint8_t *fde =
-		(const uint8_t *)(base + (uintptr_t)(intptr_t)header->table[low - 1].fde);
+	*start = base + (uintptr_t)(intptr_t)found->start;
+	const uint8_t *fde = (const uint8_t *)(base + (uintptr_t)(intptr_t)found->fde);
 	return pc - *start < fde_range(fde) ? fde : NULL;
 }
 
@@ -165,9 +221,10 @@ static void *data_base(const struct link_map *library)
 {
 	const ElfW(Dyn) *entry = library->l_ld;
 
-	while (entry->d_tag != DT_PLTGOT && entry->d_tag != DT_NULL)
-		entry++;
-	return entry->d_tag ? (void *)symbol_address(library, entry->d_un.d_ptr) : NULL;
+	for (; readable(entry, sizeof(*entry)) && entry->d_tag != DT_NULL; entry++)
+		if (entry->d_tag == DT_PLTGOT)
+			return (void *)symbol_address(library, entry->d_un.d_ptr);
+	return NULL;
 }
 #else
 static void *data_base(const struct link_map *library)

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "interpose/environment.h"
 #include "kernel/raw.h"
@@ -74,38 +73,20 @@ const char *environment_preload(void)
 	return our_entry;
 }
 
-#define BATCH 64
-
-/* Strings are tried out by their first bytes. */
-static bool strings_readable(char *const *strings, size_t count)
-{
-	char bytes[BATCH];
-	struct iovec local = { bytes, count }, remote[BATCH];
-
-	for (size_t i = 0; i < count; i++)
-		remote[i] = (struct iovec){ strings[i], 1 };
-	long r =
-		count ? raw(SYS_process_vm_readv, raw(SYS_getpid), &local, 1, remote, count, 0) : 0;
-	return r == (long)count || (r < 0 && r != -EFAULT);
-}
-
 bool environment_readable(char *const *environment)
 {
-	char *batch[BATCH];
-	size_t count = BATCH;
+	uintptr_t array = 1, strings = 1; /* no pages */
 
-	while (environment && count == BATCH) {
-		/* Not beyond its page: what lies there need not be memory. */
-		size_t most = (PAGE_BYTES - (uintptr_t)environment % PAGE_BYTES) / sizeof(*batch);
-		most = most > BATCH ? BATCH : most ? most : 1;
-		if (raw_copy_in(batch, environment, most * sizeof(*batch)))
+	for (; environment; environment++) {
+		uintptr_t page = PAGE_DOWN((uintptr_t)(environment + 1) - 1);
+
+		if (page != array && !raw_readable(environment, sizeof(*environment)))
 			return false;
-		for (count = 0; count < most && batch[count];)
-			count++;
-		if (!strings_readable(batch, count))
+		array = page;
+		if (!*environment)
+			return true;
+		if (!raw_readable_string(*environment, &strings))
 			return false;
-		environment += count;
-		count = count == most ? BATCH : 0;
 	}
 	return true;
 }
@@ -117,20 +98,26 @@ bool environment_has_preload(char *const *environment)
 	return find_entry(environment_get(environment, "LD_PRELOAD"), &length);
 }
 
-size_t environment_pointers(char *const *environment)
+static size_t text_bytes(char *const *environment)
+{
+	const char *value = environment_get(environment, "LD_PRELOAD");
+
+	return PRELOAD_SIZE + strlen(our_entry) + 1 + (value ? strlen(value) : 0) + 1;
+}
+
+/* The pointers come first. */
+static size_t array_bytes(char *const *environment)
 {
 	size_t count = 0;
 
 	while (environment && environment[count])
 		count++;
-	return count + option_count + 2;
+	return (count + option_count + 2) * sizeof(char *);
 }
 
 size_t environment_bytes(char *const *environment)
 {
-	const char *value = environment_get(environment, "LD_PRELOAD");
-
-	return PRELOAD_SIZE + strlen(our_entry) + 1 + (value ? strlen(value) : 0) + 1;
+	return array_bytes(environment) + text_bytes(environment);
 }
 
 static void preload_text(char *const *environment, char *out)
@@ -155,8 +142,10 @@ static bool option_given(char *const *environment, const char *assignment)
 	return false;
 }
 
-void environment_follow(char *const *environment, char **pointers, char *bytes)
+void environment_follow(char *const *environment, char **pointers)
 {
+	char *bytes = (char *)pointers + array_bytes(environment);
+
 	preload_text(environment, bytes);
 	*pointers++ = bytes;
 	for (char *const *at = environment; at && *at; at++)
@@ -194,7 +183,7 @@ static size_t export(const char *assignment, char *out)
 
 size_t environment_shell(char *const *environment, char *out)
 {
-	size_t size = environment_bytes(environment), used = 0;
+	size_t size = text_bytes(environment), used = 0;
 	char *preload = arena_alloc(size);
 
 	if (!preload)

@@ -15,9 +15,9 @@ const char *environment_get(char *const *environment, const char *name);
 /* At start: which LD_PRELOAD entry is ours, and our options. */
 void environment_remember(char *const *environment);
 
-/* Whether the dynamic linker would preload us. */
 /* False when it, or a string of it, is not the program's memory: exec says EFAULT. */
 bool environment_readable(char *const *environment);
+/* Whether the dynamic linker would preload us. */
 bool environment_has_preload(char *const *environment);
 
 /* The preload entry as the linker was given it ("/…/$LIB/libmmfence.so"), or NULL. */
@@ -27,11 +27,10 @@ const char *environment_preload(void);
  * is not NULL. */
 size_t environment_shell(char *const *environment, char *out);
 
-/* How many pointers, and bytes of text, environment_follow needs for this environment. */
-size_t environment_pointers(char *const *environment);
+/* How much memory environment_follow needs for this environment. */
 size_t environment_bytes(char *const *environment);
 
 /* A copy of the environment with our preload first and our options, in the memory given. */
-void environment_follow(char *const *environment, char **pointers, char *bytes);
+void environment_follow(char *const *environment, char **pointers);
 
 #endif

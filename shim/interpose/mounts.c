@@ -44,6 +44,9 @@ EXPORT int umount2(const char *target, int flags)
 
 EXPORT int fanotify_init(unsigned int flags, unsigned int event_flags)
 {
-	files_watched();
-	return (int)libc_result(raw(SYS_fanotify_init, flags, event_flags));
+	long group = raw(SYS_fanotify_init, flags, event_flags);
+
+	if (!raw_failed(group))
+		files_watched();
+	return (int)libc_result(group);
 }

@@ -5,11 +5,13 @@
  * replaced or the process ends. Async-signal-safe, and safe in children of vfork.
  */
 #include <alloca.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "audit/event.h"
@@ -27,7 +29,7 @@
 #include "snapshot/guard.h"
 #include "snapshot/keeper.h"
 #include "snapshot/snapshot.h"
-#include "support/arena.h"
+#include "support/place.h"
 #include "support/text.h"
 
 /* Whose memory this is: a child of vfork runs in its parent's. */
@@ -63,11 +65,19 @@ static void report_end(int status)
 	record_emit(record);
 }
 
+/* If not, no call is made that a tracer would see, or a filter refuse. */
+static bool anything_to_say(void)
+{
+	return audit_enabled() &&
+	       (audit_any_record() || sink_dropped_pending() || inject_calls ||
+		the_policy.pages_census == CENSUS_EXIT || the_policy.audit_drift == AUDIT_DRIFT_ON);
+}
+
 void process_ends(int status)
 {
 	struct scope scope;
 
-	if (!audit_enabled() || !enter(&scope))
+	if (!anything_to_say() || !enter(&scope))
 		return;
 	if (memory_is_ours()) {
 		nonlinear_totals();
@@ -226,21 +236,36 @@ static void inspect(const struct target *target, struct program *program, char *
 		found[0] = 0;
 }
 
+/* A program that must allow opens would wait for itself. */
+static bool look_for_gap(const struct target *target, bool preloaded, struct gap *gap, char *found)
+{
+	struct program program;
+
+	if (guard_may_open()) {
+		inspect(target, &program, found);
+		return find_gap(&program, preloaded, gap);
+	}
+	struct text text;
+	text_init(&text, found, FOUND_BYTES);
+	text_add(&text, target->path);
+	*gap = (struct gap){ "fanotify", "this process answers for opens: what it starts is not "
+					 "looked into" };
+	return true;
+}
+
 /* What this process knows is lost with its memory; a child that shares memory loses nothing. */
 static void before_exec(const struct call *call, const struct target *target, bool preloaded,
 			bool replaces)
 {
 	char found[FOUND_BYTES];
-	struct program program;
+	uintptr_t page = 1;
 	struct scope scope;
 	struct gap gap;
 
 	/* A path that is no pointer is for the kernel to refuse. */
-	if (!audit_enabled() || raw(SYS_faccessat, AT_FDCWD, target->path, F_OK) == -EFAULT ||
-	    !enter(&scope))
+	if (!audit_enabled() || !raw_readable_string(target->path, &page) || !enter(&scope))
 		return;
-	inspect(target, &program, found);
-	if (find_gap(&program, preloaded, &gap))
+	if (look_for_gap(target, preloaded, &gap, found))
 		report_gap(call, found, &gap);
 	if (replaces && memory_is_ours()) {
 		nonlinear_totals(); /* drift is left to the end: exec may fail */
@@ -249,6 +274,20 @@ static void before_exec(const struct call *call, const struct target *target, bo
 	scope_leave(&scope);
 }
 
+void process_not_followed(const struct call *call, const char *path)
+{
+	static const struct gap gap = { "environment",
+					"the preload does not fit into what exec takes" };
+	struct scope scope;
+
+	if (!audit_enabled() || !enter(&scope))
+		return;
+	report_gap(call, path, &gap);
+	scope_leave(&scope);
+}
+
+/* ---- the preload is put back ---- */
+
 static bool must_follow(char *const *envp)
 {
 	/* Readable: else the kernel says what is wrong with it. */
@@ -256,17 +295,68 @@ static bool must_follow(char *const *envp)
 	       environment_readable(envp) && !environment_has_preload(envp);
 }
 
-/* Defines environment: envp, or a copy with our preload. On the stack, because exec may run in a
- * child of vfork: any other memory would be its parent's, and nobody would be left to free it. A
- * macro, because alloca lasts as long as its function. */
-#define FOLLOW(environment, envp)                                                      \
-	char **environment = (char **)(envp);                                          \
-	if (must_follow(envp)) {                                                       \
-		char **pointers = alloca(environment_pointers(envp) * sizeof(char *)); \
-		char *bytes = alloca(environment_bytes(envp));                         \
-		environment_follow(envp, pointers, bytes);                             \
-		environment = pointers;                                                \
-	}
+/* The environment that the next program gets: envp, or a copy with our preload. */
+struct followed {
+	char **environment;
+	size_t size; /* of the copy; 0: there is none */
+	void *block; /* where it lies, if not on the stack */
+};
+
+/* More than a small stack has room for. */
+#define STACK_MOST 8192
+
+/* On the stack, because exec may run in a child of vfork: any other memory would be its parent's,
+ * and nobody would be left to free it. So there a copy that is too large for that is not made. */
+static struct followed follow_begin(char *const *envp, bool replaces)
+{
+	struct followed follow = { .environment = (char **)(uintptr_t)envp };
+
+	if (!must_follow(envp))
+		return follow;
+	follow.size = environment_bytes(envp);
+	if (follow.size <= STACK_MOST)
+		return follow;
+	long block = replaces && !memory_is_ours() ? -ENOMEM
+						   : place_map(follow.size, PROT_READ | PROT_WRITE,
+							       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (raw_failed(block))
+		follow.size = 0;
+	else
+		follow.block = (void *)block;
+	return follow;
+}
+
+static void follow_fill(struct followed *follow, char *const *envp, void *memory)
+{
+	environment_follow(envp, memory);
+	follow->environment = memory;
+}
+
+static void follow_end(const struct followed *follow)
+{
+	if (follow->block)
+		place_unmap((long)follow->block, follow->size);
+}
+
+/* A macro, because alloca lasts as long as its function. */
+#define FOLLOW(follow, envp, replaces)                         \
+	struct followed follow = follow_begin(envp, replaces); \
+	if ((follow).size)                                     \
+	follow_fill(&(follow), envp, (follow).block ? (follow).block : alloca((follow).size))
+
+/* Calls, and where our preload was what made the environment too long, calls again without. */
+#define START(type, too_long, call, path, envp, ...)              \
+	do {                                                      \
+		char **environment = follow.environment;          \
+		type result = __VA_ARGS__;                        \
+		if (unlikely(follow.size && (too_long))) {        \
+			process_not_followed(call, path);         \
+			environment = (char **)(uintptr_t)(envp); \
+			result = __VA_ARGS__;                     \
+		}                                                 \
+		follow_end(&follow);                              \
+		return result;                                    \
+	} while (0)
 
 static bool will_be_preloaded(char *const *envp)
 {
@@ -278,26 +368,30 @@ long process_execveat(const struct call *call, int directory, const char *path, 
 		      char *const *envp, int flags)
 {
 	struct target target = { directory, path, false };
-	FOLLOW(environment, envp)
+	FOLLOW(follow, envp, true);
 
-	before_exec(call, &target, will_be_preloaded(environment), true);
+	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	if (directory == AT_FDCWD && !flags)
-		return raw(SYS_execve, path, argv, environment);
-	return raw(SYS_execveat, directory, path, argv, environment, flags);
+		START(long, result == -E2BIG, call, path, envp,
+		      raw(SYS_execve, path, argv, environment));
+	START(long, result == -E2BIG, call, path, envp,
+	      raw(SYS_execveat, directory, path, argv, environment, flags));
 }
 
 /* ---- libc's names ---- */
+
+#define TOO_LONG (result == -1 && errno == E2BIG)
 
 static int exec_path(const struct call *call, const char *path, char *const *argv,
 		     char *const *envp)
 {
 	struct target target = { AT_FDCWD, path, false };
-	FOLLOW(environment, envp)
+	FOLLOW(follow, envp, true);
 
-	before_exec(call, &target, will_be_preloaded(environment), true);
-	if (next.execve)
-		return next.execve(path, argv, environment);
-	return (int)libc_result(raw(SYS_execve, path, argv, environment));
+	before_exec(call, &target, will_be_preloaded(follow.environment), true);
+	START(int, TOO_LONG, call, path, envp,
+	      next.execve ? next.execve(path, argv, environment)
+			  : (int)libc_result(raw(SYS_execve, path, argv, environment)));
 }
 
 /* glibc before 2.11 searches with the process's own environment alone. */
@@ -315,14 +409,14 @@ static int exec_search(const struct call *call, const char *file, char *const *a
 		       char *const *envp)
 {
 	struct target target = { AT_FDCWD, file, true };
-	FOLLOW(environment, envp)
+	FOLLOW(follow, envp, true);
 
-	before_exec(call, &target, will_be_preloaded(environment), true);
+	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	if (!next.execvp)
 		next_resolve();
-	if (next.execvpe)
-		return next.execvpe(file, argv, environment);
-	return search_with(file, argv, environment);
+	START(int, TOO_LONG, call, file, envp,
+	      next.execvpe ? next.execvpe(file, argv, environment)
+			   : search_with(file, argv, environment));
 }
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
@@ -348,24 +442,27 @@ EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	struct target target = { fd, "", false };
-	FOLLOW(environment, envp)
+	const struct call *call = CALL_HERE("fexecve");
+	FOLLOW(follow, envp, true);
 
-	before_exec(CALL_HERE("fexecve"), &target, will_be_preloaded(environment), true);
+	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	if (!next.fexecve)
 		next_resolve();
-	return next.fexecve(fd, argv, environment);
+	START(int, TOO_LONG, call, "", envp, next.fexecve(fd, argv, environment));
 }
 
 EXPORT int execveat(int directory, const char *path, char *const argv[], char *const envp[],
 		    int flags)
 {
 	struct target target = { directory, path, false };
-	FOLLOW(environment, envp)
+	const struct call *call = CALL_HERE("execveat");
+	FOLLOW(follow, envp, true);
 
-	before_exec(CALL_HERE("execveat"), &target, will_be_preloaded(environment), true);
-	if (next.execveat)
-		return next.execveat(directory, path, argv, environment, flags);
-	return (int)libc_result(raw(SYS_execveat, directory, path, argv, environment, flags));
+	before_exec(call, &target, will_be_preloaded(follow.environment), true);
+	START(int, TOO_LONG, call, path, envp,
+	      next.execveat ? next.execveat(directory, path, argv, environment, flags)
+			    : (int)libc_result(raw(SYS_execveat, directory, path, argv, environment,
+						   flags)));
 }
 
 static size_t count_arguments(va_list list)
@@ -417,22 +514,26 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
 	struct target target = { AT_FDCWD, path, false };
-	FOLLOW(environment, envp)
+	const struct call *call = CALL_HERE("posix_spawn");
+	FOLLOW(follow, envp, false);
 
-	before_exec(CALL_HERE("posix_spawn"), &target, will_be_preloaded(environment), false);
+	before_exec(call, &target, will_be_preloaded(follow.environment), false);
 	if (!next.posix_spawn)
 		next_resolve();
-	return next.posix_spawn(pid, path, actions, attributes, argv, environment);
+	START(int, result == E2BIG, call, path, envp,
+	      next.posix_spawn(pid, path, actions, attributes, argv, environment));
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
 	struct target target = { AT_FDCWD, file, true };
-	FOLLOW(environment, envp)
+	const struct call *call = CALL_HERE("posix_spawnp");
+	FOLLOW(follow, envp, false);
 
-	before_exec(CALL_HERE("posix_spawnp"), &target, will_be_preloaded(environment), false);
+	before_exec(call, &target, will_be_preloaded(follow.environment), false);
 	if (!next.posix_spawnp)
 		next_resolve();
-	return next.posix_spawnp(pid, file, actions, attributes, argv, environment);
+	START(int, result == E2BIG, call, file, envp,
+	      next.posix_spawnp(pid, file, actions, attributes, argv, environment));
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -228,9 +229,6 @@ static void before(long nr, long a, long b, long c)
 	case SYS_umount2:
 		files_let_go();
 		break;
-	case SYS_fanotify_init:
-		files_watched();
-		break;
 	case SYS_exit: /* of a thread; of the last one the process ends, without the keeper too */
 		process_thread_ends();
 		break;
@@ -320,11 +318,12 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_prlimit64:
 	case MSEAL:
 	case SYS_umount2:
-	case SYS_fanotify_init:
 	case SYS_exit:
 	case SYS_exit_group:
 		before(nr, a, b, c);
 		return pass(nr, a, b, c, d, e, f);
+	case SYS_fanotify_init:
+		return fanotify_init((unsigned int)a, (unsigned int)b);
 	case SYS_seccomp:
 		return libc_result(sandbox_seccomp(CALL_HERE("syscall"), a, b, c));
 	case SYS_prctl:

@@ -11,13 +11,17 @@
 
 #include "interpose/environment.h"
 #include "interpose/interpose.h"
+#include "interpose/process.h"
 #include "kernel/next.h"
 #include "policy/policy.h"
 #include "support/arena.h"
 
+/* The longest string that exec takes, its end included. */
+#define STRING_MOST 131072
+
 /* "export A='…'; export B='…'; command": a shell of POSIX's on one line, so that line numbers in
  * its messages stay. NULL when there is nothing to put back, or no memory. */
-static char *followed(const char *command, size_t *size)
+static char *followed(const struct call *call, const char *command, size_t *size)
 {
 	struct scope scope;
 	char *text = NULL;
@@ -26,10 +30,13 @@ static char *followed(const char *command, size_t *size)
 	    !environment_readable(environ) || environment_has_preload(environ) || !enter(&scope))
 		return NULL;
 	*size = environment_shell(environ, NULL) + strlen(command) + 1;
-	text = arena_alloc(*size);
+	bool fits = *size <= STRING_MOST || strlen(command) >= STRING_MOST;
+	text = fits ? arena_alloc(*size) : NULL;
 	if (text)
 		strcpy(text + environment_shell(environ, text), command);
 	scope_leave(&scope);
+	if (!fits)
+		process_not_followed(call, "/bin/sh");
 	return text;
 }
 
@@ -46,7 +53,7 @@ static void release(char *text, size_t size)
 EXPORT int system(const char *command)
 {
 	size_t size = 0;
-	char *text = followed(command, &size);
+	char *text = followed(CALL_HERE("system"), command, &size);
 
 	if (!next.system)
 		next_resolve();
@@ -58,7 +65,7 @@ EXPORT int system(const char *command)
 EXPORT FILE *popen(const char *command, const char *mode)
 {
 	size_t size = 0;
-	char *text = followed(command, &size);
+	char *text = followed(CALL_HERE("popen"), command, &size);
 
 	if (!next.popen)
 		next_resolve();

@@ -187,6 +187,37 @@ int raw_close(int fd)
 	return (int)raw(SYS_close, fd);
 }
 
+/* The kernel reads the set of signals before it looks what is to be done with it. At 0 there would
+ * be none to read. */
+static bool page_readable(uintptr_t page)
+{
+	return raw(SYS_rt_sigprocmask, -1, page + 8, 0, 8) != -EFAULT;
+}
+
+bool raw_readable(const void *at, size_t size)
+{
+	uintptr_t page = PAGE_DOWN((uintptr_t)at), end = (uintptr_t)at + size;
+
+	if (end < page)
+		return false;
+	while (page < end && page_readable(page))
+		page += PAGE_BYTES;
+	return page >= end;
+}
+
+bool raw_readable_string(const char *at, uintptr_t *page)
+{
+	for (;; at = (const char *)*page + PAGE_BYTES) {
+		uintptr_t here = PAGE_DOWN((uintptr_t)at);
+
+		if (here != *page && !page_readable(here))
+			return false;
+		*page = here;
+		if (memchr(at, 0, here + PAGE_BYTES - (uintptr_t)at))
+			return true;
+	}
+}
+
 int raw_copy_in(void *to, const void *from, size_t size)
 {
 	struct iovec local = { to, size }, remote = { (void *)(uintptr_t)from, size };
@@ -195,6 +226,9 @@ int raw_copy_in(void *to, const void *from, size_t size)
 	if (r == (long)size)
 		return 0;
 	if (r >= 0 || r == -EFAULT)
+		return -EFAULT;
+	/* A container's filter: then not at once, but hardly worse. */
+	if (!raw_readable(from, size))
 		return -EFAULT;
 	memcpy(to, from, size);
 	return 0;

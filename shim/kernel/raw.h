@@ -7,6 +7,7 @@
 #ifndef MMFENCE_KERNEL_RAW_H
 #define MMFENCE_KERNEL_RAW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -120,8 +121,15 @@ int raw_open(const char *path, int flags, int mode);
 int raw_open_in(int directory, const char *path, int flags);
 int raw_close(int fd);
 
-/* Copies what a pointer of the program's leads to, which may be nowhere: 0 or -EFAULT. Where the
- * kernel does not let it be tried out, it is taken at its word. */
+/* Whether a pointer of the program's leads to memory that can be read, for as long as nobody
+ * changes that. */
+bool raw_readable(const void *at, size_t size);
+
+/* The same for a string. *page is the last page that was found readable: 1 at first, and kept from
+ * string to string. */
+bool raw_readable_string(const char *at, uintptr_t *page);
+
+/* Copies what a pointer of the program's leads to, which may be nowhere: 0 or -EFAULT. */
 int raw_copy_in(void *to, const void *from, size_t size);
 
 /* Where fd leads, as /proc/self/fd has it: the length, the text ended with a NUL; or -errno. */

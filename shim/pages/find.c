@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -41,7 +42,8 @@ static int open_at(int directory, const char *path, int flags)
 	return (int)raw(SYS_openat, directory, path, flags | O_CLOEXEC | 0100000, 0);
 }
 
-/* Opens what path leads to: 0, -ENODATA when that is no memory, -ESTALE when it is another file. */
+/* Opens what path leads to: 0, -ENODATA when that is no memory, -ESTALE when it is another file. A
+ * device on devtmpfs, which has the number of tmpfs, is none: /dev/zero, opened for reading. */
 static int try_path(struct lookup *lookup, const struct pages_area *area, const char *path)
 {
 	int directory = lookup->source->process, seen = open_at(directory, path, O_PATH), r = 0;
@@ -51,7 +53,7 @@ static int try_path(struct lookup *lookup, const struct pages_area *area, const 
 		return seen;
 	if (raw_fstat(seen, &st) || !is_area(&st, area))
 		r = -ESTALE;
-	else if (file_system(seen) != FILE_SYSTEM_TMPFS)
+	else if (!S_ISREG(st.stx_mode) || file_system(seen) != FILE_SYSTEM_TMPFS)
 		r = -ENODATA;
 	raw_close(seen);
 	if (r)

@@ -79,6 +79,8 @@ static int look_into(struct lookup *lookup, const struct vma *vma, struct conten
 		int64_t hole = data < 0 ? data : raw_lseek(lookup->fd, data, SEEK_HOLE);
 		if (hole < 0)
 			return (int)hole;
+		if ((uint64_t)data < at || hole <= data) /* nowhere is it told where that ends */
+			return -EIO;
 		at = PAGE_UP((uint64_t)hole);
 		at = at < end ? at : end;
 		data = (int64_t)PAGE_DOWN((uint64_t)data);

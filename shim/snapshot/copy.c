@@ -41,14 +41,14 @@ static int64_t next_data(int fd, int64_t at, int64_t end)
 
 	if (data == -ENXIO || data > end)
 		return end;
-	return data < 0 ? at : data; /* a file system that cannot tell: all is data */
+	return data < at ? at : data; /* a file system that cannot tell: all is data */
 }
 
 static int64_t next_hole(int fd, int64_t at, int64_t end)
 {
 	int64_t hole = raw_lseek(fd, at, SEEK_HOLE);
 
-	return hole < 0 || hole > end ? end : hole;
+	return hole <= at || hole > end ? end : hole;
 }
 
 int copy_data(struct copy *copy, int64_t start, int64_t end)

@@ -753,6 +753,19 @@ static json_t *census_at_exit(const char *variant, const char *then, bool guard,
 	return event;
 }
 
+EACH_VARIANT(pages, census_of_a_device_ends)
+{
+	struct run run = { .variant = variant,
+			   .helper = "zero",
+			   .options = { "pages.census=exit", "snapshot.mode=off" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert_str_eq(field_string(find_event(&run, "pages.census"), "event.outcome"),
+			 "success");
+	run_end(&run);
+}
+
 static bool has_a_file_of_ours(const struct expectation *expected)
 {
 	return strstr(expected->what, "file") || strstr(expected->what, "memfd") ||
