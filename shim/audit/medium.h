@@ -20,14 +20,19 @@ struct statx;
 struct medium {
 	/* Opens nothing. False: it cannot be remembered. */
 	bool (*configure)(const struct target *target);
-	/* What to write to from now on, put into its slot (GUARDED_LOG), or -errno. fd is what is
-	 * open, -1 when nothing is: then it is opened. One thread at a time. */
+	/* What to write to from now on: fd, which is what is open, or a new descriptor, or -errno
+	 * when fd is of no use any more and there is no other. fd is -1 when nothing is open. One
+	 * thread at a time. */
 	int (*refresh)(int fd);
-	/* The whole line, or -errno. -EBADF: what was open is gone, and a new one may be had. size
-	 * is the file's. */
+	/* The whole line, or -errno. -EBADF: what was open is gone, and a new one may be had.
+	 * -ECONNABORTED: it is of no use any more. size is the file's. */
 	int (*write)(int fd, uint64_t size, const struct line *line);
-	/* In a forked child, which has the parent's descriptor. */
-	void (*after_fork)(void);
+	/* In a forked child, which has the parent's descriptor; or NULL. True: it goes elsewhere.
+	 */
+	bool (*after_fork)(void);
+	/* It can be opened again as long as the place is what it was; else only as long as a
+	 * descriptor of the program's is. */
+	bool has_name;
 };
 
 extern const struct medium sink_file, sink_descriptor, sink_unix, sink_syslog, sink_journal;

@@ -5,6 +5,7 @@
  * or gone. Several threads may be in here at once; only opening is done by one of them.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -12,9 +13,17 @@
 #include "audit/identity.h"
 #include "audit/medium.h"
 #include "kernel/guarded.h"
+#include "kernel/home.h"
 #include "kernel/raw.h"
+#include "kernel/thread.h"
 
 #define PATIENCE 1000 /* turns of waiting for a thread that opens the log */
+#define ATTEMPTS 8    /* at writing, while other threads close what is open */
+
+#define PIDFD_OF_THREAD O_EXCL /* since Linux 6.9 */
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 
 static const struct medium *const media[] = {
 	[TARGET_FILE] = &sink_file,	  [TARGET_DESCRIPTOR] = &sink_descriptor,
@@ -74,27 +83,114 @@ static bool look_due(void)
 	       second != atomic_exchange(&looked, second);
 }
 
-/* The log's descriptor, opened if need be; or -errno. */
-static int descriptor(uint64_t *size)
-{
-	int fd = guarded_get_size(GUARDED_LOG, size);
+/* The log, open for one record. */
+struct log {
+	int fd;
+	uint64_t size;
+	bool passing; /* not in its slot */
+};
 
-	if (fd >= 0 && !look_due())
-		return fd;
-	if (!opening_take())
-		return fd >= 0 ? fd : -EAGAIN;
-	fd = medium->refresh(guarded_get(GUARDED_LOG));
-	if (fd >= 0)
-		fd = guarded_get_size(GUARDED_LOG, size);
-	atomic_flag_clear(&opening);
+static int log_size(struct log *log)
+{
+	struct statx st;
+	int r;
+
+	if (!log->passing) {
+		log->fd = guarded_get_size(GUARDED_LOG, &log->size);
+		return log->fd < 0 ? -EBADF : 0;
+	}
+	r = raw_fstat(log->fd, &st);
+	log->size = st.stx_size;
+	return r;
+}
+
+static void log_leave(struct log *log)
+{
+	if (log->passing)
+		raw_close(log->fd);
+	guarded_leave(GUARDED_LOG);
+}
+
+/* What the lease thread has open, where the program may not open it any more: the same open file,
+ * or where the kernel (before 6.9) hands out nobody's but the first thread's, another. */
+static int fetch(void)
+{
+	pid_t thread;
+	int number = guarded_in_other_table(GUARDED_LOG, &thread);
+	int process = number < 0 ? -ENOENT : (int)raw(SYS_pidfd_open, thread, PIDFD_OF_THREAD);
+
+	if (number < 0)
+		return -ENOENT;
+	if (process < 0)
+		return thread_open_again(-1, thread, number, O_WRONLY | O_APPEND | O_NONBLOCK);
+	int fd = (int)raw(SYS_pidfd_getfd, process, number, 0);
+	raw_close(process);
 	return fd;
+}
+
+static int open_somehow(void)
+{
+	int fd = medium->refresh(-1);
+	int other = fd < 0 && !guarded_is_welcome(GUARDED_LOG) ? fetch() : -1;
+
+	return other >= 0 ? other : fd;
+}
+
+/* What to write to from now on is in its slot; or it is passing; or -errno. */
+static int install(struct log *log)
+{
+	int before = guarded_get(GUARDED_LOG);
+
+	log->fd = before < 0 ? open_somehow() : medium->refresh(before);
+	if (log->fd == before)
+		return before;
+	if (before >= 0)
+		guarded_drop(GUARDED_LOG);
+	log->passing = log->fd >= 0 && !guarded_keep(GUARDED_LOG, &log->fd);
+	return log->fd;
+}
+
+/* One thread at a time. */
+static int log_refresh(struct log *log)
+{
+	int r;
+
+	guarded_open_begin();
+	r = install(log);
+	guarded_enter(GUARDED_LOG);
+	guarded_open_end();
+	if (r >= 0)
+		r = log_size(log);
+	if (r)
+		log_leave(log);
+	return r;
+}
+
+/* 0, or -errno; log_leave ends it. */
+static int log_enter(struct log *log)
+{
+	int r;
+
+	log->passing = false;
+	guarded_enter(GUARDED_LOG);
+	if (!log_size(log) && !look_due())
+		return 0;
+	guarded_leave(GUARDED_LOG);
+	if (!opening_take())
+		return -EAGAIN;
+	r = log_refresh(log);
+	atomic_flag_clear(&opening);
+	return r;
 }
 
 bool sink_ready(void)
 {
-	uint64_t size;
+	struct log log;
+	int r = sink_enabled() ? log_enter(&log) : -ENOENT;
 
-	return sink_enabled() && descriptor(&size) >= 0;
+	if (!r)
+		log_leave(&log);
+	return !r || r == -EMFILE;
 }
 
 void sink_open(void)
@@ -102,20 +198,101 @@ void sink_open(void)
 	sink_ready();
 }
 
+/* ---- where the program does not want it ---- */
+
+bool sink_has_name(void)
+{
+	int fd = -EAGAIN;
+
+	if (!medium->has_name || !opening_take())
+		return false;
+	guarded_open_begin();
+	fd = medium->refresh(-1);
+	if (fd >= 0)
+		raw_close(fd);
+	guarded_open_end();
+	atomic_flag_clear(&opening);
+	return fd >= 0;
+}
+
+void sink_stay(void)
+{
+	struct log log;
+
+	if (!sink_enabled() || !home_is_here())
+		return;
+	int r = log_enter(&log);
+	guarded_welcome(GUARDED_LOG);
+	if (!r)
+		log_leave(&log);
+}
+
+void sink_take_back(void)
+{
+	pid_t thread;
+
+	if (sink_enabled() && !guarded_is_welcome(GUARDED_LOG) &&
+	    guarded_in_other_table(GUARDED_LOG, &thread) >= 0 && !sink_has_name())
+		sink_stay();
+}
+
+/* ---- writing ---- */
+
+struct apart {
+	const struct line *line;
+	int result;
+};
+
+/* On a thread of its own, and its table ends with it. */
+static void write_apart(void *argument)
+{
+	struct apart *apart = argument;
+	struct log log = { .passing = true };
+
+	apart->result = thread_own_table();
+	if (apart->result)
+		return;
+	log.fd = open_somehow();
+	apart->result = log.fd < 0 ? log.fd : log_size(&log);
+	if (!apart->result)
+		apart->result = medium->write(log.fd, log.size, apart->line);
+}
+
+/* The program's table is full. */
+static int put_apart(const struct line *line)
+{
+	struct apart apart = { line, 0 };
+	int r;
+
+	if (!opening_take())
+		return -EMFILE;
+	r = thread_run(write_apart, &apart);
+	atomic_flag_clear(&opening);
+	return r ? -EMFILE : apart.result;
+}
+
+static int put(const struct line *line)
+{
+	struct log log;
+	int r = log_enter(&log);
+
+	if (r)
+		return r;
+	r = medium->write(log.fd, log.size, line);
+	log_leave(&log);
+	if (r == -EBADF || r == -ECONNABORTED)
+		guarded_drop(GUARDED_LOG);
+	return r;
+}
+
 int sink_put(const struct line *line)
 {
 	int r = -EBADF;
 
 	/* EBADF: what was open is gone since the look. */
-	for (int i = 0; i < 2 && r == -EBADF; i++) {
-		uint64_t size = 0;
-		int fd = descriptor(&size);
-
-		if (fd < 0)
-			return fd;
-		r = medium->write(fd, size, line);
-	}
-	return r;
+	for (int i = 0; i < ATTEMPTS && r == -EBADF; i++)
+		r = put(line);
+	return r == -EMFILE ? put_apart(line) : r;
 }
 
 void sink_write(const struct line *line)
@@ -161,6 +338,6 @@ void sink_after_fork(void)
 	atomic_flag_clear(&opening);
 	atomic_store(&dropped_pending, 0);
 	atomic_store(&dropped_total, 0);
-	if (medium && medium->after_fork)
-		medium->after_fork();
+	if (medium && medium->after_fork && medium->after_fork())
+		guarded_drop(GUARDED_LOG);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where records go: a file, a descriptor, a socket. The log's descriptor sits high in
- * the program's table; the wrappers of close and dup keep the program off it (see
- * guarded.h in kernel/), and before every write its device and inode are compared with
- * what was opened, so that no record lands in a file of the program's. Call with
- * signals blocked. Takes no lock, never blocks, never touches errno, and leaves no
- * signal behind.
+ * Where records go: a file, a descriptor, a socket. The log's descriptor sits in the
+ * program's table as long as the program leaves it there (see guarded.h in kernel/),
+ * and is opened for each record afterwards; before every write its device, inode and
+ * birth time are compared with what was opened, so that no record lands in a file of
+ * the program's. Call with signals blocked. Takes no lock, never blocks, never touches
+ * errno, and leaves no signal behind.
  */
 #ifndef MMFENCE_AUDIT_SINK_H
 #define MMFENCE_AUDIT_SINK_H
@@ -29,6 +29,13 @@ void sink_configure(const char *where);
 bool sink_enabled(void);
 /* Opens the log now, if one is configured: a program that fills its table later keeps it. */
 void sink_open(void);
+/* Whether it can be opened again. */
+bool sink_has_name(void);
+/* The program is about to lose the right, or the sight, to open the log: its descriptor sits in the
+ * table again, if the program closed it. */
+void sink_stay(void);
+/* The same, if only the lease thread has it, which is about to end, or which a child has not. */
+void sink_take_back(void);
 /* One record, with one call of the kernel. A failure is counted, never reported. */
 void sink_write(const struct line *line);
 /* All records dropped in this process. */

@@ -14,7 +14,6 @@
 #include <sys/uio.h>
 
 #include "audit/medium.h"
-#include "kernel/guarded.h"
 #include "kernel/raw.h"
 #include "support/text.h"
 
@@ -77,7 +76,6 @@ static int refresh(int fd)
 {
 	struct statx st;
 	long flags;
-	int r;
 
 	if (fd >= 0)
 		return fd;
@@ -85,14 +83,8 @@ static int refresh(int fd)
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || raw_fstat(number, &st) ||
 	    !place_equals(&place, &st))
 		return -EBADF;
-	fd = open_descriptor(&st);
-	if (fd < 0)
-		return fd;
 	atomic_store(&raises, quiet_signal(&st));
-	r = guarded_put(GUARDED_LOG, fd);
-	if (r < 0)
-		raw_close(fd);
-	return r;
+	return open_descriptor(&st);
 }
 
 static long write_parts(int fd, struct iovec *parts, int count)
@@ -121,4 +113,4 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 	return r < 0 ? (int)r : atomic_load(&raises) == SIGPIPE ? -EAGAIN : -ENOSPC;
 }
 
-const struct medium sink_descriptor = { configure, refresh, write_to, NULL };
+const struct medium sink_descriptor = { configure, refresh, write_to, NULL, false };

@@ -15,7 +15,6 @@
 
 #include "audit/medium.h"
 #include "audit/template.h"
-#include "kernel/guarded.h"
 #include "kernel/raw.h"
 
 /* How often, and how far apart, a log that ends in part of a record is looked at. */
@@ -37,6 +36,7 @@ static _Atomic uint64_t whole_size; /* how large the file was after our last rec
 static bool configure(const struct target *target)
 {
 	path[0] = 0;
+	root_place = (struct place){ 0 };
 	return !template_absolute(target->path, template, sizeof(template));
 }
 
@@ -55,15 +55,28 @@ static int open_path(void)
 	if (file)
 		fd = raw_open(path, (OPEN_FLAGS & ~O_ACCMODE) | O_RDWR, 0600);
 	atomic_store(&readable, fd >= 0);
-	atomic_store(&whole_size, 0);
 	return fd == -EACCES ? raw_open(path, OPEN_FLAGS, 0600) : fd;
 }
 
-/* Opens the file. The descriptor, not yet guarded, or -errno. */
-static int open_file(struct statx *st)
+static void set_place(const struct statx *st)
 {
+	if (!place_equals(&log_place, st)) {
+		atomic_store(&whole_size, 0);
+		atomic_store(&torn, false);
+	}
+	atomic_store(&raises, quiet_signal(st));
+	place_set(&log_place, st);
+	place_root(&root_place);
+}
+
+/* Not under another root: there the path may name something else. */
+static int open_file(void)
+{
+	struct statx st;
 	int fd, r;
 
+	if (root_place.inode && !place_is_root(&root_place))
+		return -ENOENT;
 	if (!path[0] && template_expand(template, path, sizeof(path))) {
 		path[0] = 0;
 		return -ENAMETOOLONG;
@@ -71,27 +84,13 @@ static int open_file(struct statx *st)
 	fd = open_path();
 	if (fd < 0)
 		return fd;
-	r = raw_fstat(fd, st);
+	r = raw_fstat(fd, &st);
 	if (r) {
 		raw_close(fd);
 		return r;
 	}
+	set_place(&st);
 	return fd;
-}
-
-static int install(int fd, const struct statx *st)
-{
-	int r;
-
-	atomic_store(&raises, quiet_signal(st));
-	r = guarded_put(GUARDED_LOG, fd);
-	if (r < 0) {
-		raw_close(fd);
-		return r;
-	}
-	place_set(&log_place, st);
-	place_root(&root_place);
-	return r;
 }
 
 static bool deleted(int fd)
@@ -113,22 +112,13 @@ static int follow_path(int fd)
 		return fd;
 	if (!look_at(path, &st) && place_equals(&log_place, &st))
 		return fd;
-	fresh = open_file(&st);
-	if (fresh < 0 && !deleted(fd))
-		return fd;
-	guarded_drop(GUARDED_LOG);
-	atomic_store(&torn, false);
-	return fresh < 0 ? fresh : install(fresh, &st);
+	fresh = open_file();
+	return fresh < 0 && !deleted(fd) ? fd : fresh;
 }
 
 static int refresh(int fd)
 {
-	struct statx st;
-
-	if (fd >= 0)
-		return follow_path(fd);
-	fd = open_file(&st);
-	return fd < 0 ? fd : install(fd, &st);
+	return fd >= 0 ? follow_path(fd) : open_file();
 }
 
 static bool ends_in_newline(int fd, uint64_t size)
@@ -204,13 +194,12 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 	return r < 0 ? (int)r : -ENOSPC;
 }
 
-static void after_fork(void)
+static bool after_fork(void)
 {
 	if (!template_has_pid(template))
-		return;
-	guarded_drop(GUARDED_LOG);
+		return false;
 	path[0] = 0;
-	atomic_store(&torn, false);
+	return true;
 }
 
-const struct medium sink_file = { configure, refresh, write_to, after_fork };
+const struct medium sink_file = { configure, refresh, write_to, after_fork, true };

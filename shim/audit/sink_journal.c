@@ -114,4 +114,4 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 	return r < 0 ? (int)r : 0;
 }
 
-const struct medium sink_journal = { configure, refresh, write_to, NULL };
+const struct medium sink_journal = { configure, refresh, write_to, NULL, true };

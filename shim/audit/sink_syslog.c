@@ -14,7 +14,6 @@
 
 #include "audit/medium.h"
 #include "audit/socket.h"
-#include "kernel/guarded.h"
 #include "kernel/raw.h"
 #include "support/text.h"
 
@@ -70,8 +69,7 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 		return (int)r;
 	if ((size_t)r == header + line->length - 1 + ended)
 		return 0;
-	guarded_drop(GUARDED_LOG);
-	return -EAGAIN;
+	return -ECONNABORTED;
 }
 
-const struct medium sink_syslog = { configure, refresh, write_to, NULL };
+const struct medium sink_syslog = { configure, refresh, write_to, NULL, true };

@@ -7,7 +7,6 @@
 #include <sys/un.h>
 
 #include "audit/socket.h"
-#include "kernel/guarded.h"
 #include "kernel/raw.h"
 
 #define SEND_BYTES (8 << 20)
@@ -41,13 +40,12 @@ int socket_connect(const char *path, int type)
 	if (fd < 0)
 		return fd;
 	r = connect_to(fd, path);
-	if (!r)
-		make_room(fd);
-	if (!r)
-		r = guarded_put(GUARDED_LOG, fd);
-	if (r < 0)
+	if (r) {
 		raw_close(fd);
-	return r;
+		return r;
+	}
+	make_room(fd);
+	return fd;
 }
 
 static int is_gone(long error)
@@ -60,8 +58,5 @@ long socket_send(int fd, const struct msghdr *message)
 {
 	long r = raw(SYS_sendmsg, fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	if (!is_gone(r))
-		return r;
-	guarded_drop(GUARDED_LOG);
-	return -EBADF;
+	return is_gone(r) ? -EBADF : r;
 }

@@ -9,8 +9,7 @@
 
 #include <sys/socket.h>
 
-/* Connects to path and puts the socket into its slot. type: SOCK_DGRAM or SOCK_STREAM. The
- * descriptor, or -errno. */
+/* Connects to path. type: SOCK_DGRAM or SOCK_STREAM. The descriptor, or -errno. */
 int socket_connect(const char *path, int type);
 
 /* sendmsg that neither waits nor raises a signal: bytes, or -errno; -EBADF when the other end is

@@ -61,16 +61,18 @@ static bool count_areas(uint64_t *count)
 {
 	struct counting counting = { 0, false };
 	struct vma vma;
-	int fd = guarded_get(GUARDED_MAPS);
 
+	guarded_enter(GUARDED_MAPS);
+	int fd = guarded_get(GUARDED_MAPS);
 	if (fd < 0) {
 		vma_find(0, &vma, NULL, 0); /* leaves the descriptor behind */
 		fd = guarded_get(GUARDED_MAPS);
 	}
-	if (fd < 0 || !read_areas(fd, &counting))
-		return false;
-	*count = counting.lines - counting.gate;
-	return true;
+	bool counted = fd >= 0 && read_areas(fd, &counting);
+	guarded_leave(GUARDED_MAPS);
+	if (counted)
+		*count = counting.lines - counting.gate;
+	return counted;
 }
 
 /* Whether there may be so many that a call fails; and how many. */

@@ -11,9 +11,20 @@
 #include <sys/fsuid.h>
 #include <unistd.h>
 
+#include "audit/sink.h"
 #include "interpose/interpose.h"
 #include "kernel/next.h"
 #include "snapshot/guard.h"
+
+void credentials_change(void)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return;
+	sink_stay();
+	scope_leave(&scope);
+}
 
 void credentials_changed(void)
 {
@@ -31,6 +42,7 @@ void credentials_alone(void)
 
 	if (!enter(&scope))
 		return;
+	sink_stay();
 	guard_preserve_all_and_stop("namespace");
 	scope_leave(&scope);
 }
@@ -41,6 +53,7 @@ void credentials_alone(void)
 	{                                          \
 		if (unlikely(!next.name))          \
 			next_resolve();            \
+		credentials_change();              \
 		int result = next.name arguments;  \
 		if (result != -1)                  \
 			credentials_changed();     \
@@ -64,6 +77,14 @@ EXPORT int capset(struct __user_cap_header_struct *header,
 DEFINE_CHANGE(capset,
 	      (struct __user_cap_header_struct * header, const struct __user_cap_data_struct *data),
 	      (header, data))
+
+EXPORT int chroot(const char *path)
+{
+	credentials_change();
+	if (next.chroot)
+		return next.chroot(path);
+	return (int)libc_result(raw(SYS_chroot, path));
+}
 
 EXPORT int unshare(int flags)
 {

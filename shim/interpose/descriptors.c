@@ -1,92 +1,121 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptor calls, only to keep the program off the few descriptors that are ours
- * (kernel/guarded.h): to the program these numbers are free. Async-signal-safe, no
- * locks.
+ * Descriptor calls, only for the few descriptors of ours in the program's table
+ * (kernel/guarded.h): these are the program's to close and to replace, but not while
+ * a record is on its way there. Async-signal-safe, no locks.
  */
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <unistd.h>
 
+#include "audit/event.h"
+#include "audit/identity.h"
+#include "audit/sink.h"
 #include "interpose/interpose.h"
 #include "kernel/guarded.h"
+#include "kernel/home.h"
 #include "kernel/next.h"
+#include "snapshot/keeper.h"
+
+static void report_gap(void)
+{
+	struct record *record = record_begin(EVENT_COVERAGE_GAP, OUTCOME_UNKNOWN, NULL);
+	const struct program *program = identity_program();
+
+	record_str(record, "file.path", program ? program->executable : NULL);
+	record_error(record, 0,
+		     "the program closed the log where it cannot be opened again: "
+		     "nothing more is recorded in this process");
+	record_str(record, "mmfence.gap.reason", "log");
+	record_emit(record);
+}
+
+/* The log goes into the lease thread's table first if there is no other way back to it. */
+static long give_up(int fd)
+{
+	struct scope scope;
+
+	if (!enter(&scope))
+		return guarded_give_up(fd);
+	if (home_is_here() && guarded_get(GUARDED_LOG) == fd && !sink_has_name() &&
+	    !keeper_hold_log(fd))
+		report_gap();
+	long r = guarded_give_up(fd);
+	scope_leave(&scope);
+	return r;
+}
 
 long descriptors_close(int fd)
 {
-	if (guarded_is(fd))
-		return -EBADF;
-	return raw(SYS_close, fd);
+	return guarded_may_be(fd) && guarded_is(fd) ? give_up(fd) : raw(SYS_close, fd);
 }
 
-static long close_some(unsigned int first, unsigned int last, unsigned int flags)
+/* Before a call that closes these. */
+static void range_closes(unsigned int first, unsigned int last)
 {
-	return raw(SYS_close_range, first, last, flags);
+	guarded_settle();
+	for (int i = 0; i < GUARDED_COUNT; i++) {
+		int fd = guarded_number(i);
+		if (fd >= 0 && (unsigned int)fd >= first && (unsigned int)fd <= last)
+			give_up(fd);
+	}
+}
+
+static void range_may_close(unsigned int first, unsigned int last, unsigned int flags)
+{
+	/* With another flag, now or in the future, nothing is closed. */
+	if (!(flags & ~CLOSE_RANGE_UNSHARE))
+		range_closes(first, last);
 }
 
 long descriptors_close_range(unsigned int first, unsigned int last, unsigned int flags)
 {
-	int ours;
-
-	while (first <= last && (ours = guarded_in_range(first, last)) >= 0) {
-		long r = (unsigned int)ours > first
-				 ? close_some(first, (unsigned int)ours - 1, flags)
-				 : 0;
-		if (r || (unsigned int)ours == last)
-			return r;
-		first = (unsigned int)ours + 1;
-	}
-	return close_some(first, last, flags);
+	range_may_close(first, last, flags);
+	return raw(SYS_close_range, first, last, flags);
 }
 
-/* Ours moves when the program wants its number; it is not there to be copied. */
-int descriptors_dup_onto(int from, int onto)
+/* Around a call that puts from at the number onto. */
+void descriptors_dup_begin(int from, int onto)
 {
-	if (unlikely(guarded_is(from)))
-		return -EBADF;
-	if (unlikely(guarded_is(onto)) && raw(SYS_fcntl, from, F_GETFD) >= 0)
-		guarded_yield(onto);
-	return 0;
+	guarded_take_begin();
+	if (unlikely(guarded_may_be(onto)) && guarded_is(onto) && from != onto &&
+	    raw(SYS_fcntl, from, F_GETFD) >= 0)
+		give_up(onto);
+}
+
+void descriptors_dup_end(void)
+{
+	guarded_take_end();
 }
 
 EXPORT int close(int fd)
 {
-	if (unlikely(!next.close || guarded_is(fd)))
+	if (unlikely(!next.close || guarded_may_be(fd)))
 		return (int)libc_result(descriptors_close(fd));
 	return next.close(fd);
 }
 
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
-	if (!next.close_range || (first <= last && guarded_in_range(first, last) >= 0))
+	if (!next.close_range)
 		return (int)libc_result(descriptors_close_range(first, last, (unsigned int)flags));
+	range_may_close(first, last, (unsigned int)flags);
 	return next.close_range(first, last, flags);
 }
 
 EXPORT void closefrom(int first)
 {
 	unsigned int from = first > 0 ? (unsigned int)first : 0;
-	int ours;
 
-	while ((ours = guarded_in_range(from, ~0U)) >= 0) {
-		for (unsigned int fd = from; ours > 0 && fd < (unsigned int)ours; fd++)
-			if (close_some(fd, (unsigned int)ours - 1, 0) == 0)
-				break;
-			else
-				raw(SYS_close, fd);
-		from = (unsigned int)ours + 1;
-	}
+	range_closes(from, ~0U);
 	if (next.closefrom)
-		next.closefrom((int)from);
+		next.closefrom(first);
 	else
-		close_some(from, ~0U, 0);
+		raw(SYS_close_range, from, ~0U, 0);
 }
 
-EXPORT int dup2(int from, int onto)
+static int dup_onto(int from, int onto)
 {
-	int r = descriptors_dup_onto(from, onto);
-
-	if (r)
-		return (int)libc_result(r);
 	if (next.dup2)
 		return next.dup2(from, onto);
 	if (from == onto)
@@ -94,16 +123,30 @@ EXPORT int dup2(int from, int onto)
 	return (int)libc_result(raw(SYS_dup3, from, onto, 0));
 }
 
+EXPORT int dup2(int from, int onto)
+{
+	descriptors_dup_begin(from, onto);
+	int r = dup_onto(from, onto);
+	descriptors_dup_end();
+	return r;
+}
+
 ALIAS(__close, close);
 ALIAS(__dup2, dup2);
 
-EXPORT int dup3(int from, int onto, int flags)
+static int dup_with_flags(int from, int onto, int flags)
 {
-	int r = descriptors_dup_onto(from, onto);
-
-	if (r)
-		return (int)libc_result(r);
 	if (next.dup3)
 		return next.dup3(from, onto, flags);
 	return (int)libc_result(raw(SYS_dup3, from, onto, flags));
+}
+
+EXPORT int dup3(int from, int onto, int flags)
+{
+	if (flags & ~O_CLOEXEC) /* an error, and nothing is closed */
+		return dup_with_flags(from, onto, flags);
+	descriptors_dup_begin(from, onto);
+	int r = dup_with_flags(from, onto, flags);
+	descriptors_dup_end();
+	return r;
 }

@@ -12,8 +12,8 @@
 #include "audit/sink.h"
 #include "interpose/environment.h"
 #include "interpose/interpose.h"
-#include "interpose/process.h"
 #include "kernel/guarded.h"
+#include "kernel/home.h"
 #include "kernel/loaded.h"
 #include "kernel/next.h"
 #include "nonlinear/nonlinear.h"
@@ -72,12 +72,12 @@ static bool is_copy(void)
 static void new_process(void)
 {
 	mark_process();
-	process_owns_memory();
+	home_settle();
 	identity_settle();
 	loaded_after_fork();
 	arena_after_fork();
 	scratch_reset();
-	guarded_drop(GUARDED_MAPS); /* it shows the parent's memory */
+	guarded_after_fork();
 	snapshot_after_fork();
 	nonlinear_after_fork();
 	inject_after_fork();
@@ -129,7 +129,7 @@ static void get_ready(void)
 		return;
 	}
 	mark_process();
-	process_owns_memory();
+	home_settle();
 	identity_settle();
 	load_policy();
 	inject_prepare(the_policy.process_inject);
@@ -169,6 +169,7 @@ static void before_fork(void)
 
 	if (!enter(&scope))
 		return;
+	sink_take_back();
 	selfmem_hold();
 	guard_before_fork();
 	selfmem_before_fork();

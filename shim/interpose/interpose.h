@@ -95,10 +95,12 @@ long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t 
 /* A descriptor that was just opened (or -errno): itself, or -EACCES with it closed. */
 long opened(const struct call *call, long fd, int flags);
 
-/* The descriptor calls on ours: -EBADF, or the descriptor moved out of the way. */
+/* The descriptor calls: of ours is taken leave before the program closes them, or wants their
+ * numbers. */
 long descriptors_close(int fd);
 long descriptors_close_range(unsigned int first, unsigned int last, unsigned int flags);
-int descriptors_dup_onto(int from, int onto);
+void descriptors_dup_begin(int from, int onto);
+void descriptors_dup_end(void);
 
 /* An open for writing of that path failed with EAGAIN: whether a lease of ours was the reason and
  * is not any more, so that it is worth another try. */
@@ -117,8 +119,9 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size);
 /* Before another program replaces this one: reports gaps, and writes the totals. */
 long process_execveat(const struct call *call, int directory, const char *path, char *const *argv,
 		      char *const *envp, int flags);
-/* The program's credentials are others now; or it is about to make a call that wants a process of
- * one thread. */
+/* The program is about to change its credentials, its root or what it may open. */
+void credentials_change(void);
+/* It did; or it is about to make a call that wants a process of one thread. */
 void credentials_changed(void);
 void credentials_alone(void);
 

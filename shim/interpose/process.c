@@ -20,6 +20,7 @@
 #include "interpose/environment.h"
 #include "interpose/interpose.h"
 #include "interpose/process.h"
+#include "kernel/home.h"
 #include "kernel/next.h"
 #include "kernel/program.h"
 #include "nonlinear/nonlinear.h"
@@ -31,20 +32,6 @@
 #include "snapshot/snapshot.h"
 #include "support/place.h"
 #include "support/text.h"
-
-/* Whose memory this is: a child of vfork runs in its parent's. */
-static pid_t owner;
-
-void process_owns_memory(void)
-{
-	owner = (pid_t)raw(SYS_getpid);
-	keeper_lives_here();
-}
-
-static bool memory_is_ours(void)
-{
-	return owner == (pid_t)raw(SYS_getpid);
-}
 
 /* ---- ends ---- */
 
@@ -79,7 +66,7 @@ void process_ends(int status)
 
 	if (!anything_to_say() || !enter(&scope))
 		return;
-	if (memory_is_ours()) {
+	if (home_is_here()) {
 		nonlinear_totals();
 		inject_totals();
 		guard_look_at_end();
@@ -267,7 +254,7 @@ static void before_exec(const struct call *call, const struct target *target, bo
 		return;
 	if (look_for_gap(target, preloaded, &gap, found))
 		report_gap(call, found, &gap);
-	if (replaces && memory_is_ours()) {
+	if (replaces && home_is_here()) {
 		nonlinear_totals(); /* drift is left to the end: exec may fail */
 		inject_totals();
 	}
@@ -316,9 +303,9 @@ static struct followed follow_begin(char *const *envp, bool replaces)
 	follow.size = environment_bytes(envp);
 	if (follow.size <= STACK_MOST)
 		return follow;
-	long block = replaces && !memory_is_ours() ? -ENOMEM
-						   : place_map(follow.size, PROT_READ | PROT_WRITE,
-							       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long block = replaces && !home_is_here() ? -ENOMEM
+						 : place_map(follow.size, PROT_READ | PROT_WRITE,
+							     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (raw_failed(block))
 		follow.size = 0;
 	else

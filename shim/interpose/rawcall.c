@@ -125,9 +125,15 @@ static long call_descriptor(long nr, long a, long b, long c)
 		return descriptors_close((int)a);
 	case SYS_close_range:
 		return descriptors_close_range((unsigned int)a, (unsigned int)b, (unsigned int)c);
+	case SYS_dup3:
+		if (c & ~O_CLOEXEC)
+			return raw(nr, a, b, c);
+		/* fallthrough */
 	default: {
-		int r = descriptors_dup_onto((int)a, (int)b);
-		return r ? r : raw(nr, a, b, c);
+		descriptors_dup_begin((int)a, (int)b);
+		long r = raw(nr, a, b, c);
+		descriptors_dup_end();
+		return r;
 	}
 	}
 }
@@ -199,11 +205,14 @@ static bool forks(long nr, long a, long b)
 #else
 #define MSEAL 462
 #endif
+#define LANDLOCK_RESTRICT_SELF 446 /* libcs have no function, kernels before 5.13 no call */
 
 static long call_identity(long nr, long a, long b, long c, long d, long e, long f)
 {
 	if (nr == SYS_unshare || nr == SYS_setns)
 		credentials_alone();
+	else
+		credentials_change();
 	long r = pass(nr, a, b, c, d, e, f);
 	if (nr != SYS_unshare && nr != SYS_setns && r != -1)
 		credentials_changed();
@@ -225,6 +234,11 @@ static void before(long nr, long a, long b, long c)
 	switch (nr) {
 	case MSEAL:
 		memory_settle((uintptr_t)a, (size_t)b);
+		break;
+	case SYS_chroot:
+	case SYS_pivot_root:
+	case LANDLOCK_RESTRICT_SELF:
+		credentials_change();
 		break;
 	case SYS_umount2:
 		files_let_go();
@@ -317,6 +331,9 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 	case SYS_setrlimit:
 	case SYS_prlimit64:
 	case MSEAL:
+	case SYS_chroot:
+	case SYS_pivot_root:
+	case LANDLOCK_RESTRICT_SELF:
 	case SYS_umount2:
 	case SYS_exit:
 	case SYS_exit_group:

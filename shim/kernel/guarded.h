@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The few descriptors of ours that sit in the program's table: the log, and
- * /proc/self/maps for VMA look-ups. They are high and close-on-exec; what was
- * opened is remembered by device and inode. The program cannot close or replace
- * them through libc (interpose/descriptors.c asks guarded_is), and one that it
- * took by raw calls is noticed and opened anew. No locks: async-signal-safe.
+ * /proc/self/maps for VMA look-ups. They are close-on-exec, and their numbers out of the
+ * way, but below 1,024: fork copies a table up to its highest number. What was opened is
+ * remembered by device, inode and birth time.
+ *
+ * The program may close them, as everything that it finds in /proc/self/fd, or take their
+ * numbers. From then on they are not welcome: they are opened for each use, and closed
+ * after it. No locks: async-signal-safe.
  */
 #ifndef MMFENCE_KERNEL_GUARDED_H
 #define MMFENCE_KERNEL_GUARDED_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum guarded_slot { GUARDED_LOG, GUARDED_MAPS, GUARDED_COUNT };
+
+/* Around each use: in between it is not closed through libc, and its number not taken. */
+void guarded_enter(enum guarded_slot slot);
+/* Closes it, where it is not welcome and nobody else uses it. */
+void guarded_leave(enum guarded_slot slot);
 
 /* The slot's descriptor, or -1 when it has none or the number is somebody else's by now. */
 int guarded_get(enum guarded_slot slot);
@@ -20,18 +29,42 @@ int guarded_get(enum guarded_slot slot);
 int guarded_get_size(enum guarded_slot slot, uint64_t *size);
 /* The same without asking whether it is still ours: only for calls that fail harmlessly if not. */
 int guarded_get_unchecked(enum guarded_slot slot);
-/* Moves fd high and remembers it for the slot; closes fd. The new descriptor, or -errno. */
-int guarded_put(enum guarded_slot slot, int fd);
+/* Around opening one, up to guarded_keep: in between nobody closes or takes through libc a number
+ * that is not known yet to be ours. */
+void guarded_open_begin(void);
+void guarded_open_end(void);
+/* Moves *fd out of the way and keeps it in the slot. False, and only moved, where the slot has one
+ * already, or is that of another process, whose memory this is: then *fd is to be closed after use.
+ */
+bool guarded_keep(enum guarded_slot slot, int *fd);
 /* Closes the slot's descriptor, if it is still ours. */
 void guarded_drop(enum guarded_slot slot);
-/* Whether this number is ours (cheap: for every close). */
-bool guarded_is(int fd);
-/* The smallest of our numbers within [first, last], or -1. */
-int guarded_in_range(unsigned int first, unsigned int last);
-/* The program wants this number (dup2 onto it): ours moves elsewhere. */
-void guarded_yield(int fd);
 
-/* The thread on this stack has a descriptor table of its own, empty as yet; 0, 0: there is none. */
+/* Around a call of the program's that puts something at a number: one that was not ours when it
+ * looked is not used before it is over. */
+void guarded_take_begin(void);
+void guarded_take_end(void);
+
+/* Whether this number may be ours (cheap: for every close). */
+bool guarded_may_be(int fd);
+/* The same, for sure, once threads that are about to open one have done so. */
+bool guarded_is(int fd);
+void guarded_settle(void);
+/* The slot's number in the program's table, or -1. */
+int guarded_number(enum guarded_slot slot);
+/* For the program, of a number that is ours: closes it, and it is not welcome any more. What close
+ * returned. */
+int guarded_give_up(int fd);
+bool guarded_is_welcome(enum guarded_slot slot);
+void guarded_welcome(enum guarded_slot slot);
+
+/* In a forked child: its memory is another, and nobody else is in here. */
+void guarded_after_fork(void);
+
+/* The calling thread, on this stack, has a descriptor table of its own, empty as yet; 0, 0: there
+ * is no such thread. */
 void guarded_other_table(uintptr_t start, uintptr_t end);
+/* What the slot has in that table, and whose it is; or -1. */
+int guarded_in_other_table(enum guarded_slot slot, pid_t *thread);
 
 #endif

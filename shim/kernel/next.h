@@ -73,6 +73,7 @@
 	     (pid_t, __rlimit_resource_t, const struct rlimit64 *, struct rlimit64 *))           \
 	NEXT(int, prctl, (int, unsigned long, unsigned long, unsigned long, unsigned long))      \
 	NEXT(int, unshare, (int))                                                                \
+	NEXT(int, chroot, (const char *))                                                        \
 	NEXT(int, setns, (int, int))
 
 struct next {

@@ -35,16 +35,6 @@ struct procmap_query {
 #define PROCMAP_SHARED		 0x08
 #define PROCMAP_COVERING_OR_NEXT 0x10
 
-static int maps_descriptor(void)
-{
-	int fd = guarded_get(GUARDED_MAPS);
-
-	if (fd >= 0)
-		return fd; /* the query itself failed */
-	fd = proc_open_own(-1, "maps", O_RDONLY);
-	return fd < 0 ? fd : guarded_put(GUARDED_MAPS, fd);
-}
-
 int vma_query(int fd, uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
 	struct procmap_query q = {
@@ -131,18 +121,35 @@ void vma_parse(const char *line, struct vma *out, char *name, size_t name_size)
 
 static atomic_bool no_queries; /* this kernel has none */
 
+static int query_anew(uintptr_t address, struct vma *out, char *name, size_t name_size)
+{
+	int maps = guarded_get(GUARDED_MAPS);
+
+	if (maps >= 0) /* the query itself failed */
+		return vma_query(maps, address, out, name, name_size);
+	guarded_open_begin();
+	maps = proc_open_own(-1, "maps", O_RDONLY);
+	bool kept = maps >= 0 && guarded_keep(GUARDED_MAPS, &maps);
+	guarded_open_end();
+	if (maps < 0)
+		return maps;
+	int r = vma_query(maps, address, out, name, name_size);
+	if (!kept)
+		raw_close(maps);
+	return r;
+}
+
 static int query_here(uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
 	if (atomic_load_explicit(&no_queries, memory_order_relaxed))
 		return -ENOTTY;
+	guarded_enter(GUARDED_MAPS);
 	/* On a descriptor that is not ours any more the query is an unknown ioctl. */
 	int maps = guarded_get_unchecked(GUARDED_MAPS);
 	int r = maps < 0 ? maps : vma_query(maps, address, out, name, name_size);
-
-	if (!r || r == -ENOENT)
-		return r;
-	maps = maps_descriptor();
-	r = maps < 0 ? maps : vma_query(maps, address, out, name, name_size);
+	if (r && r != -ENOENT)
+		r = query_anew(address, out, name, name_size);
+	guarded_leave(GUARDED_MAPS);
 	if (r == -ENOTTY)
 		atomic_store_explicit(&no_queries, true, memory_order_relaxed);
 	return r;
@@ -161,25 +168,36 @@ static int scan(struct proc_text *text, uintptr_t address, struct vma *out, cons
 	return text->error ? text->error : -ENOENT;
 }
 
-static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name_size)
+static int read_from(int fd, uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
 	struct proc_text text;
 	const char *found = "";
-	int own = proc_open_own(-1, "maps", O_RDONLY), fd = own;
-
-	/* A process that changed its identity may not, but read from the one that is kept. */
-	if (fd == -EACCES)
-		fd = maps_descriptor();
-	if (fd < 0)
-		return fd;
 	char *buffer = scratch_take();
+
 	proc_text_begin(&text, fd, buffer, SCRATCH_BYTES);
 	int r = scan(&text, address, out, &found);
 	if (!r)
 		copy_name(found, name, name_size);
 	scratch_put(buffer);
-	if (own >= 0)
+	return r;
+}
+
+static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name_size)
+{
+	int own = proc_open_own(-1, "maps", O_RDONLY);
+
+	if (own >= 0) {
+		int r = read_from(own, address, out, name, name_size);
 		raw_close(own);
+		return r;
+	}
+	if (own != -EACCES)
+		return own;
+	/* A process that changed its identity may not, but read from the one that is kept. */
+	guarded_enter(GUARDED_MAPS);
+	int kept = guarded_get(GUARDED_MAPS);
+	int r = kept < 0 ? own : read_from(kept, address, out, name, name_size);
+	guarded_leave(GUARDED_MAPS);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "kernel/home.h"
 #include "kernel/raw.h"
 #include "kernel/thread.h"
 #include "kernel/vma.h"
@@ -82,7 +83,7 @@ static bool is_alone(void)
 
 	if (raw_statx(AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st))
 		return false;
-	return st.stx_nlink <= 3U + (keeper_running() && keeper_is_ours());
+	return st.stx_nlink <= 3U + (keeper_running() && home_is_here());
 }
 
 /* ---- where it is made ---- */

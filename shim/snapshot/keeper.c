@@ -15,6 +15,7 @@
 
 #include "kernel/capability.h"
 #include "kernel/guarded.h"
+#include "kernel/home.h"
 #include "kernel/proc_text.h"
 #include "kernel/raw.h"
 #include "kernel/thread.h"
@@ -133,24 +134,41 @@ static void serve(void)
 }
 
 /* The program's: later it may not be allowed to open it. */
-static void log_inherit(int fd)
+static void log_copy(int fd)
 {
-	if (raw(SYS_fcntl, fd, F_GETFD) >= 0) { /* left to this thread's table */
-		guarded_put(GUARDED_LOG, fd);
-		return;
-	}
 	int process = (int)raw(SYS_pidfd_open, raw(SYS_getpid), 0);
 	int copy = process < 0 ? process : (int)raw(SYS_pidfd_getfd, process, fd, 0);
 
 	if (process >= 0)
 		raw_close(process);
-	if (copy >= 0)
-		guarded_put(GUARDED_LOG, copy);
+	if (copy >= 0 && !guarded_keep(GUARDED_LOG, &copy))
+		raw_close(copy);
+}
+
+static void log_inherit(int fd)
+{
+	if (raw(SYS_fcntl, fd, F_GETFD) < 0)
+		log_copy(fd);
+	else /* left to this thread's table */
+		guarded_keep(GUARDED_LOG, &fd);
+}
+
+static void hold_log(void *fd)
+{
+	if (guarded_get(GUARDED_LOG) < 0)
+		log_copy(*(int *)fd);
+}
+
+bool keeper_hold_log(int fd)
+{
+	pid_t thread;
+
+	return !keeper_call(hold_log, &fd) && guarded_in_other_table(GUARDED_LOG, &thread) >= 0;
 }
 
 static int prepare(void)
 {
-	int log = guarded_get_unchecked(GUARDED_LOG);
+	int log = guarded_get(GUARDED_LOG);
 	int r = thread_own_table_with(log);
 
 	if (r)
@@ -207,23 +225,9 @@ static int start(void)
 	return keeper.start_error;
 }
 
-/* The process whose memory this is: another one may live in it (vfork, clone with CLONE_VM), with
- * descriptors of its own that the keeper cannot reach, and a life that may be shorter. */
-static pid_t home;
-
-void keeper_lives_here(void)
-{
-	home = (pid_t)raw(SYS_getpid);
-}
-
-bool keeper_is_ours(void)
-{
-	return (pid_t)raw(SYS_getpid) == home;
-}
-
 static int wake(void)
 {
-	return (int)raw(SYS_tgkill, home, keeper.thread.number, KEEPER_REQUEST_SIGNAL);
+	return (int)raw(SYS_tgkill, home_process(), keeper.thread.number, KEEPER_REQUEST_SIGNAL);
 }
 
 /* With a full signal queue (RLIMIT_SIGPENDING) the signal is refused; then the keeper finds the
@@ -256,7 +260,7 @@ static int post(keeper_task *task, void *argument)
 
 int keeper_call(keeper_task *task, void *argument)
 {
-	if (!keeper_is_ours())
+	if (!home_is_here())
 		return -EXDEV;
 	lock_take(&keeper.mailbox);
 	int r = start();

@@ -34,11 +34,6 @@ void keeper_poke(void);
 /* Has it look again at what it serves; from any thread of this process. */
 void keeper_wake(void);
 
-/* This process, and no other that shares its memory, may start the keeper from now on. */
-void keeper_lives_here(void);
-
-bool keeper_is_ours(void);
-
 bool keeper_running(void);
 pid_t keeper_thread(void);
 
@@ -58,6 +53,10 @@ int keeper_proc(void);
 int keeper_maps(void);
 int keeper_pagemap(void);
 int keeper_memory(void);
+
+/* Has it keep what fd is open on, which is the log, in its own table; starts it if need be. False
+ * if it cannot. */
+bool keeper_hold_log(int fd);
 
 /* Ends it and waits until it is gone. Its leases are given back first, by last, which runs on it.
  */

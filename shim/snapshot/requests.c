@@ -8,8 +8,10 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
+#include "audit/sink.h"
 #include "kernel/capability.h"
 #include "kernel/file.h"
+#include "kernel/home.h"
 #include "snapshot/guard.h"
 #include "snapshot/keeper.h"
 #include "snapshot/lease.h"
@@ -121,7 +123,7 @@ bool guard_was_cut(const struct snapshot *snapshot)
 	struct look look = { &snapshot->file, false };
 	enum found found = found_at(snapshot->path, &snapshot->file, snapshot->file_size);
 
-	if (found == ELSEWHERE && keeper_is_ours())
+	if (found == ELSEWHERE && home_is_here())
 		keeper_call_running(look_on_keeper, &look);
 	return found == CUT || look.cut;
 }
@@ -140,7 +142,7 @@ void guard_look_at_end(void)
 {
 	bool doubtful = false;
 
-	if (!guard_any() || !keeper_is_ours())
+	if (!guard_any() || !home_is_here())
 		return;
 	snapshot_lock();
 	for (struct lease *lease = leases; lease && !doubtful; lease = lease->hh.next)
@@ -155,7 +157,7 @@ bool guard_let_in(int directory, const char *path)
 {
 	struct file file;
 
-	if (!keeper_is_ours() || file_at(directory, path, &file))
+	if (!home_is_here() || file_at(directory, path, &file))
 		return false;
 	/* It may be gone from the table already, because the keeper was faster: then it is gone
 	 * altogether once the keeper has answered. */
@@ -170,7 +172,7 @@ static void drop_on_keeper(void *unused)
 
 void guard_drop_now(void)
 {
-	if (keeper_is_ours())
+	if (home_is_here())
 		keeper_call_running(drop_on_keeper, NULL);
 }
 
@@ -180,9 +182,10 @@ void guard_preserve_all_and_stop(const char *trigger)
 {
 	struct wish wish = { .trigger = trigger };
 
-	if (!keeper_running() || !keeper_is_ours())
+	if (!keeper_running() || !home_is_here())
 		return;
 	keeper_call_running(preserve_all_on_keeper, &wish);
+	sink_take_back();
 	keeper_stop(NULL);
 }
 
@@ -259,7 +262,7 @@ static void follow_on_keeper(void *argument)
 void guard_follow_credentials(void)
 {
 	struct identity_change *follow =
-		keeper_running() && keeper_is_ours() ? arena_alloc(sizeof(*follow)) : NULL;
+		keeper_running() && home_is_here() ? arena_alloc(sizeof(*follow)) : NULL;
 
 	if (!follow)
 		return;

@@ -12,7 +12,7 @@ export LC_ALL=C
 # next year is noticed.
 families='^_*(mmap|munmap|mremap|mprotect|pkey_mprotect|madvise|posix_madvise|remap_file_pages|open|creat|fopen|freopen|close|dup|exec|fexec|posix_spawn|syscall)'
 # Wrapped too, but with unrelated siblings.
-others='^(_exit|_Exit|quick_exit|exit|system|popen|fork|vfork|clone|unshare|setns|set.*id|setgroups|initgroups|capset|mlock|mlock2|mlockall|munlock|munlockall|shmat|shmdt|prctl|setrlimit|setrlimit64|prlimit|prlimit64|umount|umount2|fanotify_init)$'
+others='^(_exit|_Exit|quick_exit|exit|system|popen|fork|vfork|clone|unshare|setns|chroot|set.*id|setgroups|initgroups|capset|mlock|mlock2|mlockall|munlock|munlockall|shmat|shmdt|prctl|setrlimit|setrlimit64|prlimit|prlimit64|umount|umount2|fanotify_init)$'
 
 # name reason
 exceptions() {
