@@ -172,6 +172,7 @@ static void before_fork(void)
 	sink_take_back();
 	selfmem_hold();
 	guard_before_fork();
+	nonlinear_before_fork();
 	selfmem_before_fork();
 	fork_scope = scope;
 	fork_entered = true;

@@ -89,6 +89,8 @@ void memory_settle(uintptr_t address, size_t length);
 /* mlock, mlock2 and munlock; mlockall and munlockall. */
 long memory_lock(long nr, uintptr_t address, size_t length, unsigned int flags);
 long memory_lock_all(long nr, int flags);
+/* Address space of ours that is spare is given back. */
+void memory_trim(void);
 long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t size,
 			     int protection, size_t page_offset, int flags);
 

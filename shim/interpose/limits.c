@@ -17,6 +17,8 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size)
 	bool matters =
 		resource == RLIMIT_NOFILE || resource == RLIMIT_AS || resource == RLIMIT_FSIZE;
 
+	if (resource == RLIMIT_AS && soft)
+		memory_trim();
 	if (!matters || !soft || !guard_any())
 		return;
 	if ((process && process != (pid_t)raw(SYS_getpid)) || !enter(&scope))

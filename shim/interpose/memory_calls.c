@@ -425,11 +425,25 @@ long memory_lock(long nr, uintptr_t address, size_t length, unsigned int flags)
 	return change_area(ours(address, length), nr, address, length, (long)flags, 0);
 }
 
+void memory_trim(void)
+{
+	struct scope scope;
+
+	if (likely(!anchor_may_touch(0, UINTPTR_MAX)) || !enter(&scope))
+		return;
+	anchors_trim();
+	scope_leave(&scope);
+}
+
 long memory_lock_all(long nr, int flags)
 {
 	attributes_note();
+	if (nr == SYS_mlockall)
+		memory_trim();
 	long r = change_area(guard_any(), nr, (uintptr_t)flags, 0, 0, 0);
 	if (!r)
 		emulate_note_lock_all(nr == SYS_munlockall ? 0 : flags);
+	if (!r && nr == SYS_mlockall)
+		memory_trim();
 	return r;
 }

@@ -15,6 +15,7 @@
 #include "nonlinear/anchor.h"
 #include "nonlinear/copy.h"
 #include "nonlinear/range.h"
+#include "snapshot/attributes.h"
 #include "support/arena.h"
 #include "support/gate.h"
 #include "support/lock.h"
@@ -43,8 +44,7 @@ static struct range range = RANGE_EMPTY;
 
 void anchors_take(void)
 {
-	gate_wait();
-	lock_take(&lock);
+	gate_take(&lock);
 }
 
 void anchors_drop(void)
@@ -131,6 +131,12 @@ static void anchor_remove(struct anchor *anchor)
 	renew_range();
 }
 
+static void replace(struct anchor *before, struct anchor *anchor)
+{
+	widen(anchor, before->low, before->high);
+	anchor_remove(before);
+}
+
 /* ---- where one comes from ---- */
 
 static bool is_ours(uintptr_t address)
@@ -139,6 +145,15 @@ static bool is_ours(uintptr_t address)
 		if (address == anchor->address)
 			return true;
 	return false;
+}
+
+/* A sealed memfd's mapping cannot be made writable, and yet is a shared one to the kernel. */
+static bool is_sealed(const struct vma *area)
+{
+	struct attributes attributes;
+
+	attributes_read_apart(area->start, &attributes);
+	return attributes_are_shared(&attributes);
 }
 
 /* It cannot be made writable: tried on a copy. */
@@ -151,7 +166,7 @@ static bool truly_shared(const struct vma *area)
 		return true;
 	long r = raw(SYS_mprotect, at, PAGE_BYTES, PROT_READ | PROT_WRITE);
 	copy_unmap((uintptr_t)at, 1);
-	return r != -EACCES;
+	return r != -EACCES || is_sealed(area);
 }
 
 int anchor_check(const struct vma *area)
@@ -168,6 +183,16 @@ int anchor_check(const struct vma *area)
 		anchor->checked_high = area->end;
 	}
 	return 0;
+}
+
+/* Huge pages are doubled by no kernel, nor is what some drivers map. */
+static bool can_be_doubled(const struct vma *area)
+{
+	long at = copy_make(area->start, 1);
+
+	if (!raw_failed(at))
+		copy_unmap((uintptr_t)at, 1);
+	return at != -EINVAL && at != -EFAULT;
 }
 
 /* The program's mapping of the file that shows its lowest page, and the bounds of them all. */
@@ -217,6 +242,10 @@ static struct anchor *anchor_make(const struct vma *area, uint64_t wanted, long 
 	struct range bounds = RANGE_EMPTY;
 	uint64_t page = 0;
 
+	*way = WAY_NONE;
+	*error = -EINVAL;
+	if (!can_be_doubled(area))
+		return NULL;
 	*way = WAY_MAPPING;
 	*error = page_of_mappings(area, wanted, &page, &bounds);
 	if (*error == -EAGAIN) {
@@ -329,12 +358,14 @@ long anchor_double(const struct vma *area, uint64_t page, uint64_t pages, uintpt
 	bool passes = !anchor && is_system_v(area);
 	long r = 0;
 
-	if (anchor && page < anchor->base) {
-		anchor_remove(anchor);
-		anchor = NULL;
-	}
-	if (!anchor && !(anchor = anchor_make(area, page, &r, way)))
+	struct anchor *before = anchor && page < anchor->base ? anchor : NULL;
+
+	if (!anchor || before)
+		anchor = anchor_make(area, page, &r, way);
+	if (!anchor)
 		return r;
+	if (before)
+		replace(before, anchor);
 	*way = anchor->way;
 	widen(anchor, area->start, area->end);
 	r = double_into(anchor, page, pages, area->protection, to);
@@ -362,6 +393,8 @@ static void note(const struct vma *area, int fd)
 		widen(before, area->start, area->end);
 		return;
 	}
+	if (!before && !can_be_doubled(area))
+		return;
 	long at = place_map(PAGE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
 	if (raw_failed(at))
 		return;
@@ -371,10 +404,8 @@ static void note(const struct vma *area, int fd)
 	}
 	copy_clean((uintptr_t)at, 1);
 	struct anchor *anchor = anchor_add(area, (uintptr_t)at, 0, WAY_MAPPING);
-	if (anchor && before) {
-		widen(anchor, before->low, before->high);
-		anchor_remove(before);
-	}
+	if (anchor && before)
+		replace(before, anchor);
 }
 
 void anchor_note(uintptr_t address, size_t length, int fd)
@@ -446,13 +477,48 @@ void anchor_note_gone(uintptr_t start, uintptr_t end)
 	anchors_drop();
 }
 
-/* A thread that was in here when the process was copied left the table as it was; its mappings stay
- * then, and nobody knows them. */
+/* ---- what the program does with all of its memory ---- */
+
+void anchors_trim(void)
+{
+	anchors_take();
+	for (struct anchor *anchor = anchors; anchor; anchor = anchor->next) {
+		copy_unmap(anchor->address + PAGE_BYTES, anchor->pages - 1);
+		anchor->pages = 1;
+		protect(anchor, PROT_NONE);
+		copy_clean(anchor->address, 1);
+	}
+	anchors_drop();
+}
+
+/* The gate is closed. */
+void anchors_before_fork(void)
+{
+	lock_take(&lock);
+	lock_drop(&lock);
+}
+
+/* Of files that the child has not inherited. */
+static void remove_unused(void)
+{
+	struct vma area;
+
+	for (struct anchor *anchor = anchors, *next; anchor; anchor = next) {
+		next = anchor->next;
+		if (!find_part(anchor, anchor->low, &area))
+			anchor_remove(anchor);
+	}
+}
+
+/* A thread that was in here when the process was copied, by a raw clone, left the table as it was;
+ * its mappings stay then, and nobody knows them. */
 void anchors_after_fork(void)
 {
 	if (!lock_try(&lock))
 		anchors = NULL;
 	lock_reset(&lock);
 	reach_after_fork();
+	if (copy_attributes_noted())
+		remove_unused();
 	renew_range();
 }

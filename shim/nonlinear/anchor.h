@@ -39,6 +39,12 @@ void anchor_note_gone(uintptr_t start, uintptr_t end);
 /* Whether a file with an anchor may be mapped there. Lock-free. */
 bool anchor_may_touch(uintptr_t start, uintptr_t end);
 
+/* To one page each: address space is about to be limited, or all memory to be locked; and after the
+ * latter, so that nothing doubled inherits the lock. */
+void anchors_trim(void);
+
+/* Nobody is inside once the gate is closed. */
+void anchors_before_fork(void);
 void anchors_after_fork(void);
 
 #endif

@@ -22,6 +22,11 @@ void copy_note_attributes(void)
 	atomic_store(&unclean, true);
 }
 
+bool copy_attributes_noted(void)
+{
+	return atomic_load(&unclean);
+}
+
 void copy_unmap(uintptr_t address, uint64_t pages)
 {
 	if (address)

@@ -7,6 +7,7 @@
 #ifndef MMFENCE_NONLINEAR_COPY_H
 #define MMFENCE_NONLINEAR_COPY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernel/vma.h"
@@ -22,6 +23,7 @@ long copy_far(uintptr_t from, uint64_t distance, uint64_t pages);
 
 /* The program gave its memory attributes, which a copy of it inherits. Lock-free. */
 void copy_note_attributes(void);
+bool copy_attributes_noted(void);
 /* Frees it of them. */
 void copy_clean(uintptr_t address, uint64_t pages);
 

@@ -105,7 +105,7 @@ static void read_attributes(uintptr_t address, struct attributes *out)
 
 struct remap {
 	uint64_t start, size, page; /* as the kernel rounds them */
-	bool nonblock, locked;
+	bool nonblock, locked, doubled;
 	struct vma area;
 };
 
@@ -117,6 +117,7 @@ static int check_arguments(const struct remap_request *request, struct remap *re
 	remap->size = PAGE_DOWN(request->size);
 	remap->page = request->page_offset;
 	remap->nonblock = request->flags & MAP_NONBLOCK;
+	remap->doubled = false;
 	if (remap->start + remap->size <= remap->start)
 		return -EINVAL;
 	if (remap->page + remap->size / PAGE_BYTES < remap->page)
@@ -224,7 +225,7 @@ static bool beyond_any_file(const struct remap *remap)
 	return remap->size > INT64_MAX || remap->page > (INT64_MAX - remap->size) / PAGE_BYTES;
 }
 
-static long put(const struct remap *remap, enum way *way)
+static long put(struct remap *remap, enum way *way)
 {
 	int refused = anchor_check(&remap->area);
 
@@ -236,10 +237,9 @@ static long put(const struct remap *remap, enum way *way)
 		return -EOVERFLOW;
 	long r = anchor_double(&remap->area, remap->page, remap->size / PAGE_BYTES,
 			       (uintptr_t)remap->start, way);
-	if (!r) {
-		populate(remap);
+	remap->doubled = !r;
+	if (!r)
 		return 0;
-	}
 	long other = put_by_descriptor(remap, way);
 	if (*way != WAY_NONE || r != -ENOMEM)
 		return other;
@@ -268,6 +268,8 @@ long emulate_remap(const struct remap_request *request, enum way *way)
 	anchors_take();
 	r = remap_checked(&remap, way);
 	anchors_drop();
+	if (remap.doubled) /* which may take long */
+		populate(&remap);
 	return r;
 }
 

@@ -51,6 +51,8 @@ void nonlinear_no_memory(const struct call *call);
 /* The totals of every call site since the last time, as records: at exit and before exec. */
 void nonlinear_totals(void);
 
+/* Once the gate is closed. */
+void nonlinear_before_fork(void);
 /* A child counts for itself. */
 void nonlinear_after_fork(void);
 

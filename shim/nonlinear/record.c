@@ -10,6 +10,7 @@
 #include "audit/trace.h"
 #include "kernel/raw.h"
 #include "kernel/vma.h"
+#include "nonlinear/anchor.h"
 #include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
 #include "nonlinear/pressure.h"
@@ -209,6 +210,11 @@ void nonlinear_no_memory(const struct call *call)
 void nonlinear_totals(void)
 {
 	sites_report();
+}
+
+void nonlinear_before_fork(void)
+{
+	anchors_before_fork();
 }
 
 void nonlinear_after_fork(void)

@@ -23,7 +23,7 @@ static atomic_bool noted;
 #endif
 
 /* VmFlags, and the advice that sets them; these are set in other ways. */
-enum { LOCKED = -1, LOCKED_ON_FAULT = -2, NOT_RESERVED = -3, NAMELESS = -4 };
+enum { LOCKED = -1, LOCKED_ON_FAULT = -2, NOT_RESERVED = -3, NAMELESS = -4, SHARED = -5 };
 
 static const struct {
 	char flag[3];
@@ -32,7 +32,7 @@ static const struct {
 	{ "dc", MADV_DONTFORK },   { "dd", MADV_DONTDUMP },   { "hg", MADV_HUGEPAGE },
 	{ "nh", MADV_NOHUGEPAGE }, { "rr", MADV_RANDOM },     { "sr", MADV_SEQUENTIAL },
 	{ "mg", MADV_MERGEABLE },  { "lf", LOCKED_ON_FAULT }, { "lo", LOCKED },
-	{ "nr", NOT_RESERVED },	   { "??", NAMELESS },
+	{ "nr", NOT_RESERVED },	   { "??", NAMELESS },	      { "sh", SHARED },
 };
 #define KEPT_COUNT (sizeof(kept) / sizeof(*kept))
 
@@ -191,6 +191,11 @@ static bool has(const struct attributes *attributes, int advice)
 bool attributes_have_lock(const struct attributes *attributes)
 {
 	return has(attributes, LOCKED);
+}
+
+bool attributes_are_shared(const struct attributes *attributes)
+{
+	return has(attributes, SHARED);
 }
 
 bool attributes_locked(const struct attributes *attributes)

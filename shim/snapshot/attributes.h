@@ -45,6 +45,8 @@ int attributes_map_flags(const struct attributes *attributes);
  * and a walk through smaps. */
 void attributes_read_apart(uintptr_t address, struct attributes *out);
 bool attributes_have_lock(const struct attributes *attributes);
+/* To the kernel, which takes what is mapped by a descriptor that cannot write for none. */
+bool attributes_are_shared(const struct attributes *attributes);
 void attributes_apply(const struct attributes *attributes, uintptr_t start, uintptr_t end,
 		      int protection);
 

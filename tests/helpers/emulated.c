@@ -204,6 +204,11 @@ static void out_of_reach(const void *unused)
 	view_check(window + PAGE, 1, 21, WINDOW - 1, "the window");
 	promise(!remap_file_pages(window, PAGE, 0, 40, 0), "a page behind: %s", strerror(errno));
 	promise(page_is(window, 1, 40), "not page 40");
+	/* What led to the pages behind still does when no mapping of the program's shows them. */
+	must(!remap_file_pages(window, WINDOW * PAGE, 0, 40, 0));
+	must(remap_file_pages(window, PAGE, 0, 1, 0) == 0 || errno == ENOSYS || errno == EPERM);
+	promise(!remap_file_pages(window, PAGE, 0, 20, 0), "the first page: %s", strerror(errno));
+	promise(page_is(window, 1, 20), "not page 20");
 }
 
 /* The kernel takes a shared mapping of a descriptor that cannot write for no shared one. */
@@ -554,16 +559,159 @@ static void lock_future(const void *unused)
 	must(!munlockall());
 }
 
-/* The mapping that windows come from is larger than the limit would allow. */
-static void address_space_limit(const void *unused)
-{
-	struct rlimit limit = { 1UL << 29, 1UL << 29 };
+#define FAR 50000
 
+static char *sparse_window(int *fd)
+{
+	*fd = memfd_create(NAME, 0);
+	must(*fd >= 0 && !ftruncate(*fd, (FAR + 1) * PAGE));
+	char *window = window_of(*fd, 0);
+	must(!remap_file_pages(window, PAGE, 0, FAR, 0));
+	return window;
+}
+
+/* What windows come from is neither read nor locked, and what comes from it later is not either. */
+static void lock_current(const void *unused)
+{
+	struct stat file;
+	int fd;
+	char *window = sparse_window(&fd);
+
+	(void)unused;
+	must(!mlockall(MCL_CURRENT) && !fstat(fd, &file));
+	promise(file.st_blocks < 8192, "%ld blocks of a sparse file", (long)file.st_blocks);
+	must(!munlock(window, WINDOW * PAGE));
+	unsigned int before = locked_areas();
+	must(!remap_file_pages(window + PAGE, PAGE, 0, 5, 0));
+	promise(locked_areas() <= before, "the new area is locked");
+}
+
+static void limit_address_space(rlim_t bytes)
+{
+	struct rlimit limit = { bytes, bytes };
+
+	must(!setrlimit(RLIMIT_AS, &limit));
+}
+
+static void address_space_limit_later(const void *unused)
+{
+	int fd;
+	char *window = sparse_window(&fd);
+
+	(void)unused;
+	limit_address_space(200UL << 20);
+	promise(mmap(NULL, 32UL << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED,
+		"no address space is left");
+	promise(!remap_file_pages(window, PAGE, 0, 3, 0), "%s", strerror(errno));
+}
+
+/* No store can be made to it, and yet to the kernel it is a shared mapping. */
+static void sealed(const void *unused)
+{
+	(void)unused;
+	int fd = memfd_create(NAME, MFD_ALLOW_SEALING);
+	must(fd >= 0);
+	file_fill(fd, 1, 0, PAGES);
+	must(!fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) || errno == EINVAL); /* before 5.1 */
+	char *window = mmap(NULL, WINDOW * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	must(window != MAP_FAILED);
+	promise(!remap_file_pages(window, PAGE, 0, 30, 0), "%s", strerror(errno));
+	promise(page_is(window, 1, 30), "not page 30");
+}
+
+static void file_must_be_gone(void)
+{
+	promise(!count_lines("/proc/self/maps", NAME), "the file is still mapped");
+}
+
+/* A child has nothing of a window that it does not inherit. */
+static void not_inherited(const void *unused)
+{
 	int spare;
 	char *window = closed_window(0, &spare);
 
 	(void)unused;
-	must(!setrlimit(RLIMIT_AS, &limit));
+	must(!remap_file_pages(window, PAGE, 0, 50, 0));
+	must(!madvise(window, WINDOW * PAGE, MADV_DONTFORK));
+	pid_t child = fork();
+	must(child >= 0);
+	if (!child) {
+		file_must_be_gone();
+		exit(0);
+	}
+	child_wait(child);
+	promise(!remap_file_pages(window, PAGE, 0, 9, 0) && page_is(window, 1, 9), "not page 9");
+}
+
+struct remapping {
+	char *window;
+	atomic_bool over;
+};
+
+static void *remap_on(void *argument)
+{
+	struct remapping *remapping = argument;
+
+	for (size_t i = 0; !atomic_load(&remapping->over); i++)
+		must(!remap_file_pages(remapping->window + i % WINDOW * PAGE, PAGE, 0,
+				       i * 7 % PAGES, MAP_NONBLOCK));
+	return NULL;
+}
+
+/* Whatever another thread was in the middle of, a child that unmaps its window holds on to nothing.
+ */
+static void fork_meanwhile(const void *unused)
+{
+	struct remapping remapping = { NULL, false };
+	pthread_t thread;
+	int spare;
+
+	(void)unused;
+	remapping.window = closed_window(0, &spare);
+	must(!remap_file_pages(remapping.window, PAGE, 0, 50, 0));
+	must(!pthread_create(&thread, NULL, remap_on, &remapping));
+	for (int i = 0; i < 100; i++) {
+		pid_t child = fork();
+		must(child >= 0);
+		if (!child) {
+			must(!munmap(remapping.window, WINDOW * PAGE));
+			file_must_be_gone();
+			_exit(0);
+		}
+		child_wait(child);
+	}
+	atomic_store(&remapping.over, true);
+	must(!pthread_join(thread, NULL));
+}
+
+/* No huge page is taken for it, and none is kept. */
+static void huge(const void *unused)
+{
+	(void)unused;
+	size_t page = 2UL << 20;
+	int fd = memfd_create(NAME, MFD_HUGETLB);
+	char *window = MAP_FAILED;
+
+	if (fd >= 0 && !ftruncate(fd, (off_t)(4 * page)))
+		window = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)page);
+	if (window == MAP_FAILED) {
+		printf("no huge pages\n");
+		return;
+	}
+	promise(count_lines("/proc/self/maps", NAME) == 1, "another mapping of huge pages");
+	promise(!remap_file_pages(window, page, 0, 0, 0), "%s", strerror(errno));
+	must(!munmap(window, page));
+	file_must_be_gone();
+}
+
+/* The mapping that windows come from is larger than the limit would allow. */
+static void address_space_limit(const void *unused)
+{
+	int spare;
+	char *window = closed_window(0, &spare);
+
+	(void)unused;
+	limit_address_space(1UL << 29);
 	use(window, spare);
 	promise(count_lines("/proc/self/maps", NAME) <= WINDOW, "a mapping of ours stays");
 }
@@ -618,7 +766,13 @@ int main(int argc, char **argv)
 		{ "read_meanwhile", read_meanwhile, NULL, HOLDS_BARE },
 		{ "locked", locked, NULL, HOLDS_BARE },
 		{ "lock_future", lock_future, NULL, HOLDS_BARE },
+		{ "lock_current", lock_current, NULL, HOLDS_BARE },
+		{ "sealed", sealed, NULL, HOLDS_BARE },
+		{ "not_inherited", not_inherited, NULL, HOLDS_BARE },
+		{ "fork_meanwhile", fork_meanwhile, NULL, HOLDS_BARE },
+		{ "huge", huge, NULL, HOLDS_BARE },
 		{ "address_space_limit", address_space_limit, NULL, HOLDS_BARE },
+		{ "address_space_limit_later", address_space_limit_later, NULL, HOLDS_BARE },
 		{ "far_page", far_page, NULL, HOLDS_BARE },
 	};
 

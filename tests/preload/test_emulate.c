@@ -235,8 +235,31 @@ HOLDS(no_areas_pile_up, "mapping", "map_files")
 HOLDS(no_descriptors, "mapping", "map_files")
 HOLDS(locked, "mapping", "mapping")
 HOLDS(lock_future, "mapping", "mapping")
+HOLDS(lock_current, "mapping", "mapping")
+HOLDS(sealed, "mapping", "mapping")
+HOLDS(not_inherited, "mapping", "mapping")
 HOLDS(address_space_limit, "mapping", "mapping")
+HOLDS(address_space_limit_later, "mapping", "mapping")
 HOLDS(far_page, "mapping", "mapping")
+
+EACH_VARIANT(N2, fork_meanwhile)
+{
+	together(variant, "fork_meanwhile");
+}
+
+EACH_VARIANT(N2, huge)
+{
+	struct run run = { .variant = variant,
+			   .helper = "emulated",
+			   .args = { "huge" },
+			   .options = { "nonlinear.emulate=always" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	if (strstr(run.output, "no huge pages"))
+		cr_skip_test("no huge pages are set aside (vm.nr_hugepages)");
+	run_end(&run);
+}
 
 /* Without a capability, a name and a descriptor a page before the window is reached only if there
  * was time to keep a way to it. */
