@@ -25,14 +25,17 @@ $(B)/faults/libmmfence.so: $(FAULT_OBJ) shim/interpose/symbols.map
 
 $(H)/faults/%: tests/faults/helpers/%.c
 	@mkdir -p $(@D)
-	$(CC) $(HELPER_CFLAGS) -Itests/helpers -O1 -m64 -o $@ $< -pthread -ldl
+	$(call say,CC)
+	$(Q)$(CC) $(HELPER_CFLAGS) -Itests/helpers -O1 -m64 -o $@ $< -pthread -ldl
 
 $(T)/obj/faults/%.o: tests/faults/%.c
 	@mkdir -p $(@D)
-	$(CC) -O1 -g $(COMMON) -Itests/preload -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) -O1 -g $(COMMON) -Itests/preload -c -o $@ $<
 
 $(T)/faults: $(T)/obj/shm.o $(FAULT_TESTS)
-	$(CC) -o $@ $^ -lcriterion -ljansson
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ -lcriterion -ljansson
 
 # Frames with a personality, as C++ has them.
 $(T)/obj/unit/test_unwind.o: COMMON += -fexceptions
