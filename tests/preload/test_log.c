@@ -3,6 +3,7 @@
  * A1, A2, A4, A5: what is in the log, that nothing of it is lost or mixed, what happens
  * when it cannot be written, and who may read it.
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -11,10 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "filter.h"
 #include "runner.h"
 
 /* --- A1 --- */
@@ -58,6 +62,62 @@ EACH_VARIANT(A1, names_are_kept)
 		}
 		cr_assert(found, "no record of ...%s", endings[i]);
 	}
+	run_end(&run);
+}
+
+/* --- the time where neither vdso nor system call tells it in 64 bits (i386 before 5.1) --- */
+
+/* A program that was just loaded, of 32 bits, finds no vdso. */
+static void hide_vdso(pid_t program)
+{
+	struct user_regs_struct registers;
+
+	if (ptrace(PTRACE_GETREGS, program, 0, &registers))
+		_exit(98);
+	uintptr_t at = registers.rsp;
+	for (int ends = 0; ends < 2; at += 4) /* of the arguments, and of the environment */
+		ends += !(uint32_t)ptrace(PTRACE_PEEKDATA, program, at, 0);
+	for (;; at += 8) {
+		uint32_t type = (uint32_t)ptrace(PTRACE_PEEKDATA, program, at, 0);
+		if (type == AT_NULL)
+			return;
+		if (type == AT_SYSINFO || type == AT_SYSINFO_EHDR)
+			ptrace(PTRACE_POKEDATA, program, at, (long)AT_IGNORE);
+	}
+}
+
+static void without_long_clock(struct run *run)
+{
+	struct filter filter = { .length = 0 };
+	pid_t program = fork();
+	int status;
+
+	(void)run;
+	if (!program) {
+		filter_fail(&filter, 403, 403, 0, ENOSYS);
+		filter_install(&filter);
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			_exit(98);
+		return;
+	}
+	waitpid(program, &status, 0);
+	hide_vdso(program);
+	ptrace(PTRACE_DETACH, program, 0, 0);
+	waitpid(program, &status, 0);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 98);
+}
+
+Test(A1, time_without_a_long_clock_32_bit)
+{
+	struct run run = { .variant = "m32",
+			   .helper = "steady",
+			   .args = { "count=1" },
+			   .prepare = without_long_clock };
+
+	run_helper(&run);
+	cr_assert(run_exit(&run) == 0, "%s", run.errors);
+	const char *time = field_string(find_event(&run, "process.start"), "@timestamp");
+	cr_assert(strcmp(time, "1971") > 0, "%s", time);
 	run_end(&run);
 }
 
