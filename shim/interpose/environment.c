@@ -9,6 +9,7 @@
 #include "interpose/environment.h"
 #include "kernel/raw.h"
 #include "support/arena.h"
+#include "support/scope.h"
 #include "support/text.h"
 
 #define PRELOAD	     "LD_PRELOAD="
@@ -77,6 +78,8 @@ bool environment_readable(char *const *environment)
 {
 	uintptr_t array = 1, strings = 1; /* no pages */
 
+	if (scope_silent()) /* no call may be made that could tell */
+		return true;
 	for (; environment; environment++) {
 		uintptr_t page = PAGE_DOWN((uintptr_t)(environment + 1) - 1);
 

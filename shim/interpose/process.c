@@ -250,7 +250,8 @@ static void before_exec(const struct call *call, const struct target *target, bo
 	struct gap gap;
 
 	/* A path that is no pointer is for the kernel to refuse. */
-	if (!audit_enabled() || !raw_readable_string(target->path, &page) || !enter(&scope))
+	if (!audit_enabled() || scope_silent() || !raw_readable_string(target->path, &page) ||
+	    !enter(&scope))
 		return;
 	if (look_for_gap(target, preloaded, &gap, found))
 		report_gap(call, found, &gap);
@@ -293,7 +294,8 @@ struct followed {
 #define STACK_MOST 8192
 
 /* On the stack, because exec may run in a child of vfork: any other memory would be its parent's,
- * and nobody would be left to free it. So there a copy that is too large for that is not made. */
+ * and nobody would be left to free it. So there, and under a filter, a copy that is too large for
+ * that is not made. */
 static struct followed follow_begin(char *const *envp, bool replaces)
 {
 	struct followed follow = { .environment = (char **)(uintptr_t)envp };
@@ -303,9 +305,10 @@ static struct followed follow_begin(char *const *envp, bool replaces)
 	follow.size = environment_bytes(envp);
 	if (follow.size <= STACK_MOST)
 		return follow;
-	long block = replaces && !home_is_here() ? -ENOMEM
-						 : place_map(follow.size, PROT_READ | PROT_WRITE,
-							     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool room = !scope_silent() && (!replaces || home_is_here());
+	long block = !room ? -ENOMEM
+			   : place_map(follow.size, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (raw_failed(block))
 		follow.size = 0;
 	else

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * P1: a program that maps a file, puts itself under a seccomp filter which kills for every
- * call but the few that it makes itself, and then opens, maps and unmaps as before.
- * "prctl" and "syscall" are the two ways there.
+ * call but the few that it makes itself, and then opens, maps, unmaps and tries to execute as
+ * before. "prctl" and "syscall" are the two ways there.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -28,6 +28,7 @@ static void enter(const char *how)
 		ALLOW(write),
 		ALLOW(exit_group),
 		ALLOW(brk),
+		ALLOW(execve),
 #ifdef __i386__
 		ALLOW(mmap2),
 		ALLOW(open),
@@ -64,6 +65,8 @@ int main(int argc, char **argv)
 	promise(page_is(before, 1, 0) && page_is(after, 1, 0), "other bytes");
 	must(munmap(before, PAGES * PAGE) == 0 && munmap(after, PAGES * PAGE) == 0);
 	must(open("sandbox.none", O_RDONLY) == -1);
+	must(execv("sandbox.none", argv) == -1 && errno == ENOENT);
+	must(execve("sandbox.none", argv, (char *[]){ NULL }) == -1 && errno == ENOENT);
 	must(write(1, "done\n", 5) == 5);
 	_exit(0);
 }
