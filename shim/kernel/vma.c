@@ -285,3 +285,22 @@ bool vma_shares_file(const struct vma *a, const struct vma *b)
 {
 	return b->shared && b->inode == a->inode && b->device == a->device;
 }
+
+#define NAME_BYTES 4096
+
+static bool have_one_name(uintptr_t a, uintptr_t b)
+{
+	char *names = arena_alloc(2 * NAME_BYTES);
+	struct vma vma;
+
+	bool is = names && !vma_find(a, &vma, names, NAME_BYTES) && vma.start <= a &&
+		  !vma_find(b, &vma, names + NAME_BYTES, NAME_BYTES) && vma.start <= b &&
+		  !strcmp(names, names + NAME_BYTES);
+	arena_free(names, 2 * NAME_BYTES);
+	return is;
+}
+
+bool vma_shares_file_by_name(const struct vma *a, const struct vma *b)
+{
+	return vma_shares_file(a, b) && (a->device >> 32 || have_one_name(a->start, b->start));
+}

@@ -62,6 +62,9 @@ bool vma_has_file(const struct vma *area);
 
 /* b is a shared mapping, and of the file that a maps. */
 bool vma_shares_file(const struct vma *a, const struct vma *b);
+/* For sure: files in two subvolumes of btrfs may have one inode number and, in maps, one device,
+ * which is none with a major number. There only names tell, of both areas as they are now. */
+bool vma_shares_file_by_name(const struct vma *a, const struct vma *b);
 
 /* "rw-p" and the like, for events. */
 void vma_protection_text(int protection, bool shared, char out[5]);

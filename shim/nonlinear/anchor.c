@@ -31,6 +31,7 @@ struct anchor {
 	uint64_t device, inode;
 	uintptr_t low, high;		     /* the program's mappings of the file lie between */
 	uintptr_t checked_low, checked_high; /* and there it is truly shared */
+	uintptr_t known_low, known_high;     /* there it is this file, by its name */
 	enum way way;
 	uintptr_t address; /* shows pages of the file from base on */
 	uint64_t base, pages;
@@ -61,7 +62,14 @@ bool anchor_may_touch(uintptr_t start, uintptr_t end)
 
 static bool has_file(const struct anchor *anchor, const struct vma *area)
 {
-	return area->inode == anchor->inode && area->device == anchor->device;
+	const struct vma own = { .start = anchor->address,
+				 .device = anchor->device,
+				 .inode = anchor->inode,
+				 .shared = true };
+
+	return (area->start >= anchor->known_low && area->end <= anchor->known_high &&
+		vma_shares_file(area, &own)) ||
+	       vma_shares_file_by_name(area, &own);
 }
 
 static struct anchor *anchor_of(const struct vma *area)
@@ -70,6 +78,10 @@ static struct anchor *anchor_of(const struct vma *area)
 
 	while (anchor && !has_file(anchor, area))
 		anchor = anchor->next;
+	if (anchor && (area->start < anchor->known_low || area->end > anchor->known_high)) {
+		anchor->known_low = area->start;
+		anchor->known_high = area->end;
+	}
 	return anchor;
 }
 
@@ -204,7 +216,7 @@ static bool find_lowest(const struct vma *area, struct vma *lowest, struct range
 
 	vma_walk_begin(&walk, -1);
 	for (uintptr_t at = 0; !vma_walk_to(&walk, at, &other, NULL, 0); at = other.end) {
-		if (!vma_shares_file(area, &other) || is_ours(other.start))
+		if (is_ours(other.start) || !vma_shares_file_by_name(area, &other))
 			continue;
 		range_widen(bounds, other.start, other.end);
 		if ((found && other.offset >= lowest->offset) || !truly_shared(&other))
@@ -382,7 +394,7 @@ static bool shows_same_file(uintptr_t address, const struct vma *area)
 	struct vma vma;
 
 	return !vma_find(address, &vma, NULL, 0) && vma.start <= address &&
-	       vma_shares_file(area, &vma);
+	       vma_shares_file_by_name(area, &vma);
 }
 
 static void note(const struct vma *area, int fd)
@@ -455,6 +467,7 @@ static bool shrink(struct anchor *anchor, uintptr_t start, uintptr_t end)
 	struct vma area;
 
 	anchor->checked_low = anchor->checked_high = 0;
+	anchor->known_low = anchor->known_high = 0;
 	if (!find_part(anchor, anchor->low, &area))
 		return false;
 	if (area.start > anchor->low)

@@ -90,7 +90,7 @@ long copy_page(const struct vma *area, uintptr_t from, uint64_t *page)
 	copy_clean((uintptr_t)at, 1);
 	raw(SYS_mprotect, at, PAGE_BYTES, PROT_NONE);
 	if (!vma_find((uintptr_t)at, &shown, NULL, 0) && shown.start == (uintptr_t)at &&
-	    vma_shares_file(area, &shown)) {
+	    vma_shares_file_by_name(area, &shown)) {
 		*page = shown.offset / PAGE_BYTES;
 		return at;
 	}

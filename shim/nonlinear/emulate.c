@@ -143,7 +143,7 @@ static bool continues(const struct remap *remap, const struct attributes *attrib
 {
 	struct attributes others;
 
-	if (next->start != end || !vma_shares_file(&remap->area, next) ||
+	if (next->start != end || !vma_shares_file_by_name(&remap->area, next) ||
 	    next->protection != remap->area.protection)
 		return false;
 	read_attributes(next->start, &others);

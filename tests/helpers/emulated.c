@@ -4,8 +4,10 @@
  * the name: the right pages, stores that arrive in the file, nothing left behind.
  */
 #include <grp.h>
+#include <linux/btrfs.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -704,6 +706,41 @@ static void huge(const void *unused)
 	file_must_be_gone();
 }
 
+static char *subvolume_window(const char *name, int generation)
+{
+	struct btrfs_ioctl_vol_args args = { .fd = 0 };
+	char path[64];
+	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	must(here >= 0);
+	strcpy(args.name, name);
+	must(!ioctl(here, BTRFS_IOC_SUBVOL_CREATE, &args) && !close(here));
+	snprintf(path, sizeof(path), "%s/" NAME, name);
+	file_make(path, (unsigned int)generation, PAGES);
+	int fd = open_rw(path);
+	char *window = window_of(fd, 0);
+	must(!close(fd));
+	return window;
+}
+
+/* Two files that maps tells apart by their names alone. */
+static void subvolumes(const void *unused)
+{
+	char *one = subvolume_window("one", 1), *two = subvolume_window("two", 2);
+
+	(void)unused;
+	for (size_t i = 0; i < 3; i++) {
+		must(!remap_file_pages(one + i * PAGE, PAGE, 0, 9, 0));
+		must(!remap_file_pages(two + i * PAGE, PAGE, 0, 9, 0));
+		promise(page_is(one + i * PAGE, 1, 9), "not page 9 of the first file");
+		promise(page_is(two + i * PAGE, 2, 9), "not page 9 of the second file");
+	}
+	must(!munmap(one, WINDOW * PAGE));
+	promise(!count_lines("/proc/self/maps", "one/" NAME), "the first is still mapped");
+	must(!remap_file_pages(two, PAGE, 0, 11, 0));
+	promise(page_is(two, 2, 11), "not page 11 of the second file");
+}
+
 /* The mapping that windows come from is larger than the limit would allow. */
 static void address_space_limit(const void *unused)
 {
@@ -771,6 +808,7 @@ int main(int argc, char **argv)
 		{ "not_inherited", not_inherited, NULL, HOLDS_BARE },
 		{ "fork_meanwhile", fork_meanwhile, NULL, HOLDS_BARE },
 		{ "huge", huge, NULL, HOLDS_BARE },
+		{ "subvolumes", subvolumes, NULL, HOLDS_BARE },
 		{ "address_space_limit", address_space_limit, NULL, HOLDS_BARE },
 		{ "address_space_limit_later", address_space_limit_later, NULL, HOLDS_BARE },
 		{ "far_page", far_page, NULL, HOLDS_BARE },

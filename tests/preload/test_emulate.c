@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "filter.h"
+#include "test_guard_stage.h"
 
 #define PROGRAMS "10000"
 
@@ -245,6 +246,22 @@ HOLDS(far_page, "mapping", "mapping")
 EACH_VARIANT(N2, fork_meanwhile)
 {
 	together(variant, "fork_meanwhile");
+}
+
+EACH_VARIANT(N2, subvolumes)
+{
+	for (int i = 0; i < 2; i++) {
+		struct run run = { .variant = variant,
+				   .helper = "emulated",
+				   .args = { "subvolumes" },
+				   .options = { i ? "nonlinear.emulate=always"
+						  : "nonlinear.emulate=auto" } };
+
+		stage_on(&run, STAGE_BTRFS);
+		run_helper(&run);
+		run_must_hold(&run);
+		run_end(&run);
+	}
 }
 
 EACH_VARIANT(N2, huge)
