@@ -14,6 +14,10 @@
 
 #define PAGES 4
 
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
+
 #define ALLOW(number)                                            \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##number, 0, 1), \
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
@@ -29,8 +33,10 @@ static void enter(const char *how)
 		ALLOW(exit_group),
 		ALLOW(brk),
 		ALLOW(execve),
+		ALLOW(clone3),
 #ifdef __i386__
 		ALLOW(mmap2),
+		ALLOW(mmap),
 		ALLOW(open),
 #else
 		ALLOW(mmap),
@@ -67,6 +73,10 @@ int main(int argc, char **argv)
 	must(open("sandbox.none", O_RDONLY) == -1);
 	must(execv("sandbox.none", argv) == -1 && errno == ENOENT);
 	must(execve("sandbox.none", argv, (char *[]){ NULL }) == -1 && errno == ENOENT);
+	must(syscall(SYS_clone3, NULL, 64) == -1 && errno == EFAULT);
+#ifdef __i386__
+	must(syscall(SYS_mmap, NULL) == -1 && errno == EFAULT);
+#endif
 	must(write(1, "done\n", 5) == 5);
 	_exit(0);
 }
