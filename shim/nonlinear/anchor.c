@@ -30,6 +30,7 @@
 struct anchor {
 	uint64_t device, inode;
 	uintptr_t low, high;		     /* the program's mappings of the file lie between */
+	uintptr_t tail;			     /* from here to high it unmapped them, it seems */
 	uintptr_t checked_low, checked_high; /* and there it is truly shared */
 	uintptr_t known_low, known_high;     /* there it is this file, by its name */
 	enum way way;
@@ -91,6 +92,8 @@ static void widen(struct anchor *anchor, uintptr_t start, uintptr_t end)
 		anchor->low = start;
 	if (end > anchor->high)
 		anchor->high = end;
+	if (end > anchor->tail)
+		anchor->tail = anchor->high;
 	range_widen(&range, start, end);
 }
 
@@ -108,6 +111,7 @@ static struct anchor *anchor_add(const struct vma *area, uintptr_t address, uint
 				   .inode = area->inode,
 				   .low = area->start,
 				   .high = area->end,
+				   .tail = area->end,
 				   .way = way,
 				   .address = address,
 				   .base = page,
@@ -461,6 +465,19 @@ static bool find_part(const struct anchor *anchor, uintptr_t from, struct vma *a
 	return found && area->start < anchor->high;
 }
 
+/* Only where half goes: the walk reads about all areas that there are. */
+static void shrink_from_above(struct anchor *anchor)
+{
+	struct vma area;
+
+	if (anchor->tail > anchor->low &&
+	    anchor->high - anchor->tail < (anchor->high - anchor->low) / 2)
+		return;
+	if (anchor->tail > anchor->low && !find_part(anchor, anchor->tail, &area))
+		anchor->high = anchor->tail;
+	anchor->tail = anchor->high;
+}
+
 /* The bounds follow; false when nothing is left between them. */
 static bool shrink(struct anchor *anchor, uintptr_t start, uintptr_t end)
 {
@@ -472,9 +489,9 @@ static bool shrink(struct anchor *anchor, uintptr_t start, uintptr_t end)
 		return false;
 	if (area.start > anchor->low)
 		anchor->low = area.start;
-	if (end >= anchor->high && start > anchor->low && start < anchor->high &&
-	    !find_part(anchor, start, &area))
-		anchor->high = start;
+	if (start < anchor->tail && end >= anchor->tail)
+		anchor->tail = start;
+	shrink_from_above(anchor);
 	return true;
 }
 

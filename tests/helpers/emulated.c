@@ -706,6 +706,39 @@ static void huge(const void *unused)
 	file_must_be_gone();
 }
 
+static unsigned long bytes_read(void)
+{
+	FILE *file = fopen("/proc/self/io", "re");
+	unsigned long bytes = 0;
+
+	if (file) {
+		must(fscanf(file, "rchar: %lu", &bytes) == 1);
+		fclose(file);
+	}
+	return bytes;
+}
+
+#define MANY 800
+
+/* Not all areas are looked at for each that goes, in whatever order they do. */
+static void given_back_downwards(const void *unused)
+{
+	(void)unused;
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME);
+	char *window = mmap(NULL, 2 * MANY * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	must(window != MAP_FAILED && !close(fd));
+	for (size_t i = 0; i < MANY; i++)
+		must(!remap_file_pages(window + 2 * i * PAGE, PAGE, 0, i * 7 % PAGES,
+				       MAP_NONBLOCK));
+	unsigned long before = bytes_read();
+	for (size_t i = 2 * MANY; i-- > 0;)
+		must(!munmap(window + i * PAGE, PAGE));
+	promise(bytes_read() - before < 2UL * MANY * 20000, "%lu bytes of maps were read",
+		bytes_read() - before);
+	file_must_be_gone();
+}
+
 static char *subvolume_window(const char *name, int generation)
 {
 	struct btrfs_ioctl_vol_args args = { .fd = 0 };
@@ -809,6 +842,7 @@ int main(int argc, char **argv)
 		{ "fork_meanwhile", fork_meanwhile, NULL, HOLDS_BARE },
 		{ "huge", huge, NULL, HOLDS_BARE },
 		{ "subvolumes", subvolumes, NULL, HOLDS_BARE },
+		{ "given_back_downwards", given_back_downwards, NULL, HOLDS_BARE },
 		{ "address_space_limit", address_space_limit, NULL, HOLDS_BARE },
 		{ "address_space_limit_later", address_space_limit_later, NULL, HOLDS_BARE },
 		{ "far_page", far_page, NULL, HOLDS_BARE },

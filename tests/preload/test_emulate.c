@@ -248,6 +248,20 @@ EACH_VARIANT(N2, fork_meanwhile)
 	together(variant, "fork_meanwhile");
 }
 
+/* P8: where areas are listed to be looked at. */
+Test(N2, given_back_downwards_on_an_old_kernel)
+{
+	struct run run = { .variant = "plain",
+			   .helper = "emulated",
+			   .args = { "given_back_downwards" },
+			   .options = { "nonlinear.emulate=always" },
+			   .prepare = filter_as_before_6_7 };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	run_end(&run);
+}
+
 EACH_VARIANT(N2, subvolumes)
 {
 	for (int i = 0; i < 2; i++) {
