@@ -5,12 +5,20 @@
 
 #include <errno.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
 #ifndef SYS_openat2
 #define SYS_openat2 437
+#endif
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2U
+#endif
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4U
 #endif
 
 /* Functions that this libc has not: the helpers find them in our library. */
