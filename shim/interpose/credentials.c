@@ -15,6 +15,7 @@
 #include "interpose/interpose.h"
 #include "kernel/next.h"
 #include "snapshot/guard.h"
+#include "snapshot/keeper.h"
 
 void credentials_change(void)
 {
@@ -23,6 +24,7 @@ void credentials_change(void)
 	if (!enter(&scope))
 		return;
 	sink_stay();
+	keeper_share_log();
 	scope_leave(&scope);
 }
 

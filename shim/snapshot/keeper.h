@@ -57,6 +57,9 @@ int keeper_memory(void);
 /* Has it keep what fd is open on, which is the log, in its own table; starts it if need be. False
  * if it cannot. */
 bool keeper_hold_log(int fd);
+/* The same of the log in the program's table, if there is a keeper: later it may not be allowed to
+ * open it. */
+void keeper_share_log(void);
 
 /* Ends it and waits until it is gone. Its leases are given back first, by last, which runs on it.
  */

@@ -317,6 +317,23 @@ static void children_without_privileges(const void *unused)
 	}
 }
 
+/* What its lease thread has to say then is in the log too. */
+static void break_without_privileges(const void *unused)
+{
+	(void)unused;
+	hide_log();
+	must(chmod(".", 0755) == 0);
+	closefrom(3);
+	file_make(OWN_FILE, 1, 4);
+	char *view = view_make(OWN_FILE, PROT_READ, 0, 4);
+	must(chown(OWN_FILE, 65534, 65534) == 0);
+	become_nobody();
+	int fd = open(OWN_FILE, O_WRONLY);
+	must(fd >= 0 && write(fd, "changed", 7) == 7 && close(fd) == 0);
+	view_check(view, 1, 0, 4, "the snapshot");
+	unlink(OWN_FILE);
+}
+
 static void in_another_root(const void *unused)
 {
 	(void)unused;
@@ -446,6 +463,7 @@ static const struct test_case tests[] = {
 	{ "nobody", without_privileges, NULL, HOLDS_BARE },
 	{ "nobody.twice", twice_without_privileges, NULL, HOLDS_BARE },
 	{ "nobody.children", children_without_privileges, NULL, HOLDS_BARE },
+	{ "nobody.break", break_without_privileges, NULL, false },
 	{ "root", in_another_root, NULL, HOLDS_BARE },
 	{ "stderr", without_standard_error, NULL, HOLDS_BARE },
 	{ "full", with_a_full_table, NULL, HOLDS_BARE },

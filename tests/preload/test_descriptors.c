@@ -84,6 +84,17 @@ LISTS(P4, log_goes_on_with_a_full_table, "full", 10)
 LISTS(A2, log_goes_on_while_threads_close, "threads", 2000)
 LISTS(P2, log_goes_on_while_a_handler_closes, "handler", 1000)
 
+EACH_VARIANT(A2, lease_thread_has_the_log_without_privileges)
+{
+	struct run run = { .variant = variant, .helper = "listed", .args = { "nobody.break" } };
+
+	skip_unless_root();
+	run_helper(&run);
+	run_must_hold(&run);
+	cr_assert_eq(count_events(&run, "snapshot.preserve"), 1);
+	run_end(&run);
+}
+
 /* Closed for good where there is no /proc, and so no lease thread to hand it to: that is said. */
 EACH_VARIANT(A6, log_closed_in_another_root_is_a_gap)
 {
