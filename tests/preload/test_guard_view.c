@@ -105,11 +105,11 @@ GUARD_HOLDS(S5, munmap_of_all_leaves_room_for_a_write_lease, "guard_view",
 	    "unmapped_leaves_room_for_a_write_lease")
 GUARD_HOLDS(S5, one_lease_for_many_mappings, "guard_view", "one_lease_for_many_mappings")
 
-EACH_WIDTH(S5, munmap_of_all_frees_the_blocks_of_an_unlinked_file)
+EACH_WIDTH(S5, munmap_of_all_frees_an_unlinked_file)
 {
 	struct run run = { .variant = variant,
 			   .helper = "guard_view",
-			   .args = { "unmapped_frees_the_blocks" } };
+			   .args = { "unmapped_frees_the_file" } };
 
 	stage_on(&run, STAGE_TMPFS);
 	run_helper(&run);
