@@ -130,7 +130,8 @@ static void prepare_emulation(const struct map_request *request, long address)
 
 	if (!enter(&scope))
 		return;
-	anchor_note((uintptr_t)address, request->length, request->fd);
+	anchor_note((uintptr_t)address, request->length,
+		    request->flags & MAP_ANONYMOUS ? -1 : request->fd);
 	scope_leave(&scope);
 }
 
@@ -189,6 +190,15 @@ static long map_file(const struct call *call, struct map_request *request)
 	return r;
 }
 
+static long map_anonymous(struct map_request *request)
+{
+	long r = map_over(request);
+
+	if (unlikely(request->flags & MAP_SHARED) && !raw_failed(r) && emulate_at_once())
+		prepare_emulation(request, r);
+	return r;
+}
+
 long memory_mmap(const struct call *call, uintptr_t address, size_t length, int protection,
 		 int flags, int fd, int64_t offset)
 {
@@ -197,7 +207,7 @@ long memory_mmap(const struct call *call, uintptr_t address, size_t length, int 
 	};
 
 	request.asked = flags & MAP_SNAPSHOT && (flags & MAP_TYPE_BITS) == MAP_PRIVATE;
-	long r = flags & MAP_ANONYMOUS ? map_over(&request) : map_file(call, &request);
+	long r = flags & MAP_ANONYMOUS ? map_anonymous(&request) : map_file(call, &request);
 	return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
 }
 

@@ -401,9 +401,25 @@ static bool shows_same_file(uintptr_t address, const struct vma *area)
 	       vma_shares_file_by_name(area, &vma);
 }
 
+/* Of the descriptor's file its first page; of memory without one the mapping's. */
+static long page_to_note(const struct vma *area, int fd, uint64_t *page)
+{
+	long at = fd < 0 ? fd : place_map(PAGE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
+
+	*page = 0;
+	if (!raw_failed(at) && shows_same_file((uintptr_t)at, area)) {
+		copy_clean((uintptr_t)at, 1);
+		return at;
+	}
+	if (!raw_failed(at))
+		copy_unmap((uintptr_t)at, 1);
+	return copy_page(area, area->start, page);
+}
+
 static void note(const struct vma *area, int fd)
 {
 	struct anchor *before = anchor_of(area);
+	uint64_t page;
 
 	if (before && !before->base) {
 		widen(before, area->start, area->end);
@@ -411,15 +427,10 @@ static void note(const struct vma *area, int fd)
 	}
 	if (!before && !can_be_doubled(area))
 		return;
-	long at = place_map(PAGE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
+	long at = page_to_note(area, fd, &page);
 	if (raw_failed(at))
 		return;
-	if (!shows_same_file((uintptr_t)at, area)) {
-		copy_unmap((uintptr_t)at, 1);
-		return;
-	}
-	copy_clean((uintptr_t)at, 1);
-	struct anchor *anchor = anchor_add(area, (uintptr_t)at, 0, WAY_MAPPING);
+	struct anchor *anchor = anchor_add(area, (uintptr_t)at, page, WAY_MAPPING);
 	if (anchor && before)
 		replace(before, anchor);
 }
@@ -429,7 +440,7 @@ void anchor_note(uintptr_t address, size_t length, int fd)
 	struct vma area;
 
 	/* To the kernel it is no shared mapping. */
-	if ((raw(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+	if (fd >= 0 && (raw(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) != O_RDWR)
 		return;
 	anchors_take();
 	if (!vma_find(address, &area, NULL, 0) && area.start <= address && area.shared &&
@@ -483,6 +494,9 @@ static bool shrink(struct anchor *anchor, uintptr_t start, uintptr_t end)
 {
 	struct vma area;
 
+	/* What lies there now may be of another open file. */
+	if (start <= anchor->low && end >= anchor->high)
+		return false;
 	anchor->checked_low = anchor->checked_high = 0;
 	anchor->known_low = anchor->known_high = 0;
 	if (!find_part(anchor, anchor->low, &area))

@@ -29,7 +29,8 @@ int anchor_check(const struct vma *area);
 long anchor_double(const struct vma *area, uint64_t page, uint64_t pages, uintptr_t to,
 		   enum way *way);
 
-/* The program mapped a file shared: an anchor from its first page, while there is a descriptor. */
+/* The program mapped a file shared, or memory (fd is -1): an anchor from the first page on, while
+ * something leads there. */
 void anchor_note(uintptr_t address, size_t length, int fd);
 /* The program moved a mapping to here. */
 void anchor_note_moved(uintptr_t start, uintptr_t end);

@@ -93,14 +93,6 @@ static bool is_locked(uintptr_t address)
 	return attributes_have_lock(&attributes);
 }
 
-/* Read by a thread with a table of its own: smaps has to be opened. */
-static void read_attributes(uintptr_t address, struct attributes *out)
-{
-	*out = (struct attributes){ 0, 0 };
-	if (range_touches(&noted, address, address + 1))
-		attributes_read_apart(address, out);
-}
-
 /* ---- the checks ---- */
 
 struct remap {
@@ -108,6 +100,15 @@ struct remap {
 	bool nonblock, locked, doubled;
 	struct vma area;
 };
+
+/* Read by a thread with a table of its own: smaps has to be opened. Of all areas of a call or of
+ * none, so that they can be compared. */
+static void read_attributes(const struct remap *remap, uintptr_t address, struct attributes *out)
+{
+	*out = (struct attributes){ 0, 0 };
+	if (range_touches(&noted, (uintptr_t)remap->start, (uintptr_t)(remap->start + remap->size)))
+		attributes_read_apart(address, out);
+}
 
 static int check_arguments(const struct remap_request *request, struct remap *remap)
 {
@@ -146,7 +147,7 @@ static bool continues(const struct remap *remap, const struct attributes *attrib
 	if (next->start != end || !vma_shares_file_by_name(&remap->area, next) ||
 	    next->protection != remap->area.protection)
 		return false;
-	read_attributes(next->start, &others);
+	read_attributes(remap, next->start, &others);
 	return others.flags == attributes->flags && others.key == attributes->key;
 }
 
@@ -161,7 +162,7 @@ static int check_span(const struct remap *remap)
 
 	if (end >= remap->start + remap->size)
 		return 0;
-	read_attributes((uintptr_t)remap->start, &attributes);
+	read_attributes(remap, (uintptr_t)remap->start, &attributes);
 	vma_walk_begin(&walk, -1);
 	for (; !r && end < remap->start + remap->size; end = next.end)
 		if (vma_walk_to(&walk, end, &next, NULL, 0) ||
