@@ -106,26 +106,24 @@ static void look_on_keeper(void *argument)
 	look->cut = lease && lease_was_cut(lease);
 }
 
-enum found { AS_IT_WAS, CUT, ELSEWHERE };
-
 /* By its name, which costs no other thread's time. */
-static enum found found_at(const char *path, const struct file_id *id, int64_t size)
+static bool is_as_it_was(const char *path, const struct file_id *id, int64_t size)
 {
 	struct file now;
 
-	if (file_at(AT_FDCWD, path, &now) || !file_id_equals(&now.id, id))
-		return ELSEWHERE;
-	return now.size < size ? CUT : AS_IT_WAS;
+	return !file_at(AT_FDCWD, path, &now) && file_id_equals(&now.id, id) && now.size >= size;
 }
 
 bool guard_was_cut(const struct snapshot *snapshot)
 {
 	struct look look = { &snapshot->file, false };
-	enum found found = found_at(snapshot->path, &snapshot->file, snapshot->file_size);
+	bool as_it_was = is_as_it_was(snapshot->path, &snapshot->file, snapshot->file_size);
 
-	if (found == ELSEWHERE && home_is_here())
+	/* Only under the lease: once that is gone, which may be since a moment ago, writers may cut
+	 * off what they like. */
+	if (!as_it_was && home_is_here())
 		keeper_call_running(look_on_keeper, &look);
-	return found == CUT || look.cut;
+	return look.cut;
 }
 
 static void lose_cut_on_keeper(void *unused)
@@ -134,7 +132,7 @@ static void lose_cut_on_keeper(void *unused)
 
 	(void)unused;
 	HASH_ITER (hh, leases, lease, following)
-		if (!lease_is_served(lease) && lease_was_cut(lease))
+		if (lease->users && !lease_is_served(lease) && lease_was_cut(lease))
 			lease_lose(lease, guard_cut_off);
 }
 
@@ -146,8 +144,8 @@ void guard_look_at_end(void)
 		return;
 	snapshot_lock();
 	for (struct lease *lease = leases; lease && !doubtful; lease = lease->hh.next)
-		doubtful = lease->users &&
-			   found_at(lease->path, &lease->key, lease->file.size) != AS_IT_WAS;
+		doubtful =
+			lease->users && !is_as_it_was(lease->path, &lease->key, lease->file.size);
 	snapshot_unlock();
 	if (doubtful)
 		keeper_call_running(lose_cut_on_keeper, NULL);
