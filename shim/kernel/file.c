@@ -275,11 +275,14 @@ static bool shows_no_memory(int fd)
 	return r ? r == -EBADF : bytes;
 }
 
+/* Not the times: a file whose times were looked at pays for finer ones at its next write. */
+#define LOOK_MASK (STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_BLOCKS)
+
 /* The others, as far as is known without asking those that keep them (network, FUSE). */
 static bool may_show_memory(int fd, struct statx *st)
 {
 	return !shows_no_memory(fd) &&
-	       !raw_statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, st);
+	       !raw_statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, LOOK_MASK, st);
 }
 
 bool file_is_suspect(int fd)
