@@ -23,8 +23,9 @@ MMFENCE_TMP=$(mktemp -d "${TMPDIR:-/tmp}/mmfence-check.XXXXXX")
 MMFENCE_SHM=$(mktemp -d /dev/shm/mmfence-check.XXXXXX 2>/dev/null) || unset MMFENCE_SHM
 MMFENCE_BUILD=$MMFENCE_TMP/build
 export MMFENCE_BUILD MMFENCE_TMP MMFENCE_SHM
-ticker=
+limit=1500 ticker='' running=''
 cleanup() {
+	[ -z "$running" ] || kill -KILL -- "-$running"
 	[ -z "$ticker" ] || kill "$ticker"
 	[ -n "${MMFENCE_KEEP:-}" ] || rm -rf "$MMFENCE_TMP" "${MMFENCE_SHM:-$MMFENCE_TMP}"
 }
@@ -56,9 +57,9 @@ tick() {
 
 run() {
 	for script in "$tests"/*/"$1.sh"; do
-		[ ! -f "$script" ] || { bash "$script"; return; }
+		[ ! -f "$script" ] || exec timeout -k 10 "$limit" bash "$script"
 	done
-	sh "$tests/criterion.sh" "$1"
+	exec timeout -k 10 "$limit" sh "$tests/criterion.sh" "$1"
 }
 
 # The lines of tests that passed would bury the others.
@@ -68,15 +69,22 @@ for suite; do
 	: >"$out"
 	tick "$suite" &
 	ticker=$!
-	{
-		run "$suite" 2>&1
-		echo $? >"$out.status"
-	} | tee "$out" | grep --line-buffered -v '^PASS '
+	# A suite is a group of processes, which ends with its first one: whoever is left, stopped
+	# perhaps, is not waited for.
+	run "$suite" >"$out" 2>&1 &
+	running=$!
+	tail -c +1 -f -s 0.2 --pid=$running "$out" | grep --line-buffered -v '^PASS '
+	wait $running
+	status=$?
+	kill -KILL -- -$running 2>/dev/null
+	running=
 	kill "$ticker"
 	ticker=
 	if [ "$(count FAIL)" = 0 ]; then
-		if [ "$(cat "$out.status")" != 0 ]; then
-			echo "FAIL $suite: the suite ended with status $(cat "$out.status")" >>"$out"
+		if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+			echo "FAIL $suite: not done in $limit seconds" >>"$out"
+		elif [ "$status" != 0 ]; then
+			echo "FAIL $suite: the suite ended with status $status" >>"$out"
 		elif ! grep -q -e '^PASS ' -e '^SKIP ' "$out"; then
 			echo "FAIL $suite: nothing ran" >>"$out"
 		fi

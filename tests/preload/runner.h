@@ -92,6 +92,8 @@ const char *build_path(const char *format, ...) __attribute__((format(printf, 1,
 const char *library_path(const char *name);
 
 void skip_unless_root(void);
+/* Nor where the compiler builds no 32-bit programs, or the kernel runs none. */
+void skip_without_32_bit(void);
 /* Nor in a folder that is no mount point and was made the root. */
 void skip_without_mounts(void);
 
@@ -112,6 +114,7 @@ void skip_without_mounts(void);
 	}                                                \
 	Test(suite, name##_32_bit)                       \
 	{                                                \
+		skip_without_32_bit();                   \
 		suite##_##name("m32");                   \
 	}                                                \
 	static void suite##_##name(const char *variant)

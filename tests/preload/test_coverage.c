@@ -165,6 +165,7 @@ Test(A6, program_of_another_word_size)
 {
 	const char *library = build_path("lib/x86_64-linux-gnu/libmmfence.so");
 
+	skip_without_32_bit();
 	leaves_a_gap("plain", build_path("helpers/m32/noop"), "architecture", library, false);
 }
 
@@ -180,6 +181,7 @@ Test(A6, both_word_sizes_are_followed)
 {
 	struct run run = { .variant = "plain", .helper = "launch" };
 
+	skip_without_32_bit();
 	run.args[0] = "execve";
 	run.args[1] = build_path("helpers/m32/observe");
 	run_helper(&run);

@@ -19,6 +19,7 @@
 	}                                                \
 	Test(suite, name##_32_bit)                       \
 	{                                                \
+		skip_without_32_bit();                   \
 		suite##_##name("m32");                   \
 	}                                                \
 	static void suite##_##name(const char *variant)

@@ -326,6 +326,7 @@ Test(inject, started_programs_have_it_too)
 			   .args = { "-c", "\"$0\" pattern 3; LD_PRELOAD= \"$0\" pattern 3",
 				     build_path("helpers/m32/inject") } };
 
+	skip_without_32_bit();
 	run_helper(&run);
 	run_must_hold(&run);
 	expect_output(&run, ".x.\n.x.\n");

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/user.h>
@@ -350,6 +351,7 @@ static void fifo(const char *variant, bool reader)
 		cr_assert(child >= 0);
 		if (!child) {
 			char some[100];
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			int fd = open(path, O_RDONLY);
 			_exit(read(fd, some, sizeof(some)) > 0 ? 0 : 1);
 		}

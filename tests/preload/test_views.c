@@ -409,6 +409,7 @@ Test(M4, example_runs_to_its_end_32_bit)
 {
 	char path[PATH_MAX];
 
+	skip_without_32_bit();
 	snprintf(path, sizeof(path), "%s", build_path("helpers/m32/selfmem_alias"));
 	example_runs(path, access(path, X_OK) == 0);
 }

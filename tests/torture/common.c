@@ -17,6 +17,7 @@
 struct state *state;
 const char *directory;
 bool preloaded;
+void (*last_words)(void);
 __thread struct me me;
 
 int64_t now_us(void)
@@ -115,6 +116,8 @@ void fail(const char *format, ...)
 		atomic_store(&state->failed, 2);
 	}
 	atomic_store(&state->stop, 1);
+	if (last_words)
+		last_words();
 	_exit(1);
 }
 

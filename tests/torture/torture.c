@@ -77,6 +77,20 @@ static void directory_make(const char *parent)
 	snprintf(want.log, sizeof(want.log), "%s/log.jsonl", made);
 }
 
+/* Not every compiler builds for 32 bits, and not every kernel runs what was built. */
+static bool runs(const char *program)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		execl(program, program, "--nothing", (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return !WIFEXITED(status) || WEXITSTATUS(status) != 127;
+}
+
 static void programs_find(void)
 {
 	ssize_t length = readlink("/proc/self/exe", want.program[0], sizeof(want.program[0]) - 8);
@@ -85,7 +99,7 @@ static void programs_find(void)
 		die("/proc/self/exe");
 	want.program[0][length] = 0;
 	snprintf(want.program[1], sizeof(want.program[1]), "%.*s32", (int)length, want.program[0]);
-	want.no32 = access(want.program[1], X_OK);
+	want.no32 = !runs(want.program[1]);
 }
 
 static void start(bool reader, uint64_t serial)
@@ -124,6 +138,24 @@ static void kill_all(void)
 			;
 		sleep_us(20000);
 	}
+}
+
+static void say_failure(void)
+{
+	for (int i = 0; i < 100 && atomic_load(&state->failed) == 1; i++)
+		sleep_us(10000);
+	if (atomic_load(&state->failed))
+		fprintf(stderr, "torture: FAILED: %s\n", state->message);
+}
+
+/* The supervisor itself came upon it. */
+static void give_up(void)
+{
+	say_failure();
+	kill_all();
+	summary_print();
+	fprintf(stderr, "torture: seed %u; %s is kept\n", state->seed, directory);
+	fflush(NULL);
 }
 
 static void remove_all(void)
@@ -242,14 +274,6 @@ static bool watch(void)
 	return !atomic_load(&state->failed);
 }
 
-static void say_failure(void)
-{
-	for (int i = 0; i < 100 && atomic_load(&state->failed) == 1; i++)
-		sleep_us(10000);
-	if (atomic_load(&state->failed))
-		fprintf(stderr, "torture: FAILED: %s\n", state->message);
-}
-
 static void arguments(int argc, char **argv, const char **parent, unsigned int *seed)
 {
 	static const struct option options[] = {
@@ -314,6 +338,7 @@ static int supervise(int argc, char **argv)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	worker_begin('s', 0);
 	worker_end();
+	last_words = give_up;
 	files_make();
 	bool good = watch();
 	say_failure();

@@ -83,6 +83,8 @@ extern struct state *state;
 extern const char *directory;
 /* Under the shim. */
 extern bool preloaded;
+/* What the supervisor does before it ends in fail(). */
+extern void (*last_words)(void);
 
 /* ---- this thread ---- */
 
