@@ -51,9 +51,10 @@ void snapshot_free(struct snapshot *snapshot)
 	arena_free(snapshot, sizeof(*snapshot));
 }
 
+/* Without a log nobody is told the fate, and the look costs more than the munmap. */
 static void last_look(struct snapshot *snapshot)
 {
-	if (snapshot->fate != FATE_UNTOUCHED || !guard_was_cut(snapshot))
+	if (snapshot->fate != FATE_UNTOUCHED || !audit_enabled() || !guard_was_cut(snapshot))
 		return;
 	snapshot->fate = FATE_LOST;
 	report_lost(snapshot->path, snapshot->id, 1, 0, guard_cut_off);
