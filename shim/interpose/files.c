@@ -45,9 +45,17 @@ static __attribute__((noinline)) int judge(const struct call *call, int fd, int 
 	return r;
 }
 
+/* A directory, a file without a name, one that this open made, or a path and no more: what the
+ * flags tell costs no call. */
+static bool flags_exclude_memory(int flags)
+{
+	return flags & (O_DIRECTORY | O_PATH) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+}
+
 long opened(const struct call *call, long fd, int flags)
 {
-	if (fd < 0 || unlikely(scope_silent()) || likely(!file_is_suspect((int)fd)))
+	if (fd < 0 || unlikely(scope_silent()) || flags_exclude_memory(flags) ||
+	    likely(!file_is_suspect((int)fd)))
 		return fd;
 	int r = judge(call, (int)fd, flags);
 	if (!r)

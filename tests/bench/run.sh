@@ -43,6 +43,14 @@ call() {
 	measure "$1" "$2" "$pairs" "$command" "$fence ${4:-} $command"
 }
 
+# A file for which the file system has allocated nothing yet: told from memory by a second call.
+opened_fresh() {
+	head -c $((1024 * 4096)) /dev/zero >fresh
+	command="$build/bench/calls open 20 fresh"
+	measure "  of a file that was just written" - "$pairs" "$command" "$fence $command"
+	rm fresh
+}
+
 # copied MIB ROUNDS
 copied() {
 	head -c $(($1 * 1048576)) /dev/urandom >copied
@@ -76,7 +84,9 @@ alias_rows() {
 		"$build/bench/alias plain 64" "$views view 64"
 }
 
+# What is open and mapped is a file that is on disk, as most are.
 head -c $((1024 * 4096)) /dev/urandom >file
+sync file
 log="MMFENCE_AUDIT_LOG=$work/log.jsonl"
 
 row "what" bare fenced ratio target ""
@@ -85,6 +95,7 @@ started "  the same with a log" - "$fence $log"
 command="$build/bench/calls anonymous 20 file"
 measure "  noise: bare and bare once more" - "$pairs" "$command" "$command"
 call "open + close" 1.10 open
+opened_fresh
 call "anonymous mmap + munmap" 1.03 anonymous
 call "shared writable file mmap + munmap" 1.05 shared
 call "shared read-only file mmap + munmap" 1.05 readonly

@@ -116,6 +116,17 @@ static int road_creat(void)
 	return creat("/proc/self/mem", 0600);
 }
 
+/* It is there already. */
+static int road_create(void)
+{
+	return open("/proc/self/mem", mode | O_CREAT, 0600);
+}
+
+static int road_exclusive(void)
+{
+	return open("/proc/self/mem", mode | O_EXCL);
+}
+
 static int road_fopen(void)
 {
 	FILE *file = fopen("/proc/self/mem", mode == O_RDONLY ? "r" : "r+");
@@ -326,6 +337,8 @@ static const struct road {
 	{ "syscall_open", road_syscall_open },
 	{ "syscall_openat", road_syscall_openat },
 	{ "creat", road_creat },
+	{ "create", road_create },
+	{ "exclusive", road_exclusive },
 	{ "fopen", road_fopen },
 	{ "fopen64", road_fopen64 },
 	{ "freopen", road_freopen },
