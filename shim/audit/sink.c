@@ -107,7 +107,7 @@ static int log_size(struct log *log)
 static void log_leave(struct log *log)
 {
 	if (log->passing)
-		raw_close(log->fd);
+		guarded_close(log->fd);
 	guarded_leave(GUARDED_LOG);
 }
 

@@ -4,6 +4,7 @@
  * (kernel/guarded.h): these are the program's to close and to replace, but not while
  * a record is on its way there. Async-signal-safe, no locks.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <unistd.h>
@@ -77,15 +78,14 @@ long descriptors_close_range(unsigned int first, unsigned int last, unsigned int
 /* Around a call that puts from at the number onto. */
 void descriptors_dup_begin(int from, int onto)
 {
-	guarded_take_begin();
-	if (unlikely(guarded_may_be(onto)) && guarded_is(onto) && from != onto &&
+	if (unlikely(guarded_take_begin(onto)) && from != onto &&
 	    raw(SYS_fcntl, from, F_GETFD) >= 0)
 		give_up(onto);
 }
 
-void descriptors_dup_end(void)
+void descriptors_dup_end(int onto, bool done)
 {
-	guarded_take_end();
+	guarded_take_end(onto, done);
 }
 
 EXPORT int close(int fd)
@@ -125,9 +125,13 @@ static int dup_onto(int from, int onto)
 
 EXPORT int dup2(int from, int onto)
 {
+	int r, turn = 0;
+
 	descriptors_dup_begin(from, onto);
-	int r = dup_onto(from, onto);
-	descriptors_dup_end();
+	do
+		r = dup_onto(from, onto);
+	while (unlikely(r < 0) && guarded_take_again(errno, turn++));
+	descriptors_dup_end(onto, r >= 0);
 	return r;
 }
 
@@ -143,10 +147,14 @@ static int dup_with_flags(int from, int onto, int flags)
 
 EXPORT int dup3(int from, int onto, int flags)
 {
+	int r, turn = 0;
+
 	if (flags & ~O_CLOEXEC) /* an error, and nothing is closed */
 		return dup_with_flags(from, onto, flags);
 	descriptors_dup_begin(from, onto);
-	int r = dup_with_flags(from, onto, flags);
-	descriptors_dup_end();
+	do
+		r = dup_with_flags(from, onto, flags);
+	while (unlikely(r < 0) && guarded_take_again(errno, turn++));
+	descriptors_dup_end(onto, r >= 0);
 	return r;
 }

@@ -102,7 +102,7 @@ long opened(const struct call *call, long fd, int flags);
 long descriptors_close(int fd);
 long descriptors_close_range(unsigned int first, unsigned int last, unsigned int flags);
 void descriptors_dup_begin(int from, int onto);
-void descriptors_dup_end(void);
+void descriptors_dup_end(int onto, bool done);
 
 /* An open for writing of that path failed with EAGAIN: whether a lease of ours was the reason and
  * is not any more, so that it is worth another try. */

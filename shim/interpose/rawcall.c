@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "interpose/interpose.h"
+#include "kernel/guarded.h"
 #include "kernel/next.h"
 
 typedef long plain_syscall(long, long, long, long, long, long, long);
@@ -130,9 +131,13 @@ static long call_descriptor(long nr, long a, long b, long c)
 			return raw(nr, a, b, c);
 		/* fallthrough */
 	default: {
+		long r;
+		int turn = 0;
 		descriptors_dup_begin((int)a, (int)b);
-		long r = raw(nr, a, b, c);
-		descriptors_dup_end();
+		do
+			r = raw(nr, a, b, c);
+		while (unlikely(r < 0) && guarded_take_again((int)-r, turn++));
+		descriptors_dup_end((int)b, r >= 0);
 		return r;
 	}
 	}

@@ -14,6 +14,7 @@
 #include "kernel/raw.h"
 
 #define NUMBERS	 1024 /* ours are below */
+#define NOTES	 16
 #define PATIENCE 1000 /* turns of waiting for another thread's write */
 #define TURNS	 16   /* without sleeping */
 
@@ -32,7 +33,15 @@ static struct slot slots[2][GUARDED_COUNT];
 static _Atomic uintptr_t other_start, other_end;
 static atomic_int other_thread;
 static atomic_int opening; /* how many threads may have a number that is in no slot yet */
-static atomic_int taking;  /* how many are about to put something at a number */
+
+/* High numbers, + 1, of one thread each. First a thread says which number it is about to have or to
+ * take, then it looks whether others have said so: of two at least one sees the other. Where all
+ * are in use it does without. */
+struct notes {
+	atomic_int number[NOTES];
+};
+static struct notes passing; /* ours, and in no slot: not yet, not for long, or not any more */
+static struct notes taken;   /* where the program puts something; negative: we left ours there */
 
 void guarded_other_table(uintptr_t start, uintptr_t end)
 {
@@ -111,18 +120,58 @@ int guarded_get_unchecked(enum guarded_slot which)
 	return atomic_load(&slot_of(which)->number) - 1;
 }
 
-/* ---- opening ---- */
+/* ---- numbers that are on their way ---- */
 
-static void await_none(atomic_int *others, int turns)
+static void wait_a_turn(int turn)
 {
 	struct timespec moment = { 0, 200000 };
 
-	for (int i = 0; i < turns && atomic_load(others); i++)
-		if (i < TURNS)
-			raw(SYS_sched_yield);
-		else
-			raw(SYS_nanosleep, &moment, 0);
+	if (turn < TURNS)
+		raw(SYS_sched_yield);
+	else
+		raw(SYS_nanosleep, &moment, 0);
 }
+
+static void await_none(atomic_int *others)
+{
+	for (int i = 0; i < PATIENCE && atomic_load(others); i++)
+		wait_a_turn(i);
+}
+
+static void note(struct notes *notes, int fd)
+{
+	for (int i = 0; i < NOTES; i++) {
+		int none = 0;
+		if (atomic_compare_exchange_strong(&notes->number[i], &none, fd + 1))
+			return;
+	}
+}
+
+static bool change_note(struct notes *notes, int from, int to)
+{
+	for (int i = 0; i < NOTES; i++) {
+		int expected = from;
+		if (atomic_compare_exchange_strong(&notes->number[i], &expected, to))
+			return true;
+	}
+	return false;
+}
+
+static bool noted(struct notes *notes, int fd)
+{
+	for (int i = 0; i < NOTES; i++)
+		if (atomic_load(&notes->number[i]) == fd + 1)
+			return true;
+	return false;
+}
+
+void guarded_close(int fd)
+{
+	raw_close(fd);
+	change_note(&passing, fd + 1, 0);
+}
+
+/* ---- opening ---- */
 
 void guarded_open_begin(void)
 {
@@ -141,6 +190,21 @@ static int duplicate(int fd, int least)
 	return (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, least);
 }
 
+/* At a number that the program is not about to take: there it is left, for the program's call to
+ * close. */
+static int duplicate_passing(int fd, int least)
+{
+	int high;
+
+	while ((high = duplicate(fd, least)) >= 0) {
+		note(&passing, high);
+		if (!change_note(&taken, high + 1, -(high + 1)))
+			break;
+		change_note(&passing, high + 1, 0);
+	}
+	return high;
+}
+
 /* Out of the way of programs that count on small numbers. */
 static int move_high(int fd)
 {
@@ -151,10 +215,10 @@ static int move_high(int fd)
 	if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) || limit.soft > NUMBERS)
 		limit.soft = NUMBERS;
 	int middle = (int)limit.soft / 2;
-	int high = duplicate(fd, limit.soft > 128 ? (int)limit.soft - 64 : middle);
+	int high = duplicate_passing(fd, limit.soft > 128 ? (int)limit.soft - 64 : middle);
 	if (high >= NUMBERS) {
-		raw_close(high);
-		high = duplicate(fd, middle);
+		guarded_close(high);
+		high = duplicate_passing(fd, middle);
 	}
 	if (high < 0) /* nothing free up there: any number will do */
 		return fd;
@@ -178,8 +242,7 @@ bool guarded_keep(enum guarded_slot which, int *fd)
 	slot->birth = st.stx_btime;
 	if (!atomic_compare_exchange_strong(&slot->number, &none, *fd + 1))
 		return false;
-	/* Not longer: a signal handler may have interrupted it, or have left it. */
-	await_none(&taking, TURNS);
+	change_note(&passing, *fd + 1, 0);
 	return true;
 }
 
@@ -191,12 +254,16 @@ void guarded_enter(enum guarded_slot which)
 }
 
 /* One of several threads that want to. Whoever enters after the number is gone does not find it. */
-static int slot_close(struct slot *slot, int number)
+static void slot_close(struct slot *slot, int fd)
 {
-	if (!atomic_compare_exchange_strong(&slot->number, &number, 0))
-		return -EBADF;
-	await_none(&slot->users, PATIENCE);
-	return raw_close(number - 1);
+	int number = fd + 1;
+
+	note(&passing, fd);
+	if (atomic_compare_exchange_strong(&slot->number, &number, 0)) {
+		await_none(&slot->users);
+		raw_close(fd);
+	}
+	change_note(&passing, fd + 1, 0);
 }
 
 void guarded_leave(enum guarded_slot which)
@@ -213,7 +280,7 @@ void guarded_drop(enum guarded_slot which)
 	int fd = guarded_get(which);
 
 	if (fd >= 0 && home_is_here())
-		slot_close(slot, fd + 1);
+		slot_close(slot, fd);
 }
 
 int guarded_number(enum guarded_slot which)
@@ -229,14 +296,33 @@ static bool in_a_slot(int fd)
 	return false;
 }
 
-void guarded_take_begin(void)
+static bool ours(int fd)
 {
-	atomic_fetch_add(&taking, 1);
+	return in_a_slot(fd) || noted(&passing, fd);
 }
 
-void guarded_take_end(void)
+bool guarded_take_begin(int fd)
 {
-	atomic_fetch_sub(&taking, 1);
+	if (!home_is_here())
+		return false;
+	note(&taken, fd);
+	return ours(fd);
+}
+
+bool guarded_take_again(int error, int turn)
+{
+	if (error != EBUSY || turn >= TURNS)
+		return false;
+	wait_a_turn(turn);
+	return true;
+}
+
+void guarded_take_end(int fd, bool done)
+{
+	if (home_is_here() && change_note(&taken, -(fd + 1), 0) && !done)
+		raw_close(fd);
+	else
+		change_note(&taken, fd + 1, 0);
 }
 
 bool guarded_may_be(int fd)
@@ -246,7 +332,7 @@ bool guarded_may_be(int fd)
 
 void guarded_settle(void)
 {
-	await_none(&opening, PATIENCE);
+	await_none(&opening);
 }
 
 bool guarded_is(int fd)
@@ -255,18 +341,26 @@ bool guarded_is(int fd)
 	return in_a_slot(fd);
 }
 
+static void slot_give_up(struct slot *slot, int fd)
+{
+	if (atomic_load(&slot->number) != fd + 1)
+		return;
+	atomic_store(&slot->unwelcome, true);
+	slot_close(slot, fd);
+}
+
 int guarded_give_up(int fd)
 {
-	for (int i = 0; i < GUARDED_COUNT; i++) {
-		struct slot *slot = &slots[0][i];
-		if (guarded_number(i) != fd || !home_is_here())
-			continue;
-		atomic_store(&slot->unwelcome, true);
-		int r = slot_close(slot, fd + 1);
-		if (r != -EBADF)
-			return r;
+	if (!home_is_here())
+		return raw_close(fd);
+	/* One that is passing may come into a slot. */
+	for (int turn = 0; turn < PATIENCE && ours(fd); turn++) {
+		for (int i = 0; i < GUARDED_COUNT; i++)
+			slot_give_up(&slots[0][i], fd);
+		if (noted(&passing, fd))
+			wait_a_turn(turn);
 	}
-	return raw_close(fd);
+	return 0;
 }
 
 bool guarded_is_welcome(enum guarded_slot which)
@@ -284,6 +378,9 @@ void guarded_after_fork(void)
 	for (int i = 0; i < GUARDED_COUNT; i++)
 		atomic_store(&slots[0][i].users, 0);
 	atomic_store(&opening, 0);
-	atomic_store(&taking, 0);
+	for (int i = 0; i < NOTES; i++) {
+		atomic_store(&passing.number[i], 0);
+		atomic_store(&taken.number[i], 0);
+	}
 	guarded_drop(GUARDED_MAPS);
 }

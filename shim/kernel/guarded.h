@@ -34,16 +34,19 @@ int guarded_get_unchecked(enum guarded_slot slot);
 void guarded_open_begin(void);
 void guarded_open_end(void);
 /* Moves *fd out of the way and keeps it in the slot. False, and only moved, where the slot has one
- * already, or is that of another process, whose memory this is: then *fd is to be closed after use.
- */
+ * already, or is that of another process, whose memory this is: then guarded_close follows after
+ * use. */
 bool guarded_keep(enum guarded_slot slot, int *fd);
+void guarded_close(int fd);
 /* Closes the slot's descriptor, if it is still ours. */
 void guarded_drop(enum guarded_slot slot);
 
-/* Around a call of the program's that puts something at a number: one that was not ours when it
- * looked is not used before it is over. */
-void guarded_take_begin(void);
-void guarded_take_end(void);
+/* Around a call of the program's that puts something at fd. True when that is ours, or about to be
+ * closed by us: then guarded_give_up comes before the call. In between none of ours comes there. */
+bool guarded_take_begin(int fd);
+void guarded_take_end(int fd, bool done);
+/* Whether it failed because one of ours was just being put there, and is to be called again. */
+bool guarded_take_again(int error, int turn);
 
 /* Whether this number may be ours (cheap: for every close). */
 bool guarded_may_be(int fd);
@@ -52,8 +55,8 @@ bool guarded_is(int fd);
 void guarded_settle(void);
 /* The slot's number in the program's table, or -1. */
 int guarded_number(enum guarded_slot slot);
-/* For the program, of a number that is ours: closes it, and it is not welcome any more. What close
- * returned. */
+/* For the program, of a number that is ours or was a moment ago: closes it, and it is not welcome
+ * any more. 0, or what close returned in a process that only shares our memory. */
 int guarded_give_up(int fd);
 bool guarded_is_welcome(enum guarded_slot slot);
 void guarded_welcome(enum guarded_slot slot);

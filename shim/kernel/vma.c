@@ -135,7 +135,7 @@ static int query_anew(uintptr_t address, struct vma *out, char *name, size_t nam
 		return maps;
 	int r = vma_query(maps, address, out, name, name_size);
 	if (!kept)
-		raw_close(maps);
+		guarded_close(maps);
 	return r;
 }
 

@@ -148,7 +148,8 @@ void lease_lose(struct lease *lease, const char *reason)
 	snapshot_lock();
 	uint64_t first = snapshots_leave(lease, &nothing, FATE_LOST, &count);
 	snapshot_unlock();
-	report_lost(lease->path, first, count, 0, reason);
+	if (count) /* else it was taken, and nobody's snapshot was made with it yet */
+		report_lost(lease->path, first, count, 0, reason);
 	lease_end(lease);
 }
 

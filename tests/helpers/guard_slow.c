@@ -70,6 +70,18 @@ struct scene {
 	char *view;
 };
 
+/* What waits for a frozen file system cannot be interrupted. */
+static bool copy_is_stuck(void)
+{
+	pid_t threads[16];
+	size_t count = threads_get(threads, COUNT(threads));
+
+	for (size_t i = 1; i < count; i++)
+		if (thread_state(getpid(), threads[i]) == 'D')
+			return true;
+	return false;
+}
+
 /* Before anything is guarded: a child would have a guard of its own. */
 static struct scene scene_prepare(void)
 {
@@ -86,6 +98,7 @@ static void scene_begin(struct scene *scene)
 	alarm(30); /* whoever waits for the copy waits for ever */
 	must(write(scene->writer.go, &byte, 1) == 1);
 	wait_until(leases_of(id_of(FILE_NAME), "BREAKING") == 1);
+	wait_until(copy_is_stuck());
 }
 
 static struct scene scene_make(void)

@@ -74,7 +74,7 @@ static void no_surprise(const struct run *run)
 struct memory {
 	json_int_t pid;
 	json_int_t count, highest, excused;
-	bool dropped;
+	bool dropped, begun;
 	struct memory *shared; /* a child of vfork goes on with its parent's numbers */
 	struct memory *before;
 };
@@ -103,8 +103,9 @@ static void memory_begin(struct memory **last, const json_t *start)
 	bool first = field_number(start, "event.sequence") == 1;
 	struct memory *memory = memory_find(*last, whose);
 
-	if (!memory || first)
+	if (!memory || (first && memory->begun))
 		memory = memory_add(last, whose);
+	memory->begun = true;
 	if (whose != pid)
 		memory_add(last, pid)->shared = memory;
 }
@@ -138,13 +139,14 @@ static void numbers_are_whole(const struct run *run)
 		const json_t *record = run->records[i];
 		if (is(record, "process.start"))
 			memory_begin(&last, record);
-		struct memory *memory = memory_find(last, field_number(record, "process.pid"));
-		if (memory)
-			memory_take(memory, record);
+		json_int_t pid = field_number(record, "process.pid");
+		struct memory *memory = memory_find(last, pid);
+		/* Another thread's record may overtake the first. */
+		memory_take(memory ? memory : memory_add(&last, pid), record);
 	}
 	while (last) {
 		struct memory *before = last->before;
-		if (!last->shared && !expected(run, "holes"))
+		if (!last->shared && last->begun && !expected(run, "holes"))
 			memory_is_whole(last);
 		free(last);
 		last = before;
