@@ -129,15 +129,26 @@ static void move_back(const struct turning *turning, struct part *part)
 
 /* ---- the copy and the replacement ---- */
 
-static int fill_part(const struct turning *turning, const struct part *part)
+static int copy_part(const struct turning *turning, const struct part *part)
 {
 	struct view *view = turning->view;
 	uintptr_t from = part->aside ? part->aside : part->start;
 	uintptr_t end = from + size_of(part);
 	int64_t at = (int64_t)(part->start - view->start);
-	int r = part->anonymous
-			? fill_touched(turning->memfd, &turning->proc, from, end, at, &view->bytes)
-			: fill_all(turning->memfd, from, end, at, &view->bytes);
+
+	/* Aside it can be read, but not every kernel moves it there. */
+	if (part->protection == PROT_NONE && !part->aside)
+		return fill_unreadable(turning->memfd, &turning->proc, part->anonymous, from, end,
+				       at, &view->bytes);
+	if (part->anonymous)
+		return fill_touched(turning->memfd, &turning->proc, from, end, at, &view->bytes);
+	return fill_all(turning->memfd, from, end, at, &view->bytes);
+}
+
+static int fill_part(const struct turning *turning, const struct part *part)
+{
+	struct view *view = turning->view;
+	int r = copy_part(turning, part);
 
 	if (r)
 		view->reason = r == -EFAULT ? "part of the source cannot be read"
