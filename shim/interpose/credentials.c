@@ -14,6 +14,7 @@
 #include "audit/sink.h"
 #include "interpose/interpose.h"
 #include "kernel/next.h"
+#include "kernel/unnamed.h"
 #include "snapshot/guard.h"
 #include "snapshot/keeper.h"
 
@@ -49,6 +50,15 @@ void credentials_alone(void)
 	scope_leave(&scope);
 }
 
+/* What is guarded is copied before, if copies in memory may have no place there. */
+void credentials_change_root(void)
+{
+	if (unnamed_memory_is_in_shm())
+		credentials_alone();
+	else
+		credentials_change();
+}
+
 /* errno is libc's: the scope leaves it alone. */
 #define DEFINE_CHANGE(name, parameters, arguments) \
 	EXPORT int name parameters                 \
@@ -82,7 +92,7 @@ DEFINE_CHANGE(capset,
 
 EXPORT int chroot(const char *path)
 {
-	credentials_change();
+	credentials_change_root();
 	if (next.chroot)
 		return next.chroot(path);
 	return (int)libc_result(raw(SYS_chroot, path));

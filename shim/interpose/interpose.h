@@ -125,6 +125,7 @@ long process_execveat(const struct call *call, int directory, const char *path, 
 void credentials_change(void);
 /* It did; or it is about to make a call that wants a process of one thread. */
 void credentials_changed(void);
+void credentials_change_root(void);
 void credentials_alone(void);
 
 /* seccomp(2) and prctl(2): the program may put itself under a filter. */

@@ -246,6 +246,8 @@ static void before(long nr, long a, long b, long c)
 		break;
 	case SYS_chroot:
 	case SYS_pivot_root:
+		credentials_change_root();
+		break;
 	case LANDLOCK_RESTRICT_SELF:
 		credentials_change();
 		break;

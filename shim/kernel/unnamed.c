@@ -60,3 +60,8 @@ int unnamed_memory(const char *name, unsigned int flags)
 	/* Not by O_TMPFILE: the name is to be seen in /proc/PID/maps. */
 	return fd == -ENOSYS ? named_for_a_moment(UNNAMED_SHM, name) : fd;
 }
+
+bool unnamed_memory_is_in_shm(void)
+{
+	return raw(SYS_memfd_create, 0, 0) == -ENOSYS;
+}
