@@ -31,6 +31,8 @@ bool sink_enabled(void);
 void sink_open(void);
 /* Whether it can be opened again. */
 bool sink_has_name(void);
+/* Whether the lease thread's can be had: not before Linux 6.9, once the program may not open it. */
+bool sink_can_fetch(void);
 /* The program is about to lose the right, or the sight, to open the log: its descriptor sits in the
  * table again, if the program closed it. */
 void sink_stay(void);

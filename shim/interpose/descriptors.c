@@ -39,7 +39,7 @@ static long give_up(int fd)
 	if (!enter(&scope))
 		return guarded_give_up(fd);
 	if (home_is_here() && guarded_get(GUARDED_LOG) == fd && !sink_has_name() &&
-	    !keeper_hold_log(fd))
+	    !(keeper_hold_log(fd) && sink_can_fetch()))
 		report_gap();
 	long r = guarded_give_up(fd);
 	scope_leave(&scope);

@@ -3,7 +3,7 @@
  * The few descriptors of ours that sit in the program's table: the log, and
  * /proc/self/maps for VMA look-ups. They are close-on-exec, and their numbers out of the
  * way, but below 1,024: fork copies a table up to its highest number. What was opened is
- * remembered by device, inode and birth time.
+ * remembered by device, inode and birth time, or handle.
  *
  * The program may close them, as everything that it finds in /proc/self/fd, or take their
  * numbers. From then on they are not welcome: they are opened for each use, and closed
