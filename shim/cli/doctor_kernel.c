@@ -35,6 +35,10 @@ static void try_areas(void)
 	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	struct query_areas query = { .size = sizeof(query), .address = (uintptr_t)&query };
 
+	if (fd < 0 && errno == ENOSYS) {
+		doctor_say(ABSENT, "memfd_create", "%m; copies in memory are files in /dev/shm");
+		return;
+	}
 	if (fd < 0) {
 		doctor_say(BROKEN, "/proc", "not mounted or not readable: %m");
 		return;
