@@ -21,6 +21,7 @@ int main(void)
 	child_wait(child);
 	promise(setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1) == 0, "setresuid");
 	/* A name of libc's alone, and one that came with glibc 2.34. */
-	promise(close_range(50, 50, 0) == 0 && close(fd) == 0, "close");
+	promise(close_range(50, 50, 0) == 0 || errno == ENOSYS, "close_range");
+	promise(close(fd) == 0, "close");
 	return 0;
 }

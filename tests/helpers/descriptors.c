@@ -27,9 +27,7 @@ static void close_loop(void)
 
 static void range_closed(long result)
 {
-	if (result && errno == ENOSYS)
-		skip("no close_range before Linux 5.9");
-	must(result == 0);
+	must(skip_without(result, CLOSE_RANGE_SINCE) == 0);
 }
 
 static void close_by_range(void)

@@ -114,7 +114,7 @@ static void replaced(const void *first)
 static void memfd(const void *unused)
 {
 	(void)unused;
-	int fd = memfd_create("emulated", 0);
+	int fd = file_in_memory();
 	must(fd >= 0);
 	file_fill(fd, 1, 0, PAGES);
 	int spare = dup(fd);
@@ -565,8 +565,8 @@ static void lock_future(const void *unused)
 
 static char *sparse_window(int *fd)
 {
-	*fd = memfd_create(NAME, 0);
-	must(*fd >= 0 && !ftruncate(*fd, (FAR + 1) * PAGE));
+	*fd = file_in_memory();
+	must(!ftruncate(*fd, (FAR + 1) * PAGE));
 	char *window = window_of(*fd, 0);
 	must(!remap_file_pages(window, PAGE, 0, FAR, 0));
 	return window;
@@ -612,7 +612,8 @@ static void sealed(const void *unused)
 {
 	(void)unused;
 	int fd = memfd_create(NAME, MFD_ALLOW_SEALING);
-	must(fd >= 0);
+	if (fd < 0)
+		skip("no memfd_create before Linux 3.17");
 	file_fill(fd, 1, 0, PAGES);
 	must(!fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) || errno == EINVAL); /* before 5.1 */
 	char *window = mmap(NULL, WINDOW * PAGE, PROT_READ, MAP_SHARED, fd, 0);
@@ -791,7 +792,7 @@ static void far_page(const void *unused)
 	size_t far = (size_t)1 << (sizeof(size_t) == 8 ? 33 : 25);
 
 	(void)unused;
-	int fd = memfd_create("emulated", 0), spare;
+	int fd = file_in_memory(), spare;
 	must(fd >= 0);
 	must(ftruncate(fd, sizeof(off_t) == 8 ? (off_t)((uint64_t)(far + 2) * PAGE) : 1 << 30) ==
 	     0);

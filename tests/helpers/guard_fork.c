@@ -43,7 +43,7 @@ static void child_exits_at_once(const void *unused)
 	if (!child)
 		_exit(0);
 	child_wait(child);
-	guarded_check(view, "the parent");
+	inherited_check(view, "the parent");
 	change();
 	check(view, "the parent");
 }
@@ -56,7 +56,7 @@ struct orphan {
 static _Noreturn void orphan_serve(const char *view, const struct orphan *orphan)
 {
 	close(orphan->changed.out);
-	guarded_check(view, "the orphan");
+	inherited_check(view, "the orphan");
 	gate_open(&orphan->result);
 	gate_wait(&orphan->changed);
 	check(view, "the orphan");
@@ -103,7 +103,7 @@ static void stay(const char *view, int depth)
 	child = fork();
 	must(child >= 0);
 	if (!child) {
-		guarded_check(view, "a descendant");
+		inherited_check(view, "a descendant");
 		stay(view, depth - 1);
 		_exit(0);
 	}
@@ -130,7 +130,7 @@ static void many_children(const void *unused)
 		children[i] = fork();
 		must(children[i] >= 0);
 		if (!children[i]) {
-			guarded_check(view, "a child");
+			inherited_check(view, "a child");
 			gate_open(&ready);
 			gate_wait(&changed[i]);
 			check(view, "a child");
@@ -139,7 +139,7 @@ static void many_children(const void *unused)
 	}
 	for (size_t i = 0; i < COUNT(children); i++)
 		gate_wait(&ready);
-	guarded_check(view, "the parent");
+	inherited_check(view, "the parent");
 	change();
 	for (size_t i = 0; i < COUNT(children); i++)
 		gate_open(&changed[i]);
@@ -162,7 +162,7 @@ static void child_unmaps(const void *unused)
 		_exit(0);
 	}
 	child_wait(child);
-	guarded_check(view, "the parent");
+	inherited_check(view, "the parent");
 	change();
 	check(view, "the parent");
 }
@@ -177,7 +177,7 @@ static void parent_unmaps(const void *unused)
 	must(child >= 0);
 	if (!child) {
 		gate_wait(&go);
-		guarded_check(view, "the child");
+		inherited_check(view, "the child");
 		change();
 		check(view, "the child");
 		_exit(0);
@@ -217,7 +217,7 @@ static void child_maps_more(const void *unused)
 	if (!child) {
 		char *more = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 		char *other = guarded_make("guard.second", PROT_READ, PAGES);
-		guarded_check(more, "the child's second mapping");
+		inherited_check(more, "the child's second mapping");
 		change();
 		must(truncate("guard.second", 0) == 0);
 		check(view, "the child's first mapping");
@@ -237,7 +237,7 @@ static void *fork_in_thread(void *view)
 
 	must(child >= 0);
 	if (!child) {
-		guarded_check(view, "the child");
+		inherited_check(view, "the child");
 		change();
 		check(view, "the child");
 		_exit(0);
@@ -354,7 +354,7 @@ static void make_all(char **views)
 		name_of(i, name);
 		file_make(name, (unsigned int)i + 10, 2);
 		views[i] = view_make(name, PROT_READ, 0, 2);
-		guarded_check(views[i], name);
+		inherited_check(views[i], name);
 	}
 }
 
@@ -368,7 +368,7 @@ static void hundred_files(const void *unused)
 	must(child >= 0);
 	if (!child) {
 		for (size_t i = 0; i < FILES; i++)
-			guarded_check(views[i], "the child");
+			inherited_check(views[i], "the child");
 		change_all(NULL);
 		check_all(views, "the child");
 		_exit(0);
@@ -468,7 +468,7 @@ static void vfork_and_exec(const void *unused)
 		_exit(EXIT_TRIAL);
 	}
 	child_wait(child);
-	guarded_check(view, "after vfork");
+	inherited_check(view, "after vfork");
 	change();
 	check(view, "after vfork");
 }
@@ -483,7 +483,7 @@ static void vfork_and_exit(const void *unused)
 	if (!child)
 		_exit(0);
 	child_wait(child);
-	guarded_check(view, "after vfork");
+	inherited_check(view, "after vfork");
 	change();
 	check(view, "after vfork");
 }
@@ -500,7 +500,7 @@ static void spawn(const void *unused)
 	promise(posix_spawn(&child, "/nonexistent", NULL, NULL, argv, environ) == ENOENT,
 		"posix_spawn of nothing");
 	promise(system("exit 3") == 3 << 8, "system() lost the status");
-	guarded_check(view, "after posix_spawn");
+	inherited_check(view, "after posix_spawn");
 	change();
 	check(view, "after posix_spawn");
 }
@@ -558,7 +558,7 @@ static void raw_clone(const void *how)
 	must(child >= 0);
 	if (!child) {
 		char *more = view_make(FILE_NAME, PROT_READ, 0, PAGES);
-		guarded_check(view, "the clone");
+		inherited_check(view, "the clone");
 		must(munmap(view, PAGE) == 0);
 		change();
 		check(more, "the clone's own");

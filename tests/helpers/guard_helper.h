@@ -51,6 +51,15 @@ static inline void preserved_check(const void *view, const char *when)
 		"%s: fate %s, not preserved (engine %s)", when, fate_at(view), engine_at(view));
 }
 
+/* The same after a fork: before Linux 5.6 it was copied then. */
+static inline void inherited_check(const void *view, const char *when)
+{
+	if (syscall(SYS_pidfd_getfd, -1, 0, 0) == -1 && errno == ENOSYS &&
+	    !strcmp(fate_at(view), "preserved"))
+		return;
+	guarded_check(view, when);
+}
+
 /* A new file, and a mapping of all of it that is guarded. */
 static inline char *guarded_make(const char *path, int prot, size_t pages)
 {

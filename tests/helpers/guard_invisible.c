@@ -142,7 +142,7 @@ static void close_one_by_one(void)
 
 static void close_by_range(void)
 {
-	must(close_range(3, ~0U, 0) == 0);
+	must(skip_without(close_range(3, ~0U, 0), CLOSE_RANGE_SINCE) == 0);
 }
 
 static void close_from(void)
@@ -152,7 +152,7 @@ static void close_from(void)
 
 static void close_by_number(void)
 {
-	must(syscall(SYS_close_range, 3, ~0U, 0) == 0);
+	must(skip_without(syscall(SYS_close_range, 3, ~0U, 0), CLOSE_RANGE_SINCE) == 0);
 	for (int fd = 3; fd < 70000; fd++)
 		syscall(SYS_close, fd);
 }
@@ -860,6 +860,12 @@ static void setns_as_bare(const void *argument)
 
 /* --- another root directory, without /proc --- */
 
+/* Without /proc, before Linux 5.6, a file cannot be had again. */
+static bool is_copied_here(void)
+{
+	return syscall(SYS_pidfd_getfd, -1, 0, 0) == -1 && errno != ENOSYS;
+}
+
 static void in_another_root(const void *shared)
 {
 	int type = *(const int *)shared;
@@ -879,9 +885,11 @@ static void in_another_root(const void *shared)
 	must(chroot("jail") == 0 && chdir("/") == 0);
 	other_go(&other);
 	view_check(view, 1, 0, PAGES, "in another root");
-	char *more = view_make("/guard.inside", PROT_READ, 0, PAGES);
-	must(truncate("/guard.inside", 0) == 0);
-	view_check(more, 4, 0, PAGES, "mapped in another root");
+	if (is_copied_here()) {
+		char *more = view_make("/guard.inside", PROT_READ, 0, PAGES);
+		must(truncate("/guard.inside", 0) == 0);
+		view_check(more, 4, 0, PAGES, "mapped in another root");
+	}
 	other_end(&other);
 }
 

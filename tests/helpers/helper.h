@@ -81,6 +81,16 @@ helper_end(int status, const char *format, ...)
 			broken(__VA_ARGS__); \
 	} while (0)
 
+/* What came of a call that this kernel may be too old for: "openat2 before Linux 5.6". */
+static inline long skip_without(long result, const char *call)
+{
+	if (result == -1 && errno == ENOSYS)
+		skip("no %s", call);
+	return result;
+}
+
+#define CLOSE_RANGE_SINCE "close_range before Linux 5.9"
+
 /* --- patterns: every page of every generation of a file is another one --- */
 
 static inline uint64_t pattern_word(unsigned int generation, size_t page, size_t word)
@@ -190,6 +200,20 @@ static inline void file_settle(const char *path)
 		must(clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0);
 	while (now.tv_sec < file.st_ctim.tv_sec + seconds ||
 	       (now.tv_sec == file.st_ctim.tv_sec && now.tv_nsec <= file.st_ctim.tv_nsec));
+}
+
+/* In memory and without a name, also before Linux 3.17. */
+static inline int file_in_memory(void)
+{
+	char path[] = "/dev/shm/helper.XXXXXX";
+	int fd = memfd_create("helper", MFD_CLOEXEC);
+
+	if (fd < 0 && errno == ENOSYS) {
+		fd = mkostemp(path, O_CLOEXEC);
+		must(fd >= 0 && unlink(path) == 0);
+	}
+	must(fd >= 0);
+	return fd;
 }
 
 static inline int file_open(const char *path)

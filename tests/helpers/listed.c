@@ -102,12 +102,13 @@ static long by_no_library(int fd)
 
 static long by_range(int fd)
 {
-	return close_range((unsigned int)fd, (unsigned int)fd, 0);
+	return skip_without(close_range((unsigned int)fd, (unsigned int)fd, 0), CLOSE_RANGE_SINCE);
 }
 
 static long by_range_of_its_own(int fd)
 {
-	return close_range((unsigned int)fd, (unsigned int)fd, CLOSE_RANGE_UNSHARE);
+	return skip_without(close_range((unsigned int)fd, (unsigned int)fd, CLOSE_RANGE_UNSHARE),
+			    CLOSE_RANGE_SINCE);
 }
 
 static long by_dup(int fd)
@@ -157,9 +158,13 @@ static void calls_that_fail_close_nothing(const void *unused)
 		"dup3 with a flag, by number");
 	promise(dup3(log, log, 0) == -1 && errno == EINVAL, "dup3 onto itself");
 	promise(dup2(log, log) == log, "dup2 onto itself");
-	promise(close_range(3, ~0U, 1U << 30) == -1 && errno == EINVAL, "close_range with a flag");
-	promise(close_range(log, 3, 0) == -1 && errno == EINVAL, "close_range backwards");
-	promise(close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0, "close_range, later");
+	promise(close_range(3, ~0U, 1U << 30) == -1 && (errno == EINVAL || errno == ENOSYS),
+		"close_range with a flag");
+	promise(close_range(log, 3, 0) == -1 && (errno == EINVAL || errno == ENOSYS),
+		"close_range backwards");
+	promise(close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 || errno == EINVAL ||
+			errno == ENOSYS, /* before 5.9, 5.11 */
+		"close_range, later");
 	promise(number_of_log() == log, "the log moved from %d", log);
 	record_all();
 	promise(number_of_log() == log, "the log moved from %d", log);
@@ -344,7 +349,8 @@ static void in_another_root(const void *unused)
 	must(chroot("root") == 0 && chdir("/") == 0);
 	for (int i = 0; i < RECORDS; i++)
 		must(close(openat(proc, "self/mem", O_RDONLY)) == 0);
-	closefrom(proc + 1);
+	for (int fd = proc + 1; fd < 1100; fd++) /* for closefrom some libcs want /proc */
+		close(fd);
 	must(close(openat(proc, "self/mem", O_RDONLY)) == 0);
 }
 

@@ -8,7 +8,6 @@
  *
  * With MMFENCE_SELFMEM_FORK=split a child's stores stay its own.
  */
-#include <sys/random.h>
 
 #include "views.h"
 
@@ -310,7 +309,8 @@ int main(int argc, char **argv)
 	const char *mode = getenv("MMFENCE_SELFMEM_FORK");
 
 	split = mode && !strcmp(mode, "split");
-	must(getrandom(&seed, sizeof(seed), 0) == sizeof(seed));
+	int random = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	must(read(random, &seed, sizeof(seed)) == sizeof(seed) && close(random) == 0);
 	if (argc > 2)
 		seed = strtoull(argv[2], NULL, 10);
 	printf("seed %llu\n", (unsigned long long)seed);

@@ -73,7 +73,8 @@ static unsigned long page_out(char *at, char *view)
 		must(madvise(view, BYTES, MADV_DONTNEED) == 0);
 	for (size_t i = 0; i < PAGES; i++)
 		(void)*(volatile char *)(at + i * PAGE);
-	must(madvise(at, BYTES, MADV_PAGEOUT) == 0);
+	if (madvise(at, BYTES, MADV_PAGEOUT))
+		skip("no MADV_PAGEOUT before Linux 5.4");
 	return in_swap(at);
 }
 

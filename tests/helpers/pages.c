@@ -228,7 +228,7 @@ static void make_shared_file(int fd)
 
 static void make_memfd(void)
 {
-	int fd = memfd_create("census", MFD_CLOEXEC);
+	int fd = file_in_memory();
 	char *at;
 
 	must(fd >= 0 && !ftruncate(fd, 11 * PAGE));
@@ -237,12 +237,12 @@ static void make_memfd(void)
 	at = map(8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 3);
 	store(at, 4, 2);
 	expect(at, 8, "shared memfd", .shared = 5, .never = 3);
-	fd = memfd_create("private", MFD_CLOEXEC);
+	fd = file_in_memory();
 	must(fd >= 0);
 	file_fill(fd, 1, 0, 16);
 	make_private_file(fd, "a memfd");
 	/* Past the end of what mincore is asked at a time. */
-	fd = memfd_create("sparse", MFD_CLOEXEC);
+	fd = file_in_memory();
 	must(fd >= 0 && !ftruncate(fd, 20480 * PAGE));
 	for (size_t i = 0; i < 20480; i += 4096)
 		file_fill(fd, 1, i + 7, 1);
@@ -379,7 +379,7 @@ static void swapped(void)
 	expect(at, 8, "private file, swapped", .file = 4, .swapped = 4);
 	swap_out_shared(map(8, prot, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
 			"shared anonymous, swapped");
-	fd = memfd_create("swapped", MFD_CLOEXEC);
+	fd = file_in_memory();
 	must(fd >= 0 && !ftruncate(fd, 8 * PAGE));
 	at = map(8, prot, MAP_SHARED, fd, 0);
 	swap_out_shared(at, "memfd, swapped");

@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 	/* Or the first line of output would make an area. */
 	static char buffer[BUFSIZ];
 	setvbuf(stdout, buffer, _IOLBF, sizeof(buffer));
-	fd = memfd_create("pressure", 0);
+	fd = file_in_memory();
 	maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	must(fd >= 0 && maps >= 0);
 	drive(how);

@@ -93,11 +93,9 @@ static int road_openat2(void)
 {
 	struct open_how how = { .flags = (unsigned int)mode };
 
-	int fd = (int)syscall(SYS_openat2, AT_FDCWD, "/proc/self/mem", &how, sizeof(how));
-
-	if (fd < 0 && errno == ENOSYS)
-		skip("no openat2 before Linux 5.6");
-	return fd;
+	return (int)skip_without(
+		syscall(SYS_openat2, AT_FDCWD, "/proc/self/mem", &how, sizeof(how)),
+		"openat2 before Linux 5.6");
 }
 
 static int road_syscall_open(void)

@@ -106,6 +106,8 @@ static void may_be_freed(const void *unused)
 	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source + 4 * PAGE, 4 * PAGE);
+	if (madvise(anonymous(PAGE), PAGE, MADV_FREE))
+		skip("no MADV_FREE before Linux 4.5");
 	promise(madvise(source, BYTES, MADV_FREE) == 0, "madvise: %s", strerrorname_np(errno));
 	promise(madvise(source + 4 * PAGE, 4 * PAGE, MADV_FREE) == 0, "madvise: %s",
 		strerrorname_np(errno));

@@ -143,6 +143,7 @@ static const struct novelty {
 	BITS(507, EINVAL, SYS_mremap, 163, 3, 4),		   /* MREMAP_DONTUNMAP */
 	BITS(511, EINVAL, 436, 436, 2, 4),			   /* CLOSE_RANGE_CLOEXEC */
 	BITS(511, EINVAL, 323, 374, 0, 1),			   /* UFFD_USER_MODE_ONLY */
+	BITS(609, EINVAL, 434, 434, 1, 0200),			   /* PIDFD_THREAD */
 	IS(405, EINVAL, SYS_madvise, 219, 2, 8),		   /* MADV_FREE */
 	IS(414, EINVAL, SYS_madvise, 219, 2, 18),		   /* MADV_WIPEONFORK */
 	IS(414, EINVAL, SYS_madvise, 219, 2, 19),
@@ -191,7 +192,7 @@ static void fail_new(struct filter *filter, unsigned int first, unsigned int las
 						  SECCOMP_RET_ERRNO | (unsigned int)new->error));
 }
 
-static unsigned int version_of(const char *version)
+unsigned int filter_version(const char *version)
 {
 	char *end;
 	unsigned long major = strtoul(version, &end, 10);
@@ -202,7 +203,7 @@ static unsigned int version_of(const char *version)
 void filter_as_kernel(const char *version)
 {
 	struct filter filter = { .length = 0 };
-	unsigned int played = version_of(version);
+	unsigned int played = filter_version(version);
 
 	/* The rules for 64 bit, an end of their own, and those for 32 bit: too far for a jump, but
 	 * not for one that jumps always. */

@@ -25,6 +25,9 @@ void filter_install(struct filter *filter);
  * they would there (filter.c says what cannot be played). */
 void filter_as_kernel(const char *version);
 
+/* A version as a number that can be compared: 418 for "4.18". */
+unsigned int filter_version(const char *version);
+
 /* For run->prepare: no PROCMAP_QUERY (Linux 6.11), no PAGEMAP_SCAN (6.7). */
 void filter_as_before_6_7(struct run *run);
 

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +77,15 @@ void skip_without_mounts(void)
 	cr_assert(waitpid(child, &status, 0) == child);
 	if (status)
 		cr_skip_test("no mounts of its own here: %s", strerror(WEXITSTATUS(status)));
+}
+
+bool kernel_is_before(const char *version)
+{
+	const char *played = getenv("MMFENCE_OLD_KERNEL");
+	struct utsname real;
+
+	cr_assert(uname(&real) == 0);
+	return filter_version(played ? played : real.release) < filter_version(version);
 }
 
 /* --- starting --- */
@@ -205,10 +215,11 @@ static _Noreturn void become_helper(struct run *run)
 	set_environment(run);
 	/* Nothing of the test runner's own is to be inherited. */
 	syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
-	if (run->prepare)
-		run->prepare(run);
+	/* While that takes no promise that nothing privileged is started. */
 	if (old_kernel)
 		filter_as_kernel(old_kernel);
+	if (run->prepare)
+		run->prepare(run);
 	execv(program, (char **)(uintptr_t)argv);
 	fprintf(stderr, "%s: %s\n", program, strerror(errno));
 	_exit(98);
@@ -430,6 +441,17 @@ void run_must_hold(struct run *run)
 	}
 	cr_assert(status == 0, "%s (%s) ended with %d:\n%s%s", run->helper,
 		  run->variant ? run->variant : "path", status, run->output, run->errors);
+}
+
+void run_must_hold_since(struct run *run, const char *version, const char *event, const char *what)
+{
+	if (!kernel_is_before(version)) {
+		run_must_hold(run);
+		return;
+	}
+	cr_assert(find_event(run, event), "nothing says that %s", what);
+	run_end(run);
+	cr_skip_test("before Linux %s %s, and the record says so", version, what);
 }
 
 json_t *field(const json_t *record, const char *name)

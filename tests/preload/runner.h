@@ -97,6 +97,13 @@ void skip_without_32_bit(void);
 /* Nor in a folder that is no mount point and was made the root. */
 void skip_without_mounts(void);
 
+/* The same from this kernel on. Before it the run must have left this event instead, and the test
+ * is skipped: there, this is so. */
+void run_must_hold_since(struct run *run, const char *version, const char *event, const char *what);
+
+/* Whether programs find a kernel older than this, "5.7": the real one, or MMFENCE_OLD_KERNEL. */
+bool kernel_is_before(const char *version);
+
 /* One test for each way that helpers are built. */
 #define EACH_VARIANT(suite, name)                        \
 	static void suite##_##name(const char *variant); \

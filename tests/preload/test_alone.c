@@ -10,7 +10,7 @@ static void falls_silent(const char *variant, const char *how)
 	struct run run = { .variant = variant, .helper = "sandbox", .args = { how } };
 
 	run_helper(&run);
-	cr_assert(run_exit(&run) == 0, "%d: %s", run.status, run.output);
+	run_must_hold(&run);
 	cr_assert_str_eq(run.output, "done\n");
 	cr_assert(count_events(&run, "snapshot.create") == 1);
 	json_t *gap = find_event(&run, "coverage.gap");

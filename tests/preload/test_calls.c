@@ -139,12 +139,35 @@ HELPER_HOLDS(P4, closes_everything, "hermit", "closes_everything")
 HELPER_HOLDS(P4, runs_at_the_descriptor_limit, "hermit", "runs_at_the_descriptor_limit")
 HELPER_HOLDS(P4, has_all_its_descriptors, "hermit", "has_all_its_descriptors")
 HELPER_HOLDS(P4, drops_privileges, "hermit", "drops_privileges")
-HELPER_HOLDS(P4, goes_to_a_chroot, "hermit", "goes_to_a_chroot")
+
+EACH_VARIANT(P4, goes_to_a_chroot)
+{
+	struct run run = { .variant = variant, .helper = "hermit", .args = { "goes_to_a_chroot" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	run_must_hold_since(&run, "5.6", "snapshot.unprotected",
+			    "what is mapped in a root without /proc cannot be copied");
+	run_end(&run);
+}
+
 HELPER_HOLDS(P4, becomes_a_daemon, "hermit", "becomes_a_daemon")
 
 HELPER_HOLDS(P5, record_locks_stay, "hermit", "keeps_record_locks")
 HELPER_HOLDS(P5, read_lease_stays, "hermit", "keeps_its_read_lease")
-HELPER_HOLDS(P5, write_lease_stays, "hermit", "keeps_its_write_lease")
+
+EACH_VARIANT(P5, write_lease_stays)
+{
+	struct run run = { .variant = variant,
+			   .helper = "hermit",
+			   .args = { "keeps_its_write_lease" } };
+
+	run_helper(&run);
+	run_must_hold_since(&run, "5.6", "snapshot.unprotected",
+			    "a file with a lease of the program's own cannot be opened again");
+	run_end(&run);
+}
+
 HELPER_HOLDS(P5, position_and_flags_stay, "hermit", "keeps_the_position")
 HELPER_HOLDS(P5, no_descriptors_show, "hermit", "sees_no_descriptors")
 HELPER_HOLDS(P5, no_children, "hermit", "has_no_children")

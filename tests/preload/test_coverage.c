@@ -18,7 +18,7 @@ static void launch_observe(struct run *run, const char *way)
 	run->args[0] = way;
 	run->args[1] = build_path("helpers/%s/observe", run->variant);
 	run_helper(run);
-	cr_assert(run_exit(run) == 0, "%s: %d %s%s", way, run_exit(run), run->output, run->errors);
+	run_must_hold(run);
 }
 
 static void is_followed(const char *variant, const char *way)

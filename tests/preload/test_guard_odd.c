@@ -9,7 +9,19 @@
 ODD(P1, pointers_to_nowhere_are_the_kernels, "wrong_pointers")
 ODD(P1, mremap_of_a_copy_fails_as_the_kernel_has_it, "mremap_errors")
 ODD(P1, unmounting_finds_no_file_of_ours, "unmounts")
-ODD(P2, fanotify_listener_does_not_wait_for_itself, "answers_for_opens")
+
+EACH_WIDTH(P2, fanotify_listener_does_not_wait_for_itself)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_odd",
+			   .args = { "answers_for_opens" } };
+
+	run_helper(&run);
+	run_must_hold_since(&run, "5.6", "snapshot.unprotected",
+			    "what such a program maps cannot be copied");
+	run_end(&run);
+}
+
 ODD(S9, address_space_that_shrinks_loses_nothing, "shrinks/space")
 ODD(S9, file_size_limit_that_shrinks_loses_nothing, "shrinks/size")
 ODD(S9, no_guard_for_what_could_not_be_put_aside, "larger_than_fsize",

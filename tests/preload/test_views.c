@@ -273,10 +273,27 @@ static const char *synchrony(const struct run *run)
 	return first;
 }
 
+/* What an older kernel cannot have is said there. */
+static void unless_said(const char *variant, const char *pattern, const char *since)
+{
+	struct run run = {
+		.variant = variant, .helper = "storing", .args = { pattern }, .options = { EMULATE }
+	};
+
+	if (!kernel_is_before(since))
+		return;
+	run_helper(&run);
+	cr_assert_str_eq(synchrony(&run), "none");
+	run_end(&run);
+	cr_skip_test("before Linux %s stores of threads can be lost, and the record says so",
+		     since);
+}
+
 static void no_store_is_lost(const char *variant, const char *pattern, const char *how)
 {
 	struct run run = { .variant = variant };
 
+	unless_said(variant, pattern, "5.7");
 	begin(&run, "storing", pattern);
 	cr_assert_str_eq(synchrony(&run), how);
 	run_end(&run);
@@ -305,6 +322,7 @@ EACH_VARIANT(M4, no_store_is_lost_without_privilege)
 	struct run run = { .variant = variant };
 
 	skip_unless_root();
+	unless_said(variant, "unprivileged", "5.11");
 	begin(&run, "storing", "unprivileged");
 	/* The full kind is for all where vm.unprivileged_userfaultfd is set. */
 	cr_assert(!strncmp(synchrony(&run), "held", 4), "%s", synchrony(&run));
