@@ -146,7 +146,7 @@ EACH_VARIANT(P4, goes_to_a_chroot)
 
 	run_helper(&run);
 	run_must_hold(&run);
-	run_must_hold_since(&run, "5.6", "snapshot.unprotected",
+	run_must_hold_since(&run, "3.17", "snapshot.unprotected",
 			    "what is mapped in a root without /proc cannot be copied");
 	run_end(&run);
 }
