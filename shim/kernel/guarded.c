@@ -12,6 +12,7 @@
 #include "kernel/guarded.h"
 #include "kernel/home.h"
 #include "kernel/raw.h"
+#include "support/fault.h"
 
 #define NUMBERS	 1024 /* ours are below */
 #define NOTES	 16
@@ -22,9 +23,7 @@ struct slot {
 	atomic_int number; /* descriptor + 1, so that BSS means none */
 	atomic_int users;
 	atomic_bool unwelcome;
-	uint32_t dev_major, dev_minor;
-	uint64_t inode;
-	struct statx_timestamp birth;
+	struct statx opened;
 };
 
 /* The program's, and those of the thread that has a table of its own: told apart by their stack,
@@ -101,13 +100,15 @@ static int look_at(int fd, struct statx *st)
 }
 
 /* The inode of a file that was deleted is soon another's. */
-static bool still_ours(const struct slot *slot, int fd, uint64_t *size)
+static bool still_is(int fd, const struct statx *opened, uint64_t *size)
 {
 	struct statx st;
 
-	if (look_at(fd, &st) || st.stx_ino != slot->inode || st.stx_dev_major != slot->dev_major ||
-	    st.stx_dev_minor != slot->dev_minor || st.stx_btime.tv_sec != slot->birth.tv_sec ||
-	    st.stx_btime.tv_nsec != slot->birth.tv_nsec)
+	if (look_at(fd, &st) || st.stx_ino != opened->stx_ino ||
+	    st.stx_dev_major != opened->stx_dev_major ||
+	    st.stx_dev_minor != opened->stx_dev_minor ||
+	    st.stx_btime.tv_sec != opened->stx_btime.tv_sec ||
+	    st.stx_btime.tv_nsec != opened->stx_btime.tv_nsec)
 		return false;
 	*size = st.stx_size;
 	return true;
@@ -120,7 +121,7 @@ int guarded_get_size(enum guarded_slot which, uint64_t *size)
 
 	if (!number)
 		return -1;
-	if (still_ours(slot, number - 1, size))
+	if (still_is(number - 1, &slot->opened, size))
 		return number - 1;
 	/* Taken by a call that was not seen; or it is only this process's table, not its memory. */
 	if (home_is_here() && atomic_compare_exchange_strong(&slot->number, &number, 0))
@@ -210,15 +211,17 @@ static int duplicate(int fd, int least)
 	return (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, least);
 }
 
-/* At a number that the program is not about to take: there it is left, for the program's call to
- * close. */
-static int duplicate_passing(int fd, int least)
+/* At a number that the program has not taken since, and is not about to take: there it is left, for
+ * the program's call to close. */
+static int duplicate_passing(int fd, int least, const struct statx *opened)
 {
+	uint64_t size;
 	int high;
 
 	while ((high = duplicate(fd, least)) >= 0) {
+		TEST_POINT("number");
 		note(&passing, high);
-		if (!change_note(&taken, high + 1, -(high + 1)))
+		if (!change_note(&taken, high + 1, -(high + 1)) && still_is(high, opened, &size))
 			break;
 		change_note(&passing, high + 1, 0);
 	}
@@ -226,7 +229,7 @@ static int duplicate_passing(int fd, int least)
 }
 
 /* Out of the way of programs that count on small numbers. */
-static int move_high(int fd)
+static int move_high(int fd, const struct statx *opened)
 {
 	struct {
 		uint64_t soft, hard;
@@ -235,10 +238,10 @@ static int move_high(int fd)
 	if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) || limit.soft > NUMBERS)
 		limit.soft = NUMBERS;
 	int middle = (int)limit.soft / 2;
-	int high = duplicate_passing(fd, limit.soft > 128 ? (int)limit.soft - 64 : middle);
+	int high = duplicate_passing(fd, limit.soft > 128 ? (int)limit.soft - 64 : middle, opened);
 	if (high >= NUMBERS) {
 		guarded_close(high);
-		high = duplicate_passing(fd, middle);
+		high = duplicate_passing(fd, middle, opened);
 	}
 	if (high < 0) /* nothing free up there: any number will do */
 		return fd;
@@ -253,13 +256,11 @@ bool guarded_keep(enum guarded_slot which, int *fd)
 	int none = 0;
 
 	int r = look_at(*fd, &st);
-	*fd = move_high(*fd);
+	if (!r)
+		*fd = move_high(*fd, &st);
 	if (r || !home_is_here())
 		return false;
-	slot->inode = st.stx_ino;
-	slot->dev_major = st.stx_dev_major;
-	slot->dev_minor = st.stx_dev_minor;
-	slot->birth = st.stx_btime;
+	slot->opened = st;
 	if (!atomic_compare_exchange_strong(&slot->number, &none, *fd + 1))
 		return false;
 	change_note(&passing, *fd + 1, 0);

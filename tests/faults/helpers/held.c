@@ -309,6 +309,99 @@ static void mapped_again(const void *unused)
 		"mapped while another was copied: it changed");
 }
 
+/* ---- a number that the program takes while the log comes there ---- */
+
+/* The number that the log had: it is the first to be tried when the log is opened again. */
+static int log_closed(void)
+{
+	const char *path = getenv("MMFENCE_AUDIT_LOG");
+	struct stat log, file;
+
+	must(path && !stat(path, &log));
+	for (int fd = 3; fd < 1024; fd++)
+		if (!fstat(fd, &file) && file.st_ino == log.st_ino && file.st_dev == log.st_dev) {
+			must(!close(fd));
+			return fd;
+		}
+	promise(false, "the log is not open");
+	return -1;
+}
+
+static void record(void *unused)
+{
+	(void)unused;
+	must(!munmap(view_make(NAME, PROT_READ, 0, 1), PAGE));
+}
+
+static int own, number;
+
+static void take_number(void *unused)
+{
+	(void)unused;
+	promise(syscall(SYS_dup3, own, number, O_CLOEXEC) == number, "dup3: %s", strerror(errno));
+}
+
+static void number_begin(void)
+{
+	file_make(NAME, 1, PAGES);
+	record(NULL);
+	own = open("own", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	must(own >= 0);
+	number = log_closed();
+}
+
+static void number_is_own(void)
+{
+	struct stat one, other;
+
+	record(NULL);
+	promise(!fstat(own, &one) && !fstat(number, &other) && one.st_ino == other.st_ino &&
+			one.st_dev == other.st_dev,
+		"another file is at the number that the program took");
+	promise(!other.st_size, "%jd bytes landed in a file of the program's",
+		(intmax_t)other.st_size);
+}
+
+/* The log is there, and its thread does not know it yet. */
+static void number_is_taken(const void *unused)
+{
+	struct actor actor;
+
+	(void)unused;
+	number_begin();
+	strcpy(hold->point, "number");
+	hold_arm(hold);
+	actor_start(&actor, record, NULL);
+	hold_wait(hold);
+	take_number(NULL);
+	hold_end(hold);
+	actor_join(&actor);
+	number_is_own();
+}
+
+/* The program's thread has looked, and its call comes while a record is on its way. */
+static void number_is_left(const void *unused)
+{
+	struct hold *writing = &page->holds[1];
+	struct actor taker, writer;
+
+	(void)unused;
+	number_begin();
+	hold_call(SYS_dup3);
+	hold_arm(hold);
+	actor_start(&taker, take_number, NULL);
+	hold_wait(hold);
+	writing->number = SYS_write;
+	hold_arm(writing);
+	actor_start(&writer, record, NULL);
+	hold_wait(writing);
+	hold_end(hold);
+	actor_join(&taker);
+	hold_end(writing);
+	actor_join(&writer);
+	number_is_own();
+}
+
 /* ---- fork ---- */
 
 static char *shared_view;
@@ -600,6 +693,8 @@ int main(int argc, char **argv)
 		{ "fork_begins", fork_begins, NULL, false },
 		{ "unmapped_while_split", unmapped_while_split, NULL, false },
 		{ "granted_twice", granted_twice, NULL, false },
+		{ "number_is_taken", number_is_taken, NULL, false },
+		{ "number_is_left", number_is_left, NULL, false },
 		{ "announces_once", announces_once, NULL, false },
 		{ "ends_unfinished", ends_unfinished, NULL, false },
 	};
