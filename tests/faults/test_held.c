@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "../mounts.h"
 #include "prepare.h"
 
 static struct run held(const char *name)
@@ -63,8 +62,7 @@ static void prepare_noexec(struct run *run)
 
 	make_page(run);
 	snprintf(work, sizeof(work), "%s/work", run->dir);
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("tmpfs", work, "tmpfs", MS_NOEXEC, NULL) || chdir(work))
+	if (!own_mounts(0) || mount("tmpfs", work, "tmpfs", MS_NOEXEC, NULL) || chdir(work))
 		_exit(98);
 }
 
@@ -74,7 +72,7 @@ static bool may_mount(void)
 	int status = 0;
 
 	if (!pid)
-		_exit(unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+		_exit(!own_mounts(0));
 	return waitpid(pid, &status, 0) == pid && !status;
 }
 

@@ -6,10 +6,10 @@
  */
 #include <sched.h>
 #include <sys/ipc.h>
-#include <sys/mount.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 
+#include "../mounts.h"
 #include "by_hand.h"
 #include "guard_helper.h"
 
@@ -68,8 +68,7 @@ static int twin_segment(void)
 	struct stat file;
 	int id;
 
-	if (geteuid() || unshare(CLONE_NEWNS | CLONE_NEWIPC) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (geteuid() || !own_mounts(CLONE_NEWIPC))
 		skip("only root makes namespaces");
 	must((mkdir("mounted", 0700) == 0 || errno == EEXIST) &&
 	     mount("none", "mounted", "tmpfs", 0, NULL) == 0);
@@ -290,7 +289,7 @@ static void child_grows(const void *unused)
 static void child_executes(const void *unused)
 {
 	(void)unused;
-	if (geteuid() || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (geteuid() || !own_mounts(0))
 		skip("only root mounts");
 	must(mkdir("noexec", 0700) == 0 && mount("none", "noexec", "tmpfs", MS_NOEXEC, NULL) == 0 &&
 	     chdir("noexec") == 0);

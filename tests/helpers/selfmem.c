@@ -6,11 +6,10 @@
  *	selfmem ROAD [r|w|rw]
  */
 #include <linux/openat2.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 
+#include "../mounts.h"
 #include "helper.h"
 
 static int mode = O_RDWR;
@@ -147,10 +146,10 @@ static int road_freopen(void)
 	return file ? fileno(file) : -1;
 }
 
-/* A namespace of our own for the mounts: they go with the process. */
-static void own_mounts(void)
+/* The mounts go with the process. */
+static void need_own_mounts(void)
 {
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (!own_mounts(0))
 		skip("only root can mount: %s", strerror(errno));
 }
 
@@ -159,7 +158,7 @@ static int road_bind(void)
 	int fd = open("innocent", O_CREAT | O_RDWR, 0600);
 
 	must(fd >= 0 && close(fd) == 0);
-	own_mounts();
+	need_own_mounts();
 	must(mount(numbered("/proc/%d/mem", getpid()), "innocent", NULL, MS_BIND, NULL) == 0);
 	return open("innocent", mode);
 }
@@ -167,7 +166,7 @@ static int road_bind(void)
 static int road_second_procfs(void)
 {
 	must(mkdir("elsewhere", 0700) == 0);
-	own_mounts();
+	need_own_mounts();
 	must(mount("proc", "elsewhere", "proc", 0, NULL) == 0);
 	return open("elsewhere/self/mem", mode);
 }

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../mounts.h"
 #include "receiver.h"
 
 #define QUEUE "/proc/sys/net/unix/max_dgram_qlen"
@@ -112,16 +112,16 @@ size_t receiver_drain(int socket, struct run *run)
 	return count;
 }
 
-static void own_mounts(void)
+static void need_own_mounts(void)
 {
 	skip_unless_root();
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (!own_mounts(0))
 		cr_skip_test("no mounts here: %s", strerror(errno));
 }
 
 void private_run(void)
 {
-	own_mounts();
+	need_own_mounts();
 	cr_assert(mount("run", "/run", "tmpfs", 0, "mode=755") == 0);
 }
 
@@ -130,7 +130,7 @@ void private_dev(void)
 	static const char *const needed[] = { "null", "zero", "shm" };
 	char dir[] = "/tmp/mmfence-dev.XXXXXX", from[64], to[64];
 
-	own_mounts();
+	need_own_mounts();
 	cr_assert(mkdtemp(dir) && mount("dev", dir, "tmpfs", 0, "mode=755") == 0);
 	for (size_t i = 0; i < 3; i++) {
 		snprintf(from, sizeof(from), "/dev/%s", needed[i]);

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../mounts.h"
 #include "test_guard_stage.h"
 
 /* --- events --- */
@@ -152,9 +152,9 @@ static void mount_wanted(const struct run *run, const char *work)
 	}
 }
 
-static void own_mounts(void)
+static void mount_alone(void)
 {
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (!own_mounts(0))
 		stage_failed("mount namespace");
 }
 
@@ -168,7 +168,7 @@ static void prepare_stage(struct run *run)
 {
 	char work[PATH_MAX];
 
-	own_mounts();
+	mount_alone();
 	in_dir(run, "work", work);
 	mount_wanted(run, work);
 	if (chmod(work, 0777) || chdir(work))
@@ -239,7 +239,7 @@ static void prepare_spill(struct run *run)
 {
 	char spill[PATH_MAX], work[PATH_MAX];
 
-	own_mounts();
+	mount_alone();
 	in_dir(run, "spill", spill);
 	in_dir(run, "work", work);
 	if (!strcmp(spill_type, "ext4"))

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -19,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../mounts.h"
 #include "filter.h"
 #include "runner.h"
 
@@ -238,8 +238,7 @@ static void mount_small(char *dir, size_t size)
 	skip_unless_root();
 	snprintf(dir, size, "%s/small.XXXXXX", getenv("MMFENCE_TMP") ?: "/tmp");
 	cr_assert(mkdtemp(dir));
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("small", dir, "tmpfs", 0, "size=256k"))
+	if (!own_mounts(0) || mount("small", dir, "tmpfs", 0, "size=256k"))
 		cr_skip_test("no mounts here: %s", strerror(errno));
 	snprintf(filler, sizeof(filler), "%s/filler", dir);
 	int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -458,7 +457,7 @@ static bool preload_everywhere(const char *library, const char *dir)
 {
 	char options[3 * PATH_MAX];
 
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (!own_mounts(0))
 		return false;
 	snprintf(options, sizeof(options), "lowerdir=/etc,upperdir=%s/upper,workdir=%s/over", dir,
 		 dir);
