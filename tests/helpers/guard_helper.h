@@ -20,6 +20,10 @@
 #include "../../include/mmfence.h"
 #include "helper.h"
 
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
 /* --- engine and fate --- */
 
 static inline const char *engine_at(const void *address)
