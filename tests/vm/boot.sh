@@ -9,13 +9,19 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(mktemp -d "$MMFENCE_TMP/vm.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 
+# copied LIBRARY…: at the same place, what is there.
+copied() {
+	for library; do
+		[ -e "$library" ] || continue
+		mkdir -p "$root/$(dirname "$library")"
+		cp -L "$library" "$root/$library"
+	done
+}
+
 # with_libraries FILE…: copies what they are linked with.
 with_libraries() {
-	ldd "$@" 2>/dev/null | sed -n 's|.* \(/[^ ]*\) (0x.*|\1|p;s|^\t\(/[^ ]*\) (0x.*|\1|p' | sort -u |
-		while read -r library; do
-			mkdir -p "$root/$(dirname "$library")"
-			cp -L "$library" "$root/$library"
-		done
+	# shellcheck disable=SC2046
+	copied $(ldd "$@" 2>/dev/null | sed -n 's|.* \(/[^ ]*\) (0x.*|\1|p;s|^\t\(/[^ ]*\) (0x.*|\1|p' | sort -u)
 }
 
 mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/etc" "$root/tmp" "$root/build/tests"
@@ -27,11 +33,12 @@ for part in bin lib lib32 lib64 helpers/plain helpers/large helpers/fortify help
 done
 with_libraries "$root/build/tests/preload" "$root/build/bin/mmfence" "$root"/build/helpers/plain/* \
 	"$root"/build/helpers/m32/* "$root"/build/lib/x86_64-linux-gnu/*.so "$root"/build/lib32/*.so
+# ldd asks the dynamic linker, which runs here only if 32-bit programs do.
+copied /lib/ld-linux.so.2 /lib32/libc.so.6 /lib32/libm.so.6 /usr/lib32/libgcc_s.so.1
 # Looked for at run time.
 for library in /usr/lib/x86_64-linux-gnu/libunwind.so.8 /usr/lib/x86_64-linux-gnu/libinih.so.1; do
 	[ -e "$library" ] || continue
-	mkdir -p "$root/usr/lib/x86_64-linux-gnu"
-	cp -L "$library" "$root/usr/lib/x86_64-linux-gnu/"
+	copied "$library"
 	with_libraries "$library"
 done
 echo 'root:x:0:0:root:/tmp:/bin/sh' >"$root/etc/passwd"
