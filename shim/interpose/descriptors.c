@@ -75,17 +75,19 @@ long descriptors_close_range(unsigned int first, unsigned int last, unsigned int
 	return raw(SYS_close_range, first, last, flags);
 }
 
-/* Around a call that puts from at the number onto. */
-void descriptors_dup_begin(int from, int onto)
+long descriptors_dup(duplicate_call *call, int from, int onto, int flags)
 {
+	int turn = 0;
+	long r;
+
 	if (unlikely(guarded_take_begin(onto)) && from != onto &&
 	    raw(SYS_fcntl, from, F_GETFD) >= 0)
 		give_up(onto);
-}
-
-void descriptors_dup_end(int onto, bool done)
-{
-	guarded_take_end(onto, done);
+	do
+		r = call(from, onto, flags);
+	while (unlikely(r < 0) && guarded_take_again((int)-r, turn++));
+	guarded_take_end(onto, r >= 0);
+	return r;
 }
 
 EXPORT int close(int fd)
@@ -114,47 +116,38 @@ EXPORT void closefrom(int first)
 		raw(SYS_close_range, from, ~0U, 0);
 }
 
-static int dup_onto(int from, int onto)
+static long dup_onto(int from, int onto, int flags)
 {
-	if (next.dup2)
-		return next.dup2(from, onto);
-	if (from == onto)
-		return libc_result(raw(SYS_fcntl, from, F_GETFD)) < 0 ? -1 : onto;
-	return (int)libc_result(raw(SYS_dup3, from, onto, 0));
+	if (next.dup2) {
+		int r = next.dup2(from, onto);
+		return r < 0 ? -errno : r;
+	}
+	if (from != onto)
+		return raw(SYS_dup3, from, onto, flags);
+	long r = raw(SYS_fcntl, from, F_GETFD);
+	return r < 0 ? r : onto;
 }
 
 EXPORT int dup2(int from, int onto)
 {
-	int r, turn = 0;
-
-	descriptors_dup_begin(from, onto);
-	do
-		r = dup_onto(from, onto);
-	while (unlikely(r < 0) && guarded_take_again(errno, turn++));
-	descriptors_dup_end(onto, r >= 0);
-	return r;
+	return (int)libc_result(descriptors_dup(dup_onto, from, onto, 0));
 }
 
 ALIAS(__close, close);
 ALIAS(__dup2, dup2);
 
-static int dup_with_flags(int from, int onto, int flags)
+static long dup_with_flags(int from, int onto, int flags)
 {
-	if (next.dup3)
-		return next.dup3(from, onto, flags);
-	return (int)libc_result(raw(SYS_dup3, from, onto, flags));
+	if (!next.dup3)
+		return raw(SYS_dup3, from, onto, flags);
+	int r = next.dup3(from, onto, flags);
+	return r < 0 ? -errno : r;
 }
 
 EXPORT int dup3(int from, int onto, int flags)
 {
-	int r, turn = 0;
+	bool fails = flags & ~O_CLOEXEC; /* and nothing is closed */
 
-	if (flags & ~O_CLOEXEC) /* an error, and nothing is closed */
-		return dup_with_flags(from, onto, flags);
-	descriptors_dup_begin(from, onto);
-	do
-		r = dup_with_flags(from, onto, flags);
-	while (unlikely(r < 0) && guarded_take_again(errno, turn++));
-	descriptors_dup_end(onto, r >= 0);
-	return r;
+	return (int)libc_result(fails ? dup_with_flags(from, onto, flags)
+				      : descriptors_dup(dup_with_flags, from, onto, flags));
 }

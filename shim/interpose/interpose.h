@@ -101,8 +101,9 @@ long opened(const struct call *call, long fd, int flags);
  * numbers. */
 long descriptors_close(int fd);
 long descriptors_close_range(unsigned int first, unsigned int last, unsigned int flags);
-void descriptors_dup_begin(int from, int onto);
-void descriptors_dup_end(int onto, bool done);
+/* dup3 by this call, which returns what the kernel does. */
+typedef long duplicate_call(int from, int onto, int flags);
+long descriptors_dup(duplicate_call *call, int from, int onto, int flags);
 
 /* An open for writing of that path failed with EAGAIN: whether a lease of ours was the reason and
  * is not any more, so that it is worth another try. */
@@ -123,9 +124,9 @@ long process_execveat(const struct call *call, int directory, const char *path, 
 		      char *const *envp, int flags);
 /* The program is about to change its credentials, its root or what it may open. */
 void credentials_change(void);
+void credentials_change_root(void);
 /* It did; or it is about to make a call that wants a process of one thread. */
 void credentials_changed(void);
-void credentials_change_root(void);
 void credentials_alone(void);
 
 /* seccomp(2) and prctl(2): the program may put itself under a filter. */

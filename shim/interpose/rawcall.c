@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "interpose/interpose.h"
-#include "kernel/guarded.h"
 #include "kernel/next.h"
 
 typedef long plain_syscall(long, long, long, long, long, long, long);
@@ -119,6 +118,17 @@ static void call_limit(long nr, long a, long b, long c)
 		limits_change(0, (int)a, (const void *)b, sizeof(long));
 }
 
+static long dup2_by_number(int from, int onto, int flags)
+{
+	(void)flags;
+	return raw(SYS_dup2, from, onto);
+}
+
+static long dup3_by_number(int from, int onto, int flags)
+{
+	return raw(SYS_dup3, from, onto, flags);
+}
+
 static long call_descriptor(long nr, long a, long b, long c)
 {
 	switch (nr) {
@@ -127,19 +137,10 @@ static long call_descriptor(long nr, long a, long b, long c)
 	case SYS_close_range:
 		return descriptors_close_range((unsigned int)a, (unsigned int)b, (unsigned int)c);
 	case SYS_dup3:
-		if (c & ~O_CLOEXEC)
-			return raw(nr, a, b, c);
-		/* fallthrough */
-	default: {
-		long r;
-		int turn = 0;
-		descriptors_dup_begin((int)a, (int)b);
-		do
-			r = raw(nr, a, b, c);
-		while (unlikely(r < 0) && guarded_take_again((int)-r, turn++));
-		descriptors_dup_end((int)b, r >= 0);
-		return r;
-	}
+		return c & ~O_CLOEXEC ? raw(nr, a, b, c)
+				      : descriptors_dup(dup3_by_number, (int)a, (int)b, (int)c);
+	default:
+		return descriptors_dup(dup2_by_number, (int)a, (int)b, 0);
 	}
 }
 

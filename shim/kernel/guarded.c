@@ -340,10 +340,12 @@ bool guarded_take_again(int error, int turn)
 
 void guarded_take_end(int fd, bool done)
 {
-	if (home_is_here() && change_note(&taken, -(fd + 1), 0) && !done)
-		raw_close(fd);
-	else
+	if (!home_is_here()) /* nor did it say so: the note would be another's */
+		return;
+	if (!change_note(&taken, -(fd + 1), 0))
 		change_note(&taken, fd + 1, 0);
+	else if (!done)
+		raw_close(fd);
 }
 
 bool guarded_may_be(int fd)
