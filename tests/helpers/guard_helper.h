@@ -138,8 +138,7 @@ static inline struct file_id id_of(const char *path)
 				 type == BTRFS_SUPER_MAGIC || type == OVERLAYFS_SUPER_MAGIC };
 }
 
-/* Leases on the file, in this state or in any. */
-static inline int leases_of(struct file_id id, const char *wanted)
+static inline int leases_seen(struct file_id id, const char *wanted)
 {
 	FILE *locks = fopen("/proc/locks", "re");
 	char line[256], state[16];
@@ -157,6 +156,19 @@ static inline int leases_of(struct file_id id, const char *wanted)
 		    (!wanted || !strcmp(state, wanted)))
 			count++;
 	fclose(locks);
+	return count;
+}
+
+/* Leases on the file, in this state or in any. The list is read page by page: when others on the
+ * machine take and drop locks meanwhile, a line can be missed or come twice. */
+static inline int leases_of(struct file_id id, const char *wanted)
+{
+	int before, count = leases_seen(id, wanted);
+
+	do {
+		before = count;
+		count = leases_seen(id, wanted);
+	} while (count != before);
 	return count;
 }
 

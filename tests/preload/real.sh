@@ -365,12 +365,12 @@ same awk awk with_awk
 same make make with_make
 same strace strace with_strace
 
-stress_test mmap 60 --mmap-bytes 8M
+stress_test mmap 20 --mmap-bytes 4M
 stress_test mmapaddr 200
-stress_test mmapfixed 100
+stress_test mmapfixed 30
 stress_test mmapfork 2 --mmapfork-bytes 16M
 stress_test mmaphuge 10
-stress_test mmapmany 20000
+stress_test mmapmany 10000
 stress_test mremap 60 --mremap-bytes 8M
 stress_test remap 20
 NOTE=" emulated" MMFENCE_NONLINEAR_EMULATE=always stress_test remap 20

@@ -19,12 +19,12 @@ static void falls_silent(const char *variant, const char *how)
 	run_end(&run);
 }
 
-EACH_VARIANT(P1, seccomp_filter_by_prctl)
+EACH_WIDTH(P1, seccomp_filter_by_prctl)
 {
 	falls_silent(variant, "prctl");
 }
 
-EACH_VARIANT(P1, seccomp_filter_by_syscall)
+EACH_WIDTH(P1, seccomp_filter_by_syscall)
 {
 	falls_silent(variant, "syscall");
 }
@@ -41,12 +41,12 @@ static void leaves(const char *variant, const char *how)
 
 /* P5: the keeper does not keep a program alive whose last thread has gone, and leaves its status.
  */
-EACH_VARIANT(P5, raw_exit_of_the_last_thread)
+EACH_WIDTH(P5, raw_exit_of_the_last_thread)
 {
 	leaves(variant, "libc");
 }
 
-EACH_VARIANT(P5, exit_by_hand_of_the_last_thread)
+EACH_WIDTH(P5, exit_by_hand_of_the_last_thread)
 {
 	leaves(variant, "hand");
 }

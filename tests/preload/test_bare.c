@@ -26,7 +26,7 @@ FAILS_BARE(areas)
 FAILS_BARE(family)
 
 /* Whether a plain mapping changes while it is looked at depends on luck: without that case. */
-EACH_VARIANT(bare, writer)
+EACH_WIDTH(bare, writer)
 {
 	struct run run = { .variant = variant,
 			   .helper = "writer",
@@ -41,7 +41,7 @@ FAILS_BARE(hermit)
 FAILS_BARE(device)
 
 /* With the library, but told to leave mappings alone, they must break as well. */
-EACH_VARIANT(bare, mode_off_changes_nothing)
+EACH_WIDTH(bare, mode_off_changes_nothing)
 {
 	struct run run = { .variant = variant,
 			   .helper = "overwrite",
@@ -56,7 +56,7 @@ EACH_VARIANT(bare, mode_off_changes_nothing)
 }
 
 /* What a helper observes of a plain mapping. */
-EACH_VARIANT(bare, observe_sees_a_plain_mapping)
+EACH_WIDTH(bare, observe_sees_a_plain_mapping)
 {
 	struct run run = { .variant = variant, .helper = "observe", .preload = RUN_BARE };
 

@@ -215,7 +215,7 @@ Test(check, harmless_records_are_no_findings)
 
 /* --- the same by programs that do it --- */
 
-EACH_VARIANT(check, nonlinear_program)
+EACH_WIDTH(check, nonlinear_program)
 {
 	struct run run = CHECK("--", build_path("helpers/%s/nonlinear", variant));
 
@@ -229,7 +229,7 @@ EACH_VARIANT(check, nonlinear_program)
 }
 
 /* A killed process has no totals; its first calls are known. */
-EACH_VARIANT(check, killed_program)
+EACH_WIDTH(check, killed_program)
 {
 	struct run run = CHECK("--", build_path("helpers/%s/nonlinear", variant), "kill");
 
@@ -240,7 +240,7 @@ EACH_VARIANT(check, killed_program)
 	run_end(&run);
 }
 
-EACH_VARIANT(check, program_that_opens_its_memory)
+EACH_WIDTH(check, program_that_opens_its_memory)
 {
 	struct run run = CHECK("--", build_path("helpers/%s/inject", variant), "calls");
 
@@ -250,7 +250,7 @@ EACH_VARIANT(check, program_that_opens_its_memory)
 	run_end(&run);
 }
 
-EACH_VARIANT(check, program_without_snapshot)
+EACH_WIDTH(check, program_without_snapshot)
 {
 	struct run run = CHECK("-o", "snapshot.guard=none", "-o", "snapshot.copy-limit=4K", "--",
 			       build_path("helpers/%s/drift", variant), "whole");
@@ -262,7 +262,7 @@ EACH_VARIANT(check, program_without_snapshot)
 	run_end(&run);
 }
 
-EACH_VARIANT(check, program_whose_file_drifts)
+EACH_WIDTH(check, program_whose_file_drifts)
 {
 	struct run run = CHECK("--", build_path("helpers/%s/drift", variant), "exit");
 	struct run whole = CHECK("--", build_path("helpers/%s/drift", variant), "whole");
@@ -929,7 +929,7 @@ Test(check, injected_fault_is_no_finding_of_its_own)
 }
 
 /* N3: each window once, though both its record and the site's totals tell of it. */
-EACH_VARIANT(check, rewires_are_counted_once)
+EACH_WIDTH(check, rewires_are_counted_once)
 {
 	struct run run = CHECK("--fail-on", "rewire", "--",
 			       build_path("helpers/%s/rewire", variant), "many", "500");
@@ -939,7 +939,7 @@ EACH_VARIANT(check, rewires_are_counted_once)
 	run_end(&run);
 }
 
-EACH_VARIANT(check, faults_reach_the_command)
+EACH_WIDTH(check, faults_reach_the_command)
 {
 	struct run run = CHECK("--inject", "madvise=ENOENT:when=2..3", "--inject", "munmap=EINVAL",
 			       "--", build_path("helpers/%s/inject", variant), "pattern", "5");

@@ -47,7 +47,7 @@ static void observe_once(struct run *run, const char *expected, size_t created, 
 
 /* --- S7: which mappings --- */
 
-EACH_VARIANT(S7, private_mapping_of_a_regular_file)
+EACH_WIDTH(S7, private_mapping_of_a_regular_file)
 {
 	struct run run = { .variant = variant, .args = { "first=2" } };
 
@@ -65,7 +65,7 @@ EACH_VARIANT(S7, private_mapping_of_a_regular_file)
 	run_end(&run);
 }
 
-EACH_VARIANT(S7, writable_private_mapping)
+EACH_WIDTH(S7, writable_private_mapping)
 {
 	OBSERVE("captured", 1, 0, .args = { "prot=rw" });
 	OBSERVE("captured", 1, 0, .args = { "fd=rw", "prot=rw" });
@@ -101,7 +101,7 @@ static int make_block_device(const struct run *run, char *path, size_t size)
 	return loop;
 }
 
-EACH_VARIANT(S7, private_mapping_of_a_block_device)
+EACH_WIDTH(S7, private_mapping_of_a_block_device)
 {
 	struct run run = { .variant = variant };
 	char path[32];
@@ -129,7 +129,7 @@ EACH_VARIANT(S7, private_mapping_of_a_block_device)
 }
 
 /* Read-only shared mappings only when they are named, and they stay read-only. */
-EACH_VARIANT(S7, shared_mapping_when_named)
+EACH_WIDTH(S7, shared_mapping_when_named)
 {
 	OBSERVE("plain mprotect=EACCES", 0, 0, .args = { "map=shared" });
 	OBSERVE("captured mprotect=EACCES", 1, 0, .args = { "map=shared" },
@@ -139,7 +139,7 @@ EACH_VARIANT(S7, shared_mapping_when_named)
 }
 
 /* A descriptor that can write: the program, or its partner, means to write. */
-EACH_VARIANT(S7, shared_mapping_that_could_be_written_is_never_one)
+EACH_WIDTH(S7, shared_mapping_that_could_be_written_is_never_one)
 {
 	OBSERVE("plain mprotect=0", 0, 0, .args = { "map=shared", "fd=rw" },
 		.options = { "snapshot.shared=**" });
@@ -147,14 +147,14 @@ EACH_VARIANT(S7, shared_mapping_that_could_be_written_is_never_one)
 		.options = { "snapshot.shared=**", "snapshot.paths=**" });
 }
 
-EACH_VARIANT(S7, never_of_what_is_no_file)
+EACH_WIDTH(S7, never_of_what_is_no_file)
 {
 	OBSERVE("mapped", 0, 0, .args = { "kind=anonymous" }, .options = { "snapshot.paths=**" });
 	OBSERVE("mapped", 0, 0, .args = { "kind=zero" }, .options = { "snapshot.paths=**" });
 	OBSERVE("ENODEV", 0, 0, .args = { "kind=proc" }, .options = { "snapshot.paths=**" });
 }
 
-EACH_VARIANT(S7, never_of_sysfs)
+EACH_WIDTH(S7, never_of_sysfs)
 {
 	struct run run = { .variant = variant, .args = { "kind=sysfs", "pages=1" } };
 
@@ -167,7 +167,7 @@ EACH_VARIANT(S7, never_of_sysfs)
 	run_end(&run);
 }
 
-EACH_VARIANT(S7, never_of_hugetlbfs)
+EACH_WIDTH(S7, never_of_hugetlbfs)
 {
 	struct run run = { .variant = variant, .args = { "kind=hugetlb" } };
 
@@ -182,7 +182,7 @@ EACH_VARIANT(S7, never_of_hugetlbfs)
 	run_end(&run);
 }
 
-EACH_VARIANT(S7, deleted_file_only_when_named)
+EACH_WIDTH(S7, deleted_file_only_when_named)
 {
 	OBSERVE("plain", 0, 0, .args = { "kind=deleted" });
 	OBSERVE("plain", 0, 0, .args = { "kind=memfd" });
@@ -196,7 +196,7 @@ EACH_VARIANT(S7, deleted_file_only_when_named)
 /* A guarded snapshot needs no copy until somebody writes; limits of copies are for the others. */
 #define COPY "snapshot.guard=none"
 
-EACH_VARIANT(S8, copy_limit)
+EACH_WIDTH(S8, copy_limit)
 {
 	struct run run = { .variant = variant, .options = { COPY, "snapshot.copy-limit=16K" } };
 
@@ -212,14 +212,14 @@ EACH_VARIANT(S8, copy_limit)
 		.options = { COPY, "snapshot.copy-limit=16K" });
 }
 
-EACH_VARIANT(S8, named_paths_have_no_copy_limit)
+EACH_WIDTH(S8, named_paths_have_no_copy_limit)
 {
 	OBSERVE("captured", 1, 0,
 		.options = { COPY, "snapshot.copy-limit=16K",
 			     "snapshot.paths=/nowhere:**/observe.*" });
 }
 
-EACH_VARIANT(S8, max_copy_holds_for_named_paths)
+EACH_WIDTH(S8, max_copy_holds_for_named_paths)
 {
 	struct run run = { .variant = variant,
 			   .options = { COPY, "snapshot.max-copy=16K", "snapshot.paths=**" } };
@@ -230,19 +230,19 @@ EACH_VARIANT(S8, max_copy_holds_for_named_paths)
 	run_end(&run);
 }
 
-EACH_VARIANT(S8, excluded_paths_are_left_alone)
+EACH_WIDTH(S8, excluded_paths_are_left_alone)
 {
 	OBSERVE("plain", 0, 0, .options = { "snapshot.exclude=**/observe.data" });
 	OBSERVE("captured", 1, 0, .options = { "snapshot.exclude=/observe.data" });
 }
 
-EACH_VARIANT(S8, mode_off)
+EACH_WIDTH(S8, mode_off)
 {
 	OBSERVE("plain", 0, 0, .options = { "snapshot.mode=off", "snapshot.paths=**" });
 }
 
 /* A bad value: one line on standard error, the default, and the program runs. */
-EACH_VARIANT(S8, bad_value_in_the_environment)
+EACH_WIDTH(S8, bad_value_in_the_environment)
 {
 	struct run run = { .variant = variant, .options = { "snapshot.copy-limit=lots" } };
 
@@ -270,7 +270,7 @@ static void denied(struct run *run)
 	run_end(run);
 }
 
-EACH_VARIANT(S9, copy_limit_denied)
+EACH_WIDTH(S9, copy_limit_denied)
 {
 	struct run run = { .variant = variant,
 			   .options = { COPY, "snapshot.copy-limit=16K", DENY } };
@@ -278,7 +278,7 @@ EACH_VARIANT(S9, copy_limit_denied)
 	denied(&run);
 }
 
-EACH_VARIANT(S9, max_copy_denied)
+EACH_WIDTH(S9, max_copy_denied)
 {
 	struct run run = { .variant = variant,
 			   .options = { COPY, "snapshot.max-copy=16K", "snapshot.paths=**",
@@ -288,7 +288,7 @@ EACH_VARIANT(S9, max_copy_denied)
 }
 
 /* Two of 32 KiB fit into 80 KiB, the third does not; what is unmapped is given back. */
-EACH_VARIANT(S9, memory_of_all_copies)
+EACH_WIDTH(S9, memory_of_all_copies)
 {
 	OBSERVE("captured captured plain plain", 2, 2, .args = { "count=4" },
 		.options = { COPY, "snapshot.memory=80K" });
@@ -328,7 +328,7 @@ static void whole_and_honest(struct run *run)
 		run_end(&run);                                        \
 	} while (0)
 
-EACH_VARIANT(S9, process_limit)
+EACH_WIDTH(S9, process_limit)
 {
 	skip_unless_root();
 	HONEST(.args = { "limit=nproc", "user=65534" });
@@ -338,7 +338,7 @@ EACH_VARIANT(S9, process_limit)
 }
 
 /* The limit is for the program's files; meeting it is no reason for a signal either. */
-EACH_VARIANT(S9, file_size_limit)
+EACH_WIDTH(S9, file_size_limit)
 {
 	HONEST(.args = { "limit=fsize" });
 	HONEST(.args = { "limit=fsize" }, .options = { DENY });
@@ -347,7 +347,7 @@ EACH_VARIANT(S9, file_size_limit)
 	HONEST(.args = { "limit=fsize", "prot=rw" });
 }
 
-EACH_VARIANT(S9, address_space_limit)
+EACH_WIDTH(S9, address_space_limit)
 {
 	HONEST(.args = { "limit=as", "pages=64" });
 	HONEST(.args = { "limit=as", "pages=64" }, .options = { DENY });
@@ -355,13 +355,13 @@ EACH_VARIANT(S9, address_space_limit)
 }
 
 /* A full table is no reason: what the shim needs lies in another. */
-EACH_VARIANT(S9, descriptor_limit)
+EACH_WIDTH(S9, descriptor_limit)
 {
 	OBSERVE("captured", 1, 0, .args = { "limit=nofile" });
 	OBSERVE("captured", 1, 0, .args = { "limit=nofile" }, .options = { COPY });
 }
 
-EACH_VARIANT(S9, another_user)
+EACH_WIDTH(S9, another_user)
 {
 	skip_unless_root();
 	OBSERVE("captured", 1, 0, .args = { "user=65534" });
@@ -381,7 +381,7 @@ static void consistency_is(struct run *run, const char *expected)
 		  "a reason belongs to what is not proven");
 }
 
-EACH_VARIANT(S10, proven_without_writer)
+EACH_WIDTH(S10, proven_without_writer)
 {
 	struct run run = { .variant = variant };
 
@@ -391,7 +391,7 @@ EACH_VARIANT(S10, proven_without_writer)
 	OBSERVE("captured", 1, 0, .options = { "snapshot.require=proven", DENY });
 }
 
-EACH_VARIANT(S10, verified_when_somebody_could_write)
+EACH_WIDTH(S10, verified_when_somebody_could_write)
 {
 	struct run run = { .variant = variant, .args = { "writer=open" } };
 
@@ -402,7 +402,7 @@ EACH_VARIANT(S10, verified_when_somebody_could_write)
 		.options = { "snapshot.require=verified", DENY });
 }
 
-EACH_VARIANT(S10, verified_when_the_program_itself_could_write)
+EACH_WIDTH(S10, verified_when_the_program_itself_could_write)
 {
 	struct run run = { .variant = variant, .args = { "writer=self" } };
 
@@ -411,7 +411,7 @@ EACH_VARIANT(S10, verified_when_the_program_itself_could_write)
 	run_end(&run);
 }
 
-EACH_VARIANT(S10, verified_is_not_proven)
+EACH_WIDTH(S10, verified_is_not_proven)
 {
 	OBSERVE("plain", 0, 1, .args = { "writer=open" }, .options = { "snapshot.require=proven" });
 	OBSERVE("ENOMEM", 0, 1, .args = { "writer=open" },
@@ -447,7 +447,7 @@ static void tear(const char *variant, const char *require, const char *on_failur
 	cr_skip_test("the writer never got to run during a copy");
 }
 
-EACH_VARIANT(S10, torn_possible_under_a_busy_writer)
+EACH_WIDTH(S10, torn_possible_under_a_busy_writer)
 {
 	struct run run;
 
@@ -457,7 +457,7 @@ EACH_VARIANT(S10, torn_possible_under_a_busy_writer)
 	run_end(&run);
 }
 
-EACH_VARIANT(S10, torn_possible_is_not_verified)
+EACH_WIDTH(S10, torn_possible_is_not_verified)
 {
 	struct run run;
 

@@ -61,7 +61,7 @@ FOLLOWED(system)
 FOLLOWED(twice)
 
 /* P4, A6: with follow=none the program's wish is granted, and the log says so. */
-EACH_VARIANT(A6, preload_removed)
+EACH_WIDTH(A6, preload_removed)
 {
 	static const char *const ways[] = { "empty",   "unset",	  "replaced",
 					    "fexecve", "syscall", "posix_spawn_empty",
@@ -80,7 +80,7 @@ EACH_VARIANT(A6, preload_removed)
 }
 
 /* The options go along too. */
-EACH_VARIANT(P4, options_follow)
+EACH_WIDTH(P4, options_follow)
 {
 	struct run run = { .variant = variant,
 			   .options = { "snapshot.copy-limit=4K", "snapshot.guard=none" } };
@@ -123,7 +123,7 @@ static void leaves_a_gap(const char *variant, const char *program, const char *r
 	}
 }
 
-EACH_VARIANT(A6, static_program)
+EACH_WIDTH(A6, static_program)
 {
 	leaves_a_gap(variant, build_path("helpers/static/noop"), "static", NULL, false);
 }
@@ -142,7 +142,7 @@ static char *copy_set_id(const char *variant, mode_t mode)
 	return program;
 }
 
-EACH_VARIANT(A6, set_user_id_program)
+EACH_WIDTH(A6, set_user_id_program)
 {
 	skip_unless_root();
 	char *program = copy_set_id(variant, 04755);
@@ -151,7 +151,7 @@ EACH_VARIANT(A6, set_user_id_program)
 	free(program);
 }
 
-EACH_VARIANT(A6, set_group_id_program)
+EACH_WIDTH(A6, set_group_id_program)
 {
 	skip_unless_root();
 	char *program = copy_set_id(variant, 02755);
@@ -208,7 +208,7 @@ EACH_WIDTH(A6, dynamic_linker_by_hand)
 }
 
 /* A script is as good as its interpreter. */
-EACH_VARIANT(A6, script)
+EACH_WIDTH(A6, script)
 {
 	struct run run = { .variant = variant, .helper = "launch", .args = { "empty" } };
 	char script[PATH_MAX];

@@ -34,14 +34,14 @@ CLOSES(close_range_by_syscall, "syscall_close_range")
 CLOSES(close_by_hand, "hand_close")
 CLOSES(close_range_by_hand, "hand_close_range")
 
-EACH_VARIANT(A3, log_survives_dup2)
+EACH_WIDTH(A3, log_survives_dup2)
 {
 	closes(variant, "dup2", NULL);
 	closes(variant, "dup3", NULL);
 	closes(variant, "syscall_dup2", NULL);
 }
 
-EACH_VARIANT(A3, log_survives_dup2_by_hand)
+EACH_WIDTH(A3, log_survives_dup2_by_hand)
 {
 	closes(variant, "hand_dup2", NULL);
 	closes(variant, "hand_dup2_some", NULL);
@@ -92,12 +92,12 @@ LISTS(A3, inode_of_the_log_is_the_programs, "inode", 10)
 LISTS(A3, child_of_vfork_leaves_no_descriptor, "vfork", 20)
 LISTS(A2, log_goes_on_without_privileges, "nobody", 10)
 
-EACH_VARIANT(A2, log_goes_on_when_closed_without_privileges)
+EACH_WIDTH(A2, log_goes_on_when_closed_without_privileges)
 {
 	lists_since_6_9(variant, "nobody.twice", 10);
 }
 
-EACH_VARIANT(A2, log_goes_on_in_children_without_privileges)
+EACH_WIDTH(A2, log_goes_on_in_children_without_privileges)
 {
 	lists_since_6_9(variant, "nobody.children", 10);
 }
@@ -106,7 +106,7 @@ LISTS(P4, log_goes_on_with_a_full_table, "full", 10)
 LISTS(A2, log_goes_on_while_threads_close, "threads", 2000)
 LISTS(P2, log_goes_on_while_a_handler_closes, "handler", 1000)
 
-EACH_VARIANT(A2, lease_thread_has_the_log_without_privileges)
+EACH_WIDTH(A2, lease_thread_has_the_log_without_privileges)
 {
 	struct run run = { .variant = variant, .helper = "listed", .args = { "nobody.break" } };
 
@@ -118,7 +118,7 @@ EACH_VARIANT(A2, lease_thread_has_the_log_without_privileges)
 }
 
 /* Closed for good where there is no /proc, and so no lease thread to hand it to: that is said. */
-EACH_VARIANT(A6, log_closed_in_another_root_is_a_gap)
+EACH_WIDTH(A6, log_closed_in_another_root_is_a_gap)
 {
 	struct run run = { .variant = variant, .helper = "listed", .args = { "root" } };
 
@@ -132,7 +132,7 @@ EACH_VARIANT(A6, log_closed_in_another_root_is_a_gap)
 }
 
 /* The program closes what it was given as a log, too. */
-EACH_VARIANT(A2, log_in_a_closed_descriptor_goes_on)
+EACH_WIDTH(A2, log_in_a_closed_descriptor_goes_on)
 {
 	struct run run = {
 		.variant = variant, .helper = "listed", .args = { "stderr" }, .log = "stderr"

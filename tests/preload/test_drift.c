@@ -21,23 +21,23 @@ static void drifted(const char *variant, const char *how, long pages, const char
 	run_end(&run);
 }
 
-EACH_VARIANT(S12, drift_is_told_when_it_is_unmapped)
+EACH_WIDTH(S12, drift_is_told_when_it_is_unmapped)
 {
 	drifted(variant, "unmap", 4, "12288+8192 36864+4096 61440+4096");
 }
 
-EACH_VARIANT(S12, drift_is_told_when_the_process_ends)
+EACH_WIDTH(S12, drift_is_told_when_the_process_ends)
 {
 	drifted(variant, "exit", 4, "12288+8192 36864+4096 61440+4096");
 }
 
-EACH_VARIANT(S12, own_stores_are_no_drift)
+EACH_WIDTH(S12, own_stores_are_no_drift)
 {
 	drifted(variant, "own", 4, "12288+8192 36864+4096 61440+4096");
 }
 
 /* A guarded snapshot that nobody touched has nothing to compare. */
-EACH_VARIANT(S12, untouched_files_do_not_drift)
+EACH_WIDTH(S12, untouched_files_do_not_drift)
 {
 	struct run run = { .variant = variant,
 			   .helper = "drift",

@@ -89,7 +89,7 @@ Test(N2, agrees_on_an_old_kernel_32_bit, .timeout = 400)
 	agree("m32", "snapshot.mode=off", filter_as_before_6_7);
 }
 
-EACH_VARIANT(N2, over_snapshots)
+EACH_WIDTH(N2, over_snapshots)
 {
 	static const char *const emulate[] = { "nonlinear.emulate=always",
 					       "nonlinear.emulate=auto" };
@@ -169,12 +169,12 @@ static void together(const char *variant, const char *name)
 	}
 }
 
-EACH_VARIANT(N2, threads)
+EACH_WIDTH(N2, threads)
 {
 	together(variant, "threads");
 }
 
-EACH_VARIANT(N2, read_meanwhile)
+EACH_WIDTH(N2, read_meanwhile)
 {
 	together(variant, "read_meanwhile");
 }
@@ -247,7 +247,7 @@ HOLDS(address_space_limit, "mapping", "mapping")
 HOLDS(address_space_limit_later, "mapping", "mapping")
 HOLDS(far_page, "mapping", "mapping")
 
-EACH_VARIANT(N2, fork_meanwhile)
+EACH_WIDTH(N2, fork_meanwhile)
 {
 	together(variant, "fork_meanwhile");
 }
@@ -266,7 +266,7 @@ Test(N2, given_back_downwards_on_an_old_kernel)
 	run_end(&run);
 }
 
-EACH_VARIANT(N2, subvolumes)
+EACH_WIDTH(N2, subvolumes)
 {
 	for (int i = 0; i < 2; i++) {
 		struct run run = { .variant = variant,
@@ -282,7 +282,7 @@ EACH_VARIANT(N2, subvolumes)
 	}
 }
 
-EACH_VARIANT(N2, huge)
+EACH_WIDTH(N2, huge)
 {
 	struct run run = { .variant = variant,
 			   .helper = "emulated",
@@ -313,14 +313,14 @@ static void out_of_reach(const char *variant, const struct condition *condition,
 	run_end(&run);
 }
 
-EACH_VARIANT(N2, out_of_reach)
+EACH_WIDTH(N2, out_of_reach)
 {
 	out_of_reach(variant, &conditions[0], "works\n");
 	out_of_reach(variant, &conditions[1], "ENOSYS\n");
 	out_of_reach(variant, &conditions[2], "EPERM\n");
 }
 
-EACH_VARIANT(N2, cut_in_two)
+EACH_WIDTH(N2, cut_in_two)
 {
 	struct run run = { .variant = variant,
 			   .helper = "emulated",
@@ -347,7 +347,7 @@ static void call_all(struct run *run, const char *output)
 	run_end(run);
 }
 
-EACH_VARIANT(N2, never)
+EACH_WIDTH(N2, never)
 {
 	struct run run = { .variant = variant,
 			   .options = { "nonlinear.emulate=never" },
@@ -356,7 +356,7 @@ EACH_VARIANT(N2, never)
 	call_all(&run, "0 worked, 113 failed, ENOSYS\n");
 }
 
-EACH_VARIANT(N2, auto_leaves_the_kernel_its_answers)
+EACH_WIDTH(N2, auto_leaves_the_kernel_its_answers)
 {
 	struct run run = { .variant = variant };
 
@@ -364,7 +364,7 @@ EACH_VARIANT(N2, auto_leaves_the_kernel_its_answers)
 }
 
 /* N1: emulated calls count like others. */
-EACH_VARIANT(N2, auto_under_a_filter_counts)
+EACH_WIDTH(N2, auto_under_a_filter_counts)
 {
 	struct run run = { .variant = variant,
 			   .helper = "nonlinear",
@@ -379,7 +379,7 @@ EACH_VARIANT(N2, auto_under_a_filter_counts)
 }
 
 /* N2: without a log too. */
-EACH_VARIANT(N2, emulates_without_a_log)
+EACH_WIDTH(N2, emulates_without_a_log)
 {
 	struct run run = { .variant = variant,
 			   .helper = "nonlinear",

@@ -27,7 +27,7 @@ static void skip_unless_guarded(const struct run *run)
 }
 
 /* Nobody writes: nothing is copied, and the snapshot ends untouched. */
-EACH_VARIANT(S11, guarded_mapping_costs_no_copy)
+EACH_WIDTH(S11, guarded_mapping_costs_no_copy)
 {
 	struct run run = { .variant = variant, .helper = "steady", .args = { "count=3" } };
 
@@ -46,7 +46,7 @@ EACH_VARIANT(S11, guarded_mapping_costs_no_copy)
 }
 
 /* A writer comes: the pages are put aside before it gets in. */
-EACH_VARIANT(S11, break_is_recorded)
+EACH_WIDTH(S11, break_is_recorded)
 {
 	struct run run = { .variant = variant, .helper = "observe" };
 
@@ -64,7 +64,7 @@ EACH_VARIANT(S11, break_is_recorded)
 }
 
 /* A mapping that the program can store to is copied at once, and so is everything when asked. */
-EACH_VARIANT(S11, writable_mapping_is_copied)
+EACH_WIDTH(S11, writable_mapping_is_copied)
 {
 	struct run run = { .variant = variant, .helper = "observe", .args = { "prot=rw" } };
 
@@ -74,7 +74,7 @@ EACH_VARIANT(S11, writable_mapping_is_copied)
 	run_end(&run);
 }
 
-EACH_VARIANT(S11, guard_none_copies_at_once)
+EACH_WIDTH(S11, guard_none_copies_at_once)
 {
 	struct run run = { .variant = variant,
 			   .helper = "observe",
@@ -90,7 +90,7 @@ EACH_VARIANT(S11, guard_none_copies_at_once)
 }
 
 /* mprotect makes it writable: preserved first, so that no store races with the replacement. */
-EACH_VARIANT(S11, making_it_writable_preserves)
+EACH_WIDTH(S11, making_it_writable_preserves)
 {
 	struct run run = { .variant = variant,
 			   .helper = "stores",
@@ -105,7 +105,7 @@ EACH_VARIANT(S11, making_it_writable_preserves)
 	run_end(&run);
 }
 
-EACH_VARIANT(S10, fate_is_preserved)
+EACH_WIDTH(S10, fate_is_preserved)
 {
 	struct run run = { .variant = variant, .helper = "writer", .args = { "own" } };
 
@@ -133,7 +133,7 @@ HELPER_HOLDS(S11, writer_after_exit, "writer", "exited")
 /* --- kernels before 6.7: no PAGEMAP_SCAN, and no PROCMAP_QUERY, which came with 6.11 --- */
 
 /* The areas are read from /proc/self/maps then; that costs, but what is promised stays. */
-EACH_VARIANT(S11, break_is_recorded_on_an_old_kernel)
+EACH_WIDTH(S11, break_is_recorded_on_an_old_kernel)
 {
 	struct run run = { .variant = variant,
 			   .helper = "observe",
@@ -159,22 +159,22 @@ static void holds_on_an_old_kernel(const char *variant, const char *helper, cons
 	run_end(&run);
 }
 
-EACH_VARIANT(S4, areas_keep_their_own_on_an_old_kernel)
+EACH_WIDTH(S4, areas_keep_their_own_on_an_old_kernel)
 {
 	holds_on_an_old_kernel(variant, "advice", "each_area_*");
 }
 
-EACH_VARIANT(S11, many_mappings_on_an_old_kernel)
+EACH_WIDTH(S11, many_mappings_on_an_old_kernel)
 {
 	holds_on_an_old_kernel(variant, "writer", "many_*");
 }
 
-EACH_VARIANT(S11, thousands_of_mappings_on_an_old_kernel)
+EACH_WIDTH(S11, thousands_of_mappings_on_an_old_kernel)
 {
 	holds_on_an_old_kernel(variant, "advice", "thousands_*");
 }
 
-EACH_VARIANT(S1, writers_never_show_on_an_old_kernel)
+EACH_WIDTH(S1, writers_never_show_on_an_old_kernel)
 {
 	holds_on_an_old_kernel(variant, "overwrite", "write/*");
 }

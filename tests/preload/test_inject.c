@@ -72,7 +72,7 @@ EACH_VARIANT(inject, nothing_fails_that_no_rule_names)
 }
 
 /* The first rule that is due says the error; each counts for itself. */
-EACH_VARIANT(inject, several_rules)
+EACH_WIDTH(inject, several_rules)
 {
 	struct run run = { .variant = variant,
 			   .args = { "calls" },
@@ -128,7 +128,7 @@ Test(inject, when_as_strace_has_it)
 	}
 }
 
-EACH_VARIANT(inject, after)
+EACH_WIDTH(inject, after)
 {
 	struct run run = { .variant = variant,
 			   .args = { "pattern", "12" },
@@ -140,7 +140,7 @@ EACH_VARIANT(inject, after)
 }
 
 /* Threads count together: no call is counted twice, none goes uncounted. */
-EACH_VARIANT(inject, threads_count_together)
+EACH_WIDTH(inject, threads_count_together)
 {
 	struct run run = { .variant = variant,
 			   .args = { "threads", "8", "5000" },
@@ -168,12 +168,12 @@ static void child_counts(const char *variant, const char *how)
 	run_end(&run);
 }
 
-EACH_VARIANT(inject, child_counts_for_itself)
+EACH_WIDTH(inject, child_counts_for_itself)
 {
 	child_counts(variant, "fork");
 }
 
-EACH_VARIANT(inject, child_of_a_raw_clone_counts_for_itself)
+EACH_WIDTH(inject, child_of_a_raw_clone_counts_for_itself)
 {
 	child_counts(variant, "clone");
 }
@@ -196,7 +196,7 @@ static char *areas_of_the_kernel(const char *variant, unsigned int limit)
 }
 
 /* What a kernel refuses at its limit is refused at a smaller one, call by call. */
-EACH_VARIANT(inject, max_map_count_is_as_the_kernel_has_it)
+EACH_WIDTH(inject, max_map_count_is_as_the_kernel_has_it)
 {
 	struct run run = { .variant = variant,
 			   .args = { "areas", "1000" },
@@ -220,7 +220,7 @@ EACH_VARIANT(inject, max_map_count_is_as_the_kernel_has_it)
 	run_end(&run);
 }
 
-EACH_VARIANT(inject, max_map_count_that_is_not_reached)
+EACH_WIDTH(inject, max_map_count_that_is_not_reached)
 {
 	struct run run = { .variant = variant,
 			   .args = { "calls" },
@@ -235,7 +235,7 @@ EACH_VARIANT(inject, max_map_count_that_is_not_reached)
 /* --- the log --- */
 
 /* The first of each call site, and the totals. */
-EACH_VARIANT(inject, records)
+EACH_WIDTH(inject, records)
 {
 	struct run run = { .variant = variant,
 			   .args = { "pattern", "30" },
@@ -306,7 +306,7 @@ Test(inject, bad_value_of_a_preloaded_program)
 }
 
 /* What another program replaces has its totals before that; the other counts from 1. */
-EACH_VARIANT(inject, programs_count_for_themselves)
+EACH_WIDTH(inject, programs_count_for_themselves)
 {
 	struct run run = { .variant = variant,
 			   .args = { "exec", "4" },

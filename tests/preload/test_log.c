@@ -24,7 +24,7 @@
 
 /* --- A1 --- */
 
-EACH_VARIANT(A1, hostile_names)
+EACH_WIDTH(A1, hostile_names)
 {
 	struct run run = { .variant = variant,
 			   .helper = "hostile",
@@ -40,7 +40,7 @@ EACH_VARIANT(A1, hostile_names)
 }
 
 /* A name that is text comes out as it is. */
-EACH_VARIANT(A1, names_are_kept)
+EACH_WIDTH(A1, names_are_kept)
 {
 	static const char *const endings[] = { "/with space",
 					       "/new\nline",
@@ -122,7 +122,7 @@ Test(A1, time_without_a_long_clock_32_bit)
 	run_end(&run);
 }
 
-EACH_VARIANT(A1, every_process_is_introduced)
+EACH_WIDTH(A1, every_process_is_introduced)
 {
 	struct run run = { .variant = variant,
 			   .helper = "steady",
@@ -185,7 +185,7 @@ static uint32_t kill_after(struct run *run, uint32_t wanted)
 }
 
 /* Whatever the program was told about before it died is on file. */
-EACH_VARIANT(A2, killed_processes_lose_nothing)
+EACH_WIDTH(A2, killed_processes_lose_nothing)
 {
 	for (uint32_t round = 0; round < 25; round++) {
 		struct run run = { .variant = variant,
@@ -206,7 +206,7 @@ EACH_VARIANT(A2, killed_processes_lose_nothing)
 }
 
 /* Eight processes of four threads write one log: no line is torn, none is missing. */
-EACH_VARIANT(A2, records_never_mix)
+EACH_WIDTH(A2, records_never_mix)
 {
 	struct run run = { .variant = variant,
 			   .helper = "steady",
@@ -248,7 +248,7 @@ static void mount_small(char *dir, size_t size)
 	close(fd);
 }
 
-EACH_VARIANT(A4, full_disk)
+EACH_WIDTH(A4, full_disk)
 {
 	char dir[PATH_MAX - 64], log[PATH_MAX], option[PATH_MAX];
 	struct run run = {
@@ -277,7 +277,7 @@ EACH_VARIANT(A4, full_disk)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, disk_stays_full)
+EACH_WIDTH(A4, disk_stays_full)
 {
 	char dir[PATH_MAX - 64], log[PATH_MAX];
 	struct run run = { .variant = variant, .helper = "steady", .args = { "count=100" } };
@@ -290,7 +290,7 @@ EACH_VARIANT(A4, disk_stays_full)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, missing_directory)
+EACH_WIDTH(A4, missing_directory)
 {
 	struct run run = { .variant = variant,
 			   .helper = "steady",
@@ -302,7 +302,7 @@ EACH_VARIANT(A4, missing_directory)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, directory_instead_of_log)
+EACH_WIDTH(A4, directory_instead_of_log)
 {
 	struct run run = {
 		.variant = variant, .helper = "steady", .args = { "count=20" }, .log = "/tmp"
@@ -313,7 +313,7 @@ EACH_VARIANT(A4, directory_instead_of_log)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, vanished_directory)
+EACH_WIDTH(A4, vanished_directory)
 {
 	char dir[] = "/tmp/mmfence-gone.XXXXXX", log[64], unlink_log[80], remove_dir[80];
 	struct run run = { .variant = variant,
@@ -363,18 +363,18 @@ static void fifo(const char *variant, bool reader)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, fifo_without_reader)
+EACH_WIDTH(A4, fifo_without_reader)
 {
 	fifo(variant, false);
 }
 
-EACH_VARIANT(A4, fifo_whose_reader_goes)
+EACH_WIDTH(A4, fifo_whose_reader_goes)
 {
 	fifo(variant, true);
 }
 
 /* The limit is the program's; that the log meets it is no reason for a SIGXFSZ. */
-EACH_VARIANT(A4, file_size_limit)
+EACH_WIDTH(A4, file_size_limit)
 {
 	struct run run = { .variant = variant,
 			   .helper = "steady",
@@ -395,7 +395,7 @@ static void no_umask(struct run *run)
 	umask(0);
 }
 
-EACH_VARIANT(A5, log_is_private)
+EACH_WIDTH(A5, log_is_private)
 {
 	struct run run = {
 		.variant = variant, .helper = "steady", .args = { "count=1" }, .prepare = no_umask
@@ -409,7 +409,7 @@ EACH_VARIANT(A5, log_is_private)
 	run_end(&run);
 }
 
-EACH_VARIANT(A5, symbolic_link_is_not_followed)
+EACH_WIDTH(A5, symbolic_link_is_not_followed)
 {
 	char dir[] = "/tmp/mmfence-link.XXXXXX", victim[64], link[64];
 	struct run run = {
@@ -434,7 +434,7 @@ EACH_VARIANT(A5, symbolic_link_is_not_followed)
 	run_end(&run);
 }
 
-EACH_VARIANT(A5, path_template)
+EACH_WIDTH(A5, path_template)
 {
 	char log[PATH_MAX];
 	struct run run = { .variant = variant, .helper = "steady", .args = { "count=2" } };

@@ -221,7 +221,7 @@ static void expect_each_line_missed(struct run *run)
 	}
 }
 
-EACH_VARIANT(report, a_line_that_was_cut_out_is_missing)
+EACH_WIDTH(report, a_line_that_was_cut_out_is_missing)
 {
 	struct run run = { .variant = variant, .helper = "nonlinear", .args = { "return" } };
 
@@ -232,7 +232,7 @@ EACH_VARIANT(report, a_line_that_was_cut_out_is_missing)
 }
 
 /* The child writes before its parent, whose numbers it uses, ever does. */
-EACH_VARIANT(report, children_of_vfork_leave_no_holes)
+EACH_WIDTH(report, children_of_vfork_leave_no_holes)
 {
 	struct run run = { .variant = variant,
 			   .helper = "launch",
@@ -262,7 +262,7 @@ static void expect_nothing_missing(struct run *run)
 	run_end(run);
 }
 
-EACH_VARIANT(report, processes_of_every_kind_leave_no_holes)
+EACH_WIDTH(report, processes_of_every_kind_leave_no_holes)
 {
 	struct run forks = { .variant = variant, .helper = "family" };
 	struct run threads = { .variant = variant,
@@ -275,7 +275,7 @@ EACH_VARIANT(report, processes_of_every_kind_leave_no_holes)
 
 /* A program may end while its threads write: no number is missed, though the kernel may cut the
  * last line short. */
-EACH_VARIANT(report, misses_nothing_of_threads_at_the_end)
+EACH_WIDTH(report, misses_nothing_of_threads_at_the_end)
 {
 	static const char *const ways[] = { "exit", "_exit" };
 

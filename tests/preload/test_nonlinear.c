@@ -81,7 +81,7 @@ static void first_calls_are_right(const struct run *run)
 	cr_assert_str_neq(field_string(b, "mmfence.site"), field_string(c, "mmfence.site"));
 }
 
-EACH_VARIANT(N1, first_call_of_each_site_and_totals)
+EACH_WIDTH(N1, first_call_of_each_site_and_totals)
 {
 	struct run run = { .variant = variant };
 
@@ -95,7 +95,7 @@ EACH_VARIANT(N1, first_call_of_each_site_and_totals)
 }
 
 /* N1: linear_page_offset is what the call replaced, also when that was not linear any more. */
-EACH_VARIANT(N1, every_call)
+EACH_WIDTH(N1, every_call)
 {
 	struct run run = { .variant = variant, .options = { "audit.nonlinear=every" } };
 
@@ -108,7 +108,7 @@ EACH_VARIANT(N1, every_call)
 	run_end(&run);
 }
 
-EACH_VARIANT(N1, off)
+EACH_WIDTH(N1, off)
 {
 	struct run run = { .variant = variant, .options = { "audit.nonlinear=off" } };
 
@@ -137,7 +137,7 @@ static void totals_after(const char *variant, const char *end)
 	}
 
 /* N1: areas that begin where the site put something, while they were there. */
-EACH_VARIANT(N1, areas_of_a_site)
+EACH_WIDTH(N1, areas_of_a_site)
 {
 	struct run run = { .variant = variant, .helper = "rewire", .args = { "many", "1000" } };
 
@@ -146,7 +146,7 @@ EACH_VARIANT(N1, areas_of_a_site)
 	run_end(&run);
 }
 
-EACH_VARIANT(N3, a_window_in_a_private_mapping_is_none)
+EACH_WIDTH(N3, a_window_in_a_private_mapping_is_none)
 {
 	struct run run = { .variant = variant,
 			   .helper = "rewire",
@@ -167,7 +167,7 @@ TOTALS(exit_group_by_syscall, "syscall")
 TOTALS(exec, "exec")
 
 /* N1: a child's calls are its own. */
-EACH_VARIANT(N1, totals_of_a_child)
+EACH_WIDTH(N1, totals_of_a_child)
 {
 	struct run run = { .variant = variant };
 	size_t of_child = 0;
@@ -188,7 +188,7 @@ EACH_VARIANT(N1, totals_of_a_child)
 }
 
 /* N1: a process that is killed has no totals, but its first calls are on file (A2). */
-EACH_VARIANT(N1, first_calls_of_a_killed_process)
+EACH_WIDTH(N1, first_calls_of_a_killed_process)
 {
 	struct run run = { .variant = variant };
 
@@ -198,7 +198,7 @@ EACH_VARIANT(N1, first_calls_of_a_killed_process)
 	run_end(&run);
 }
 
-EACH_VARIANT(N5, refuse)
+EACH_WIDTH(N5, refuse)
 {
 	struct run run = { .variant = variant, .options = { "nonlinear.policy=refuse" } };
 

@@ -256,24 +256,24 @@ static void census(const char *variant, const char *kind, size_t least, bool as_
 
 /* ---- each kind ---- */
 
-EACH_VARIANT(pages, each_kind_is_counted_alike_both_ways)
+EACH_WIDTH(pages, each_kind_is_counted_alike_both_ways)
 {
 	skip_unless_root(); /* shared memory without a descriptor takes map_files */
 	census(variant, "kinds", 17, false);
 }
 
 /* Shared memory is found by its descriptors; what cannot be looked up is unknown, not invented. */
-EACH_VARIANT(pages, each_kind_is_counted_without_privileges)
+EACH_WIDTH(pages, each_kind_is_counted_without_privileges)
 {
 	census(variant, "kinds", 17, geteuid() == 0);
 }
 
-EACH_VARIANT(pages, more_areas_than_a_batch_are_counted)
+EACH_WIDTH(pages, more_areas_than_a_batch_are_counted)
 {
 	census(variant, "many", 700, false);
 }
 
-EACH_VARIANT(pages, what_a_fork_shares_is_nobodys_own)
+EACH_WIDTH(pages, what_a_fork_shares_is_nobodys_own)
 {
 	census(variant, "family", 1, false);
 }
@@ -457,7 +457,7 @@ static void swap_end(struct swap *swap)
 		  "%s could not be taken back", swap->path);
 }
 
-EACH_VARIANT(pages, swapped_pages_are_told_from_those_never_allocated)
+EACH_WIDTH(pages, swapped_pages_are_told_from_those_never_allocated)
 {
 	struct swap swap;
 
@@ -753,7 +753,7 @@ static json_t *census_at_exit(const char *variant, const char *then, bool guard,
 	return event;
 }
 
-EACH_VARIANT(pages, census_of_a_device_ends)
+EACH_WIDTH(pages, census_of_a_device_ends)
 {
 	struct run run = { .variant = variant,
 			   .helper = "zero",
@@ -812,7 +812,7 @@ static void check_total(const struct run *run, const json_t *pages)
 	cr_expect_eq(pages_of(pages, "unknown"), least[CLASSES - 1]);
 }
 
-EACH_VARIANT(pages, the_census_at_exit_is_an_event)
+EACH_WIDTH(pages, the_census_at_exit_is_an_event)
 {
 	struct run run = { 0 };
 	json_t *event = census_at_exit(variant, "", false, &run);
@@ -826,7 +826,7 @@ EACH_VARIANT(pages, the_census_at_exit_is_an_event)
 
 /* Without privileges nobody opens anonymous shared memory: what of one's own is in memory is known
  * all the same, and the rest is not guessed. */
-EACH_VARIANT(pages, the_census_at_exit_knows_its_own_memory_without_privileges)
+EACH_WIDTH(pages, the_census_at_exit_knows_its_own_memory_without_privileges)
 {
 	struct run run = { .prepare = become_nobody };
 
@@ -837,7 +837,7 @@ EACH_VARIANT(pages, the_census_at_exit_knows_its_own_memory_without_privileges)
 }
 
 /* P4: a program that closed all descriptors, and one that has no number left for another. */
-EACH_VARIANT(pages, the_census_at_exit_needs_no_descriptor)
+EACH_WIDTH(pages, the_census_at_exit_needs_no_descriptor)
 {
 	struct run run = { 0 };
 	json_t *event = census_at_exit(variant, "closed", false, &run);
@@ -846,7 +846,7 @@ EACH_VARIANT(pages, the_census_at_exit_needs_no_descriptor)
 	run_end(&run);
 }
 
-EACH_VARIANT(pages, the_census_at_exit_takes_no_descriptor_number)
+EACH_WIDTH(pages, the_census_at_exit_takes_no_descriptor_number)
 {
 	struct run run = { 0 };
 	json_t *event = census_at_exit(variant, "full", false, &run);
@@ -856,7 +856,7 @@ EACH_VARIANT(pages, the_census_at_exit_takes_no_descriptor_number)
 }
 
 /* With a keeper the page table was opened in time; without, the event says why there is none. */
-EACH_VARIANT(pages, the_census_at_exit_survives_dropped_privileges)
+EACH_WIDTH(pages, the_census_at_exit_survives_dropped_privileges)
 {
 	struct run run = { 0 };
 

@@ -20,7 +20,7 @@ static void rewire(struct run *run, const char *what)
 	run_must_hold(run);
 }
 
-EACH_VARIANT(N3, rewire_is_recorded)
+EACH_WIDTH(N3, rewire_is_recorded)
 {
 	struct run run = { .variant = variant };
 	unsigned long window;
@@ -41,7 +41,7 @@ EACH_VARIANT(N3, rewire_is_recorded)
 }
 
 /* A mapping over the window's beginning: what was there first of it counts. */
-EACH_VARIANT(N3, rewire_of_a_part)
+EACH_WIDTH(N3, rewire_of_a_part)
 {
 	struct run run = { .variant = variant };
 	unsigned long window;
@@ -58,7 +58,7 @@ EACH_VARIANT(N3, rewire_of_a_part)
 	run_end(&run);
 }
 
-EACH_VARIANT(N3, what_stays_linear_is_no_rewire)
+EACH_WIDTH(N3, what_stays_linear_is_no_rewire)
 {
 	struct run run = { .variant = variant, .options = { "snapshot.mode=off" } };
 
@@ -69,7 +69,7 @@ EACH_VARIANT(N3, what_stays_linear_is_no_rewire)
 }
 
 /* One record and one total for each call site, whatever the number of calls. */
-EACH_VARIANT(N3, many_rewires_are_few_records)
+EACH_WIDTH(N3, many_rewires_are_few_records)
 {
 	/* Where the kernel has no PROCMAP_QUERY each call reads all of maps. */
 	json_int_t most = kernel_is_before("6.11") ? 10000 : 100000;
@@ -91,7 +91,7 @@ EACH_VARIANT(N3, many_rewires_are_few_records)
 	run_end(&run);
 }
 
-EACH_VARIANT(N3, every_rewire)
+EACH_WIDTH(N3, every_rewire)
 {
 	struct run run = { .variant = variant,
 			   .args = { NULL, "200" },
@@ -102,7 +102,7 @@ EACH_VARIANT(N3, every_rewire)
 	run_end(&run);
 }
 
-EACH_VARIANT(N3, rewires_off)
+EACH_WIDTH(N3, rewires_off)
 {
 	struct run run = { .variant = variant,
 			   .args = { NULL, "200" },

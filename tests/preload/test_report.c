@@ -84,7 +84,7 @@ Test(report, folded_is_golden)
 }
 
 /* What a helper left in its log, seen from outside. */
-EACH_VARIANT(report, of_a_run_is_golden)
+EACH_WIDTH(report, of_a_run_is_golden)
 {
 	struct run helper = { .variant = variant, .helper = "nonlinear", .args = { "return" } };
 	struct run run = COMMAND("report");

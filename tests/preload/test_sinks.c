@@ -62,7 +62,7 @@ static size_t dropped(const struct run *run)
 
 /* --- unix: --- */
 
-EACH_VARIANT(A2, socket_gets_every_record)
+EACH_WIDTH(A2, socket_gets_every_record)
 {
 	struct run run = STEADY("count=8", "threads=2", "processes=3");
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
@@ -78,7 +78,7 @@ EACH_VARIANT(A2, socket_gets_every_record)
 }
 
 /* What the program was told about is in the socket, whatever ends the program. */
-EACH_VARIANT(A2, killed_processes_lose_nothing_in_a_socket)
+EACH_WIDTH(A2, killed_processes_lose_nothing_in_a_socket)
 {
 	for (unsigned int round = 1; round < 20; round++) {
 		struct run run = STEADY("count=1000000", "pipe=17", "gate=18");
@@ -127,18 +127,18 @@ static void daemon_restarts(const char *variant, bool unlinked, const char *code
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, socket_whose_daemon_restarts)
+EACH_WIDTH(A4, socket_whose_daemon_restarts)
 {
 	daemon_restarts(variant, false, "ECONNREFUSED");
 }
 
-EACH_VARIANT(A4, socket_that_is_removed_and_made_again)
+EACH_WIDTH(A4, socket_that_is_removed_and_made_again)
 {
 	daemon_restarts(variant, true, "ENOENT");
 }
 
 /* A restart between two records loses none. */
-EACH_VARIANT(A2, quick_restart_loses_nothing)
+EACH_WIDTH(A2, quick_restart_loses_nothing)
 {
 	struct run run = STEADY("count=20", "pipe=17", "gate=18");
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
@@ -160,7 +160,7 @@ EACH_VARIANT(A2, quick_restart_loses_nothing)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, socket_without_daemon)
+EACH_WIDTH(A4, socket_without_daemon)
 {
 	struct run run = STEADY("count=50");
 
@@ -173,7 +173,7 @@ EACH_VARIANT(A4, socket_without_daemon)
 
 /* Nobody reads: the program is not held up, and when somebody does every record is there or
  * counted. */
-EACH_VARIANT(A4, socket_that_is_full)
+EACH_WIDTH(A4, socket_that_is_full)
 {
 	struct run run = STEADY("count=1001", "pipe=17", "gate=18");
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
@@ -198,7 +198,7 @@ EACH_VARIANT(A4, socket_that_is_full)
 }
 
 /* The keeper, which has descriptors of its own, writes too. */
-EACH_VARIANT(A2, socket_gets_the_keepers_records)
+EACH_WIDTH(A2, socket_gets_the_keepers_records)
 {
 	struct run run = { .variant = variant, .helper = "observe" };
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
@@ -234,7 +234,7 @@ static void give_stderr(struct run *run)
 		_exit(98);
 }
 
-EACH_VARIANT(A2, descriptor_of_a_file_gets_every_record)
+EACH_WIDTH(A2, descriptor_of_a_file_gets_every_record)
 {
 	char path[] = "/tmp/mmfence-fd.XXXXXX";
 	struct run run = STEADY("count=20", "threads=2", "processes=4");
@@ -251,7 +251,7 @@ EACH_VARIANT(A2, descriptor_of_a_file_gets_every_record)
 	run_end(&run);
 }
 
-EACH_VARIANT(A2, standard_error_gets_every_record)
+EACH_WIDTH(A2, standard_error_gets_every_record)
 {
 	struct run run = STEADY("count=10");
 
@@ -296,12 +296,12 @@ static void full_pipe(const char *variant, const char *log, void (*give)(struct 
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, descriptor_of_a_full_pipe)
+EACH_WIDTH(A4, descriptor_of_a_full_pipe)
 {
 	full_pipe(variant, "fd:9", give_nine);
 }
 
-EACH_VARIANT(A4, standard_error_is_a_full_pipe)
+EACH_WIDTH(A4, standard_error_is_a_full_pipe)
 {
 	full_pipe(variant, "stderr", give_stderr);
 }
@@ -314,7 +314,7 @@ static void give_to_nobody(struct run *run)
 		_exit(98);
 }
 
-EACH_VARIANT(A4, pipe_of_another_user)
+EACH_WIDTH(A4, pipe_of_another_user)
 {
 	struct run run = STEADY("count=2000");
 	int ends[2];
@@ -330,7 +330,7 @@ EACH_VARIANT(A4, pipe_of_another_user)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, pipe_whose_reader_goes)
+EACH_WIDTH(A4, pipe_whose_reader_goes)
 {
 	struct run run = STEADY("count=200", "pipe=17", "gate=18");
 	int ends[2];
@@ -352,7 +352,7 @@ EACH_VARIANT(A4, pipe_whose_reader_goes)
 }
 
 /* A socket as descriptor, as systemd gives its services. */
-EACH_VARIANT(A4, descriptor_of_a_full_socket)
+EACH_WIDTH(A4, descriptor_of_a_full_socket)
 {
 	struct run run = STEADY("count=2000");
 	int ends[2];
@@ -396,7 +396,7 @@ static void program_takes(const char *variant, const char *log, int receiver, si
 	}
 }
 
-EACH_VARIANT(A3, socket_survives_what_the_program_does)
+EACH_WIDTH(A3, socket_survives_what_the_program_does)
 {
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
 
@@ -404,7 +404,7 @@ EACH_VARIANT(A3, socket_survives_what_the_program_does)
 	unlink(socket_path());
 }
 
-EACH_VARIANT(A3, no_record_lands_in_what_took_the_descriptor)
+EACH_WIDTH(A3, no_record_lands_in_what_took_the_descriptor)
 {
 	char path[] = "/tmp/mmfence-fd.XXXXXX";
 
@@ -421,7 +421,7 @@ static void give_other_nine(struct run *run)
 }
 
 /* The number says which file was meant, and a process that finds another one there is silent. */
-EACH_VARIANT(A3, pinned_descriptor_is_another_file)
+EACH_WIDTH(A3, pinned_descriptor_is_another_file)
 {
 	struct run run = STEADY("count=5");
 	char path[PATH_MAX];
@@ -559,7 +559,7 @@ static void keep_record(struct run *run, const char *text)
 	fclose(log);
 }
 
-EACH_VARIANT(A2, syslog_gets_every_record)
+EACH_WIDTH(A2, syslog_gets_every_record)
 {
 	static char text[65536];
 	struct run run = STEADY("count=10");
@@ -582,7 +582,7 @@ EACH_VARIANT(A2, syslog_gets_every_record)
 
 /* Some daemons have a stream there: records are ended by a NUL, as libc does it. More come than
  * the kernel takes under way by default, before anybody reads. */
-EACH_VARIANT(A2, syslog_on_a_stream)
+EACH_WIDTH(A2, syslog_on_a_stream)
 {
 	static char text[1 << 20];
 	struct run run = STEADY("count=200");
@@ -608,7 +608,7 @@ EACH_VARIANT(A2, syslog_on_a_stream)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, stream_that_is_full)
+EACH_WIDTH(A4, stream_that_is_full)
 {
 	struct run run = STEADY("count=3000");
 
@@ -621,7 +621,7 @@ EACH_VARIANT(A4, stream_that_is_full)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, no_syslog)
+EACH_WIDTH(A4, no_syslog)
 {
 	struct run run = STEADY("count=20");
 
@@ -723,7 +723,7 @@ static void drain_journal(int receiver, struct run *run)
 	run_read_log(run);
 }
 
-EACH_VARIANT(A2, journal_gets_every_record)
+EACH_WIDTH(A2, journal_gets_every_record)
 {
 	struct run run = STEADY("count=10", "processes=2");
 	int receiver = bind_journal();
@@ -736,7 +736,7 @@ EACH_VARIANT(A2, journal_gets_every_record)
 	run_end(&run);
 }
 
-EACH_VARIANT(A1, journal_keeps_hostile_names)
+EACH_WIDTH(A1, journal_keeps_hostile_names)
 {
 	struct run run = { .variant = variant,
 			   .helper = "hostile",
@@ -751,7 +751,7 @@ EACH_VARIANT(A1, journal_keeps_hostile_names)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, journal_that_restarts)
+EACH_WIDTH(A4, journal_that_restarts)
 {
 	struct run run = STEADY("count=15", "pipe=17", "gate=18");
 	int receiver = bind_journal();
@@ -771,7 +771,7 @@ EACH_VARIANT(A4, journal_that_restarts)
 	run_end(&run);
 }
 
-EACH_VARIANT(A4, no_journal)
+EACH_WIDTH(A4, no_journal)
 {
 	struct run run = STEADY("count=20");
 

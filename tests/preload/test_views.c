@@ -116,7 +116,7 @@ Test(M4, jemalloc_finds_zeros)
 }
 
 /* M3: without the option nothing is given. */
-EACH_VARIANT(M3, default_gives_no_view)
+EACH_WIDTH(M3, default_gives_no_view)
 {
 	struct run run = { .variant = variant, .helper = "views", .args = { "default/refused" } };
 
@@ -152,7 +152,7 @@ static void without_userfaultfd(struct run *run)
 	filter_install(&filter);
 }
 
-EACH_VARIANT(M4, no_memfd)
+EACH_WIDTH(M4, no_memfd)
 {
 	struct run run = { .variant = variant,
 			   .helper = "views",
@@ -180,7 +180,7 @@ static void begin(struct run *run, const char *helper, const char *pattern)
 	run_must_hold(run);
 }
 
-EACH_VARIANT(M4, view_is_recorded)
+EACH_WIDTH(M4, view_is_recorded)
 {
 	struct run run = { .variant = variant };
 
@@ -198,7 +198,7 @@ EACH_VARIANT(M4, view_is_recorded)
 }
 
 /* What is shared already is not turned again. */
-EACH_VARIANT(M4, second_view_turns_nothing)
+EACH_WIDTH(M4, second_view_turns_nothing)
 {
 	struct run run = { .variant = variant };
 
@@ -209,7 +209,7 @@ EACH_VARIANT(M4, second_view_turns_nothing)
 	run_end(&run);
 }
 
-EACH_VARIANT(M4, refusals_are_recorded)
+EACH_WIDTH(M4, refusals_are_recorded)
 {
 	struct run run = { .variant = variant };
 
@@ -222,7 +222,7 @@ EACH_VARIANT(M4, refusals_are_recorded)
 	run_end(&run);
 }
 
-EACH_VARIANT(M4, split_is_recorded)
+EACH_WIDTH(M4, split_is_recorded)
 {
 	struct run run = { .variant = variant,
 			   .helper = "views",
@@ -240,7 +240,7 @@ EACH_VARIANT(M4, split_is_recorded)
 }
 
 /* M3: the attempt to make a read-only view writable. */
-EACH_VARIANT(M3, readonly_view_made_writable_is_recorded)
+EACH_WIDTH(M3, readonly_view_made_writable_is_recorded)
 {
 	struct run run = { .variant = variant };
 
@@ -299,25 +299,25 @@ static void no_store_is_lost(const char *variant, const char *pattern, const cha
 	run_end(&run);
 }
 
-EACH_VARIANT(M4, no_store_of_a_thread_is_lost)
+EACH_WIDTH(M4, no_store_of_a_thread_is_lost)
 {
 	skip_unless_root();
 	no_store_is_lost(variant, "anonymous", "held");
 }
 
-EACH_VARIANT(M4, no_store_of_a_thread_to_bss_is_lost)
+EACH_WIDTH(M4, no_store_of_a_thread_to_bss_is_lost)
 {
 	skip_unless_root();
 	no_store_is_lost(variant, "bss", "held");
 }
 
-EACH_VARIANT(M4, no_store_of_a_system_call_is_lost)
+EACH_WIDTH(M4, no_store_of_a_system_call_is_lost)
 {
 	skip_unless_root();
 	no_store_is_lost(variant, "calls", "held");
 }
 
-EACH_VARIANT(M4, no_store_is_lost_without_privilege)
+EACH_WIDTH(M4, no_store_is_lost_without_privilege)
 {
 	struct run run = { .variant = variant };
 
@@ -329,7 +329,7 @@ EACH_VARIANT(M4, no_store_is_lost_without_privilege)
 	run_end(&run);
 }
 
-EACH_VARIANT(M4, turn_that_is_not_synchronised_says_so)
+EACH_WIDTH(M4, turn_that_is_not_synchronised_says_so)
 {
 	struct run run = { .variant = variant, .prepare = without_userfaultfd };
 
@@ -338,7 +338,7 @@ EACH_VARIANT(M4, turn_that_is_not_synchronised_says_so)
 	run_end(&run);
 }
 
-EACH_VARIANT(M4, forks_wait_for_the_turn)
+EACH_WIDTH(M4, forks_wait_for_the_turn)
 {
 	holds(variant, "storing", "forks", EMULATE, NULL);
 }
@@ -363,7 +363,7 @@ static void obeys_the_model(const char *variant, const char *sequences, const ch
 
 Test(M4, random_sequences_obey_the_model)
 {
-	obeys_the_model("plain", "2000", NULL, NULL);
+	obeys_the_model("plain", "1000", NULL, NULL);
 }
 
 Test(M4, random_sequences_obey_the_model_32_bit)
@@ -373,7 +373,7 @@ Test(M4, random_sequences_obey_the_model_32_bit)
 
 Test(M4, random_sequences_obey_the_model_when_forks_split)
 {
-	obeys_the_model("plain", "1000", SPLIT, NULL);
+	obeys_the_model("plain", "500", SPLIT, NULL);
 }
 
 Test(M4, random_sequences_obey_the_model_when_forks_split_32_bit)
@@ -434,14 +434,14 @@ Test(M4, example_runs_to_its_end_32_bit)
 
 /* --- M1 --- */
 
-EACH_VARIANT(M1, switched_link_fools_nobody)
+EACH_WIDTH(M1, switched_link_fools_nobody)
 {
 	holds(variant, "races", "*", "selfmem.open=refuse", NULL);
 }
 
 /* --- that all this can fail --- */
 
-EACH_VARIANT(bare, views)
+EACH_WIDTH(bare, views)
 {
 	struct run run = {
 		.variant = variant, .helper = "views", .args = { "--bare" }, .preload = RUN_BARE
@@ -452,7 +452,7 @@ EACH_VARIANT(bare, views)
 	run_end(&run);
 }
 
-EACH_VARIANT(bare, races)
+EACH_WIDTH(bare, races)
 {
 	struct run run = {
 		.variant = variant, .helper = "races", .args = { "--bare" }, .preload = RUN_BARE
