@@ -291,8 +291,10 @@ void guard_drop_unused(void)
 
 	atomic_store(&unused_leases, false);
 	HASH_ITER (hh, leases, lease, following)
-		if (!lease_is_served(lease) && unused(lease))
+		if (!lease_is_served(lease) && unused(lease)) {
+			TEST_POINT("unused");
 			lease_end(lease);
+		}
 }
 
 /* ---- breaks ---- */

@@ -309,6 +309,27 @@ static void mapped_again(const void *unused)
 		"mapped while another was copied: it changed");
 }
 
+/* Mapped while the lease, which nobody uses any more, is given back. */
+static void mapped_while_let_go(const void *unused)
+{
+	struct other other = writer(&few);
+	struct actor actor;
+	char *view = guarded(PAGES), *second;
+
+	(void)unused;
+	strcpy(hold->point, "unused");
+	hold_arm(hold);
+	must(!munmap(view, PAGES * PAGE));
+	hold_wait(hold);
+	actor_start(&actor, map_and_look, &second);
+	actor_goes_on(&actor);
+	hold_end(hold);
+	actor_join(&actor);
+	other_go(&other);
+	view_check(second, 1, 0, PAGES, "mapped while the lease was given back");
+	other_end(&other);
+}
+
 /* ---- a number that the program takes while the log comes there ---- */
 
 /* The number that the log had: it is the first to be tried when the log is opened again. */
@@ -687,6 +708,7 @@ int main(int argc, char **argv)
 		{ "moved", moved, NULL, false },
 		{ "grown", grown, NULL, false },
 		{ "mapped_again", mapped_again, NULL, false },
+		{ "mapped_while_let_go", mapped_while_let_go, NULL, false },
 		{ "forked_while_copied", forked_while_copied, &few, false },
 		{ "forked_while_copied_beside", forked_while_copied, &many, false },
 		{ "broken_before_adoption", broken_before_adoption, NULL, false },
