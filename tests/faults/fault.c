@@ -14,6 +14,7 @@
 
 #include "kernel/raw.h"
 #include "page.h"
+#include "support/arena.h"
 #include "support/fault.h"
 
 /* What is called here goes by no test. */
@@ -42,8 +43,10 @@ static __attribute__((constructor(101))) void attach(void)
 		return;
 	long at = raw(SYS_mmap, 0, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	raw(SYS_close, fd);
-	if (!raw_failed(at))
-		page = (struct fault_page *)at;
+	if (raw_failed(at))
+		return;
+	page = (struct fault_page *)at;
+	page->in_use = arena_in_use;
 }
 
 /* ---- failing ---- */

@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 enum hold_state { HOLD_NONE, HOLD_ARMED, HOLD_REACHED, HOLD_OVER };
 
@@ -39,6 +40,7 @@ struct fault_page {
 	atomic_ulong first, count, fired;
 	atomic_int last_kind;
 	struct hold holds[HOLDS];
+	size_t (*in_use)(void); /* the library's arena_in_use, in the process that attached last */
 };
 
 #endif

@@ -139,6 +139,55 @@ Test(S9, clone, .timeout = 300)
 	each_fails(&how, "guarded_break");
 }
 
+/* ---- what goes well leaves nothing behind ---- */
+
+static void balanced(const char *scenario, const char *option)
+{
+	struct run run = { .variant = "faults",
+			   .helper = "failing",
+			   .preload = build_path("faults/libmmfence.so"),
+			   .args = { scenario, "balanced" },
+			   .options = { option },
+			   .env = { "FENCE_TEST_PAGE=../page" },
+			   .prepare = make_page,
+			   .seconds = 30 };
+
+	run_helper(&run);
+	cr_assert(run_exit(&run) == 0, "%s: status %d\n%s%s", scenario, run_exit(&run), run.output,
+		  run.errors);
+	run_end(&run);
+}
+
+Test(S9, nothing_is_left_of_snapshots)
+{
+	balanced("guarded_break", NULL);
+	balanced("guarded_break", "audit.drift=on");
+	balanced("guarded_break", "snapshot.guard=none");
+	balanced("writable", NULL);
+	balanced("made_writable", NULL);
+	balanced("shared", "snapshot.shared=**");
+	balanced("many_files", NULL);
+	balanced("covered", NULL);
+}
+
+Test(S6, nothing_is_left_of_forks)
+{
+	balanced("fork_guards", NULL);
+	balanced("raw_clone", NULL);
+}
+
+Test(N2, nothing_is_left_of_windows)
+{
+	balanced("remap", "nonlinear.emulate=always");
+	balanced("remap", "audit.nonlinear=every");
+}
+
+Test(M4, nothing_is_left_of_views)
+{
+	balanced("alias", "selfmem.map=emulate");
+	balanced("records", NULL);
+}
+
 static void keep_records(int listener, struct run *run)
 {
 	static char text[1 << 20];

@@ -486,15 +486,6 @@ json_t *find_event_number(const struct run *run, const char *action, size_t n)
 	return NULL;
 }
 
-void run_case_must_hold(const char *variant, const char *helper, const char *argument)
-{
-	struct run run = { .variant = variant, .helper = helper, .args = { argument } };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	run_end(&run);
-}
-
 json_t *find_event(const struct run *run, const char *action)
 {
 	return find_event_number(run, action, 0);

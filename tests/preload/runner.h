@@ -72,8 +72,6 @@ void run_end(struct run *run);
 int run_exit(const struct run *run);
 /* The helper's promises must have held; a test that could not be tried is skipped. */
 void run_must_hold(struct run *run);
-/* A whole run of the helper with this argument. */
-void run_case_must_hold(const char *variant, const char *helper, const char *argument);
 
 json_t *find_event(const struct run *run, const char *action);
 /* The n-th, from 0. */
@@ -106,10 +104,10 @@ void run_must_hold_since(struct run *run, const char *version, const char *event
 /* Whether programs find a kernel older than this, "5.7": the real one, or MMFENCE_OLD_KERNEL. */
 bool kernel_is_before(const char *version);
 
-/* One test for each width. */
+/* One test for 64 and one for 32 bits. */
 #define EACH_WIDTH(suite, name)                          \
 	static void suite##_##name(const char *variant); \
-	Test(suite, name##_plain)                        \
+	Test(suite, name##_64_bit)                       \
 	{                                                \
 		suite##_##name("plain");                 \
 	}                                                \
@@ -133,18 +131,18 @@ bool kernel_is_before(const char *version);
 	}                                                \
 	EACH_WIDTH(suite, name)
 
-/* A test that one case (or several, by pattern) of a helper holds, in every variant. */
-#define HELPER_HOLDS(suite, name, program, pattern)           \
-	EACH_VARIANT(suite, name)                             \
-	{                                                     \
-		run_case_must_hold(variant, program, pattern); \
+/* A case of a helper holds (or several, by pattern); more of the run may follow. */
+#define HOLDS_(each, suite, name, program, pattern, ...)                                        \
+	each(suite, name)                                                                       \
+	{                                                                                       \
+		struct run run = {                                                              \
+			.variant = variant, .helper = program, .args = { pattern }, __VA_ARGS__ \
+		};                                                                              \
+		run_helper(&run);                                                               \
+		run_must_hold(&run);                                                            \
+		run_end(&run);                                                                  \
 	}
-
-/* In both widths alone. */
-#define WIDTHS_HOLD(suite, name, program, pattern)            \
-	EACH_WIDTH(suite, name)                               \
-	{                                                     \
-		run_case_must_hold(variant, program, pattern); \
-	}
+#define HELPER_HOLDS(...) HOLDS_(EACH_VARIANT, __VA_ARGS__)
+#define WIDTHS_HOLD(...)  HOLDS_(EACH_WIDTH, __VA_ARGS__)
 
 #endif

@@ -4,7 +4,7 @@
  */
 #include "test_guard_stage.h"
 
-#define INDEX(suite, name, pattern) GUARD_HOLDS(suite, name, "guard_index", pattern)
+#define INDEX(suite, name, pattern) WIDTHS_HOLD(suite, name, "guard_index", pattern)
 
 INDEX(S1, segment_over_a_snapshot_is_never_overwritten, "segment_replaces/libc")
 INDEX(S1, segment_by_number_is_never_overwritten, "segment_replaces/number")
@@ -17,4 +17,4 @@ INDEX(S5, target_between_moved_areas_is_kept, "moved_with_a_gap")
 INDEX(S5, what_a_failed_mmap_unmapped_is_gone, "replaced_by_nothing")
 INDEX(P1, child_grows_memory_where_it_has_no_snapshot, "child/grows")
 INDEX(P1, child_executes_memory_where_it_has_no_snapshot, "child/executes")
-GUARD_HOLDS(bare, guard_index, "guard_index", "--bare", .preload = RUN_BARE)
+WIDTHS_HOLD(bare, guard_index, "guard_index", "--bare", .preload = RUN_BARE)

@@ -159,13 +159,13 @@ EACH_WIDTH(S9, clone_only_where_there_is_none_is_lost_and_said)
 
 /* --- descriptors, processes, signals --- */
 
-GUARD_HOLDS(S9, files_beyond_the_descriptor_limit_are_copied, "guard_limits", "descriptors")
-GUARD_HOLDS(S9, descriptor_limit_that_is_lowered_later, "guard_limits", "limit_is_lowered/*")
-GUARD_HOLDS(S9, full_signal_queue_and_a_break, "guard_limits", "signals_and_a_break")
-GUARD_HOLDS(S9, signal_queue_that_fills_later, "guard_limits", "signals_later")
-GUARD_HOLDS(S9, full_signal_queue_and_own_stores, "guard_limits", "signals_and_stores")
-GUARD_HOLDS(S9, full_signal_queue_and_fork, "guard_limits", "signals_and_fork")
-GUARD_HOLDS(S9, full_signal_queue_and_munmap, "guard_limits", "signals_and_the_end")
+WIDTHS_HOLD(S9, files_beyond_the_descriptor_limit_are_copied, "guard_limits", "descriptors")
+WIDTHS_HOLD(S9, descriptor_limit_that_is_lowered_later, "guard_limits", "limit_is_lowered/*")
+WIDTHS_HOLD(S9, full_signal_queue_and_a_break, "guard_limits", "signals_and_a_break")
+WIDTHS_HOLD(S9, signal_queue_that_fills_later, "guard_limits", "signals_later")
+WIDTHS_HOLD(S9, full_signal_queue_and_own_stores, "guard_limits", "signals_and_stores")
+WIDTHS_HOLD(S9, full_signal_queue_and_fork, "guard_limits", "signals_and_fork")
+WIDTHS_HOLD(S9, full_signal_queue_and_munmap, "guard_limits", "signals_and_the_end")
 
 EACH_WIDTH(S9, no_keeper_leaves_the_plain_mapping_and_says_so)
 {

@@ -4,7 +4,7 @@
  */
 #include "test_guard_stage.h"
 
-#define ODD(suite, name, pattern, ...) GUARD_HOLDS(suite, name, "guard_odd", pattern, __VA_ARGS__)
+#define ODD(suite, name, pattern, ...) WIDTHS_HOLD(suite, name, "guard_odd", pattern, __VA_ARGS__)
 
 ODD(P1, pointers_to_nowhere_are_the_kernels, "wrong_pointers")
 ODD(P1, mremap_of_a_copy_fails_as_the_kernel_has_it, "mremap_errors")
@@ -58,4 +58,4 @@ EACH_WIDTH(S10, cut_file_is_not_untouched_when_the_process_ends)
 	cut_is_said(variant, "cut/exits", 0);
 }
 
-GUARD_HOLDS(bare, guard_odd, "guard_odd", "--bare", .preload = RUN_BARE)
+WIDTHS_HOLD(bare, guard_odd, "guard_odd", "--bare", .preload = RUN_BARE)

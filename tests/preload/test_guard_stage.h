@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the guard share: both widths, file systems of their own, the kernel's
+ * What the tests of the guard share: file systems of their own, the kernel's
  * lease-break-time, and what a break must have said.
  */
 #ifndef MMFENCE_TESTS_GUARD_STAGE_H
@@ -9,32 +9,6 @@
 #include <stdbool.h>
 
 #include "runner.h"
-
-/* One test for 64 and one for 32 bits. */
-#define EACH_WIDTH(suite, name)                          \
-	static void suite##_##name(const char *variant); \
-	Test(suite, name##_64_bit)                       \
-	{                                                \
-		suite##_##name("plain");                 \
-	}                                                \
-	Test(suite, name##_32_bit)                       \
-	{                                                \
-		skip_without_32_bit();                   \
-		suite##_##name("m32");                   \
-	}                                                \
-	static void suite##_##name(const char *variant)
-
-/* A case of a helper holds; options of the run may follow. */
-#define GUARD_HOLDS(suite, name, program, pattern, ...)                                         \
-	EACH_WIDTH(suite, name)                                                                 \
-	{                                                                                       \
-		struct run run = {                                                              \
-			.variant = variant, .helper = program, .args = { pattern }, __VA_ARGS__ \
-		};                                                                              \
-		run_helper(&run);                                                               \
-		run_must_hold(&run);                                                            \
-		run_end(&run);                                                                  \
-	}
 
 /* All snapshots were guarded, and cost nothing; `breaks` of them were preserved because of a
  * break. */

@@ -70,4 +70,4 @@ EACH_WIDTH(S13, huge_pages_count_whole)
 	run_end(&run);
 }
 
-GUARD_HOLDS(bare, guard_target, "guard_target", "--bare", .preload = RUN_BARE, .seconds = 120)
+WIDTHS_HOLD(bare, guard_target, "guard_target", "--bare", .preload = RUN_BARE, .seconds = 120)

@@ -47,21 +47,21 @@ EACH_WIDTH(S1, guarded_snapshot_costs_nothing)
 	run_end(&run);
 }
 
-GUARD_HOLDS(S1, mappings_before_and_after_breaks_show_their_own_time, "guard_view",
+WIDTHS_HOLD(S1, mappings_before_and_after_breaks_show_their_own_time, "guard_view",
 	    "several_at_different_times")
-GUARD_HOLDS(S1, all_windows_of_a_file_survive_its_break, "guard_view", "many_windows")
-GUARD_HOLDS(S1, a_file_that_is_being_written_is_not_guarded, "guard_view",
+WIDTHS_HOLD(S1, all_windows_of_a_file_survive_its_break, "guard_view", "many_windows")
+WIDTHS_HOLD(S1, a_file_that_is_being_written_is_not_guarded, "guard_view",
 	    "copied_while_a_writer_is_there")
 
 /* --- S3 --- */
 
-GUARD_HOLDS(S3, guarded_mapping_is_preserved_before_it_is_writable, "guard_view",
+WIDTHS_HOLD(S3, guarded_mapping_is_preserved_before_it_is_writable, "guard_view",
 	    "writable_is_preserved_first")
-GUARD_HOLDS(S3, guarded_mapping_made_writable_by_number, "guard_view", "writable_by_number")
-GUARD_HOLDS(S3, guarded_mappings_made_writable_across, "guard_view", "writable_across")
-GUARD_HOLDS(S3, mprotect_that_fails_over_a_gap_breaks_no_promise, "guard_view",
+WIDTHS_HOLD(S3, guarded_mapping_made_writable_by_number, "guard_view", "writable_by_number")
+WIDTHS_HOLD(S3, guarded_mappings_made_writable_across, "guard_view", "writable_across")
+WIDTHS_HOLD(S3, mprotect_that_fails_over_a_gap_breaks_no_promise, "guard_view",
 	    "writable_over_a_gap")
-GUARD_HOLDS(S3, stores_of_many_threads_stay_over_the_preserve, "guard_view",
+WIDTHS_HOLD(S3, stores_of_many_threads_stay_over_the_preserve, "guard_view",
 	    "stores_of_many_threads_stay")
 
 EACH_WIDTH(S3, preserve_says_that_it_was_made_writable)
@@ -79,7 +79,7 @@ EACH_WIDTH(S3, preserve_says_that_it_was_made_writable)
 
 /* --- S4 --- */
 
-#define PIECE(name, piece) GUARD_HOLDS(S4, name, "guard_view", piece)
+#define PIECE(name, piece) WIDTHS_HOLD(S4, name, "guard_view", piece)
 
 PIECE(protections_of_pieces_stay_over_the_preserve, "piece/protection")
 PIECE(locked_pieces_stay_locked_over_the_preserve, "piece/mlock")
@@ -97,13 +97,13 @@ PIECE(map_populate_is_guarded, "map/populated")
 
 /* --- S5 --- */
 
-GUARD_HOLDS(S5, guarded_mapping_moves_and_grows, "guard_view", "moved_and_grown")
-GUARD_HOLDS(S5, preserved_mapping_grows_only_over_what_is_held, "guard_view",
+WIDTHS_HOLD(S5, guarded_mapping_moves_and_grows, "guard_view", "moved_and_grown")
+WIDTHS_HOLD(S5, preserved_mapping_grows_only_over_what_is_held, "guard_view",
 	    "grows_only_over_what_was_put_aside", .expects = { "snapshot.grow" })
-GUARD_HOLDS(S5, munmap_of_all_gives_the_lease_back, "guard_view", "unmapped_gives_the_lease_back")
-GUARD_HOLDS(S5, munmap_of_all_leaves_room_for_a_write_lease, "guard_view",
+WIDTHS_HOLD(S5, munmap_of_all_gives_the_lease_back, "guard_view", "unmapped_gives_the_lease_back")
+WIDTHS_HOLD(S5, munmap_of_all_leaves_room_for_a_write_lease, "guard_view",
 	    "unmapped_leaves_room_for_a_write_lease")
-GUARD_HOLDS(S5, one_lease_for_many_mappings, "guard_view", "one_lease_for_many_mappings")
+WIDTHS_HOLD(S5, one_lease_for_many_mappings, "guard_view", "one_lease_for_many_mappings")
 
 EACH_WIDTH(S5, munmap_of_all_frees_an_unlinked_file)
 {
@@ -131,9 +131,9 @@ EACH_WIDTH(S11, munmap_of_all_lets_the_writer_in_without_a_copy)
 
 /* --- S11 --- */
 
-GUARD_HOLDS(S11, another_writer_that_does_not_wait_gets_ewouldblock_once, "guard_view",
+WIDTHS_HOLD(S11, another_writer_that_does_not_wait_gets_ewouldblock_once, "guard_view",
 	    "nonblocking_writer")
-GUARD_HOLDS(P1, own_open_without_waiting_is_not_refused, "guard_view", "own_nonblocking/*")
+WIDTHS_HOLD(P1, own_open_without_waiting_is_not_refused, "guard_view", "own_nonblocking/*")
 
 /* The pages go to a file system that is frozen while the case runs: what waits for them hangs. */
 static void while_it_is_slow(const char *variant, const char *name)
@@ -183,11 +183,11 @@ EACH_WIDTH(S7, shared_read_only_snapshot_is_guarded_and_survives)
 	run_end(&run);
 }
 
-GUARD_HOLDS(S7, shared_snapshot_refuses_stores_and_stays_guarded, "guard_view",
+WIDTHS_HOLD(S7, shared_snapshot_refuses_stores_and_stays_guarded, "guard_view",
 	    "shared_refuses_stores_while_guarded", NAMED)
-GUARD_HOLDS(S7, shared_snapshot_beside_a_writable_mapping, "guard_view",
+WIDTHS_HOLD(S7, shared_snapshot_beside_a_writable_mapping, "guard_view",
 	    "shared_beside_a_writable_mapping", NAMED)
-GUARD_HOLDS(S7, shared_and_private_snapshots_of_one_file, "guard_view", "shared_and_private", NAMED)
+WIDTHS_HOLD(S7, shared_and_private_snapshots_of_one_file, "guard_view", "shared_and_private", NAMED)
 
 /* Not named: it stays what it was, and the others are snapshots. */
 EACH_WIDTH(S7, shared_mapping_that_is_not_named_is_plain)

@@ -6,7 +6,7 @@
 
 #include "test_guard_stage.h"
 
-#define HOLES(name, pattern) GUARD_HOLDS(P9, name, "holes", pattern)
+#define HOLES(name, pattern) WIDTHS_HOLD(P9, name, "holes", pattern)
 
 HOLES(first_guard_of_a_child_leaves_its_holes_free, "in_a_child/first")
 HOLES(inherited_guard_leaves_the_childs_holes_free, "in_a_child/inherited")
