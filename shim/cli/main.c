@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "policy/suggest.h"
 
 static const struct command {
 	const char *name;
@@ -24,6 +25,8 @@ static const struct command {
 	{ "check", check_main, "[OPTIONS] -- COMMAND...",
 	  "run it, and fail if something happened" },
 };
+
+static char help_flag[] = "--help";
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
@@ -81,7 +84,7 @@ static char *help_text(int key, const char *text, void *input)
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-7s %-26s%s\n", commands[i].name, commands[i].arguments,
 			commands[i].help);
-	fprintf(out, "\n`mmfence COMMAND --help' tells more.\n");
+	fprintf(out, "\n`mmfence help COMMAND' tells more.\n");
 	fclose(out);
 	return help;
 }
@@ -103,16 +106,44 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
+static const char *command_word(size_t index)
+{
+	return index < COMMAND_COUNT ? commands[index].name : NULL;
+}
+
+static int refuse(const char *word)
+{
+	const char *nearest = suggest_nearest(word, command_word);
+
+	complain("there is no command `%s'%s%s%s `mmfence --help' lists them", word,
+		 nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "'?" : ";");
+	return STATUS_USAGE;
+}
+
 static int dispatch(int argc, char **argv)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(argv[0], commands[i].name))
 			continue;
+		if (argc > 1 && !strcmp(argv[1], "-h"))
+			argv[1] = help_flag;
 		argv[0] = format_text("mmfence %s", commands[i].name);
 		return commands[i].main(argc, argv);
 	}
-	complain("there is no command `%s'; `mmfence --help' lists them", argv[0]);
-	return STATUS_USAGE;
+	return refuse(argv[0]);
+}
+
+/* `help COMMAND' is `COMMAND --help', and `help' alone and `-h' are `--help'. */
+static int translate(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "help") && strcmp(argv[2], "help")) {
+		argv[1] = argv[2];
+		argv[2] = help_flag;
+		return 3;
+	}
+	if (argc > 1 && (!strcmp(argv[1], "help") || !strcmp(argv[1], "-h")))
+		argv[1] = help_flag;
+	return argc;
 }
 
 int main(int argc, char **argv)
@@ -127,6 +158,7 @@ int main(int argc, char **argv)
 	int first = 0;
 
 	argp_err_exit_status = STATUS_USAGE;
+	argc = translate(argc, argv);
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &first))
 		return STATUS_USAGE;
 	return dispatch(argc - first, argv + first);

@@ -70,8 +70,8 @@ def line_of(mutant):
 
 
 def all_mutants(folder, equivalent):
-    for path in sorted(ROOT.glob(f"shim/{folder or '*'}/*.c")):
-        if path.parent.name == "cli" and not folder:
+    for path in sorted(ROOT.glob(f"shim/{folder or '*'}/**/*.c")):
+        if path.parts[len(ROOT.parts) + 1] == "cli" and not folder:
             continue  # the command is drawn only when it is named
         name = str(path.relative_to(ROOT))
         texts[name] = path.read_text()

@@ -1032,7 +1032,44 @@ Test(command, version_and_unknown_commands)
 	expect_exit(&version, 0);
 	cr_expect(!strncmp(version.output, "mmfence ", 8), "%s", version.output);
 	run_end(&version);
-	expect_refusal(&unknown, "there is no command `nosuch'");
+	expect_refusal(&unknown, "there is no command `nosuch'; `mmfence --help' lists them\n");
+}
+
+Test(command, a_wrong_command_is_told_its_nearest)
+{
+	struct run run = COMMAND("reprot", "log");
+
+	expect_refusal(&run, "there is no command `reprot'; did you mean `report'?");
+}
+
+static void expect_same_output(struct run *run, struct run *other)
+{
+	run_helper(run);
+	run_helper(other);
+	expect_exit(run, 0);
+	expect_exit(other, 0);
+	cr_expect_str_eq(run->output, other->output);
+	cr_expect(*run->output);
+	run_end(run);
+	run_end(other);
+}
+
+Test(command, help_is_a_command_and_h_is_help)
+{
+	static const char *const commands[] = {
+		"run", "check", "log", "report", "pages", "doctor"
+	};
+	struct run flag = COMMAND("--help"), word = COMMAND("help");
+	struct run letter = COMMAND("-h"), again = COMMAND("help", "help");
+
+	expect_same_output(&flag, &word);
+	expect_same_output(&letter, &again);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		struct run asked = COMMAND("help", commands[i]);
+		struct run own = COMMAND(commands[i], "-h");
+
+		expect_same_output(&asked, &own);
+	}
 }
 
 Test(command, doctor_tries_this_machine)

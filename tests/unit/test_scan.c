@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/scan.h"
+#include "cli/model/scan.h"
 
 static const char record[] =
 	"{\"@timestamp\":\"2026-11-21T12:03:17.720428Z\",\"event\":{\"action\":\"nonlinear.remap\","

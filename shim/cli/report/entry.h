@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between read.c, which knows whose record it is, and take.c, which knows
+ * what each event adds.
+ */
+#ifndef MMFENCE_CLI_REPORT_ENTRY_H
+#define MMFENCE_CLI_REPORT_ENTRY_H
+
+#include "cli/report/report.h"
+
+/* One record, with what every event needs of it. */
+struct entry {
+	struct report *report;
+	const struct scan *scan;
+	struct process *process;
+	const char *action, *time;
+	double now;
+	bool failed;
+};
+
+void take_action(struct entry *entry);
+
+void copy_time(char *to, const char *time);
+/* Widens a span so that it holds this time. */
+void note_span(char *first, char *last, const char *time);
+const char *or_unknown(const char *text);
+/* It is over, or another has its pid: what it did at its call sites is added to these. */
+void process_retire(struct report *report, struct process *process, double now);
+
+/* missing.c. A process begins; one that began before, by its key; NULL: nothing can be said
+ * of its numbers. */
+struct numbers *numbers_begin(struct report *report, const struct scan *scan,
+			      const struct process_row *row, int64_t early);
+struct numbers *numbers_find(struct report *report, const char *key);
+void numbers_take(struct process *process, int64_t sequence);
+/* What is missing so far has been told. */
+void numbers_excuse(struct numbers *numbers);
+void numbers_end(struct numbers *numbers, int64_t sequence, int64_t unfinished);
+void numbers_finish(struct report *report);
+
+#endif

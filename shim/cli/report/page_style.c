@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How the page looks. Colours are named once for light and once for dark; paper is
+ * always light. Colour is never the only sign.
+ */
+#include "cli/report/page.h"
+
+#define LIGHT                                                                                 \
+	"--paper:#fff;--ground:#f5f6f8;--ink:#1b2026;--soft:#5c6672;--line:#d9dee4;"          \
+	"--good:#17704a;--good-ground:#e3f4ea;--warn:#8a5a00;--warn-ground:#fcf1d8;"          \
+	"--bad:#b3261e;--bad-ground:#fbe6e4;--a:#2463b4;--b:#c2571a;--c:#3c8a3f;--d:#8a4bb0;" \
+	"--e:#0f8a93;--f:#7a6a12;--none:#c4ccd4;"
+#define DARK                                                                                  \
+	"--paper:#1a1f25;--ground:#12161a;--ink:#e4e8ec;--soft:#9aa5b1;--line:#323a43;"       \
+	"--good:#63cf98;--good-ground:#14301f;--warn:#e9b84f;--warn-ground:#352a10;"          \
+	"--bad:#ff8a80;--bad-ground:#3d1a18;--a:#6ea8ef;--b:#f0995c;--c:#7ccb7f;--d:#c592e8;" \
+	"--e:#54cbd4;--f:#d3c05a;--none:#4a545f;"
+
+const char page_style[] =
+	":root{color-scheme:light dark;" LIGHT "}"
+	"@media (prefers-color-scheme:dark){:root{" DARK "}}"
+	"*{box-sizing:border-box}"
+	"body{margin:0;background:var(--ground);color:var(--ink);"
+	"font:15px/1.5 system-ui,'DejaVu Sans',sans-serif}"
+	"main{max-width:1340px;margin:0 auto;padding:24px 20px 60px}"
+	"h1{font-size:24px;margin:0 0 2px}h2{font-size:18px;margin:36px 0 10px}"
+	"h3{font-size:14px;margin:0 0 8px;font-weight:600;overflow-wrap:anywhere}"
+	"p{margin:0 0 8px}.soft{color:var(--soft)}"
+	".verdict{display:flex;align-items:baseline;gap:12px;padding:14px 18px;margin:18px 0;"
+	"border-radius:8px;border-left:6px solid;font-size:18px;font-weight:600}"
+	".kept{background:var(--good-ground);border-color:var(--good);color:var(--good)}"
+	".incomplete{background:var(--warn-ground);border-color:var(--warn);color:var(--warn)}"
+	".lost{background:var(--bad-ground);border-color:var(--bad);color:var(--bad)}"
+	".nothing{background:var(--paper);border-color:var(--none)}"
+	".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(240px,1fr));gap:12px}"
+	".card,figure,.scroll{background:var(--paper);border:1px solid var(--line);"
+	"border-radius:8px}.card{padding:12px 16px}.card h3{text-transform:capitalize;"
+	"color:var(--soft);margin-bottom:2px}.card p{margin:0}.card.alarm h3{color:var(--bad)}"
+	".card.alarm{border-left:4px solid var(--bad)}"
+	"figure{margin:0 0 14px;padding:14px 16px}figure svg{display:block;width:100%;height:auto}"
+	"figcaption{color:var(--soft);font-size:13px;margin-top:6px}"
+	".scroll,figure{overflow-x:auto}figure svg{min-width:640px}td.fate{white-space:nowrap}"
+	"table{border-collapse:collapse;width:100%;font-size:13.5px}"
+	"th,td{padding:6px 10px;text-align:left;vertical-align:top;"
+	"border-bottom:1px solid var(--line)}tr:last-child td{border-bottom:0}"
+	"th{color:var(--soft);font-weight:600;background:var(--ground);vertical-align:bottom}"
+	"th.n{text-align:right}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
+	"td.path{overflow-wrap:anywhere;min-width:180px}"
+	"td.bad{color:var(--bad);font-weight:600}"
+	"ol.stack{margin:0;padding:0;list-style:none;"
+	"font:12.5px/1.45 ui-monospace,'DejaVu Sans Mono',monospace;min-width:300px}"
+	"ol.stack li{overflow-wrap:anywhere}ol.stack .soft{font-size:12px}"
+	".tag{display:inline-block;border:1px solid var(--line);border-radius:4px;padding:0 5px;"
+	"font-size:11.5px;color:var(--soft)}"
+	".legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:8px 0 0;padding:0;list-style:none;"
+	"font-size:13px}.legend i{display:inline-block;width:11px;height:11px;border-radius:2px;"
+	"margin-right:6px}"
+	"svg text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:var(--soft)}"
+	"svg text.name{fill:var(--ink)}svg .axis{stroke:var(--line);stroke-width:1;fill:none}"
+	"svg .limit{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:6 4;fill:none}"
+	"svg text.limit-name{fill:var(--bad)}"
+	"svg .wait{fill:none;stroke:var(--ink);stroke-width:1.5}"
+	".sa{stroke:var(--a)}.sb{stroke:var(--b)}.sc{stroke:var(--c)}.sd{stroke:var(--d)}"
+	".se{stroke:var(--e)}.sf{stroke:var(--f)}.sbad{stroke:var(--bad)}"
+	".fa{fill:var(--a);background:var(--a)}.fb{fill:var(--b);background:var(--b)}"
+	".fc{fill:var(--c);background:var(--c)}.fd{fill:var(--d);background:var(--d)}"
+	".fe{fill:var(--e);background:var(--e)}.ff{fill:var(--f);background:var(--f)}"
+	".fbad{fill:var(--bad);background:var(--bad)}.fnone{fill:var(--none);background:var(--none)}"
+	"svg .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}"
+	"footer{margin-top:40px;color:var(--soft);font-size:13px}"
+	"@media print{:root{color-scheme:light;" LIGHT "--ground:#fff}"
+	"body{font-size:10.5pt}main{max-width:none;padding:0}h2{margin-top:18pt;break-after:avoid}"
+	"figure,.card,.verdict,tr{break-inside:avoid}.scroll,figure{overflow:visible}figure svg{min-width:0}"
+	"@page{size:A4 landscape;margin:12mm}"
+	"table{font-size:8pt}th,td{padding:3pt 4pt}td.path{min-width:90pt}"
+	"ol.stack{min-width:0;font-size:7.5pt}thead{display:table-header-group}"
+	"*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";

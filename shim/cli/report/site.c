@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Call sites: a backtrace as modules and offsets in them, which are the same in every
+ * process, where the addresses are not. See report.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/report/report.h"
+
+/* What a site is found by: what it is about, the program, and its frames. */
+struct site_key {
+	uint32_t length;
+	char bytes[FRAMES * (sizeof(uint32_t) + sizeof(uint64_t)) + 160];
+};
+
+#define NOWHERE UINT32_MAX
+
+/* A module as one record has it. */
+struct place {
+	uint64_t start, bias;
+	struct module *module;
+};
+
+static uint64_t address_of(const struct scan_value *value)
+{
+	return strtoull(scan_text_of(value), NULL, 16);
+}
+
+/* The path's own bytes, where it is no UTF-8, are not needed: the build-id tells files apart. */
+static struct module *module_of(struct report *report, const char *path, const char *build_id)
+{
+	char key[1200];
+	struct module *module;
+
+	snprintf(key, sizeof(key), "%.64s %s", build_id, path);
+	HASH_FIND_STR(report->modules, key, module);
+	if (module)
+		return module;
+	module = take(sizeof(*module));
+	module->key = keep(key);
+	module->path = keep(path);
+	module->build_id = keep(build_id);
+	module->number = HASH_COUNT(report->modules);
+	HASH_ADD_KEYPTR(hh, report->modules, module->key, strlen(module->key), module);
+	return module;
+}
+
+static size_t find_places(struct report *report, const struct scan *scan, struct place *places)
+{
+	const struct scan_value *modules = scan_get(scan, "mmfence.modules"), *it;
+	size_t count = 0;
+
+	if (!modules || modules->type != SCAN_ARRAY)
+		return 0;
+	for (it = scan_first(scan, modules); it && count < FRAMES;
+	     it = scan_next(scan, modules, it)) {
+		places[count].start = address_of(scan_below(scan, it, "start"));
+		places[count].bias = address_of(scan_below(scan, it, "bias"));
+		places[count++].module =
+			module_of(report, scan_text_of(scan_below(scan, it, "path")),
+				  scan_text_of(scan_below(scan, it, "build_id")));
+	}
+	return count;
+}
+
+/* The module that starts last before the address; where none does, the address stays one. */
+static struct frame frame_of(const struct place *places, size_t count, uint64_t address)
+{
+	const struct place *found = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (places[i].start <= address && (!found || places[i].start > found->start))
+			found = &places[i];
+	if (!found)
+		return (struct frame){ NULL, address };
+	return (struct frame){ found->module, address - found->bias };
+}
+
+static uint32_t find_frames(struct report *report, const struct scan *scan, struct frame *frames)
+{
+	const struct scan_value *stack = scan_get(scan, "mmfence.stack"), *it;
+	struct place places[FRAMES];
+	uint32_t count = 0;
+	size_t known;
+
+	if (!stack || stack->type != SCAN_ARRAY)
+		return 0;
+	known = find_places(report, scan, places);
+	for (it = scan_first(scan, stack); it && count < FRAMES; it = scan_next(scan, stack, it))
+		frames[count++] = frame_of(places, known, address_of(it));
+	return count;
+}
+
+static void add_bytes(struct site_key *key, const void *bytes, size_t length)
+{
+	if (key->length + length <= sizeof(key->bytes)) {
+		memcpy(key->bytes + key->length, bytes, length);
+		key->length += (uint32_t)length;
+	}
+}
+
+/* An address in no module is another one in every process: it says no more than that. */
+static void make_key(struct site_key *key, const char *group, const char *program,
+		     const struct frame *frames, uint32_t count)
+{
+	char head[160];
+	int length = snprintf(head, sizeof(head), "%.40s %.100s", group, program);
+
+	key->length = 0;
+	add_bytes(key, head, (size_t)length + 1);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t number = frames[i].module ? frames[i].module->number : NOWHERE;
+		uint64_t offset = frames[i].module ? frames[i].offset : 0;
+
+		add_bytes(key, &number, sizeof(number));
+		add_bytes(key, &offset, sizeof(offset));
+	}
+}
+
+struct site *site_of(struct report *report, const struct scan *scan, const char *group,
+		     const char *program)
+{
+	struct frame frames[FRAMES];
+	uint32_t count = find_frames(report, scan, frames);
+	struct site_key key;
+	struct site *site;
+
+	make_key(&key, group, program, frames, count);
+	HASH_FIND(hh, report->sites, key.bytes, key.length, site);
+	if (site)
+		return site;
+	site = take(sizeof(*site));
+	site->key = take(key.length);
+	memcpy(site->key, key.bytes, key.length);
+	site->group = keep(group);
+	site->program = keep(program);
+	site->path = site->error = site->detail = keep("");
+	site->frame_count = count;
+	memcpy(site->frames, frames, count * sizeof(*frames));
+	HASH_ADD_KEYPTR(hh, report->sites, site->key, key.length, site);
+	return site;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Places in modules: see symbols.h. One Dwfl for each module, since they come from
+ * many processes and know no common address space.
+ */
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
+#include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "cli/cli.h"
+#include "cli/report/symbols.h"
+
+#define DEBUG_DIRECTORY "/usr/lib/debug"
+
+struct opened {
+	char *key;
+	Dwfl *dwfl;
+	Dwfl_Module *module; /* NULL: nothing to be had */
+	GElf_Addr bias;
+	const char *note;
+	UT_hash_handle hh;
+};
+
+struct symbols {
+	char *directories; /* each absolute */
+	char *debuginfo_path;
+	Dwfl_Callbacks callbacks;
+	struct opened *modules;
+};
+
+static char *absolute(const char *directories)
+{
+	char *all = format_text("%s", DEBUG_DIRECTORY), *list, *rest, *part;
+
+	list = rest = format_text("%s", directories ? directories : "");
+	while ((part = strsep(&rest, ":"))) {
+		char *path = *part ? realpath(part, NULL) : NULL;
+		char *longer = path ? format_text("%s:%s", all, path) : NULL;
+
+		if (longer) {
+			free(all);
+			all = longer;
+		}
+		free(path);
+	}
+	free(list);
+	return all;
+}
+
+struct symbols *symbols_open(const char *directories)
+{
+	struct symbols *symbols = calloc(1, sizeof(*symbols));
+
+	if (!symbols)
+		return NULL;
+	/* libdwfl would ask a server for every build-id in the log. */
+	unsetenv("DEBUGINFOD_URLS");
+	symbols->directories = absolute(directories);
+	symbols->debuginfo_path = format_text(":.debug:%s", symbols->directories);
+	symbols->callbacks = (Dwfl_Callbacks){
+		.find_elf = dwfl_build_id_find_elf,
+		.find_debuginfo = dwfl_standard_find_debuginfo,
+		.section_address = dwfl_offline_section_address,
+		.debuginfo_path = &symbols->debuginfo_path,
+	};
+	return symbols;
+}
+
+void symbols_close(struct symbols *symbols)
+{
+	struct opened *it, *next;
+
+	if (!symbols)
+		return;
+	HASH_ITER (hh, symbols->modules, it, next) {
+		HASH_DEL(symbols->modules, it);
+		if (it->dwfl)
+			dwfl_end(it->dwfl);
+		free(it->key);
+		free(it);
+	}
+	free(symbols->directories);
+	free(symbols->debuginfo_path);
+	free(symbols);
+}
+
+/* A path in a log may name anything: a pipe would wait, a device might do something. */
+static int open_regular(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+enum match { MATCH_NONE, MATCH_OTHER, MATCH_UNKNOWN, MATCH_SAME };
+
+static enum match compare_id(const void *id, ssize_t length, const char *wanted)
+{
+	char text[2 * 64 + 1] = "";
+
+	if (!*wanted)
+		return MATCH_UNKNOWN;
+	for (ssize_t i = 0; i < length && i < 64; i++)
+		sprintf(text + 2 * i, "%02x", ((const unsigned char *)id)[i]);
+	return strcmp(text, wanted) ? MATCH_OTHER : MATCH_SAME;
+}
+
+/* Whether this file is the module that was loaded. */
+static enum match match_file(const char *path, const char *build_id)
+{
+	enum match match = MATCH_NONE;
+	const void *id = NULL;
+	int fd = open_regular(path);
+	Elf *elf;
+
+	if (fd < 0)
+		return MATCH_NONE;
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ, NULL);
+	if (elf && elf_kind(elf) == ELF_K_ELF) {
+		ssize_t length = dwelf_elf_gnu_build_id(elf, &id);
+
+		match = compare_id(id, length > 0 ? length : 0, build_id);
+	}
+	elf_end(elf);
+	close(fd);
+	return match;
+}
+
+static bool use_file(struct symbols *symbols, struct opened *it, const char *path)
+{
+	it->dwfl = dwfl_begin(&symbols->callbacks);
+	if (!it->dwfl)
+		return false;
+	dwfl_report_begin(it->dwfl);
+	it->module = dwfl_report_offline(it->dwfl, path, path, -1);
+	dwfl_report_end(it->dwfl, NULL, NULL);
+	if (it->module && dwfl_module_getelf(it->module, &it->bias))
+		return true;
+	it->module = NULL;
+	return false;
+}
+
+/* DIRECTORY/.build-id/ab/cdef….debug, or the module itself under the same name without .debug. */
+static bool use_debug_file(struct symbols *symbols, struct opened *it, const char *build_id)
+{
+	static const char *const endings[] = { ".debug", "" };
+	char *list, *rest, *directory;
+	bool found = false;
+
+	if (strlen(build_id) < 3 || strspn(build_id, "0123456789abcdef") != strlen(build_id))
+		return false;
+	list = rest = format_text("%s", symbols->directories);
+	while (!found && (directory = strsep(&rest, ":"))) {
+		for (int i = 0; i < 2 && !found; i++) {
+			char *path = format_text("%s/.build-id/%.2s/%s%s", directory, build_id,
+						 build_id + 2, endings[i]);
+
+			found = match_file(path, build_id) == MATCH_SAME &&
+				use_file(symbols, it, path);
+			free(path);
+		}
+	}
+	free(list);
+	return found;
+}
+
+static void open_module(struct symbols *symbols, struct opened *it, const char *path,
+			const char *build_id)
+{
+	enum match match = *path == '[' ? MATCH_NONE : match_file(path, build_id);
+
+	if (match >= MATCH_UNKNOWN && use_file(symbols, it, path)) {
+		if (match == MATCH_UNKNOWN)
+			it->note = "no build-id: may have changed since";
+		return;
+	}
+	if (*build_id && use_debug_file(symbols, it, build_id)) {
+		if (match == MATCH_OTHER)
+			it->note = "changed since; named by its debug file";
+		return;
+	}
+	if (*path == '[')
+		it->note = "the kernel's own";
+	else
+		it->note =
+			match == MATCH_OTHER ? "changed since: another build-id" : "not found here";
+}
+
+static struct opened *opened_of(struct symbols *symbols, const char *path, const char *build_id)
+{
+	char *key = format_text("%s %s", build_id, path);
+	struct opened *it;
+
+	HASH_FIND_STR(symbols->modules, key, it);
+	if (it) {
+		free(key);
+		return it;
+	}
+	it = calloc(1, sizeof(*it));
+	if (!it) {
+		complain("out of memory");
+		exit(STATUS_USAGE);
+	}
+	it->key = key;
+	open_module(symbols, it, path, build_id);
+	HASH_ADD_KEYPTR(hh, symbols->modules, it->key, strlen(it->key), it);
+	return it;
+}
+
+static char *name_of(const char *name)
+{
+	char *words = name ? demangle(name) : NULL;
+
+	return words || !name ? words : format_text("%s", name);
+}
+
+/* The name that the linker knows it by says more, in C++, than its own. */
+static char *name_of_die(Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+	const char *name = NULL;
+
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
+	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
+		name = dwarf_formstring(&attribute);
+	return name_of(name ? name : dwarf_diename(die));
+}
+
+/* Where an inlined function was called. */
+static void call_place(Dwarf_Die *cu, Dwarf_Die *die, const char **file, int *line)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word number = 0;
+	Dwarf_Files *files;
+	size_t count;
+
+	*file = NULL;
+	*line = 0;
+	if (!dwarf_formudata(dwarf_attr_integrate(die, DW_AT_call_file, &attribute), &number) &&
+	    !dwarf_getsrcfiles(cu, &files, &count) && number < count)
+		*file = dwarf_filesrc(files, number, NULL, NULL);
+	if (!dwarf_formudata(dwarf_attr_integrate(die, DW_AT_call_line, &attribute), &number))
+		*line = (int)number;
+}
+
+static size_t add_symbol(struct symbol *found, size_t count, char *function, const char *file,
+			 int line)
+{
+	found[count] = (struct symbol){ .function = function, .line = file ? line : 0 };
+	found[count].file = file ? format_text("%s", file) : NULL;
+	return count + 1;
+}
+
+/* The scopes around an address as they are nested in the code, innermost first: how many. */
+static int scopes_at(Dwfl_Module *module, Dwarf_Die *cu, Dwarf_Addr address, Dwarf_Die **scopes)
+{
+	Dwarf_Addr bias;
+	Dwarf_Die inner;
+	int count = dwarf_getscopes(cu, address, scopes);
+
+	if (count <= 0)
+		return 0;
+	/* These were the scopes of the source: those of the code are the parents of the innermost.
+	 */
+	if (!dwarf_offdie(dwfl_module_getdwarf(module, &bias), dwarf_dieoffset(*scopes), &inner))
+		return count;
+	free(*scopes);
+	*scopes = NULL;
+	return dwarf_getscopes_die(&inner, scopes);
+}
+
+/* Functions that were inlined at this place, and the one they are in. */
+static size_t add_scopes(Dwfl_Module *module, GElf_Addr address, const char *file, int line,
+			 struct symbol *found)
+{
+	Dwarf_Addr bias;
+	Dwarf_Die *cu = dwfl_module_addrdie(module, address, &bias), *scopes = NULL;
+	int depth = cu ? scopes_at(module, cu, address - bias, &scopes) : 0;
+	size_t count = 0;
+
+	for (int i = 0; i < depth && count < SYMBOLS_MOST - 1; i++) {
+		int tag = dwarf_tag(&scopes[i]);
+
+		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
+			continue;
+		count = add_symbol(found, count, name_of_die(&scopes[i]), file, line);
+		if (tag == DW_TAG_subprogram)
+			break;
+		found[count - 1].inlined = true;
+		call_place(cu, &scopes[i], &file, &line);
+	}
+	free(scopes);
+	return count;
+}
+
+size_t symbols_find(struct symbols *symbols, const char *path, const char *build_id,
+		    uint64_t offset, struct symbol *found, const char **note)
+{
+	struct opened *it = opened_of(symbols, path, build_id);
+	GElf_Addr address = offset + it->bias, start, end;
+	const char *name, *file = NULL;
+	GElf_Off within = 0;
+	GElf_Sym symbol;
+	Dwfl_Line *place;
+	int line = 0;
+	size_t count;
+
+	*note = it->note;
+	if (!it->module)
+		return 0;
+	dwfl_module_info(it->module, NULL, &start, &end, NULL, NULL, NULL, NULL);
+	if (address < start || address >= end)
+		return 0;
+	place = dwfl_module_getsrc(it->module, address);
+	if (place)
+		file = dwfl_lineinfo(place, NULL, &line, NULL, NULL, NULL);
+	count = add_scopes(it->module, address, file, line, found);
+	name = dwfl_module_addrinfo(it->module, address, &within, &symbol, NULL, NULL, NULL);
+	if (!count && (name || file))
+		count = add_symbol(found, 0, name_of(name), file, line);
+	if (count && name)
+		found[count - 1].offset = within;
+	return count;
+}
+
+void symbols_free(struct symbol *found, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(found[i].function);
+		free(found[i].file);
+	}
+}
