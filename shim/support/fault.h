@@ -28,13 +28,18 @@ void fault_point(const char *name);
 bool fault_before(long nr, const long *arguments, long *result);
 void fault_after(long nr, const long *arguments);
 
-#define FAULT(kind)	 fault_here(kind)
-#define TEST_POINT(name) fault_point(name)
+/* Ends the process. */
+void fault_broken(const char *what);
+
+#define FAULT(kind)		    fault_here(kind)
+#define TEST_POINT(name)	    fault_point(name)
+#define TEST_CHECK(condition, what) ((condition) ? (void)0 : fault_broken(what))
 
 #else
 
-#define FAULT(kind)	 0
-#define TEST_POINT(name) ((void)0)
+#define FAULT(kind)		    0
+#define TEST_POINT(name)	    ((void)0)
+#define TEST_CHECK(condition, what) ((void)0)
 
 #endif
 

@@ -36,7 +36,10 @@ void lock_take(struct lock *lock)
 
 void lock_drop(struct lock *lock)
 {
-	if (atomic_exchange(&lock->state, 0) == 2)
+	int before = atomic_exchange(&lock->state, 0);
+
+	TEST_CHECK(before, "a lock is dropped that nobody holds");
+	if (before == 2)
 		futex_wake(&lock->state, 1);
 }
 
