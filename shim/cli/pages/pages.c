@@ -5,6 +5,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,12 +136,14 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-/* Sleeps until the next census, or the end of the process. */
-static bool lives(int pidfd, double seconds)
+/* Sleeps until the next census, or the end of the process, which before Linux 5.3 wakes nobody. */
+static bool lives(pid_t pid, int pidfd, double seconds)
 {
 	struct pollfd end = { .fd = pidfd, .events = POLLIN };
 
-	return poll(&end, pidfd >= 0, (int)(seconds * 1000)) <= 0;
+	if (poll(&end, pidfd >= 0, (int)(seconds * 1000)) > 0)
+		return false;
+	return pidfd >= 0 || !kill(pid, 0) || errno != ESRCH;
 }
 
 static void clear_screen(void)
@@ -174,12 +177,12 @@ static int watch(const struct request *request, struct pages_source *source,
 
 	/* What was given may be a thread of it, which may end before. */
 	snprintf(pid, sizeof(pid), "%d", (int)count->pid);
-	while (lives(pidfd, request->seconds)) {
+	while (lives(count->pid, pidfd, request->seconds)) {
 		close(source->maps);
 		close(source->pagemap);
 		close(source->process);
 		if (pages_open(pid, source, count) || pages_take(source, request->way, count))
-			return lives(pidfd, 0) ? STATUS_BAD : 0;
+			return lives(count->pid, pidfd, 0) ? STATUS_BAD : 0;
 		if (!request->view.json)
 			putchar('\n');
 		show(count, &request->view);
