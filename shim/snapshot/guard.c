@@ -244,6 +244,8 @@ int guard_take(const struct map_request *request, const struct file *file,
 		*reason = "the file is about to be written to";
 	}
 	report_ended(grant.ended);
+	if (!r)
+		*reason = NULL;
 	return r;
 }
 

@@ -148,13 +148,18 @@ static int begin_memory(struct preserve *preserve)
 	return 0;
 }
 
+static bool may_spill(void)
+{
+	return (the_policy.snapshot_preserve == PRESERVE_AUTO ||
+		the_policy.snapshot_preserve == PRESERVE_SPILL) &&
+	       the_policy.snapshot_spill_dir[0] && guard_may_open();
+}
+
 static int begin_spill(struct preserve *preserve)
 {
-	int r;
+	int fd = unnamed_file(the_policy.snapshot_spill_dir, "mmfence");
+	int r = sized(preserve, fd, ENGINE_SPILL);
 
-	if (!the_policy.snapshot_spill_dir[0] || !guard_may_open())
-		return -ENOENT;
-	r = sized(preserve, unnamed_file(the_policy.snapshot_spill_dir, "mmfence"), ENGINE_SPILL);
 	if (r)
 		preserve->reason = "no file could be made in snapshot.spill-dir";
 	return r;
@@ -166,7 +171,8 @@ int preserve_begin(struct preserve *preserve)
 	int r = -EOPNOTSUPP;
 
 	preserve->target = -1;
-	preserve->reason = "no reflink clone is to be had";
+	preserve->reason = wanted == PRESERVE_SPILL ? "there is no snapshot.spill-dir to write to"
+						    : "no reflink clone is to be had";
 	if (guard_may_open() && (wanted == PRESERVE_AUTO || wanted == PRESERVE_CLONE))
 		r = begin_clone(preserve);
 	if (r && preserve->no_copy) {
@@ -175,9 +181,7 @@ int preserve_begin(struct preserve *preserve)
 	}
 	if (r && (wanted == PRESERVE_AUTO || wanted == PRESERVE_MEMORY))
 		r = begin_memory(preserve);
-	if (r && (wanted == PRESERVE_AUTO || wanted == PRESERVE_SPILL))
-		r = begin_spill(preserve);
-	return r;
+	return r && may_spill() ? begin_spill(preserve) : r;
 }
 
 /* Huge pages are taken whole, however little is put into them. */
@@ -221,12 +225,8 @@ static int copy_all(struct preserve *preserve)
 /* It took more memory than there is for it. */
 static int spill_instead(struct preserve *preserve)
 {
-	const char *reason = preserve->reason;
-
 	preserve_end(preserve, true);
-	int r = the_policy.snapshot_preserve == PRESERVE_AUTO ? begin_spill(preserve) : -ENOENT;
-	if (r == -ENOENT)
-		preserve->reason = reason;
+	int r = may_spill() ? begin_spill(preserve) : -ENOMEM;
 	return r ? r : copy_all(preserve);
 }
 

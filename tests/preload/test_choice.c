@@ -298,6 +298,20 @@ EACH_WIDTH(S9, memory_of_all_copies)
 		.options = { COPY, "snapshot.memory=80K" });
 }
 
+/* A code that sends nobody looking for a file. */
+EACH_WIDTH(S9, memory_that_is_used_up_is_said)
+{
+	struct run run = { .variant = variant,
+			   .args = { "count=3" },
+			   .options = { COPY, "snapshot.memory=80K" } };
+
+	observe_once(&run, "captured captured plain", 2, 1);
+	json_t *event = find_event(&run, "snapshot.unprotected");
+	cr_assert_str_eq(field_string(event, "error.code"), "ENOMEM");
+	cr_assert_str_eq(field_string(event, "error.message"), "snapshot.memory is used up");
+	run_end(&run);
+}
+
 /* Under a limit the mapping is either wholly one thing or wholly the other, and the log says
  * which. A guarded snapshot may be lost when it comes to the copy: that is said too. */
 static void whole_and_honest(struct run *run)

@@ -45,6 +45,23 @@ EACH_WIDTH(S11, guarded_mapping_costs_no_copy)
 	run_end(&run);
 }
 
+/* What is mapped again joins the lease that is there. */
+EACH_WIDTH(S10, guarded_mappings_have_no_reason_not_to_be)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_view",
+			   .args = { "one_lease_for_many_mappings" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	skip_unless_guarded(&run);
+	cr_assert(count_events(&run, "snapshot.create") == 8);
+	for (size_t i = 0; i < 8; i++)
+		cr_assert_null(field(find_event_number(&run, "snapshot.create", i),
+				     "mmfence.snapshot.reason"));
+	run_end(&run);
+}
+
 /* A writer comes: the pages are put aside before it gets in. */
 EACH_WIDTH(S11, break_is_recorded)
 {
