@@ -6,15 +6,13 @@
 #include <string.h>
 
 #include "audit/clock.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/symbol.h"
 
 #ifdef __x86_64__
-#define CLOCK_SYMBOL  "__vdso_clock_gettime"
-#define CLOCK_SYSCALL SYS_clock_gettime
+#define CLOCK_SYMBOL "__vdso_clock_gettime"
 #else
-#define CLOCK_SYMBOL  "__vdso_clock_gettime64"
-#define CLOCK_SYSCALL SYS_clock_gettime64
+#define CLOCK_SYMBOL "__vdso_clock_gettime64"
 #endif
 
 typedef int clock_function(int clock, struct moment *now);
@@ -29,23 +27,12 @@ static __attribute__((constructor)) void clock_find(void)
 		vdso_clock = (clock_function *)symbol_in(vdso, CLOCK_SYMBOL);
 }
 
-/* On i386 too, before Linux 5.1 or under a filter that knows no younger one. */
-static void read_long(int clock, struct moment *now)
-{
-	struct {
-		long seconds, nanoseconds;
-	} it = { 0, 0 };
-
-	raw(SYS_clock_gettime, clock, &it);
-	*now = (struct moment){ it.seconds, it.nanoseconds };
-}
-
 void clock_read(int clock, struct moment *now)
 {
 	if (vdso_clock && !vdso_clock(clock, now))
 		return;
-	if (raw_failed(raw(CLOCK_SYSCALL, clock, now)))
-		read_long(clock, now);
+	int64_t ns = sys_clock(clock);
+	*now = (struct moment){ ns / 1000000000, ns % 1000000000 };
 }
 
 /* The civil date of a day counted from 1970-01-01 (H. Hinnant, chrono-compatible algorithms). */

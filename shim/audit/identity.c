@@ -8,12 +8,11 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include "audit/event.h"
 #include "audit/identity.h"
 #include "audit/json.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 
 #define GUESTS	 16
 #define PATIENCE 200 /* turns of waiting for a thread that may be gone in a cloned child */
@@ -36,26 +35,25 @@ struct identity identity_get(void)
 {
 	struct identity who;
 
-	who.tid = (int)raw(SYS_gettid);
-	who.pid = who.tid == atomic_load_explicit(&owner, memory_order_relaxed)
-			  ? who.tid
-			  : (int)raw(SYS_getpid);
+	who.tid = sys_gettid();
+	who.pid = who.tid == atomic_load_explicit(&owner, memory_order_relaxed) ? who.tid
+										: sys_getpid();
 	return who;
 }
 
 static void read_name(char *name, size_t size)
 {
-	long length = raw_read_file("/proc/self/comm", name, size);
+	long length = sys_read_file("/proc/self/comm", name, size);
 
 	if (length > 0 && name[length - 1] == '\n')
 		name[length - 1] = 0;
-	else if (length <= 0 && raw_failed(raw(SYS_prctl, PR_GET_NAME, name, 0, 0, 0)))
+	else if (length <= 0 && sys_prctl(PR_GET_NAME, (uintptr_t)name, 0, 0, 0))
 		name[0] = 0;
 }
 
 static void read_executable(char *path, size_t size)
 {
-	long length = raw(SYS_readlink, "/proc/self/exe", path, size - 1);
+	int length = sys_readlinkat(AT_FDCWD, "/proc/self/exe", path, size - 1);
 
 	path[length > 0 ? length : 0] = 0;
 }
@@ -89,7 +87,7 @@ const struct program *identity_program(void)
 		atomic_store(&program_state, KNOWN);
 	}
 	for (int i = 0; i < PATIENCE && atomic_load(&program_state) == BUSY; i++)
-		raw(SYS_sched_yield);
+		sys_sched_yield();
 	return atomic_load(&program_state) == KNOWN ? &program : NULL;
 }
 
@@ -99,17 +97,6 @@ static atomic_int *place_of(int pid)
 
 	return !first || first == pid || first == -pid ? &owner
 						       : &guests[(unsigned int)pid % GUESTS];
-}
-
-/* The one that writes may have to wait for a processor, where many threads want one. */
-static void wait_a_turn(int turn)
-{
-	struct timespec moment = { 0, 200000 };
-
-	if (turn < 16)
-		raw(SYS_sched_yield);
-	else
-		raw(SYS_nanosleep, &moment, 0);
 }
 
 bool identity_announce(const struct identity *who)
@@ -123,7 +110,7 @@ bool identity_announce(const struct identity *who)
 		if (seen == who->pid)
 			return false;
 		if (seen == -who->pid)
-			wait_a_turn(i);
+			sys_wait_turn(i);
 		else if (atomic_compare_exchange_strong(place, &seen, -who->pid))
 			return true;
 	}
@@ -155,7 +142,7 @@ unsigned long identity_unfinished(void)
 
 void identity_settle(void)
 {
-	atomic_store(&settler, (int)raw(SYS_getpid));
+	atomic_store(&settler, sys_getpid());
 }
 
 int identity_settler(void)
@@ -177,7 +164,7 @@ bool audit_process_started(void)
 {
 	int on_file = atomic_load(&owner);
 
-	return on_file > 0 && on_file == (int)raw(SYS_getpid);
+	return on_file > 0 && on_file == sys_getpid();
 }
 
 bool audit_any_record(void)

@@ -12,7 +12,7 @@
 #include "audit/identity.h"
 #include "audit/trace.h"
 #include "kernel/loaded.h"
-#include "kernel/raw.h"
+#include "support/user.h"
 #include "kernel/symbol.h"
 
 #define NOTE_ALIGN(x) (((size_t)(x) + 3) & ~(size_t)3)
@@ -44,10 +44,10 @@ static bool read_id(uintptr_t note, struct module *out)
 	} it;
 	size_t before = offsetof(__typeof__(it), id);
 
-	if (raw_copy_in(&it, (const void *)note, before) || it.head.n_type != NT_GNU_BUILD_ID ||
+	if (user_copy_in(&it, (const void *)note, before) || it.head.n_type != NT_GNU_BUILD_ID ||
 	    it.head.n_namesz != 4 || memcmp(it.name, "GNU", 4) ||
 	    it.head.n_descsz > sizeof(out->build_id) ||
-	    raw_copy_in(it.id, (const void *)(note + before), it.head.n_descsz))
+	    user_copy_in(it.id, (const void *)(note + before), it.head.n_descsz))
 		return false;
 	memcpy(out->build_id, it.id, it.head.n_descsz);
 	out->build_id_length = it.head.n_descsz;
@@ -59,7 +59,7 @@ static void find_id_in(uintptr_t note, size_t size, struct module *out)
 	for (int i = 0; i < NOTE_MOST && size >= sizeof(ElfW(Nhdr)); i++) {
 		ElfW(Nhdr) head;
 
-		if (raw_copy_in(&head, (const void *)note, sizeof(head)))
+		if (user_copy_in(&head, (const void *)note, sizeof(head)))
 			return;
 		size_t name = NOTE_ALIGN(head.n_namesz), id = NOTE_ALIGN(head.n_descsz);
 		if (name > size || id > size || sizeof(head) + name + id > size ||
@@ -85,13 +85,13 @@ static void find_build_id(struct module *out)
 	ElfW(Phdr) segments[SEGMENTS];
 	ElfW(Ehdr) elf;
 
-	if (raw_copy_in(&elf, (const void *)out->start, sizeof(elf)) ||
+	if (user_copy_in(&elf, (const void *)out->start, sizeof(elf)) ||
 	    memcmp(elf.e_ident, ELFMAG, SELFMAG) || elf.e_phentsize != sizeof(*segments))
 		return;
 	size_t count = elf.e_phnum < SEGMENTS ? elf.e_phnum : SEGMENTS;
 	if (elf.e_phoff > out->end - out->start ||
-	    raw_copy_in(segments, (const void *)(out->start + elf.e_phoff),
-			count * sizeof(*segments)))
+	    user_copy_in(segments, (const void *)(out->start + elf.e_phoff),
+			 count * sizeof(*segments)))
 		return;
 	for (size_t i = 0; i < count && !out->build_id_length; i++)
 		look_into(&segments[i], out);

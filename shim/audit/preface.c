@@ -9,7 +9,7 @@
 #include "audit/preface.h"
 #include "audit/record.h"
 #include "audit/sink.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/fault.h"
 
 static int write_now(struct record *record)
@@ -25,7 +25,7 @@ static int write_now(struct record *record)
 static void add_command_line(struct record *record)
 {
 	char *line = record_work(record);
-	long length = raw_read_file("/proc/self/cmdline", line, RECORD_WORK_BYTES);
+	long length = sys_read_file("/proc/self/cmdline", line, RECORD_WORK_BYTES);
 
 	if (length <= 0)
 		return;
@@ -39,7 +39,7 @@ static void add_working_directory(struct record *record)
 {
 	char *path = record_work(record);
 
-	if (raw(SYS_getcwd, path, RECORD_WORK_BYTES) > 0)
+	if (sys_getcwd(path, RECORD_WORK_BYTES) > 0)
 		record_str(record, "process.working_directory", path);
 }
 
@@ -47,7 +47,7 @@ static void add_host(struct record *record)
 {
 	struct utsname *host = (struct utsname *)record_work(record);
 
-	if (!raw(SYS_uname, host))
+	if (!sys_uname(host))
 		record_str(record, "host.hostname", host->nodename);
 }
 
@@ -56,7 +56,7 @@ static int write_start(const struct identity *who)
 	struct record *record = record_open(EVENT_PROCESS_START, OUTCOME_SUCCESS, NULL, who);
 
 	add_command_line(record);
-	record_int(record, "process.parent.pid", raw(SYS_getppid));
+	record_int(record, "process.parent.pid", sys_getppid());
 	add_working_directory(record);
 	record_str(record, "mmfence.version", MMFENCE_VERSION);
 	add_host(record);

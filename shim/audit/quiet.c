@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 
 #include "audit/medium.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/scope.h"
 
 void place_set(struct place *place, const struct statx *st)
@@ -28,7 +28,7 @@ bool place_equals(const struct place *place, const struct statx *st)
 
 static bool look_at_root(struct statx *st)
 {
-	return !raw_statx(AT_FDCWD, "/", AT_SYMLINK_NOFOLLOW, STATX_INO, st);
+	return !sys_statx(AT_FDCWD, "/", AT_SYMLINK_NOFOLLOW, STATX_INO, st);
 }
 
 void place_root(struct place *root)
@@ -48,15 +48,9 @@ bool place_is_root(const struct place *root)
 
 int quiet_signal(const struct statx *st)
 {
-	struct {
-		uint64_t soft, hard;
-	} limit;
-
 	if (!S_ISREG(st->stx_mode))
 		return SIGPIPE;
-	if (raw(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) || limit.soft == UINT64_MAX)
-		return 0;
-	return SIGXFSZ;
+	return sys_limit(RLIMIT_FSIZE) == UINT64_MAX ? 0 : SIGXFSZ;
 }
 
 static size_t bytes_of(const struct iovec *parts, int count)
@@ -71,9 +65,9 @@ static size_t bytes_of(const struct iovec *parts, int count)
 static long write_parts(int fd, const struct iovec *parts, int count, int flags)
 {
 	if (flags)
-		return raw(SYS_pwritev2, fd, parts, count, -1, -1, flags);
-	return count == 1 ? raw(SYS_write, fd, parts->iov_base, parts->iov_len)
-			  : raw(SYS_writev, fd, parts, count);
+		return sys_pwritev2(fd, parts, count, -1, -1, flags);
+	return count == 1 ? sys_write(fd, parts->iov_base, parts->iov_len)
+			  : sys_writev(fd, parts, count);
 }
 
 long quiet_write(int fd, const struct iovec *parts, int count, int flags, int raises)

@@ -14,16 +14,11 @@
 #include "audit/medium.h"
 #include "kernel/guarded.h"
 #include "kernel/home.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 
 #define PATIENCE 1000 /* turns of waiting for a thread that opens the log */
 #define ATTEMPTS 8    /* at writing, while other threads close what is open */
-
-#define PIDFD_OF_THREAD O_EXCL /* since Linux 6.9 */
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd 438
-#endif
 
 static const struct medium *const media[] = {
 	[TARGET_FILE] = &sink_file,	  [TARGET_DESCRIPTOR] = &sink_descriptor,
@@ -62,11 +57,7 @@ static bool opening_take(void)
 	for (int i = 0; i < PATIENCE; i++) {
 		if (!atomic_flag_test_and_set(&opening))
 			return true;
-		struct timespec moment = { 0, 200000 };
-		if (i < 16)
-			raw(SYS_sched_yield);
-		else
-			raw(SYS_nanosleep, &moment, 0);
+		sys_wait_turn(i);
 	}
 	return false;
 }
@@ -99,7 +90,7 @@ static int log_size(struct log *log)
 		log->fd = guarded_get_size(GUARDED_LOG, &log->size);
 		return log->fd < 0 ? -EBADF : 0;
 	}
-	r = raw_fstat(log->fd, &st);
+	r = sys_fstat(log->fd, &st);
 	log->size = st.stx_size;
 	return r;
 }
@@ -117,15 +108,12 @@ static int fetch(void)
 {
 	pid_t thread;
 	int number = guarded_in_other_table(GUARDED_LOG, &thread);
-	int process = number < 0 ? -ENOENT : (int)raw(SYS_pidfd_open, thread, PIDFD_OF_THREAD);
 
 	if (number < 0)
 		return -ENOENT;
-	if (process < 0)
-		return thread_open_again(-1, thread, number, O_WRONLY | O_APPEND | O_NONBLOCK);
-	int fd = (int)raw(SYS_pidfd_getfd, process, number, 0);
-	raw_close(process);
-	return fd;
+	int fd = thread_fetch(thread, number);
+	return fd >= 0 ? fd
+		       : thread_open_again(-1, thread, number, O_WRONLY | O_APPEND | O_NONBLOCK);
 }
 
 static int open_somehow(void)
@@ -209,7 +197,7 @@ bool sink_has_name(void)
 	guarded_open_begin();
 	fd = medium->refresh(-1);
 	if (fd >= 0)
-		raw_close(fd);
+		sys_close(fd);
 	guarded_open_end();
 	atomic_flag_clear(&opening);
 	return fd >= 0;
@@ -220,7 +208,7 @@ bool sink_can_fetch(void)
 	guarded_open_begin();
 	int fd = fetch();
 	if (fd >= 0)
-		raw_close(fd);
+		sys_close(fd);
 	guarded_open_end();
 	return fd >= 0 || fd == -EMFILE; /* a record is written apart then */
 }

@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 
 #include "audit/medium.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/text.h"
 
 enum how {
@@ -34,7 +34,7 @@ static bool configure(const struct target *target)
 
 	number = target->fd;
 	place = target->place;
-	if (!target->pinned && !raw_fstat(number, &st))
+	if (!target->pinned && !sys_fstat(number, &st))
 		place_set(&place, &st);
 	return true;
 }
@@ -51,9 +51,9 @@ static int open_anew(void)
 	text_init(&text, path, sizeof(path));
 	text_add(&text, "/proc/self/fd/");
 	text_add_int(&text, number);
-	fd = raw_open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY, 0);
-	if (fd >= 0 && (raw_fstat(fd, &st) || !place_equals(&place, &st))) {
-		raw_close(fd);
+	fd = sys_open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd >= 0 && (sys_fstat(fd, &st) || !place_equals(&place, &st))) {
+		sys_close(fd);
 		return -EBADF;
 	}
 	return fd;
@@ -69,7 +69,7 @@ static int open_descriptor(const struct statx *st)
 		if (fd < 0)
 			atomic_store(&how, NOWAIT);
 	}
-	return fd >= 0 ? fd : (int)raw(SYS_fcntl, number, F_DUPFD_CLOEXEC, 0);
+	return fd >= 0 ? fd : sys_fcntl(number, F_DUPFD_CLOEXEC, 0);
 }
 
 static int refresh(int fd)
@@ -79,8 +79,8 @@ static int refresh(int fd)
 
 	if (fd >= 0)
 		return fd;
-	flags = raw(SYS_fcntl, number, F_GETFL);
-	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || raw_fstat(number, &st) ||
+	flags = sys_fcntl(number, F_GETFL, 0);
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || sys_fstat(number, &st) ||
 	    !place_equals(&place, &st))
 		return -EBADF;
 	atomic_store(&raises, quiet_signal(&st));
@@ -93,7 +93,7 @@ static long write_parts(int fd, struct iovec *parts, int count)
 	int way = atomic_load(&how);
 
 	if (way == SEND)
-		return raw(SYS_sendmsg, fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return sys_sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return quiet_write(fd, parts, count, way == NOWAIT ? RWF_NOWAIT : 0, atomic_load(&raises));
 }
 

@@ -15,7 +15,7 @@
 
 #include "audit/medium.h"
 #include "audit/template.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 
 /* How often, and how far apart, a log that ends in part of a record is looked at. */
 #define TORN_LOOKS	 20
@@ -42,7 +42,7 @@ static bool configure(const struct target *target)
 
 static int look_at(const char *name, struct statx *st)
 {
-	return raw_statx(AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_TYPE, st);
+	return sys_statx(AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_TYPE, st);
 }
 
 /* A file is opened to be read too, if that is allowed; a pipe must not be. */
@@ -53,9 +53,9 @@ static int open_path(void)
 	int fd = -EACCES;
 
 	if (file)
-		fd = raw_open(path, (OPEN_FLAGS & ~O_ACCMODE) | O_RDWR, 0600);
+		fd = sys_open(path, (OPEN_FLAGS & ~O_ACCMODE) | O_RDWR, 0600);
 	atomic_store(&readable, fd >= 0);
-	return fd == -EACCES ? raw_open(path, OPEN_FLAGS, 0600) : fd;
+	return fd == -EACCES ? sys_open(path, OPEN_FLAGS, 0600) : fd;
 }
 
 static void set_place(const struct statx *st)
@@ -84,9 +84,9 @@ static int open_file(void)
 	fd = open_path();
 	if (fd < 0)
 		return fd;
-	r = raw_fstat(fd, &st);
+	r = sys_fstat(fd, &st);
 	if (r) {
-		raw_close(fd);
+		sys_close(fd);
 		return r;
 	}
 	set_place(&st);
@@ -97,7 +97,7 @@ static bool deleted(int fd)
 {
 	struct statx st;
 
-	return !raw_fstat(fd, &st) && !st.stx_nlink;
+	return !sys_fstat(fd, &st) && !st.stx_nlink;
 }
 
 /* The log was renamed or deleted: the next one is opened. If that cannot be, the old one stays,
@@ -125,14 +125,14 @@ static bool ends_in_newline(int fd, uint64_t size)
 {
 	char last;
 
-	return !size || raw_pread(fd, &last, 1, (int64_t)size - 1) != 1 || last == '\n';
+	return !size || sys_pread(fd, &last, 1, (int64_t)size - 1) != 1 || last == '\n';
 }
 
 /* Most file systems (ext4, tmpfs, btrfs) let nobody seek for data while somebody writes. The
  * position is of no use to a descriptor that appends. */
 static void await_writer(int fd, uint64_t size)
 {
-	raw_lseek(fd, (int64_t)size - 1, SEEK_DATA);
+	sys_lseek(fd, (int64_t)size - 1, SEEK_DATA);
 }
 
 /* A process that was killed in the middle of its write left part of a record. Another's write that
@@ -151,9 +151,9 @@ static bool ends_torn(int fd, uint64_t size)
 	for (int look = 0; look < TORN_LOOKS; look++) {
 		if (ends_in_newline(fd, size))
 			return false;
-		raw(SYS_nanosleep, &moment, 0);
+		sys_nanosleep(&moment, NULL);
 		await_writer(fd, size);
-		if (raw_fstat(fd, &st))
+		if (sys_fstat(fd, &st))
 			return false;
 		if (st.stx_size != size)
 			look = 0;

@@ -12,7 +12,7 @@
 
 #include "audit/medium.h"
 #include "audit/socket.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/unnamed.h"
 #include "support/text.h"
 
@@ -37,14 +37,14 @@ static int make_memory(const struct iovec *parts)
 
 	if (fd < 0)
 		return fd;
-	r = raw(SYS_writev, fd, parts, PARTS);
+	r = sys_writev(fd, parts, PARTS);
 	/* Of a file that cannot be sealed the journal takes it that it has no name left. */
 	if (r > 0)
-		raw(SYS_fcntl, fd, F_ADD_SEALS,
-		    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+		sys_fcntl(fd, F_ADD_SEALS,
+			  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
 	if (r > 0)
 		return fd;
-	raw_close(fd);
+	sys_close(fd);
 	return r < 0 ? (int)r : -EIO;
 }
 
@@ -66,7 +66,7 @@ static long send_memory(int fd, const struct iovec *parts)
 		return memory;
 	memcpy(CMSG_DATA(&control.header), &memory, sizeof(int));
 	r = socket_send(fd, &message);
-	raw_close(memory);
+	sys_close(memory);
 	return r;
 }
 

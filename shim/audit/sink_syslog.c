@@ -14,7 +14,7 @@
 
 #include "audit/medium.h"
 #include "audit/socket.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/text.h"
 
 #define ADDRESS "/dev/log"
@@ -45,7 +45,7 @@ static size_t add_header(const struct line *line)
 	text_add_char(&text, '<');
 	text_add_int(&text, LOG_USER | line->level);
 	text_add(&text, ">mmfence[");
-	text_add_int(&text, raw(SYS_getpid));
+	text_add_int(&text, sys_getpid());
 	text_add(&text, "]: ");
 	return text.length;
 }

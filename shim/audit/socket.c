@@ -7,7 +7,7 @@
 #include <sys/un.h>
 
 #include "audit/socket.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 
 #define SEND_BYTES (8 << 20)
 
@@ -19,7 +19,7 @@ static int connect_to(int fd, const char *path)
 	if (length >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path, length + 1);
-	return (int)raw(SYS_connect, fd, &address, sizeof(address));
+	return sys_connect(fd, &address, sizeof(address));
 }
 
 /* The kernel counts what is under way against its sender: as much as it allows, so that a burst is
@@ -28,20 +28,20 @@ static void make_room(int fd)
 {
 	int bytes = SEND_BYTES;
 
-	if (raw(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
-		raw(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	if (sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
+		sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
 int socket_connect(const char *path, int type)
 {
-	int fd = (int)raw(SYS_socket, AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = sys_socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
 
 	if (fd < 0)
 		return fd;
 	r = connect_to(fd, path);
 	if (r) {
-		raw_close(fd);
+		sys_close(fd);
 		return r;
 	}
 	make_room(fd);
@@ -56,7 +56,7 @@ static int is_gone(long error)
 
 long socket_send(int fd, const struct msghdr *message)
 {
-	long r = raw(SYS_sendmsg, fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	long r = sys_sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return is_gone(r) ? -EBADF : r;
 }

@@ -12,7 +12,7 @@
 #include "audit/clock.h"
 #include "audit/identity.h"
 #include "audit/template.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/text.h"
 
 /* A working directory's own percent signs are no part of the template. */
@@ -32,8 +32,7 @@ int template_absolute(const char *path, char *out, size_t size)
 
 	text_init(&text, out, size);
 	/* A directory out of reach is given as "(unreachable)/…": then the name stays relative. */
-	if (path[0] != '/' && raw(SYS_getcwd, directory, sizeof(directory)) > 0 &&
-	    directory[0] == '/') {
+	if (path[0] != '/' && sys_getcwd(directory, sizeof(directory)) > 0 && directory[0] == '/') {
 		add_literal(&text, directory);
 		text_add_char(&text, '/');
 	}
@@ -66,7 +65,7 @@ static void add_host(struct text *text)
 {
 	struct utsname host;
 
-	if (!raw(SYS_uname, &host))
+	if (!sys_uname(&host))
 		add_component(text, host.nodename);
 }
 
@@ -82,7 +81,7 @@ static void add_directive(struct text *text, char directive)
 {
 	switch (directive) {
 	case 'p':
-		text_add_int(text, raw(SYS_getpid));
+		text_add_int(text, sys_getpid());
 		break;
 	case 'e':
 		add_program(text);

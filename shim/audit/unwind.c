@@ -17,7 +17,8 @@
 
 #include "audit/trace.h"
 #include "kernel/loaded.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
+#include "support/user.h"
 #include "kernel/symbol.h"
 
 /* libgcc's, from unwind-dw2-fde.h. */
@@ -119,7 +120,7 @@ static bool readable(const void *at, size_t size)
 
 		if (atomic_load_explicit(known, memory_order_relaxed) == (page | walk))
 			continue;
-		if (!raw_readable((void *)page, 1))
+		if (!user_readable((void *)page, 1))
 			return false;
 		atomic_store_explicit(known, page | walk, memory_order_relaxed);
 	}

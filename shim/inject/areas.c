@@ -11,13 +11,10 @@
 
 #include "inject/inject.h"
 #include "kernel/guarded.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/vma.h"
 #include "support/scratch.h"
 
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
 /* No call is judged by the kernel while there are this many fewer areas than the limit; and none
  * makes more than three. */
 #define MARGIN 6
@@ -49,7 +46,7 @@ static bool read_areas(int fd, struct counting *counting)
 	char *buffer = scratch_take();
 	int64_t at = 0, got;
 
-	while ((got = raw_pread(fd, buffer, SCRATCH_BYTES, at)) > 0) {
+	while ((got = sys_pread(fd, buffer, SCRATCH_BYTES, at)) > 0) {
 		count_lines(counting, buffer, (size_t)got);
 		at += got;
 	}
@@ -106,7 +103,7 @@ static bool mmap_gets_far(const struct inject_request *request)
 {
 	if (!PAGE_UP(request->length) || request->offset % (int64_t)PAGE_BYTES)
 		return false;
-	return request->flags & MAP_ANONYMOUS || raw(SYS_fcntl, request->fd, 1 /* F_GETFD */) >= 0;
+	return request->flags & MAP_ANONYMOUS || sys_fcntl(request->fd, F_GETFD, 0) >= 0;
 }
 
 static bool mmap_fails(uint64_t count, uint64_t limit, const struct inject_request *request)

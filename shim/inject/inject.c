@@ -12,7 +12,7 @@
 #include "audit/trace.h"
 #include "inject/inject.h"
 #include "kernel/file.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 
 #define PATH_BYTES 256
 #define RULE_BYTES 128
@@ -106,7 +106,7 @@ static void record_request(struct record *record, const struct inject_request *r
 {
 	char path[PATH_BYTES];
 
-	if (request->fd >= 0 && raw_fd_path(request->fd, path, sizeof(path)) > 0)
+	if (request->fd >= 0 && sys_fd_path(request->fd, path, sizeof(path)) > 0)
 		record_str(record, "file.path", path);
 }
 

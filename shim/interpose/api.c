@@ -84,7 +84,7 @@ static int reopen(const char *path, const struct mmfence_snapshot *info)
 {
 	struct piece piece;
 	struct file file;
-	int fd = raw_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	int fd = sys_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
 	if (fd < 0)
 		return fd;
@@ -95,7 +95,7 @@ static int reopen(const char *path, const struct mmfence_snapshot *info)
 	snapshot_unlock();
 	if (same)
 		return fd;
-	raw_close(fd);
+	sys_close(fd);
 	return -ESTALE;
 }
 
@@ -106,7 +106,7 @@ static long map_again(const struct call *call, const struct mmfence_snapshot *in
 	struct vma vma;
 	long r = 0;
 
-	for (uintptr_t at = start; at < end && !raw_failed(r); at = vma.end) {
+	for (uintptr_t at = start; at < end && !sys_failed(r); at = vma.end) {
 		if (vma_find(at, &vma, NULL, 0) || vma.start >= end)
 			return 0;
 		uintptr_t from = vma.start > at ? vma.start : at;
@@ -115,7 +115,7 @@ static long map_again(const struct call *call, const struct mmfence_snapshot *in
 		r = memory_mmap(call, from, to - from, vma.protection, type | MAP_FIXED, fd,
 				info->offset + (int64_t)(from - start));
 	}
-	return raw_failed(r) ? r : 0;
+	return sys_failed(r) ? r : 0;
 }
 
 static int refresh_prepare(void *address, struct mmfence_snapshot *info)
@@ -141,6 +141,6 @@ EXPORT int mmfence_snapshot_refresh_(void *address)
 	if (fd < 0)
 		return (int)libc_result(fd);
 	long r = map_again(CALL_HERE("mmfence_snapshot_refresh"), &info, fd);
-	raw_close(fd);
+	sys_close(fd);
 	return (int)libc_result(r);
 }

@@ -95,7 +95,7 @@ EXPORT int chroot(const char *path)
 	credentials_change_root();
 	if (next.chroot)
 		return next.chroot(path);
-	return (int)libc_result(raw(SYS_chroot, path));
+	return (int)libc_result(sys_chroot(path));
 }
 
 EXPORT int unshare(int flags)
@@ -103,7 +103,7 @@ EXPORT int unshare(int flags)
 	credentials_alone();
 	if (next.unshare)
 		return next.unshare(flags);
-	return (int)libc_result(raw(SYS_unshare, flags));
+	return (int)libc_result(sys_unshare(flags));
 }
 
 EXPORT int setns(int fd, int type)
@@ -111,5 +111,5 @@ EXPORT int setns(int fd, int type)
 	credentials_alone();
 	if (next.setns)
 		return next.setns(fd, type);
-	return (int)libc_result(raw(SYS_setns, fd, type));
+	return (int)libc_result(sys_setns(fd, type));
 }

@@ -48,7 +48,7 @@ static long give_up(int fd)
 
 long descriptors_close(int fd)
 {
-	return guarded_may_be(fd) && guarded_is(fd) ? give_up(fd) : raw(SYS_close, fd);
+	return guarded_may_be(fd) && guarded_is(fd) ? give_up(fd) : sys_close(fd);
 }
 
 /* Before a call that closes these. */
@@ -72,7 +72,7 @@ static void range_may_close(unsigned int first, unsigned int last, unsigned int 
 long descriptors_close_range(unsigned int first, unsigned int last, unsigned int flags)
 {
 	range_may_close(first, last, flags);
-	return raw(SYS_close_range, first, last, flags);
+	return sys_close_range(first, last, flags);
 }
 
 long descriptors_dup(duplicate_call *call, int from, int onto, int flags)
@@ -80,8 +80,7 @@ long descriptors_dup(duplicate_call *call, int from, int onto, int flags)
 	int turn = 0;
 	long r;
 
-	if (unlikely(guarded_take_begin(onto)) && from != onto &&
-	    raw(SYS_fcntl, from, F_GETFD) >= 0)
+	if (unlikely(guarded_take_begin(onto)) && from != onto && sys_fcntl(from, F_GETFD, 0) >= 0)
 		give_up(onto);
 	do
 		r = call(from, onto, flags);
@@ -113,7 +112,7 @@ EXPORT void closefrom(int first)
 	if (next.closefrom)
 		next.closefrom(first);
 	else
-		raw(SYS_close_range, from, ~0U, 0);
+		sys_close_range(from, ~0U, 0);
 }
 
 static long dup_onto(int from, int onto, int flags)
@@ -123,8 +122,8 @@ static long dup_onto(int from, int onto, int flags)
 		return r < 0 ? -errno : r;
 	}
 	if (from != onto)
-		return raw(SYS_dup3, from, onto, flags);
-	long r = raw(SYS_fcntl, from, F_GETFD);
+		return sys_dup3(from, onto, flags);
+	long r = sys_fcntl(from, F_GETFD, 0);
 	return r < 0 ? r : onto;
 }
 
@@ -139,7 +138,7 @@ ALIAS(__dup2, dup2);
 static long dup_with_flags(int from, int onto, int flags)
 {
 	if (!next.dup3)
-		return raw(SYS_dup3, from, onto, flags);
+		return sys_dup3(from, onto, flags);
 	int r = next.dup3(from, onto, flags);
 	return r < 0 ? -errno : r;
 }

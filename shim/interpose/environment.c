@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "interpose/environment.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
+#include "support/user.h"
 #include "support/arena.h"
 #include "support/scope.h"
 #include "support/text.h"
@@ -83,12 +84,12 @@ bool environment_readable(char *const *environment)
 	for (; environment; environment++) {
 		uintptr_t page = PAGE_DOWN((uintptr_t)(environment + 1) - 1);
 
-		if (page != array && !raw_readable(environment, sizeof(*environment)))
+		if (page != array && !user_readable(environment, sizeof(*environment)))
 			return false;
 		array = page;
 		if (!*environment)
 			return true;
-		if (!raw_readable_string(*environment, &strings))
+		if (!user_readable_string(*environment, &strings))
 			return false;
 	}
 	return true;

@@ -18,8 +18,6 @@
 #include "snapshot/guard.h"
 #include "snapshot/keeper.h"
 
-#define KERNEL_O_LARGEFILE 0100000
-
 /* What a file is shows only once it is open; the caller closes it again. */
 static int inject_open(const struct call *call, int fd)
 {
@@ -60,7 +58,7 @@ long opened(const struct call *call, long fd, int flags)
 	int r = judge(call, (int)fd, flags);
 	if (!r)
 		return fd;
-	raw_close((int)fd);
+	sys_close((int)fd);
 	return r;
 }
 
@@ -91,9 +89,9 @@ static bool failed_for_us(int fd, int directory, const char *path, int flags, in
 	return true;
 }
 
-static int raw_openat(int directory, const char *path, int flags, mode_t mode)
+static int bare_openat(int directory, const char *path, int flags, mode_t mode)
 {
-	return (int)libc_result(raw(SYS_openat, directory, path, flags, mode));
+	return (int)libc_result(sys_openat(directory, path, flags, mode));
 }
 
 static bool needs_mode(int flags)
@@ -111,12 +109,12 @@ static bool needs_mode(int flags)
 	}
 
 /* How each open function of libc's is handed on; and its wrapper. */
-#define DEFINE_ONCE(name, large, ...)                                                          \
-	static int name##_once(int directory, const char *path, int flags, mode_t mode)        \
-	{                                                                                      \
-		(void)mode;                                                                    \
-		return likely(next.name) ? next.name(__VA_ARGS__)                              \
-					 : raw_openat(directory, path, flags | (large), mode); \
+#define DEFINE_ONCE(name, large, ...)                                                           \
+	static int name##_once(int directory, const char *path, int flags, mode_t mode)         \
+	{                                                                                       \
+		(void)mode;                                                                     \
+		return likely(next.name) ? next.name(__VA_ARGS__)                               \
+					 : bare_openat(directory, path, flags | (large), mode); \
 	}
 
 #define OPEN(name, directory, path, flags, mode)                                 \
@@ -191,10 +189,10 @@ ALIAS(__open64, open64);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size)
 {
-	long fd = raw(SYS_openat2, directory, path, how, size);
+	long fd = sys_openat2(directory, path, how, size);
 
 	if (unlikely(fd == -EAGAIN) && open_again(directory, path, (int)how->flags))
-		fd = raw(SYS_openat2, directory, path, how, size);
+		fd = sys_openat2(directory, path, how, size);
 	if (fd < 0)
 		return (int)libc_result(fd);
 	return (int)libc_result(opened(CALL_HERE("openat2"), fd, (int)how->flags));

@@ -44,7 +44,7 @@ static bool page_is_there(void)
 {
 	unsigned char resident;
 
-	return same_process && !raw(SYS_mincore, same_process, PAGE_BYTES, &resident);
+	return same_process && !sys_mincore((uintptr_t)same_process, PAGE_BYTES, &resident);
 }
 
 static void mark_process(void)
@@ -52,11 +52,11 @@ static void mark_process(void)
 	if (!same_process || (page_goes && !page_is_there())) {
 		long page = place_map(PAGE_BYTES, PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (raw_failed(page))
+		if (sys_failed(page))
 			return;
-		page_goes = raw(SYS_madvise, page, PAGE_BYTES, MADV_WIPEONFORK) != 0;
+		page_goes = sys_madvise(page, PAGE_BYTES, MADV_WIPEONFORK) != 0;
 		if (page_goes)
-			raw(SYS_madvise, page, PAGE_BYTES, MADV_DONTFORK);
+			sys_madvise(page, PAGE_BYTES, MADV_DONTFORK);
 		same_process = (atomic_int *)page;
 	}
 	atomic_store(same_process, 1);
@@ -89,12 +89,12 @@ static void complain(const char *sentence)
 {
 	static const char prefix[] = "mmfence: ";
 
-	raw(SYS_write, 2, prefix, sizeof(prefix) - 1);
+	sys_write(2, prefix, sizeof(prefix) - 1);
 	size_t length = 0;
 	while (sentence[length])
 		length++;
-	raw(SYS_write, 2, sentence, length);
-	raw(SYS_write, 2, "\n", 1);
+	sys_write(2, sentence, length);
+	sys_write(2, "\n", 1);
 }
 
 /* In a set-uid program the environment is somebody else's. */
@@ -125,7 +125,7 @@ static void get_ready(void)
 
 	if (!atomic_compare_exchange_strong(&readiness, &expected, GETTING_READY)) {
 		while (atomic_load(&readiness) != READY)
-			raw(SYS_sched_yield);
+			sys_sched_yield();
 		return;
 	}
 	mark_process();
@@ -205,7 +205,7 @@ static void after_fork_in_child(void)
 long process_fork(long nr, long a, long b, long c, long d, long e)
 {
 	before_fork();
-	long r = raw(nr, a, b, c, d, e);
+	long r = sys_call(nr, a, b, c, d, e, 0);
 	if (r == 0)
 		after_fork_in_child();
 	else

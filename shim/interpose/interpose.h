@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "inject/inject.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/call.h"
 #include "support/scope.h"
 
@@ -32,7 +32,7 @@ bool same_process_as_before(void);
 /* -errno to -1 and errno. */
 static inline long libc_result(long result)
 {
-	if (likely(!raw_failed(result)))
+	if (likely(!sys_failed(result)))
 		return result;
 	errno = (int)-result;
 	return -1;
@@ -75,13 +75,6 @@ bool memory_has_ours(uintptr_t address);
 /* Some of the range has been unmapped. */
 void memory_gone(uintptr_t start, uintptr_t end);
 
-/* i386 makes the calls of System V by ipc(2); those of their own came with Linux 5.1. */
-#define IPC_CALL_SHMAT 21
-#define IPC_CALL_SHMDT 22
-#ifndef SYS_shmat
-#define SYS_shmat 397
-#define SYS_shmdt 398
-#endif
 /* shmat and shmdt, by their numbers or, on i386, by ipc's. */
 long segments_call(long nr, long a, long b, long c, long d, long e);
 /* What will be done to the range does not let it be replaced later: it is preserved now. */

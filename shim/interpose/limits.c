@@ -8,6 +8,7 @@
 #include "interpose/interpose.h"
 #include "kernel/next.h"
 #include "snapshot/guard.h"
+#include "support/user.h"
 
 void limits_change(pid_t process, int resource, const void *soft, size_t size)
 {
@@ -21,9 +22,9 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size)
 		memory_trim();
 	if (!matters || !soft || !guard_any())
 		return;
-	if ((process && process != (pid_t)raw(SYS_getpid)) || !enter(&scope))
+	if ((process && process != sys_getpid()) || !enter(&scope))
 		return;
-	if (raw_copy_in(&value, soft, size))
+	if (user_copy_in(&value, soft, size))
 		value = UINT64_MAX; /* the kernel says what is wrong with it */
 	if (size == sizeof(uint32_t) && value == UINT32_MAX)
 		value = UINT64_MAX;

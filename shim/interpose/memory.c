@@ -8,10 +8,6 @@
 
 #include "interpose/interpose.h"
 
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
-
 EXPORT void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
 {
 	/* 32-bit offsets are unsigned, as libc has it. */

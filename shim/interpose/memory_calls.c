@@ -27,7 +27,7 @@ static long plain(void *argument)
 {
 	const struct map_request *request = argument;
 
-	return raw_mmap(request->address, request->length, request->protection, request->flags,
+	return sys_mmap(request->address, request->length, request->protection, request->flags,
 			request->fd, request->offset);
 }
 
@@ -53,7 +53,7 @@ long memory_over(uintptr_t start, uintptr_t end, long (*replace)(void *), void *
 		r = snapshot_replace(start, end, replace, argument);
 		scope_leave(&scope);
 	}
-	if (!raw_failed(r))
+	if (!sys_failed(r))
 		forget_windows(start, end);
 	return r;
 }
@@ -143,7 +143,7 @@ static long map_shared(const struct call *call, struct map_request *request)
 	if (unlikely(r))
 		return r;
 	r = request->flags & MAP_FIXED ? map_shared_fixed(call, request) : map_over(request);
-	if (raw_failed(r))
+	if (sys_failed(r))
 		return r;
 	if (unlikely(request->flags & MAP_LOCKED))
 		emulate_note_attributes((uintptr_t)r, (uintptr_t)r + PAGE_UP(request->length));
@@ -185,7 +185,7 @@ static long map_file(const struct call *call, struct map_request *request)
 
 	if (unlikely(r == -ENODEV))
 		return refused_by_kernel(call, request, r);
-	if (!raw_failed(r) && snapshot_possible(request))
+	if (!sys_failed(r) && snapshot_possible(request))
 		r = take_snapshot(call, request, r);
 	return r;
 }
@@ -194,7 +194,7 @@ static long map_anonymous(struct map_request *request)
 {
 	long r = map_over(request);
 
-	if (unlikely(request->flags & MAP_SHARED) && !raw_failed(r) && emulate_at_once())
+	if (unlikely(request->flags & MAP_SHARED) && !sys_failed(r) && emulate_at_once())
 		prepare_emulation(request, r);
 	return r;
 }
@@ -216,7 +216,7 @@ static long unmap(uintptr_t address, size_t length)
 	struct scope scope;
 
 	if (likely(!index_may_touch(address, address + PAGE_UP(length))) || !enter(&scope))
-		return raw(SYS_munmap, address, length);
+		return sys_munmap(address, length);
 	long r = snapshot_munmap(address, length);
 	scope_leave(&scope);
 	return r;
@@ -240,9 +240,9 @@ static long move(const struct call *call, uintptr_t old, size_t old_size, size_t
 		    (fixed && index_may_touch(new_address, new_address + PAGE_UP(new_size)));
 
 	if (likely(!ours && !ranges_any()) || !enter(&scope))
-		return raw(SYS_mremap, old, old_size, new_size, flags, new_address);
+		return sys_mremap(old, old_size, new_size, flags, new_address);
 	long r = snapshot_mremap(call, old, old_size, new_size, flags, new_address);
-	if (!raw_failed(r) && ranges_any())
+	if (!sys_failed(r) && ranges_any())
 		r = turned_moved(old, old_size, (uintptr_t)r, new_size, flags);
 	scope_leave(&scope);
 	return r;
@@ -262,7 +262,7 @@ long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size
 		   int flags, uintptr_t new_address)
 {
 	long r = move(call, old, old_size, new_size, flags, new_address);
-	if (raw_failed(r))
+	if (sys_failed(r))
 		return unlikely(r == -ENOMEM) ? no_memory(call, r) : r;
 	window_moved(old, old + PAGE_UP(old_size ? old_size : 1), (uintptr_t)r,
 		     (uintptr_t)r + PAGE_UP(new_size));
@@ -282,7 +282,7 @@ long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t 
 	if (same_process_as_before() && nonlinear_remap_known(call, &request, &result))
 		return result;
 	if (!enter(&scope))
-		return raw(SYS_remap_file_pages, address, size, protection, page_offset, flags);
+		return sys_remap_file_pages(address, size, protection, page_offset, flags);
 	long r = nonlinear_remap(call, &request);
 	scope_leave(&scope);
 	return r;
@@ -319,9 +319,9 @@ static long change_area(bool ours, long nr, uintptr_t address, size_t length, lo
 	struct scope scope;
 
 	if (likely(!ours) || !enter(&scope))
-		return raw(nr, address, length, a, b);
+		return sys_call(nr, (long)address, (long)length, a, b, 0, 0);
 	snapshot_lock();
-	long r = raw(nr, address, length, a, b);
+	long r = sys_call(nr, (long)address, (long)length, a, b, 0, 0);
 	snapshot_unlock();
 	scope_leave(&scope);
 	return r;
@@ -373,10 +373,10 @@ static long give_up(uintptr_t address, size_t length, int advice)
 	struct scope scope;
 
 	if (!enter(&scope))
-		return raw(SYS_madvise, address, length, advice);
+		return sys_madvise(address, length, advice);
 	views_take();
 	snapshot_lock();
-	long r = raw(SYS_madvise, address, length, advice);
+	long r = sys_madvise(address, length, advice);
 	snapshot_unlock();
 	r = turned_advised(address, length, advice, r);
 	views_release();

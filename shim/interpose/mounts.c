@@ -33,20 +33,20 @@ void files_watched(void)
 EXPORT int umount(const char *target)
 {
 	files_let_go();
-	return (int)libc_result(raw(SYS_umount2, target, 0));
+	return (int)libc_result(sys_umount2(target, 0));
 }
 
 EXPORT int umount2(const char *target, int flags)
 {
 	files_let_go();
-	return (int)libc_result(raw(SYS_umount2, target, flags));
+	return (int)libc_result(sys_umount2(target, flags));
 }
 
 EXPORT int fanotify_init(unsigned int flags, unsigned int event_flags)
 {
-	long group = raw(SYS_fanotify_init, flags, event_flags);
+	long group = sys_fanotify_init(flags, event_flags);
 
-	if (!raw_failed(group))
+	if (!sys_failed(group))
 		files_watched();
 	return (int)libc_result(group);
 }

@@ -32,6 +32,7 @@
 #include "snapshot/snapshot.h"
 #include "support/place.h"
 #include "support/text.h"
+#include "support/user.h"
 
 /* ---- ends ---- */
 
@@ -94,8 +95,7 @@ EXPORT void _exit(int status)
 	process_ends(status);
 	if (next._exit)
 		next._exit(status);
-	for (;;)
-		raw(SYS_exit_group, status);
+	sys_exit_group(status);
 }
 
 EXPORT void quick_exit(int status)
@@ -105,8 +105,7 @@ EXPORT void quick_exit(int status)
 		next_resolve();
 	if (next.quick_exit) /* not before glibc 2.10 */
 		next.quick_exit(status);
-	for (;;)
-		raw(SYS_exit_group, status);
+	sys_exit_group(status);
 }
 
 EXPORT void _Exit(int status)
@@ -114,8 +113,7 @@ EXPORT void _Exit(int status)
 	process_ends(status);
 	if (next._Exit)
 		next._Exit(status);
-	for (;;)
-		raw(SYS_exit_group, status);
+	sys_exit_group(status);
 }
 
 /* ---- gaps ---- */
@@ -198,7 +196,7 @@ static void inspect_in_path(const char *name, struct program *program, char *fou
 		text_add_bytes(&text, path, length);
 		text_add(&text, length ? "/" : "");
 		text_add(&text, name);
-		if (!text.overflow && !raw(SYS_faccessat, AT_FDCWD, found, X_OK))
+		if (!text.overflow && !sys_faccessat(AT_FDCWD, found, X_OK))
 			program_inspect(AT_FDCWD, found, program);
 		if (!path[length])
 			return;
@@ -219,7 +217,7 @@ static void inspect(const struct target *target, struct program *program, char *
 	program_inspect(target->directory, target->path, program);
 	text_init(&text, found, FOUND_BYTES);
 	text_add(&text, target->path);
-	if (!target->path[0] && raw_fd_path(target->directory, found, FOUND_BYTES) < 0)
+	if (!target->path[0] && sys_fd_path(target->directory, found, FOUND_BYTES) < 0)
 		found[0] = 0;
 }
 
@@ -250,7 +248,7 @@ static void before_exec(const struct call *call, const struct target *target, bo
 	struct gap gap;
 
 	/* A path that is no pointer is for the kernel to refuse. */
-	if (!audit_enabled() || scope_silent() || !raw_readable_string(target->path, &page) ||
+	if (!audit_enabled() || scope_silent() || !user_readable_string(target->path, &page) ||
 	    !enter(&scope))
 		return;
 	if (look_for_gap(target, preloaded, &gap, found))
@@ -309,7 +307,7 @@ static struct followed follow_begin(char *const *envp, bool replaces)
 	long block = !room ? -ENOMEM
 			   : place_map(follow.size, PROT_READ | PROT_WRITE,
 				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (raw_failed(block))
+	if (sys_failed(block))
 		follow.size = 0;
 	else
 		follow.block = (void *)block;
@@ -363,9 +361,9 @@ long process_execveat(const struct call *call, int directory, const char *path, 
 	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	if (directory == AT_FDCWD && !flags)
 		START(long, result == -E2BIG, call, path, envp,
-		      raw(SYS_execve, path, argv, environment));
+		      sys_execve(path, argv, environment));
 	START(long, result == -E2BIG, call, path, envp,
-	      raw(SYS_execveat, directory, path, argv, environment, flags));
+	      sys_execveat(directory, path, argv, environment, flags));
 }
 
 /* ---- libc's names ---- */
@@ -381,7 +379,7 @@ static int exec_path(const struct call *call, const char *path, char *const *arg
 	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	START(int, TOO_LONG, call, path, envp,
 	      next.execve ? next.execve(path, argv, environment)
-			  : (int)libc_result(raw(SYS_execve, path, argv, environment)));
+			  : (int)libc_result(sys_execve(path, argv, environment)));
 }
 
 /* glibc before 2.11 searches with the process's own environment alone. */
@@ -450,9 +448,9 @@ EXPORT int execveat(int directory, const char *path, char *const argv[], char *c
 
 	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	START(int, TOO_LONG, call, path, envp,
-	      next.execveat ? next.execveat(directory, path, argv, environment, flags)
-			    : (int)libc_result(raw(SYS_execveat, directory, path, argv, environment,
-						   flags)));
+	      next.execveat
+		      ? next.execveat(directory, path, argv, environment, flags)
+		      : (int)libc_result(sys_execveat(directory, path, argv, environment, flags)));
 }
 
 static size_t count_arguments(va_list list)

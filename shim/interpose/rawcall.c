@@ -13,6 +13,7 @@
 
 #include "interpose/interpose.h"
 #include "kernel/next.h"
+#include "support/user.h"
 
 typedef long plain_syscall(long, long, long, long, long, long, long);
 
@@ -21,7 +22,7 @@ static long pass(long nr, long a, long b, long c, long d, long e, long f)
 	plain_syscall *onward = next.syscall;
 
 	if (unlikely(!onward))
-		return libc_result(raw(nr, a, b, c, d, e, f));
+		return libc_result(sys_call(nr, a, b, c, d, e, f));
 	return onward(nr, a, b, c, d, e, f);
 }
 
@@ -102,11 +103,11 @@ static __attribute__((noinline)) long injected_call(const struct call *call, lon
 static long call_open(const struct call *call, long nr, long a, long b, long c, long d)
 {
 	bool at = nr == SYS_openat || nr == SYS_openat2;
-	long fd = raw(nr, a, b, c, d);
+	long fd = sys_call(nr, a, b, c, d, 0, 0);
 
 	if (unlikely(fd == -EAGAIN) &&
 	    open_again(at ? (int)a : AT_FDCWD, (const char *)(at ? b : a), open_flags(nr, b, c)))
-		fd = raw(nr, a, b, c, d);
+		fd = sys_call(nr, a, b, c, d, 0, 0);
 	return fd < 0 ? fd : opened(call, fd, open_flags(nr, b, c));
 }
 
@@ -121,12 +122,12 @@ static void call_limit(long nr, long a, long b, long c)
 static long dup2_by_number(int from, int onto, int flags)
 {
 	(void)flags;
-	return raw(SYS_dup2, from, onto);
+	return sys_dup2(from, onto);
 }
 
 static long dup3_by_number(int from, int onto, int flags)
 {
-	return raw(SYS_dup3, from, onto, flags);
+	return sys_dup3(from, onto, flags);
 }
 
 static long call_descriptor(long nr, long a, long b, long c)
@@ -137,7 +138,7 @@ static long call_descriptor(long nr, long a, long b, long c)
 	case SYS_close_range:
 		return descriptors_close_range((unsigned int)a, (unsigned int)b, (unsigned int)c);
 	case SYS_dup3:
-		return c & ~O_CLOEXEC ? raw(nr, a, b, c)
+		return c & ~O_CLOEXEC ? sys_dup3((int)a, (int)b, (int)c)
 				      : descriptors_dup(dup3_by_number, (int)a, (int)b, (int)c);
 	default:
 		return descriptors_dup(dup2_by_number, (int)a, (int)b, 0);
@@ -155,8 +156,8 @@ static long call_old_mmap(const struct call *call, long arguments)
 	} a;
 
 	if (scope_silent())
-		return raw(SYS_mmap, arguments);
-	if (raw_copy_in(&a, (const void *)arguments, sizeof(a)))
+		return sys_call(SYS_mmap, arguments, 0, 0, 0, 0, 0);
+	if (user_copy_in(&a, (const void *)arguments, sizeof(a)))
 		return -EFAULT;
 	return memory_mmap(call, a.address, a.length, a.protection, a.flags, a.fd, a.offset);
 }
@@ -205,17 +206,10 @@ static bool forks(long nr, long a, long b)
 		return true;
 	if (nr == SYS_clone)
 		return !(a & CLONE_VM) && !b;
-	if (b < CLONE_ARGS_SIZE_VER0 || raw_copy_in(&args, (const void *)a, CLONE_ARGS_SIZE_VER0))
+	if (b < CLONE_ARGS_SIZE_VER0 || user_copy_in(&args, (const void *)a, CLONE_ARGS_SIZE_VER0))
 		return false; /* the kernel says what is wrong with it */
 	return !(args.flags & CLONE_VM) && !args.stack;
 }
-
-#ifdef SYS_mseal
-#define MSEAL SYS_mseal
-#else
-#define MSEAL 462
-#endif
-#define LANDLOCK_RESTRICT_SELF 446 /* libcs have no function, kernels before 5.13 no call */
 
 static long call_identity(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -242,14 +236,14 @@ static long call_identity(long nr, long a, long b, long c, long d, long e, long 
 static void before(long nr, long a, long b, long c)
 {
 	switch (nr) {
-	case MSEAL:
+	case SYS_mseal:
 		memory_settle((uintptr_t)a, (size_t)b);
 		break;
 	case SYS_chroot:
 	case SYS_pivot_root:
 		credentials_change_root();
 		break;
-	case LANDLOCK_RESTRICT_SELF:
+	case SYS_landlock_restrict_self:
 		credentials_change();
 		break;
 	case SYS_umount2:
@@ -342,10 +336,10 @@ EXPORT long syscall_wrapper(ALL_ARGUMENTS)
 		return call_identity(nr, a, b, c, d, e, f);
 	case SYS_setrlimit:
 	case SYS_prlimit64:
-	case MSEAL:
+	case SYS_mseal:
 	case SYS_chroot:
 	case SYS_pivot_root:
-	case LANDLOCK_RESTRICT_SELF:
+	case SYS_landlock_restrict_self:
 	case SYS_umount2:
 	case SYS_exit:
 	case SYS_exit_group:

@@ -54,8 +54,8 @@ long sandbox_seccomp(const struct call *call, long operation, long flags, long a
 {
 	if (is_filter(operation))
 		prepare(call);
-	long r = raw(SYS_seccomp, operation, flags, arguments);
-	if (!raw_failed(r) && is_filter(operation))
+	long r = sys_call(SYS_seccomp, operation, flags, arguments, 0, 0, 0);
+	if (!sys_failed(r) && is_filter(operation))
 		scope_silence();
 	return r;
 }
@@ -64,8 +64,8 @@ long sandbox_prctl(const struct call *call, long option, long a, long b, long c,
 {
 	if (option == PR_SET_SECCOMP)
 		prepare(call);
-	long r = raw(SYS_prctl, option, a, b, c, d);
-	if (!raw_failed(r) && option == PR_SET_SECCOMP)
+	long r = sys_prctl(option, a, b, c, d);
+	if (!sys_failed(r) && option == PR_SET_SECCOMP)
 		scope_silence();
 	return r;
 }

@@ -10,18 +10,11 @@
 #include "interpose/interpose.h"
 #include "kernel/vma.h"
 
-/* As linux/ipc.h has them. */
-#define IPC_CALL_SHMCTL 24
-#define IPC_64		0x100
-
 static size_t segment_bytes(int id)
 {
 	struct shmid_ds segment;
-#ifdef SYS_ipc
-	long r = raw(SYS_ipc, IPC_CALL_SHMCTL, id, IPC_STAT | IPC_64, 0, &segment);
-#else
-	long r = raw(SYS_shmctl, id, IPC_STAT, &segment);
-#endif
+	int r = sys_shmctl(id, IPC_STAT, &segment);
+
 	return r ? 0 : PAGE_UP(segment.shm_segsz);
 }
 
@@ -36,7 +29,7 @@ static long make(void *argument)
 {
 	const struct segment_call *call = argument;
 
-	return raw(call->nr, call->a, call->b, call->c, call->d, call->e);
+	return sys_call(call->nr, call->a, call->b, call->c, call->d, call->e, 0);
 }
 
 static long attach(struct segment_call *call)

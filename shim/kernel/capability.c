@@ -8,27 +8,7 @@
 #include <sys/prctl.h>
 
 #include "kernel/capability.h"
-#include "kernel/raw.h"
-
-#ifdef __i386__
-#define SYS_getresuid_ SYS_getresuid32
-#define SYS_getresgid_ SYS_getresgid32
-#define SYS_setresuid_ SYS_setresuid32
-#define SYS_setresgid_ SYS_setresgid32
-#define SYS_getgroups_ SYS_getgroups32
-#define SYS_setgroups_ SYS_setgroups32
-#define SYS_setfsuid_  SYS_setfsuid32
-#define SYS_setfsgid_  SYS_setfsgid32
-#else
-#define SYS_getresuid_ SYS_getresuid
-#define SYS_getresgid_ SYS_getresgid
-#define SYS_setresuid_ SYS_setresuid
-#define SYS_setresgid_ SYS_setresgid
-#define SYS_getgroups_ SYS_getgroups
-#define SYS_setgroups_ SYS_setgroups
-#define SYS_setfsuid_  SYS_setfsuid
-#define SYS_setfsgid_  SYS_setfsgid
-#endif
+#include "support/sys.h"
 
 #define BIT(capability) (1ULL << (capability))
 #define KEPT                                                                                   \
@@ -39,7 +19,7 @@ static int capabilities_get(uint64_t *effective, uint64_t *permitted)
 {
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct data[2] = { { 0 } };
-	long r = raw(SYS_capget, &header, data);
+	long r = sys_capget(&header, data);
 
 	*effective = (uint64_t)data[1].effective << 32 | data[0].effective;
 	*permitted = (uint64_t)data[1].permitted << 32 | data[0].permitted;
@@ -55,30 +35,30 @@ static int capabilities_set(uint64_t effective, uint64_t permitted)
 		  .permitted = (uint32_t)(permitted >> 32) },
 	};
 
-	return (int)raw(SYS_capset, &header, data);
+	return sys_capset(&header, data);
 }
 
 void capability_keep_for_leases(void)
 {
 	uint64_t effective, permitted;
 
-	raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (!capabilities_get(&effective, &permitted))
 		capabilities_set(effective & KEPT, permitted & KEPT);
 }
 
 int credentials_get(struct credentials *out)
 {
-	long r = raw(SYS_getresuid_, &out->uid[0], &out->uid[1], &out->uid[2]);
+	long r = sys_getresuid(&out->uid[0], &out->uid[1], &out->uid[2]);
 
 	if (!r)
-		r = raw(SYS_getresgid_, &out->gid[0], &out->gid[1], &out->gid[2]);
+		r = sys_getresgid(&out->gid[0], &out->gid[1], &out->gid[2]);
 	/* An impossible number changes nothing and tells what it is. */
-	out->uid[3] = (uint32_t)raw(SYS_setfsuid_, -1);
-	out->gid[3] = (uint32_t)raw(SYS_setfsgid_, -1);
+	out->uid[3] = sys_setfsuid(-1);
+	out->gid[3] = sys_setfsgid(-1);
 	if (r)
 		return (int)r;
-	out->group_count = (int)raw(SYS_getgroups_, CREDENTIAL_GROUPS, out->groups);
+	out->group_count = sys_getgroups(CREDENTIAL_GROUPS, out->groups);
 	if (out->group_count < 0)
 		return out->group_count;
 	return capabilities_get(&out->effective, &out->permitted);
@@ -87,12 +67,12 @@ int credentials_get(struct credentials *out)
 static int set_groups(const struct credentials *wanted)
 {
 	uint32_t now[CREDENTIAL_GROUPS];
-	int count = (int)raw(SYS_getgroups_, CREDENTIAL_GROUPS, now);
+	int count = sys_getgroups(CREDENTIAL_GROUPS, now);
 
 	if (count == wanted->group_count &&
 	    !memcmp(now, wanted->groups, (size_t)count * sizeof(*now)))
 		return 0;
-	return (int)raw(SYS_setgroups_, wanted->group_count, wanted->groups);
+	return sys_setgroups(wanted->group_count, wanted->groups);
 }
 
 /* Groups first, while there is still the right to; then check, as each may have been refused. */
@@ -103,13 +83,13 @@ int credentials_set(const struct credentials *wanted)
 	int r = set_groups(wanted);
 
 	if (!r)
-		r = (int)raw(SYS_setresgid_, wanted->gid[0], wanted->gid[1], wanted->gid[2]);
+		r = sys_setresgid(wanted->gid[0], wanted->gid[1], wanted->gid[2]);
 	if (!r)
-		r = (int)raw(SYS_setresuid_, wanted->uid[0], wanted->uid[1], wanted->uid[2]);
+		r = sys_setresuid(wanted->uid[0], wanted->uid[1], wanted->uid[2]);
 	if (r)
 		return r;
-	raw(SYS_setfsgid_, wanted->gid[3]);
-	raw(SYS_setfsuid_, wanted->uid[3]);
+	sys_setfsgid(wanted->gid[3]);
+	sys_setfsuid(wanted->uid[3]);
 	if (!capabilities_get(&effective, &permitted))
 		capabilities_set(effective & wanted->effective & KEPT,
 				 permitted & wanted->permitted & KEPT);

@@ -15,7 +15,7 @@
 
 #include "kernel/file.h"
 #include "kernel/filesystem.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 
 #ifndef BLKGETSIZE64
 #define BLKGETSIZE64 _IOR(0x12, 114, size_t)
@@ -39,13 +39,9 @@ static bool device_is_memory(uint32_t major, uint32_t minor)
 /* The magic number, or 0; and whether the mount is noexec. */
 static int32_t filesystem_magic(int fd, bool *noexec)
 {
-#ifdef __x86_64__
-	struct statfs st;
-	long r = raw(SYS_fstatfs, fd, &st);
-#else
 	struct statfs64 st;
-	long r = raw(SYS_fstatfs64, fd, 84, &st);
-#endif
+	int r = sys_fstatfs(fd, &st);
+
 	if (noexec)
 		*noexec = !r && st.f_flags & ST_NOEXEC;
 	return r ? 0 : (int32_t)st.f_type;
@@ -59,7 +55,7 @@ static bool takes_any_position(int fd)
 {
 	int64_t far = INT64_MIN;
 
-	return raw_sendfile(-1, fd, &far, 1) == -EBADF && raw_lseek(fd, 0, SEEK_DATA) == -EINVAL;
+	return sys_sendfile(-1, fd, &far, 1) == -EBADF && sys_lseek(fd, 0, SEEK_DATA) == -EINVAL;
 }
 
 static bool number(const char *from, const char *to)
@@ -105,7 +101,7 @@ static bool is_process_memory(int fd, const struct statx *st, int32_t *owner)
 		return false;
 	if (filesystem_magic(fd, NULL) != PROC_SUPER_MAGIC)
 		return false;
-	if (raw_fd_path(fd, path, sizeof(path)) > 0)
+	if (sys_fd_path(fd, path, sizeof(path)) > 0)
 		*owner = owner_of(path);
 	return *owner >= 0 || takes_any_position(fd);
 }
@@ -153,7 +149,7 @@ static int64_t block_device_size(int fd)
 {
 	uint64_t size = 0;
 
-	return raw(SYS_ioctl, fd, BLKGETSIZE64, &size) ? 0 : (int64_t)size;
+	return sys_ioctl(fd, BLKGETSIZE64, &size) ? 0 : (int64_t)size;
 }
 
 #define SUBVOLUME_AT 0xa0 /* linux/stat.h has it as stx_subvol since 6.10 */
@@ -170,7 +166,7 @@ static uint64_t subvolume(const struct statx *st)
 int file_identify(int fd, struct file *out)
 {
 	struct statx st;
-	int r = raw_fstat(fd, &st);
+	int r = sys_fstat(fd, &st);
 
 	if (r)
 		return r;
@@ -197,7 +193,7 @@ int file_identify(int fd, struct file *out)
 int file_at(int directory, const char *path, struct file *out)
 {
 	struct statx st;
-	int r = raw_statx(directory, path, path[0] ? 0 : AT_EMPTY_PATH,
+	int r = sys_statx(directory, path, path[0] ? 0 : AT_EMPTY_PATH,
 			  STATX_INO | STATX_SIZE | STATX_SUBVOL, &st);
 
 	*out = (struct file){
@@ -217,7 +213,7 @@ static bool kernel_tells_all_changes(uint32_t filesystem)
 	if (filesystem != EXT4_SUPER_MAGIC && filesystem != XFS_SUPER_MAGIC &&
 	    filesystem != BTRFS_SUPER_MAGIC && filesystem != TMPFS_MAGIC)
 		return false;
-	if (raw(SYS_uname, &name))
+	if (sys_uname(&name))
 		return false;
 	int major = 0, minor = 0;
 	const char *at = name.release;
@@ -270,7 +266,7 @@ uint64_t file_bytes_at_most(const struct file *file, int64_t start, int64_t end)
 static bool shows_no_memory(int fd)
 {
 	int64_t bytes = 0;
-	long r = raw(SYS_ioctl, fd, FIOQSIZE, &bytes);
+	long r = sys_ioctl(fd, FIOQSIZE, &bytes);
 
 	return r ? r == -EBADF : bytes;
 }
@@ -282,7 +278,7 @@ static bool shows_no_memory(int fd)
 static bool may_show_memory(int fd, struct statx *st)
 {
 	return !shows_no_memory(fd) &&
-	       !raw_statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, LOOK_MASK, st);
+	       !sys_statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, LOOK_MASK, st);
 }
 
 bool file_is_suspect(int fd)

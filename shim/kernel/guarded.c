@@ -7,17 +7,16 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "kernel/guarded.h"
 #include "kernel/home.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/fault.h"
 
 #define NUMBERS	 1024 /* ours are below */
 #define NOTES	 16
 #define PATIENCE 1000 /* turns of waiting for another thread's write */
-#define TURNS	 16   /* without sleeping */
+#define TURNS	 16   /* of trying again while another thread takes the number */
 
 struct slot {
 	atomic_int number; /* descriptor + 1, so that BSS means none */
@@ -47,7 +46,7 @@ void guarded_other_table(uintptr_t start, uintptr_t end)
 	atomic_store(&other_end, 0);
 	for (int i = 0; i < GUARDED_COUNT; i++)
 		slots[1][i] = (struct slot){ 0 };
-	atomic_store(&other_thread, start ? (int)raw(SYS_gettid) : 0);
+	atomic_store(&other_thread, start ? sys_gettid() : 0);
 	atomic_store(&other_start, start);
 	atomic_store(&other_end, end);
 }
@@ -82,7 +81,7 @@ static struct statx_timestamp birth_by_handle(int fd)
 	struct statx_timestamp birth = { 0 };
 	int mount;
 
-	if (raw(SYS_name_to_handle_at, fd, "", &handle, &mount, AT_EMPTY_PATH))
+	if (sys_name_to_handle_at(fd, "", &handle, &mount, AT_EMPTY_PATH))
 		return birth;
 	for (unsigned int i = 0; i < handle.bytes && i < sizeof(handle.data); i++)
 		birth.tv_sec = (int64_t)((uint64_t)birth.tv_sec * 0x100000001b3u ^ handle.data[i]);
@@ -92,7 +91,7 @@ static struct statx_timestamp birth_by_handle(int fd)
 /* Nothing that makes the next write cost more, as asking for the times does. */
 static int look_at(int fd, struct statx *st)
 {
-	int r = raw_statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_SIZE | STATX_BTIME, st);
+	int r = sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_SIZE | STATX_BTIME, st);
 
 	if (!r && !(st->stx_mask & STATX_BTIME)) /* before 4.11, or not in this file system */
 		st->stx_btime = birth_by_handle(fd);
@@ -143,20 +142,10 @@ int guarded_get_unchecked(enum guarded_slot which)
 
 /* ---- numbers that are on their way ---- */
 
-static void wait_a_turn(int turn)
-{
-	struct timespec moment = { 0, 200000 };
-
-	if (turn < TURNS)
-		raw(SYS_sched_yield);
-	else
-		raw(SYS_nanosleep, &moment, 0);
-}
-
 static void await_none(atomic_int *others)
 {
 	for (int i = 0; i < PATIENCE && atomic_load(others); i++)
-		wait_a_turn(i);
+		sys_wait_turn(i);
 }
 
 static void note(struct notes *notes, int fd)
@@ -188,7 +177,7 @@ static bool noted(struct notes *notes, int fd)
 
 void guarded_close(int fd)
 {
-	raw_close(fd);
+	sys_close(fd);
 	change_note(&passing, fd + 1, 0);
 }
 
@@ -208,7 +197,7 @@ void guarded_open_end(void)
 
 static int duplicate(int fd, int least)
 {
-	return (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, least);
+	return sys_fcntl(fd, F_DUPFD_CLOEXEC, least);
 }
 
 /* At a number that the program has not taken since, and is not about to take: there it is left, for
@@ -231,21 +220,17 @@ static int duplicate_passing(int fd, int least, const struct statx *opened)
 /* Out of the way of programs that count on small numbers. */
 static int move_high(int fd, const struct statx *opened)
 {
-	struct {
-		uint64_t soft, hard;
-	} limit;
+	uint64_t limit = sys_limit(RLIMIT_NOFILE);
+	int end = limit < NUMBERS ? (int)limit : NUMBERS;
+	int high = duplicate_passing(fd, end > 128 ? end - 64 : end / 2, opened);
 
-	if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) || limit.soft > NUMBERS)
-		limit.soft = NUMBERS;
-	int middle = (int)limit.soft / 2;
-	int high = duplicate_passing(fd, limit.soft > 128 ? (int)limit.soft - 64 : middle, opened);
 	if (high >= NUMBERS) {
 		guarded_close(high);
-		high = duplicate_passing(fd, middle, opened);
+		high = duplicate_passing(fd, end / 2, opened);
 	}
 	if (high < 0) /* nothing free up there: any number will do */
 		return fd;
-	raw_close(fd);
+	sys_close(fd);
 	return high;
 }
 
@@ -282,7 +267,7 @@ static void slot_close(struct slot *slot, int fd)
 	note(&passing, fd);
 	if (atomic_compare_exchange_strong(&slot->number, &number, 0)) {
 		await_none(&slot->users);
-		raw_close(fd);
+		sys_close(fd);
 	}
 	change_note(&passing, fd + 1, 0);
 }
@@ -334,7 +319,7 @@ bool guarded_take_again(int error, int turn)
 {
 	if (error != EBUSY || turn >= TURNS)
 		return false;
-	wait_a_turn(turn);
+	sys_wait_turn(turn);
 	return true;
 }
 
@@ -345,7 +330,7 @@ void guarded_take_end(int fd, bool done)
 	if (!change_note(&taken, -(fd + 1), 0))
 		change_note(&taken, fd + 1, 0);
 	else if (!done)
-		raw_close(fd);
+		sys_close(fd);
 }
 
 bool guarded_may_be(int fd)
@@ -375,13 +360,13 @@ static void slot_give_up(struct slot *slot, int fd)
 int guarded_give_up(int fd)
 {
 	if (!home_is_here())
-		return raw_close(fd);
+		return sys_close(fd);
 	/* One that is passing may come into a slot. */
 	for (int turn = 0; turn < PATIENCE && ours(fd); turn++) {
 		for (int i = 0; i < GUARDED_COUNT; i++)
 			slot_give_up(&slots[0][i], fd);
 		if (noted(&passing, fd))
-			wait_a_turn(turn);
+			sys_wait_turn(turn);
 	}
 	return 0;
 }

@@ -3,13 +3,13 @@
  * Whose memory this is: see home.h.
  */
 #include "kernel/home.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 
 static pid_t home;
 
 void home_settle(void)
 {
-	home = (pid_t)raw(SYS_getpid);
+	home = sys_getpid();
 }
 
 pid_t home_process(void)
@@ -20,5 +20,5 @@ pid_t home_process(void)
 /* Before anybody settled there is but one. */
 bool home_is_here(void)
 {
-	return !home || home == (pid_t)raw(SYS_getpid);
+	return !home || home == sys_getpid();
 }

@@ -13,7 +13,8 @@
 #include <string.h>
 
 #include "kernel/loaded.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
+#include "support/user.h"
 #include "kernel/symbol.h"
 
 #define MODULES	     512
@@ -35,11 +36,11 @@ static bool header_at(uintptr_t start, const struct link_map *entry, ElfW(Phdr) 
 {
 	ElfW(Ehdr) elf;
 
-	if (raw_copy_in(&elf, (void *)start, sizeof(elf)) || memcmp(elf.e_ident, ELFMAG, SELFMAG) ||
-	    elf.e_phentsize != sizeof(*segments))
+	if (user_copy_in(&elf, (void *)start, sizeof(elf)) ||
+	    memcmp(elf.e_ident, ELFMAG, SELFMAG) || elf.e_phentsize != sizeof(*segments))
 		return false;
 	*count = elf.e_phnum < SEGMENTS ? elf.e_phnum : SEGMENTS;
-	if (raw_copy_in(segments, (void *)(start + elf.e_phoff), *count * sizeof(*segments)))
+	if (user_copy_in(segments, (void *)(start + elf.e_phoff), *count * sizeof(*segments)))
 		return false;
 	for (size_t i = 0; i < *count; i++)
 		if (segments[i].p_type == PT_DYNAMIC)
@@ -53,7 +54,7 @@ static uintptr_t lowest_table(const struct link_map *entry)
 	ElfW(Dyn) section[DYNAMIC_MOST];
 	uintptr_t lowest = (uintptr_t)entry->l_ld;
 
-	if (raw_copy_in(section, entry->l_ld, sizeof(section)))
+	if (user_copy_in(section, entry->l_ld, sizeof(section)))
 		return lowest;
 	for (const ElfW(Dyn) *at = section; at < section + DYNAMIC_MOST && at->d_tag != DT_NULL;
 	     at++) {
@@ -107,7 +108,7 @@ static bool still_there(const struct known *it)
 {
 	struct link_map now;
 
-	return !raw_copy_in(&now, it->module.library, sizeof(now)) &&
+	return !user_copy_in(&now, it->module.library, sizeof(now)) &&
 	       now.l_addr == it->entry.l_addr && now.l_name == it->entry.l_name &&
 	       now.l_ld == it->entry.l_ld && now.l_next == it->entry.l_next;
 }
@@ -131,7 +132,7 @@ static void read_list(void)
 	while (at && count < MODULES) {
 		struct known *it = &known[count++];
 
-		if (raw_copy_in(&it->entry, at, sizeof(it->entry)))
+		if (user_copy_in(&it->entry, at, sizeof(it->entry)))
 			break;
 		if (!read_module(at, &it->entry, &it->module))
 			it->module = (struct loaded){ .library = at };

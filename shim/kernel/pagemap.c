@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "kernel/pagemap.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 
 #define REGIONS 64
 #define ENTRIES 256
@@ -33,7 +33,7 @@ static int scan_some(const struct walk *walk, uintptr_t *at, uintptr_t end)
 		.category_anyof_mask = PAGE_PRESENT | PAGE_SWAPPED,
 		.return_mask = PAGE_PRESENT,
 	};
-	long count = raw(SYS_ioctl, walk->pagemap, PAGEMAP_SCAN_IOCTL, &scan);
+	long count = sys_ioctl(walk->pagemap, PAGEMAP_SCAN_IOCTL, &scan);
 	int r = count < 0 ? (int)count : 0;
 
 	for (long i = 0; !r && i < count; i++)
@@ -53,7 +53,7 @@ static int read_some(const struct walk *walk, uintptr_t *at, uintptr_t end)
 {
 	uint64_t entries[ENTRIES];
 	size_t most = (end - *at) / PAGE_BYTES;
-	int64_t got = raw_pread(walk->pagemap, entries,
+	int64_t got = sys_pread(walk->pagemap, entries,
 				(most < ENTRIES ? most : ENTRIES) * sizeof(*entries),
 				(int64_t)(*at / PAGE_BYTES * sizeof(*entries)));
 	size_t count = got > 0 ? (size_t)got / sizeof(*entries) : 0;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "kernel/proc_text.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/text.h"
 
 /* A zombie has no memory, and so no program. */
@@ -16,7 +16,7 @@ static bool first_thread_is_gone(int self)
 {
 	char link[1];
 
-	return raw(SYS_readlinkat, self, self < 0 ? "/proc/self/exe" : "exe", link, sizeof(link)) ==
+	return sys_readlinkat(self, self < 0 ? "/proc/self/exe" : "exe", link, sizeof(link)) ==
 	       -ENOENT;
 }
 
@@ -32,11 +32,11 @@ int proc_open_own(int self, const char *name, int flags)
 	text_add(&text, self < 0 ? "/proc/self/" : "");
 	if (first_thread_is_gone(self)) {
 		text_add(&text, "task/");
-		text_add_uint(&text, (unsigned int)raw(SYS_gettid));
+		text_add_uint(&text, (unsigned int)sys_gettid());
 		text_add(&text, "/");
 	}
 	text_add(&text, name);
-	return raw_open_in(self < 0 ? AT_FDCWD : self, path, flags);
+	return sys_open_in(self < 0 ? AT_FDCWD : self, path, flags);
 }
 
 void proc_text_begin(struct proc_text *text, int fd, char *buffer, size_t size)
@@ -53,7 +53,7 @@ static long read_more(struct proc_text *text)
 	if (text->used == text->size)
 		text->used /= 2;
 	do
-		got = raw_pread(text->fd, text->buffer + text->used, text->size - text->used,
+		got = sys_pread(text->fd, text->buffer + text->used, text->size - text->used,
 				text->position);
 	while (got == -EINTR);
 	text->position += got > 0 ? got : 0;

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #include "kernel/program.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 
 #define HEAD_BYTES	  256
 #define INTERPRETER_DEPTH 5 /* as the kernel has it */
@@ -21,15 +21,15 @@ static bool changes_identity(int fd, const struct statx *st)
 {
 	char capability[32];
 
-	if (raw(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+	if (sys_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
 		return false;
-	if (st->stx_mode & S_ISUID && st->stx_uid != (uint32_t)raw(SYS_getuid))
+	if (st->stx_mode & S_ISUID && st->stx_uid != sys_getuid())
 		return true;
 	if ((st->stx_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-	    st->stx_gid != (uint32_t)raw(SYS_getgid))
+	    st->stx_gid != sys_getgid())
 		return true;
-	return raw(SYS_getuid) != 0 &&
-	       raw(SYS_fgetxattr, fd, "security.capability", capability, sizeof(capability)) > 0;
+	return sys_getuid() != 0 &&
+	       sys_fgetxattr(fd, "security.capability", capability, sizeof(capability)) > 0;
 }
 
 /* ---- what both word sizes have, as the larger has it ---- */
@@ -46,11 +46,11 @@ static bool read_segment(int fd, const Elf64_Ehdr *header, int i, Elf64_Phdr *ou
 
 	if (is_64_bit(header))
 		return i < header->e_phnum &&
-		       raw_pread(fd, out, sizeof(*out),
+		       sys_pread(fd, out, sizeof(*out),
 				 (int64_t)header->e_phoff + (int64_t)i * header->e_phentsize) ==
 			       sizeof(*out);
 	if (i >= header32->e_phnum ||
-	    raw_pread(fd, &small, sizeof(small),
+	    sys_pread(fd, &small, sizeof(small),
 		      (int64_t)header32->e_phoff + (int64_t)i * header32->e_phentsize) !=
 		    sizeof(small))
 		return false;
@@ -71,9 +71,9 @@ static bool read_dynamic(int fd, const Elf64_Ehdr *header, uint64_t at, int i, E
 	Elf32_Dyn small;
 
 	if (is_64_bit(header))
-		return raw_pread(fd, out, sizeof(*out), (int64_t)at + i * (int)sizeof(*out)) ==
+		return sys_pread(fd, out, sizeof(*out), (int64_t)at + i * (int)sizeof(*out)) ==
 		       sizeof(*out);
-	if (raw_pread(fd, &small, sizeof(small), (int64_t)at + i * (int)sizeof(small)) !=
+	if (sys_pread(fd, &small, sizeof(small), (int64_t)at + i * (int)sizeof(small)) !=
 	    sizeof(small))
 		return false;
 	out->d_tag = small.d_tag;
@@ -102,7 +102,7 @@ static bool is_loader(int fd, const Elf64_Ehdr *header)
 			at = entry.d_un.d_val;
 	}
 	return strings && at &&
-	       raw_pread(fd, found, sizeof(found), (int64_t)(strings + at)) == sizeof(found) &&
+	       sys_pread(fd, found, sizeof(found), (int64_t)(strings + at)) == sizeof(found) &&
 	       !memcmp(found, name, sizeof(found));
 }
 
@@ -137,9 +137,9 @@ static char *interpreter_of(char *head)
 static int inspect_file(int fd, char *head, struct program *out)
 {
 	struct statx st;
-	long got = raw_pread(fd, head, HEAD_BYTES - 1, 0);
+	long got = sys_pread(fd, head, HEAD_BYTES - 1, 0);
 
-	if (got < 0 || raw_fstat(fd, &st))
+	if (got < 0 || sys_fstat(fd, &st))
 		return 0;
 	head[got] = 0;
 	if (got >= 2 && head[0] == '#' && head[1] == '!')
@@ -160,13 +160,13 @@ void program_inspect(int directory, const char *path, struct program *out)
 	for (int depth = 0; path && depth <= INTERPRETER_DEPTH; depth++) {
 		bool empty = !path[0];
 		int fd = empty ? directory
-			       : (int)raw(SYS_openat, directory, path,
-					  O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+			       : sys_openat(directory, path,
+					    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 		if (fd < 0)
 			return;
 		int script = inspect_file(fd, head, out);
 		if (!empty)
-			raw_close(fd);
+			sys_close(fd);
 		if (!script)
 			return;
 		path = interpreter_of(head);

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "support/fault.h"
 #include "support/place.h"
@@ -34,7 +34,7 @@ __attribute__((used)) void thread_main(struct thread *thread) __asm__("mmfence_t
 void thread_main(struct thread *thread)
 {
 	thread->body(thread->argument);
-	raw(SYS_exit, 0);
+	sys_exit(0);
 }
 
 /* Not libc's clone: that keeps errno, and a thread of ours that starts another has none. The
@@ -108,7 +108,7 @@ int thread_start(struct thread *thread, thread_body *body, void *argument)
 	if (!stack)
 		stack = place_map(THREAD_STACK_BYTES, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (raw_failed(stack))
+	if (sys_failed(stack))
 		return (int)stack;
 	thread->stack = stack;
 	prepare(thread, body, argument);
@@ -122,13 +122,13 @@ int thread_start(struct thread *thread, thread_body *body, void *argument)
  * one of the process a moment longer, until nobody can signal it. */
 static void wait_for(struct thread *thread)
 {
-	pid_t process = (pid_t)raw(SYS_getpid);
+	pid_t process = sys_getpid();
 	int seen;
 
 	while ((seen = atomic_load(&thread->tid)) != 0)
-		raw(SYS_futex, &thread->tid, FUTEX_WAIT, seen, 0, 0, 0);
-	while (raw(SYS_tgkill, process, thread->number, 0) == 0)
-		raw(SYS_sched_yield);
+		sys_futex(&thread->tid, FUTEX_WAIT, seen, NULL);
+	while (sys_tgkill(process, thread->number, 0) == 0)
+		sys_sched_yield();
 }
 
 void thread_join(struct thread *thread)
@@ -156,9 +156,9 @@ int thread_run(thread_body *body, void *argument)
  * alone. */
 static bool has_process_table(pid_t thread)
 {
-	pid_t process = (pid_t)raw(SYS_getpid);
+	pid_t process = sys_getpid();
 
-	return thread == process || !raw(SYS_kcmp, process, thread, KCMP_FILES, 0, 0);
+	return thread == process || !sys_kcmp(process, thread, KCMP_FILES, 0, 0);
 }
 
 static int open_in_table(int self, pid_t thread, const char *directory, int fd, int flags)
@@ -170,17 +170,31 @@ static int open_in_table(int self, pid_t thread, const char *directory, int fd, 
 	text_add(&text, self < 0 ? "/proc/self/" : "");
 	if (!thread || !has_process_table(thread)) {
 		text_add(&text, "task/");
-		text_add_uint(&text, (unsigned int)(thread ? thread : raw(SYS_gettid)));
+		text_add_uint(&text, (unsigned int)(thread ? thread : sys_gettid()));
 		text_add(&text, "/");
 	}
 	text_add(&text, directory);
 	text_add_uint(&text, (unsigned int)fd);
-	return raw_open_in(self < 0 ? AT_FDCWD : self, path, flags);
+	return sys_open_in(self < 0 ? AT_FDCWD : self, path, flags);
 }
 
 int thread_open_again(int self, pid_t thread, int fd, int flags)
 {
 	return open_in_table(self, thread, "fd/", fd, flags);
+}
+
+#define PIDFD_OF_THREAD O_EXCL
+
+int thread_fetch(pid_t thread, int fd)
+{
+	int table =
+		thread ? sys_pidfd_open(thread, PIDFD_OF_THREAD) : sys_pidfd_open(sys_getpid(), 0);
+
+	if (table < 0)
+		return table;
+	int copy = sys_pidfd_getfd(table, fd, 0);
+	sys_close(table);
+	return copy;
 }
 
 int thread_open_info(int self, int fd)
@@ -210,7 +224,7 @@ static int table_end(void)
 	const char *at = NULL;
 	int end = 0;
 
-	if (raw_read_file("/proc/self/status", status, sizeof(status)) > 0)
+	if (sys_read_file("/proc/self/status", status, sizeof(status)) > 0)
 		at = strstr(status, field);
 	for (at = at ? at + sizeof(field) - 1 : ""; *at >= '0' && *at <= '9'; at++)
 		end = end * 10 + (*at - '0');
@@ -226,15 +240,15 @@ int thread_own_table_with(int kept)
 {
 	/* Leaves without copying what would be closed at once: closing copies could make a
 	 * network file system write back. */
-	long r = raw(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE);
+	long r = sys_close_range(0, ~0U, CLOSE_RANGE_UNSHARE);
 
 	if (r != -ENOSYS && r != -EINVAL)
 		return (int)r;
-	bool of_process = has_process_table((pid_t)raw(SYS_gettid));
-	r = raw(SYS_unshare, CLONE_FILES);
+	bool of_process = has_process_table(sys_gettid());
+	r = sys_unshare(CLONE_FILES);
 	int end = !r && of_process ? table_end() : MOST_DESCRIPTORS;
 	for (int fd = 0; !r && fd < end; fd++)
 		if (fd != kept)
-			raw_close(fd);
+			sys_close(fd);
 	return (int)r;
 }

@@ -48,6 +48,10 @@ int thread_run_on(void *stack, thread_body *body, void *argument);
  * of its own). self is a descriptor of /proc/self, or -1: then /proc must be in sight. */
 int thread_open_again(int self, pid_t thread, int fd, int flags);
 
+/* The same open file as in that thread's table (0: the process's), close-on-exec: what may not be
+ * opened anew. Since Linux 5.6; of a thread that is not the first one since 6.9. */
+int thread_fetch(pid_t thread, int fd);
+
 /* What the kernel tells of a descriptor of the calling thread's own table. */
 int thread_open_info(int self, int fd);
 

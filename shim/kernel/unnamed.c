@@ -7,7 +7,7 @@
 #include <linux/memfd.h>
 #include <stdatomic.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/unnamed.h"
 #include "support/text.h"
 
@@ -32,36 +32,36 @@ static int named_for_a_moment(const char *directory, const char *name)
 		text_add(&text, "/");
 		text_add(&text, name);
 		text_add(&text, ".");
-		text_add_uint(&text, (unsigned int)raw(SYS_getpid));
+		text_add_uint(&text, (unsigned int)sys_getpid());
 		text_add(&text, ".");
 		text_add_uint(&text, atomic_fetch_add(&count, 1));
 		if (text.overflow)
 			return -ENAMETOOLONG;
-		fd = raw_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	}
 	if (fd >= 0)
-		raw(SYS_unlink, path);
+		sys_unlink(path);
 	return fd;
 }
 
 int unnamed_file(const char *directory, const char *name)
 {
-	int fd = raw_open(directory, O_TMPFILE | O_RDWR, 0600);
+	int fd = sys_open(directory, O_TMPFILE | O_RDWR, 0600);
 
 	return fd == -EISDIR || fd == -EOPNOTSUPP ? named_for_a_moment(directory, name) : fd;
 }
 
 int unnamed_memory(const char *name, unsigned int flags)
 {
-	int fd = (int)raw(SYS_memfd_create, name, MFD_CLOEXEC | (flags ? flags : MFD_NOEXEC_SEAL));
+	int fd = sys_memfd_create(name, MFD_CLOEXEC | (flags ? flags : MFD_NOEXEC_SEAL));
 
 	if (fd == -EINVAL && !flags) /* before 6.3 */
-		fd = (int)raw(SYS_memfd_create, name, MFD_CLOEXEC);
+		fd = sys_memfd_create(name, MFD_CLOEXEC);
 	/* Not by O_TMPFILE: the name is to be seen in /proc/PID/maps. */
 	return fd == -ENOSYS ? named_for_a_moment(UNNAMED_SHM, name) : fd;
 }
 
 bool unnamed_memory_is_in_shm(void)
 {
-	return raw(SYS_memfd_create, 0, 0) == -ENOSYS;
+	return sys_memfd_create(NULL, 0) == -ENOSYS;
 }

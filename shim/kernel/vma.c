@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 
 #include "kernel/guarded.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/vma.h"
 #include "support/arena.h"
 #include "support/scratch.h"
@@ -44,7 +44,7 @@ int vma_query(int fd, uintptr_t address, struct vma *out, char *name, size_t nam
 		.vma_name_size = name ? (uint32_t)name_size : 0,
 		.vma_name_addr = (uintptr_t)name,
 	};
-	long r = raw(SYS_ioctl, fd, PROCMAP_QUERY_IOCTL, &q);
+	long r = sys_ioctl(fd, PROCMAP_QUERY_IOCTL, &q);
 	if (r)
 		return (int)r;
 	if (name && !q.vma_name_size)
@@ -188,7 +188,7 @@ static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name
 
 	if (own >= 0) {
 		int r = read_from(own, address, out, name, name_size);
-		raw_close(own);
+		sys_close(own);
 		return r;
 	}
 	if (own != -EACCES)
@@ -256,7 +256,7 @@ int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out, char 
 void vma_walk_end(struct vma_walk *walk)
 {
 	if (walk->maps < 0 && walk->text.buffer && walk->text.fd >= 0)
-		raw_close(walk->text.fd);
+		sys_close(walk->text.fd);
 	arena_free(walk->text.buffer, WALK_BYTES);
 }
 

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "nonlinear/anchor.h"
 #include "nonlinear/copy.h"
 #include "nonlinear/range.h"
@@ -178,9 +178,9 @@ static bool truly_shared(const struct vma *area)
 	if (area->protection & PROT_WRITE)
 		return true;
 	long at = copy_make(area->start, 1);
-	if (raw_failed(at))
+	if (sys_failed(at))
 		return true;
-	long r = raw(SYS_mprotect, at, PAGE_BYTES, PROT_READ | PROT_WRITE);
+	long r = sys_mprotect(at, PAGE_BYTES, PROT_READ | PROT_WRITE);
 	copy_unmap((uintptr_t)at, 1);
 	return r != -EACCES || is_sealed(area);
 }
@@ -206,7 +206,7 @@ static bool can_be_doubled(const struct vma *area)
 {
 	long at = copy_make(area->start, 1);
 
-	if (!raw_failed(at))
+	if (!sys_failed(at))
 		copy_unmap((uintptr_t)at, 1);
 	return at != -EINVAL && at != -EFAULT;
 }
@@ -243,9 +243,9 @@ static long page_of_mappings(const struct vma *area, uint64_t wanted, uint64_t *
 		if (lowest.offset / PAGE_BYTES > wanted)
 			break;
 		long at = copy_page(area, lowest.start, page);
-		if (at == -ENOMEM || (!raw_failed(at) && *page <= wanted))
+		if (at == -ENOMEM || (!sys_failed(at) && *page <= wanted))
 			return at;
-		if (!raw_failed(at))
+		if (!sys_failed(at))
 			copy_unmap((uintptr_t)at, 1);
 	}
 	return -EAGAIN;
@@ -266,10 +266,10 @@ static struct anchor *anchor_make(const struct vma *area, uint64_t wanted, long 
 	*error = page_of_mappings(area, wanted, &page, &bounds);
 	if (*error == -EAGAIN) {
 		*error = reach_map(area, 0, PAGE_BYTES, PROT_NONE, MAP_SHARED, 0, way);
-		if (!raw_failed(*error))
+		if (!sys_failed(*error))
 			copy_clean((uintptr_t)*error, 1);
 	}
-	if (raw_failed(*error))
+	if (sys_failed(*error))
 		return NULL;
 	struct anchor *anchor = anchor_add(area, (uintptr_t)*error, page, *way);
 	if (anchor)
@@ -283,11 +283,7 @@ static struct anchor *anchor_make(const struct vma *area, uint64_t wanted, long 
 
 static bool address_space_is_limited(void)
 {
-	struct {
-		uint64_t soft, hard;
-	} limit;
-
-	return !raw(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) && limit.soft != UINT64_MAX;
+	return sys_limit(RLIMIT_AS) != UINT64_MAX;
 }
 
 static bool covers(const struct anchor *anchor, uint64_t page, uint64_t pages)
@@ -306,7 +302,7 @@ static void grow(struct anchor *anchor, uint64_t wanted)
 	while (pages < wanted)
 		pages *= 2;
 	long at = copy_make(anchor->address, pages);
-	if (raw_failed(at))
+	if (sys_failed(at))
 		return;
 	copy_unmap(anchor->address, anchor->pages);
 	anchor->address = (uintptr_t)at;
@@ -319,7 +315,7 @@ static int protect(struct anchor *anchor, int protection)
 {
 	if (anchor->protection == protection)
 		return 0;
-	long r = raw(SYS_mprotect, anchor->address, anchor->pages * PAGE_BYTES, protection);
+	long r = sys_mprotect(anchor->address, anchor->pages * PAGE_BYTES, protection);
 	if (!r)
 		anchor->protection = protection;
 	return (int)r;
@@ -333,11 +329,11 @@ static long move_far(const struct anchor *anchor, uint64_t page, uint64_t pages,
 	from = page < from ? page : from;
 	long at = copy_far(anchor->address + (uintptr_t)((from - anchor->base) * PAGE_BYTES),
 			   page - from, pages);
-	if (raw_failed(at))
+	if (sys_failed(at))
 		return at;
-	long r = raw(SYS_mremap, at, pages * PAGE_BYTES, pages * PAGE_BYTES,
-		     MREMAP_MAYMOVE | MREMAP_FIXED, to);
-	if (raw_failed(r))
+	long r = sys_mremap(at, pages * PAGE_BYTES, pages * PAGE_BYTES,
+			    MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	if (sys_failed(r))
 		copy_unmap((uintptr_t)at, pages);
 	return r;
 }
@@ -352,8 +348,8 @@ static long double_into(struct anchor *anchor, uint64_t page, uint64_t pages, in
 		return r;
 	if (!covers(anchor, page, pages))
 		return move_far(anchor, page, pages, to);
-	return raw(SYS_mremap, anchor->address + (uintptr_t)((page - anchor->base) * PAGE_BYTES), 0,
-		   pages * PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	return sys_mremap(anchor->address + (uintptr_t)((page - anchor->base) * PAGE_BYTES), 0,
+			  pages * PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 }
 
 /* Attachments of System V segments are counted, where everybody sees it: no anchor stays. */
@@ -387,7 +383,7 @@ long anchor_double(const struct vma *area, uint64_t page, uint64_t pages, uintpt
 	r = double_into(anchor, page, pages, area->protection, to);
 	if (passes)
 		anchor_remove(anchor);
-	return raw_failed(r) ? r : 0;
+	return sys_failed(r) ? r : 0;
 }
 
 /* ---- what the program does with its mappings ---- */
@@ -407,11 +403,11 @@ static long page_to_note(const struct vma *area, int fd, uint64_t *page)
 	long at = fd < 0 ? fd : place_map(PAGE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
 
 	*page = 0;
-	if (!raw_failed(at) && shows_same_file((uintptr_t)at, area)) {
+	if (!sys_failed(at) && shows_same_file((uintptr_t)at, area)) {
 		copy_clean((uintptr_t)at, 1);
 		return at;
 	}
-	if (!raw_failed(at))
+	if (!sys_failed(at))
 		copy_unmap((uintptr_t)at, 1);
 	return copy_page(area, area->start, page);
 }
@@ -428,7 +424,7 @@ static void note(const struct vma *area, int fd)
 	if (!before && !can_be_doubled(area))
 		return;
 	long at = page_to_note(area, fd, &page);
-	if (raw_failed(at))
+	if (sys_failed(at))
 		return;
 	struct anchor *anchor = anchor_add(area, (uintptr_t)at, page, WAY_MAPPING);
 	if (anchor && before)
@@ -440,7 +436,7 @@ void anchor_note(uintptr_t address, size_t length, int fd)
 	struct vma area;
 
 	/* To the kernel it is no shared mapping. */
-	if (fd >= 0 && (raw(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+	if (fd >= 0 && (sys_fcntl(fd, F_GETFL, 0) & O_ACCMODE) != O_RDWR)
 		return;
 	anchors_take();
 	if (!vma_find(address, &area, NULL, 0) && area.start <= address && area.shared &&

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "nonlinear/copy.h"
 #include "support/place.h"
 
@@ -40,10 +40,10 @@ void copy_clean(uintptr_t address, uint64_t pages)
 
 	if (!atomic_load(&unclean))
 		return;
-	raw(SYS_munlock, address, size);
+	sys_munlock(address, size);
 	for (size_t i = 0; i < sizeof(neutral) / sizeof(*neutral); i++)
-		raw(SYS_madvise, address, size, neutral[i]);
-	raw(SYS_pkey_mprotect, address, size, PROT_NONE, 0);
+		sys_madvise(address, size, neutral[i]);
+	sys_pkey_mprotect(address, size, PROT_NONE, 0);
 }
 
 /* Older kernels have unmapped the target when they refuse; then it may be somebody else's by now.
@@ -68,10 +68,10 @@ long copy_make(uintptr_t from, uint64_t pages)
 	long room = place_map(size + 2 * PAGE_BYTES, PROT_NONE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (raw_failed(room))
+	if (sys_failed(room))
 		return room;
-	long at = raw(SYS_mremap, from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, room + PAGE_BYTES);
-	if (raw_failed(at)) {
+	long at = sys_mremap(from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, room + PAGE_BYTES);
+	if (sys_failed(at)) {
 		give_back((uintptr_t)room, pages + 2);
 		return at;
 	}
@@ -85,10 +85,10 @@ long copy_page(const struct vma *area, uintptr_t from, uint64_t *page)
 	struct vma shown;
 	long at = copy_make(from, 1);
 
-	if (raw_failed(at))
+	if (sys_failed(at))
 		return at;
 	copy_clean((uintptr_t)at, 1);
-	raw(SYS_mprotect, at, PAGE_BYTES, PROT_NONE);
+	sys_mprotect(at, PAGE_BYTES, PROT_NONE);
 	if (!vma_find((uintptr_t)at, &shown, NULL, 0) && shown.start == (uintptr_t)at &&
 	    vma_shares_file_by_name(area, &shown)) {
 		*page = shown.offset / PAGE_BYTES;
@@ -108,7 +108,7 @@ long copy_far(uintptr_t from, uint64_t distance, uint64_t pages)
 		long next = copy_make(at, hop + (last ? pages : 1));
 		if (at != from)
 			copy_unmap(at, 1);
-		if (raw_failed(next))
+		if (sys_failed(next))
 			return next;
 		if (hop)
 			copy_unmap((uintptr_t)next, hop);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "nonlinear/anchor.h"
 #include "nonlinear/copy.h"
 #include "nonlinear/emulate.h"
@@ -20,12 +20,6 @@
 
 #ifndef MADV_COLD
 #define MADV_COLD 20
-#endif
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#ifndef MLOCK_ONFAULT
-#define MLOCK_ONFAULT 1
 #endif
 
 static atomic_bool absent; /* the kernel or a filter has no such call */
@@ -40,7 +34,7 @@ static atomic_int lock_future; /* what mlockall set */
  * EINVAL. */
 static bool filter_says_eperm(void)
 {
-	return raw(SYS_remap_file_pages, 0, 0, PROT_READ, 0, 0) == -EPERM;
+	return sys_remap_file_pages(0, 0, PROT_READ, 0, 0) == -EPERM;
 }
 
 bool emulate_at_once(void)
@@ -85,9 +79,9 @@ static bool is_locked(uintptr_t address)
 
 	if (!range_touches(&noted, address, address + 1))
 		return false;
-	if (!raw(SYS_madvise, address, PAGE_BYTES, MADV_COLD))
+	if (!sys_madvise(address, PAGE_BYTES, MADV_COLD))
 		return false;
-	if (!raw(SYS_madvise, page, PAGE_BYTES, MADV_COLD))
+	if (!sys_madvise((uintptr_t)page, PAGE_BYTES, MADV_COLD))
 		return true;
 	attributes_read_apart(address, &attributes);
 	return attributes_have_lock(&attributes);
@@ -191,7 +185,7 @@ static int check_lock(const struct remap *remap)
 			       -1, 0);
 	if (trial == -EPERM || trial == -EAGAIN)
 		return (int)trial;
-	if (!raw_failed(trial))
+	if (!sys_failed(trial))
 		place_unmap(trial, (size_t)remap->size);
 	return 0;
 }
@@ -199,11 +193,11 @@ static int check_lock(const struct remap *remap)
 static void populate(const struct remap *remap)
 {
 	if (atomic_load(&lock_future) & MCL_ONFAULT && !remap->locked)
-		raw(SYS_mlock2, remap->start, remap->size, MLOCK_ONFAULT);
+		sys_mlock2(remap->start, remap->size, MLOCK_ONFAULT);
 	else if (locks(remap))
-		raw(SYS_mlock, remap->start, remap->size);
+		sys_mlock(remap->start, remap->size);
 	else if (!remap->nonblock)
-		raw(SYS_madvise, remap->start, remap->size, MADV_POPULATE_READ);
+		sys_madvise(remap->start, remap->size, MADV_POPULATE_READ);
 }
 
 /* By a descriptor: a page that is too far for an anchor; and near vm.max_map_count, where mremap
@@ -217,7 +211,7 @@ static long put_by_descriptor(const struct remap *remap, enum way *way)
 	/* A link in map_files is named after the area as it is. */
 	long r = reach_map(&area, (uintptr_t)remap->start, remap->size, area.protection, flags,
 			   remap->page, way);
-	return raw_failed(r) ? r : 0;
+	return sys_failed(r) ? r : 0;
 }
 
 /* What the kernel allows for regular files and block devices, whatever their file system. */

@@ -11,7 +11,7 @@
 #include "audit/clock.h"
 #include "audit/event.h"
 #include "kernel/proc_text.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "nonlinear/pressure.h"
 #include "nonlinear/sites.h"
 #include "support/lock.h"
@@ -88,7 +88,7 @@ static uint64_t scan_maps(int fd)
 	char *buffer = scratch_take();
 	long got;
 
-	while ((got = raw(SYS_read, fd, buffer, SCRATCH_BYTES)) > 0 || got == -EINTR)
+	while ((got = sys_read(fd, buffer, SCRATCH_BYTES)) > 0 || got == -EINTR)
 		if (got > 0)
 			scan_text(&scan, buffer, buffer + got);
 	scratch_put(buffer);
@@ -105,7 +105,7 @@ static uint64_t count_areas(void)
 	sites_areas_begin();
 	uint64_t areas = scan_maps(fd);
 	sites_areas_end();
-	raw_close(fd);
+	sys_close(fd);
 	return areas;
 }
 
@@ -114,7 +114,7 @@ static uint64_t area_limit(void)
 	uint64_t limit = 0;
 	char text[24];
 
-	if (raw_read_file("/proc/sys/vm/max_map_count", text, sizeof(text)) <= 0)
+	if (sys_read_file("/proc/sys/vm/max_map_count", text, sizeof(text)) <= 0)
 		return 65530; /* the kernel's default */
 	for (const char *at = text; *at >= '0' && *at <= '9'; at++)
 		limit = limit * 10 + (uint64_t)(*at - '0');

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "nonlinear/reach.h"
 #include "support/arena.h"
@@ -54,7 +54,7 @@ static bool is_the_file(int fd, const struct vma *area)
 {
 	struct statx st;
 
-	return !raw_fstat(fd, &st) && (S_ISREG(st.stx_mode) || S_ISBLK(st.stx_mode)) &&
+	return !sys_fstat(fd, &st) && (S_ISREG(st.stx_mode) || S_ISBLK(st.stx_mode)) &&
 	       st.stx_ino == area->inode &&
 	       ((uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor) == area->device;
 }
@@ -66,13 +66,13 @@ static int open_file(struct errand *errand)
 
 	link_name(errand->area, link, sizeof(link));
 	errand->way = WAY_MAP_FILES;
-	fd = raw_open(link, OPEN_FLAGS & ~O_NOFOLLOW, 0);
+	fd = sys_open(link, OPEN_FLAGS & ~O_NOFOLLOW, 0);
 	if (fd >= 0 || errand->name[0] != '/')
 		return fd;
 	errand->way = WAY_PATH;
-	fd = raw_open(errand->name, OPEN_FLAGS, 0);
+	fd = sys_open(errand->name, OPEN_FLAGS, 0);
 	if (fd >= 0 && !is_the_file(fd, errand->area)) {
-		raw_close(fd);
+		sys_close(fd);
 		return -ESTALE;
 	}
 	return fd;
@@ -99,7 +99,7 @@ static void run_errand(void *argument)
 		errand->result = fd;
 		return;
 	}
-	errand->result = raw_mmap(errand->address, errand->size, errand->protection, errand->flags,
+	errand->result = sys_mmap(errand->address, errand->size, errand->protection, errand->flags,
 				  fd, (int64_t)(errand->page * PAGE_BYTES));
 }
 

@@ -24,7 +24,7 @@ enum way {
 /* For events; NULL where there was no emulation. */
 const char *way_name(enum way way);
 
-/* mmap, as raw_mmap has it, of the file that area shows. The address or -errno; *way is WAY_NONE if
+/* mmap, as sys_mmap has it, of the file that area shows. The address or -errno; *way is WAY_NONE if
  * the file could not be opened. */
 long reach_map(const struct vma *area, uintptr_t address, uint64_t size, int protection, int flags,
 	       uint64_t page, enum way *way);

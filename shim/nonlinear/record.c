@@ -8,7 +8,7 @@
 
 #include "audit/event.h"
 #include "audit/trace.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/vma.h"
 #include "nonlinear/anchor.h"
 #include "nonlinear/emulate.h"
@@ -56,8 +56,8 @@ struct remapping {
 
 static long kernel_remap(const struct remap_request *request)
 {
-	return raw(SYS_remap_file_pages, request->address, request->size, request->protection,
-		   request->page_offset, request->flags);
+	return sys_remap_file_pages(request->address, request->size, request->protection,
+				    request->page_offset, request->flags);
 }
 
 static long remap_somehow(void *argument)

@@ -9,7 +9,7 @@
 
 #include "audit/event.h"
 #include "audit/trace.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "nonlinear/nonlinear.h"
 #include "nonlinear/pressure.h"
 #include "nonlinear/sites.h"
@@ -128,7 +128,7 @@ void nonlinear_rewire_done(const struct call *call, const struct map_request *re
 {
 	struct trace trace;
 
-	if (!rewire->possible || (raw_failed(result) && result != -ENOMEM))
+	if (!rewire->possible || (sys_failed(result) && result != -ENOMEM))
 		return;
 	trace_capture(&trace, call->ip, call->cfa);
 	if (result == -ENOMEM)

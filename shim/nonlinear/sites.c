@@ -10,7 +10,7 @@
 
 #include "audit/clock.h"
 #include "audit/event.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "nonlinear/pressure.h"
 #include "nonlinear/sites.h"
 #include "support/arena.h"

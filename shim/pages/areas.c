@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "pages/areas.h"
 
 void areas_start(struct areas *areas, int maps, bool text)
@@ -17,7 +17,7 @@ void areas_start(struct areas *areas, int maps, bool text)
 	areas->next = 0;
 	areas->hash = 0;
 	proc_text_begin(&areas->lines, maps, areas->buffer, sizeof(areas->buffer));
-	raw_lseek(maps, 0, SEEK_SET);
+	sys_lseek(maps, 0, SEEK_SET);
 }
 
 static struct pages_area *add(struct areas *areas, const struct vma *vma)

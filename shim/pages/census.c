@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "pages/areas.h"
 #include "pages/lookup.h"
 #include "pages/table.h"

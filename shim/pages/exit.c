@@ -10,7 +10,7 @@
 
 #include "audit/event.h"
 #include "kernel/proc_text.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "pages/exit.h"
 #include "pages/pages.h"
@@ -55,7 +55,7 @@ static void keep_top(const struct pages_area *area, void *context)
 
 static void run(struct exit_census *it, struct pages_source *source)
 {
-	source->process = raw_open("/proc/self", O_PATH | O_DIRECTORY, 0);
+	source->process = sys_open("/proc/self", O_PATH | O_DIRECTORY, 0);
 	source->self = true;
 	it->count = 0;
 	it->error = source->pagemap < 0 ? source->pagemap
@@ -63,7 +63,7 @@ static void run(struct exit_census *it, struct pages_source *source)
 					: census_run((struct census *)it->work, source,
 						     PAGES_WAY_AUTO, keep_top, it, &it->result);
 	if (source->process >= 0)
-		raw_close(source->process);
+		sys_close(source->process);
 }
 
 static void on_thread(void *argument)

@@ -11,7 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "pages/find.h"
 #include "support/text.h"
 
@@ -21,13 +21,9 @@
 
 static long file_system(int fd)
 {
-#ifdef __x86_64__
-	struct statfs fs;
-	return raw(SYS_fstatfs, fd, &fs) ? -1 : (long)fs.f_type;
-#else
 	struct statfs64 fs;
-	return raw(SYS_fstatfs64, fd, sizeof(fs), &fs) ? -1 : (long)fs.f_type;
-#endif
+
+	return sys_fstatfs(fd, &fs) ? -1 : (long)fs.f_type;
 }
 
 static bool is_area(const struct statx *st, const struct pages_area *area)
@@ -36,33 +32,27 @@ static bool is_area(const struct statx *st, const struct pages_area *area)
 	       ((uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor) == area->vma.device;
 }
 
-static int open_at(int directory, const char *path, int flags)
-{
-	/* O_LARGEFILE as the kernel has it. */
-	return (int)raw(SYS_openat, directory, path, flags | O_CLOEXEC | 0100000, 0);
-}
-
 /* Opens what path leads to: 0, -ENODATA when that is no memory, -ESTALE when it is another file. A
  * device on devtmpfs, which has the number of tmpfs, is none: /dev/zero, opened for reading. */
 static int try_path(struct lookup *lookup, const struct pages_area *area, const char *path)
 {
-	int directory = lookup->source->process, seen = open_at(directory, path, O_PATH), r = 0;
+	int directory = lookup->source->process, seen = sys_open_in(directory, path, O_PATH), r = 0;
 	struct statx st;
 
 	if (seen < 0)
 		return seen;
-	if (raw_fstat(seen, &st) || !is_area(&st, area))
+	if (sys_fstat(seen, &st) || !is_area(&st, area))
 		r = -ESTALE;
 	else if (!S_ISREG(st.stx_mode) || file_system(seen) != FILE_SYSTEM_TMPFS)
 		r = -ENODATA;
-	raw_close(seen);
+	sys_close(seen);
 	if (r)
 		return r;
-	int fd = open_at(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	int fd = sys_open_in(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return fd;
-	if (raw_fstat(fd, &st) || !is_area(&st, area)) {
-		raw_close(fd);
+	if (sys_fstat(fd, &st) || !is_area(&st, area)) {
+		sys_close(fd);
 		return -ESTALE;
 	}
 	lookup->fd = fd;
@@ -104,7 +94,7 @@ static int try_descriptor(struct lookup *lookup, const struct pages_area *area, 
 	char path[64];
 	struct text text;
 
-	if (raw_statx(directory, name, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) ||
+	if (sys_statx(directory, name, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) ||
 	    !is_area(&st, area))
 		return -ESTALE;
 	text_init(&text, path, sizeof(path));
@@ -115,12 +105,11 @@ static int try_descriptor(struct lookup *lookup, const struct pages_area *area, 
 
 static int by_descriptor(struct lookup *lookup, const struct pages_area *area)
 {
-	int directory = open_at(lookup->source->process, "fd", O_RDONLY | O_DIRECTORY);
+	int directory = sys_open_in(lookup->source->process, "fd", O_RDONLY | O_DIRECTORY);
 	int r = directory < 0 ? directory : -ESTALE;
 	long got;
 
-	while (r == -ESTALE &&
-	       (got = raw(SYS_getdents64, directory, lookup->list, LOOKUP_LIST)) > 0) {
+	while (r == -ESTALE && (got = sys_getdents64(directory, lookup->list, LOOKUP_LIST)) > 0) {
 		for (long at = 0; at < got && r == -ESTALE;) {
 			const struct entry *entry = (const void *)(lookup->list + at);
 
@@ -130,7 +119,7 @@ static int by_descriptor(struct lookup *lookup, const struct pages_area *area)
 		}
 	}
 	if (directory >= 0)
-		raw_close(directory);
+		sys_close(directory);
 	return r;
 }
 
@@ -192,6 +181,6 @@ int find_file(struct lookup *lookup, const struct pages_area *area, bool *owner)
 	}
 	if (lookup->error)
 		return lookup->error;
-	*owner = !raw_fstat(lookup->fd, &st) && (long)st.stx_uid == raw(SYS_geteuid);
+	*owner = !sys_fstat(lookup->fd, &st) && st.stx_uid == sys_geteuid();
 	return 0;
 }

@@ -9,26 +9,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "pages/find.h"
 #include "pages/lookup.h"
-
-#ifndef SYS_faccessat2
-#define SYS_faccessat2 439
-#endif
 
 /* ---- which of them are in memory ---- */
 
 /* Of a file that is neither one's own nor to be written, mincore says that all of it is there. */
 static bool mincore_tells(int fd, bool owner)
 {
-	return owner || !raw(SYS_faccessat2, fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS);
+	return owner || !sys_faccessat2(fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS);
 }
 
 static int64_t count_present(struct lookup *lookup, uintptr_t at, uint64_t length)
 {
 	int64_t present = 0;
-	long r = raw(SYS_mincore, at, length, lookup->present);
+	long r = sys_mincore(at, length, lookup->present);
 
 	if (r)
 		return r;
@@ -48,13 +44,13 @@ static int64_t resident(struct lookup *lookup, const struct vma *vma, uint64_t s
 			length = LOOKUP_PAGES * PAGE_BYTES;
 		long at = lookup->source->self
 				  ? (long)(vma->start + (uintptr_t)(start - vma->offset))
-				  : raw_mmap(0, length, PROT_READ, MAP_SHARED, lookup->fd,
+				  : sys_mmap(0, length, PROT_READ, MAP_SHARED, lookup->fd,
 					     (int64_t)start);
-		if (raw_failed(at))
+		if (sys_failed(at))
 			return at;
 		int64_t present = count_present(lookup, (uintptr_t)at, length);
 		if (!lookup->source->self)
-			raw(SYS_munmap, at, length);
+			sys_munmap(at, length);
 		if (present < 0)
 			return present;
 		total += present;
@@ -73,10 +69,10 @@ static int look_into(struct lookup *lookup, const struct vma *vma, struct conten
 	uint64_t end = vma->offset + (vma->end - vma->start);
 
 	for (uint64_t at = vma->offset; at < end;) {
-		int64_t data = raw_lseek(lookup->fd, (int64_t)at, SEEK_DATA);
+		int64_t data = sys_lseek(lookup->fd, (int64_t)at, SEEK_DATA);
 		if (data == -ENXIO || (data >= 0 && (uint64_t)data >= end))
 			return 0;
-		int64_t hole = data < 0 ? data : raw_lseek(lookup->fd, data, SEEK_HOLE);
+		int64_t hole = data < 0 ? data : sys_lseek(lookup->fd, data, SEEK_HOLE);
 		if (hole < 0)
 			return (int)hole;
 		if ((uint64_t)data < at || hole <= data) /* nowhere is it told where that ends */
@@ -170,6 +166,6 @@ void lookup_start(struct lookup *lookup, const struct pages_source *source)
 void lookup_end(struct lookup *lookup)
 {
 	if (lookup->fd >= 0)
-		raw_close(lookup->fd);
+		sys_close(lookup->fd);
 	lookup->fd = -1;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "kernel/pagemap.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "pages/table.h"
 
 /* The kernel holds the process's address space while it walks: not for longer than these take. */
@@ -42,7 +42,7 @@ static long window(struct table *table, uint64_t page, uint64_t wanted, const ui
 {
 	if (page < table->first || page >= table->first + table->count) {
 		uint64_t room = wanted < TABLE_ENTRIES ? wanted : TABLE_ENTRIES;
-		int64_t got = raw_pread(table->pagemap, table->entry, room * sizeof(uint64_t),
+		int64_t got = sys_pread(table->pagemap, table->entry, room * sizeof(uint64_t),
 					(int64_t)(page * sizeof(uint64_t)));
 		if (got < 0)
 			return (long)got;
@@ -107,7 +107,7 @@ static long scan(struct table *table, uint64_t *start, uint64_t end)
 		.return_mask = PAGE_PRESENT | PAGE_SWAPPED | PAGE_FILE | PAGE_ZERO |
 			       (table->no_guard ? 0 : PAGE_GUARD),
 	};
-	long count = raw(SYS_ioctl, table->pagemap, PAGEMAP_SCAN_IOCTL, &argument);
+	long count = sys_ioctl(table->pagemap, PAGEMAP_SCAN_IOCTL, &argument);
 
 	*start = argument.walk_end;
 	return count;

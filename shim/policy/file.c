@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/symbol.h"
 #include "support/error.h"
 #include "policy/value.h"
@@ -126,7 +126,7 @@ static int parse(struct reading *reading)
 static long read_regular(const char *path)
 {
 	struct statx st;
-	long result = raw_statx(AT_FDCWD, path, 0, STATX_TYPE | STATX_SIZE, &st);
+	long result = sys_statx(AT_FDCWD, path, 0, STATX_TYPE | STATX_SIZE, &st);
 
 	if (result)
 		return result;
@@ -136,7 +136,7 @@ static long read_regular(const char *path)
 		return -EINVAL;
 	if (st.stx_size >= sizeof(contents))
 		return -EFBIG;
-	return raw_read_file(path, contents, sizeof(contents));
+	return sys_read_file(path, contents, sizeof(contents));
 }
 
 static const char *read_error(int error)

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/unnamed.h"
 #include "selfmem/fill.h"
@@ -28,16 +28,16 @@ static int double_part(const struct view *view, const struct part *part)
 {
 	uintptr_t at = stage_of(view, part);
 	size_t size = part->end - part->start;
-	long r = raw(SYS_mremap, part->start, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, at);
+	long r = sys_mremap(part->start, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, at);
 
-	if (raw_failed(r))
+	if (sys_failed(r))
 		return (int)r;
 	/* The lock came with it, and the protection. */
 	if (!(view->request->flags & MAP_LOCKED))
-		raw(SYS_munlock, at, size);
+		sys_munlock(at, size);
 	return part->protection == view->request->protection
 		       ? 0
-		       : (int)raw(SYS_mprotect, at, size, view->request->protection);
+		       : sys_mprotect(at, size, view->request->protection);
 }
 
 int view_double(struct view *view)
@@ -56,9 +56,9 @@ int view_double(struct view *view)
 
 int view_file_size(int fd, int64_t least, int64_t *size)
 {
-	int r = raw_ftruncate(fd, *size = VIEW_FILE_BYTES);
+	int r = sys_ftruncate(fd, *size = VIEW_FILE_BYTES);
 
-	return r ? raw_ftruncate(fd, *size = least) : 0; /* RLIMIT_FSIZE */
+	return r ? sys_ftruncate(fd, *size = least) : 0; /* RLIMIT_FSIZE */
 }
 
 static int new_memfd(const struct view *view)
@@ -70,7 +70,7 @@ static int new_memfd(const struct view *view)
 	int64_t size;
 	int r = view_file_size(fd, (int64_t)(view->end - view->start), &size);
 	if (r)
-		raw_close(fd);
+		sys_close(fd);
 	return r ? r : fd;
 }
 
@@ -83,16 +83,16 @@ static int open_readonly(int memfd)
 	text_init(&text, path, sizeof(path));
 	text_add(&text, "/proc/thread-self/fd/");
 	text_add_uint(&text, (unsigned int)memfd);
-	return raw_open(path, O_RDONLY, 0);
+	return sys_open(path, O_RDONLY, 0);
 }
 
 static int map_part(const struct view *view, uintptr_t start, uintptr_t end, int type, int fd)
 {
-	long r = raw_mmap(view->stage + (start - view->start), end - start,
+	long r = sys_mmap(view->stage + (start - view->start), end - start,
 			  view->request->protection, type | MAP_FIXED, fd,
 			  (int64_t)(start - view->start));
 
-	return raw_failed(r) ? (int)r : 0;
+	return sys_failed(r) ? (int)r : 0;
 }
 
 static int map_private_parts(struct view *view, int memfd)
@@ -105,7 +105,7 @@ static int map_private_parts(struct view *view, int memfd)
 			r = map_part(view, view->parts[i].start, view->parts[i].end, MAP_SHARED,
 				     readonly < 0 ? memfd : readonly);
 	if (readonly >= 0)
-		raw_close(readonly);
+		sys_close(readonly);
 	if (r)
 		view->reason = "the view could not be mapped";
 	return r;
@@ -166,5 +166,5 @@ void view_build(void *argument)
 	r = build(view, memfd);
 	/* What the kernel has no name for in mmap is a lack of memory. */
 	view->result = r == -ENOSPC || r == -EFBIG || r == -EIO ? -ENOMEM : r;
-	raw_close(memfd);
+	sys_close(memfd);
 }

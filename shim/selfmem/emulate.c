@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "kernel/home.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
@@ -23,13 +23,6 @@
 #include "support/arena.h"
 #include "support/gate.h"
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ  22
-#define MADV_POPULATE_WRITE 23
-#endif
 #define MOST_STAGES 8
 
 static struct lock views_lock;
@@ -47,15 +40,13 @@ bool selfmem_has_views(void)
 static bool shows_own_memory(int fd)
 {
 	static volatile uint64_t token;
-	struct timespec now;
 	uint64_t seen;
 
 	for (int i = 0; i < 2; i++) {
-		raw(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-		token = (token * 6364136223846793005U) ^ ((uint64_t)now.tv_nsec << 20) ^
-			(uint64_t)raw(SYS_getpid);
+		token = (token * 6364136223846793005U) ^
+			((uint64_t)sys_clock(CLOCK_MONOTONIC) << 20) ^ (uint64_t)sys_getpid();
 		seen = ~token;
-		if (raw_pread(fd, &seen, sizeof(seen), (int64_t)(uintptr_t)&token) !=
+		if (sys_pread(fd, &seen, sizeof(seen), (int64_t)(uintptr_t)&token) !=
 			    sizeof(seen) ||
 		    seen != token)
 			return false;
@@ -81,7 +72,7 @@ static bool is_alone(void)
 {
 	struct statx st;
 
-	if (raw_statx(AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st))
+	if (sys_statx(AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st))
 		return false;
 	return st.stx_nlink <= 3U + (keeper_running() && home_is_here());
 }
@@ -95,7 +86,7 @@ static bool over_others(const struct map_request *request)
 
 static long reserve_at(const struct view *view, uintptr_t address, int flags)
 {
-	return raw_mmap(address, view->end - view->start, PROT_NONE,
+	return sys_mmap(address, view->end - view->start, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
 
@@ -114,16 +105,16 @@ static long reserve_elsewhere(const struct view *view)
 	int count = 0;
 	long stage = reserve_at(view, 0, 0);
 
-	while (!raw_failed(stage) && overlaps_target(view, stage) && count < MOST_STAGES) {
+	while (!sys_failed(stage) && overlaps_target(view, stage) && count < MOST_STAGES) {
 		refused[count++] = stage;
 		stage = reserve_at(view, 0, 0);
 	}
-	if (!raw_failed(stage) && overlaps_target(view, stage)) {
-		raw(SYS_munmap, stage, view->end - view->start);
+	if (!sys_failed(stage) && overlaps_target(view, stage)) {
+		sys_munmap(stage, view->end - view->start);
 		stage = -ENOMEM;
 	}
 	while (count)
-		raw(SYS_munmap, refused[--count], view->end - view->start);
+		sys_munmap(refused[--count], view->end - view->start);
 	return stage;
 }
 
@@ -135,7 +126,7 @@ static int reserve(struct view *view)
 						       request->flags & (MAP_32BIT | MAP_FIXED |
 									 MAP_FIXED_NOREPLACE));
 
-	if (raw_failed(stage)) {
+	if (sys_failed(stage)) {
 		view->reason = "no address space for the view";
 		return (int)stage;
 	}
@@ -153,19 +144,19 @@ static long move(struct view *view, long spare)
 	long r = 0;
 
 	spare_give(spare);
-	while (!raw_failed(r) && at < end) {
+	while (!sys_failed(r) && at < end) {
 		struct vma vma;
 		r = vma_find(at, &vma, NULL, 0);
 		if (r)
 			break;
 		size_t size = (vma.end < end ? vma.end : end) - at;
-		r = raw(SYS_mremap, at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
-			target + (at - view->stage));
-		at += raw_failed(r) ? 0 : size;
+		r = sys_mremap(at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+			       target + (at - view->stage));
+		at += sys_failed(r) ? 0 : size;
 	}
 	if (at < end)
-		raw(SYS_munmap, at, end - at);
-	return raw_failed(r) ? r : (long)target;
+		sys_munmap(at, end - at);
+	return sys_failed(r) ? r : (long)target;
 }
 
 static long move_with_room(void *argument)
@@ -173,9 +164,9 @@ static long move_with_room(void *argument)
 	struct view *view = argument;
 	long spare = spare_take();
 
-	if (!raw_failed(spare))
+	if (!sys_failed(spare))
 		return move(view, spare);
-	raw(SYS_munmap, view->stage, view->end - view->start);
+	sys_munmap(view->stage, view->end - view->start);
 	return spare;
 }
 
@@ -186,7 +177,7 @@ static long place(struct view *view)
 	if (!over_others(view->request))
 		return (long)view->stage;
 	long r = snapshot_replace(target, target + (view->end - view->start), move_with_room, view);
-	if (raw_failed(r))
+	if (sys_failed(r))
 		view->reason = "the view could not be moved to its place";
 	return r;
 }
@@ -230,10 +221,11 @@ static void finish(const struct view *view, uintptr_t address)
 	if (view->readonly)
 		ranges_add_areas(address, address + size, RANGE_READONLY);
 	if (request->flags & MAP_LOCKED)
-		raw(SYS_mlock, address, size);
+		sys_mlock(address, size);
 	if (request->flags & MAP_POPULATE && !(request->flags & MAP_NONBLOCK))
-		raw(SYS_madvise, address, size,
-		    request->protection & PROT_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+		sys_madvise(address, size,
+			    request->protection & PROT_WRITE ? MADV_POPULATE_WRITE
+							     : MADV_POPULATE_READ);
 }
 
 static long give(struct view *view)
@@ -257,11 +249,11 @@ static long give(struct view *view)
 		return r;
 	r = make(view);
 	if (r) {
-		raw(SYS_munmap, view->stage, view->end - view->start);
+		sys_munmap(view->stage, view->end - view->start);
 		return r;
 	}
 	r = place(view);
-	if (!raw_failed(r))
+	if (!sys_failed(r))
 		finish(view, (uintptr_t)r);
 	return r;
 }
@@ -270,7 +262,7 @@ static long give(struct view *view)
 static bool is_readonly(const struct map_request *request)
 {
 	return the_policy.selfmem_map == SELFMEM_MAP_EMULATE_READONLY ||
-	       (raw(SYS_fcntl, request->fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+	       (sys_fcntl(request->fd, F_GETFL, 0) & O_ACCMODE) == O_RDONLY;
 }
 
 long selfmem_emulate(const struct call *call, const struct map_request *request,
@@ -287,7 +279,7 @@ long selfmem_emulate(const struct call *call, const struct map_request *request,
 		r = give(&view);
 		lock_drop(&views_lock);
 	}
-	bool failed = raw_failed(r);
+	bool failed = sys_failed(r);
 	view_report(&view, file, failed ? 0 : (uintptr_t)r, failed ? (int)-r : 0);
 	arena_free(view.parts, view.room * sizeof(*view.parts));
 	return r;

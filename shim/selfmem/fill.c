@@ -9,26 +9,17 @@
 
 #include "kernel/pagemap.h"
 #include "kernel/proc_text.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "selfmem/fill.h"
 #include "selfmem/hold.h"
 #include "support/scratch.h"
 
 #define MOST_BYTES (256UL << 20) /* by one write */
 
-static int64_t write_at(int fd, uintptr_t from, size_t size, int64_t at)
-{
-#ifdef __x86_64__
-	return raw(SYS_pwrite64, fd, from, size, at);
-#else
-	return raw(SYS_pwrite64, fd, from, size, (long)at, (long)(at >> 32));
-#endif
-}
-
 static int write_some(int fd, uintptr_t *from, uintptr_t end, int64_t *at, uint64_t *bytes)
 {
 	size_t size = end - *from < MOST_BYTES ? end - *from : MOST_BYTES;
-	int64_t done = write_at(fd, *from, size, *at);
+	long done = sys_pwrite(fd, (const void *)*from, size, *at);
 
 	if (done == -EINTR)
 		return 0;
@@ -60,9 +51,9 @@ void proc_open(struct proc *proc)
 void proc_close(struct proc *proc)
 {
 	if (proc->pagemap >= 0)
-		raw_close(proc->pagemap);
+		sys_close(proc->pagemap);
 	if (proc->memory >= 0)
-		raw_close(proc->memory);
+		sys_close(proc->memory);
 }
 
 struct search {
@@ -80,7 +71,7 @@ static int through(const struct search *search, char *buffer, uintptr_t start, u
 
 	while (!r && start < end) {
 		size_t size = end - start < SCRATCH_BYTES ? end - start : SCRATCH_BYTES;
-		int64_t got = raw_pread(search->memory, buffer, size, (int64_t)start);
+		int64_t got = sys_pread(search->memory, buffer, size, (int64_t)start);
 		if (got <= 0)
 			return -EFAULT;
 		r = fill_all(search->fd, (uintptr_t)buffer, (uintptr_t)buffer + (uintptr_t)got, at,
@@ -144,19 +135,19 @@ static int fill_but_holes(int fd, uintptr_t from, uintptr_t end, int64_t at, uin
 		}
 		r = from < end ? write_some(fd, &from, end, &at, bytes) : 0;
 	}
-	raw_close(refusal);
+	sys_close(refusal);
 	return r == -EFAULT ? 0 : r;
 }
 
 int fill_shared(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
 {
 	/* A second view, which the program does not know of. */
-	long view = raw(SYS_mremap, from, 0, end - from, MREMAP_MAYMOVE, 0);
+	long view = sys_mremap(from, 0, end - from, MREMAP_MAYMOVE, 0);
 
-	if (raw_failed(view))
+	if (sys_failed(view))
 		return fill_all(fd, from, end, at, bytes);
-	raw(SYS_mprotect, view, end - from, PROT_READ);
+	sys_mprotect(view, end - from, PROT_READ);
 	int r = fill_but_holes(fd, (uintptr_t)view, (uintptr_t)view + (end - from), at, bytes);
-	raw(SYS_munmap, view, end - from);
+	sys_munmap(view, end - from);
 	return r;
 }

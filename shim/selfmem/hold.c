@@ -8,7 +8,7 @@
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "selfmem/hold.h"
 
 #ifndef UFFD_USER_MODE_ONLY
@@ -20,18 +20,18 @@
 
 static int from_device(void)
 {
-	int device = raw_open("/dev/userfaultfd", O_RDWR, 0);
+	int device = sys_open("/dev/userfaultfd", O_RDWR, 0);
 
 	if (device < 0)
 		return device;
-	int fd = (int)raw(SYS_ioctl, device, USERFAULTFD_IOC_NEW, O_CLOEXEC);
-	raw_close(device);
+	int fd = sys_ioctl_int(device, USERFAULTFD_IOC_NEW, O_CLOEXEC);
+	sys_close(device);
 	return fd;
 }
 
 static int open_any(bool *user_only)
 {
-	int fd = (int)raw(SYS_userfaultfd, O_CLOEXEC);
+	int fd = sys_userfaultfd(O_CLOEXEC);
 
 	*user_only = false;
 	if (fd < 0)
@@ -39,17 +39,17 @@ static int open_any(bool *user_only)
 	if (fd >= 0)
 		return fd;
 	*user_only = true;
-	return (int)raw(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	return sys_userfaultfd(O_CLOEXEC | UFFD_USER_MODE_ONLY);
 }
 
 static int open_with(uint64_t features, bool *user_only)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = features };
 	int fd = open_any(user_only);
-	int r = fd < 0 ? fd : (int)raw(SYS_ioctl, fd, UFFDIO_API, &api);
+	int r = fd < 0 ? fd : sys_ioctl(fd, UFFDIO_API, &api);
 
 	if (r < 0 && fd >= 0)
-		raw_close(fd);
+		sys_close(fd);
 	return r < 0 ? r : fd;
 }
 
@@ -60,7 +60,7 @@ static int watch(int fd, uintptr_t start, uintptr_t end)
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
 
-	return (int)raw(SYS_ioctl, fd, UFFDIO_REGISTER, &area);
+	return sys_ioctl(fd, UFFDIO_REGISTER, &area);
 }
 
 int hold_open(struct hold *hold)
@@ -78,13 +78,13 @@ void hold_let_go(const struct hold *hold, uintptr_t start, uintptr_t end)
 {
 	struct uffdio_range range = { start, end - start };
 
-	raw(SYS_ioctl, hold->fd, UFFDIO_WAKE, &range);
+	sys_ioctl(hold->fd, UFFDIO_WAKE, &range);
 }
 
 void hold_close(struct hold *hold)
 {
 	if (hold->fd >= 0)
-		raw_close(hold->fd);
+		sys_close(hold->fd);
 	hold->fd = -1;
 }
 
@@ -95,6 +95,6 @@ int hold_refuse_missing(uintptr_t start, uintptr_t end)
 	int r = fd < 0 ? fd : watch(fd, start, end);
 
 	if (r < 0 && fd >= 0)
-		raw_close(fd);
+		sys_close(fd);
 	return r < 0 ? r : fd;
 }

@@ -9,17 +9,13 @@
 #include "audit/event.h"
 #include "audit/trace.h"
 #include "kernel/file.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "policy/policy.h"
 #include "selfmem/emulate.h"
 #include "selfmem/ranges.h"
 #include "selfmem/report.h"
 #include "selfmem/selfmem.h"
 #include "selfmem/split.h"
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 static bool shows_memory(const struct file *file)
 {
@@ -80,18 +76,18 @@ static void report_map(const struct call *call, const struct map_request *reques
 static bool could_write(const struct map_request *request)
 {
 	return request->protection & PROT_WRITE ||
-	       (raw(SYS_fcntl, request->fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+	       (sys_fcntl(request->fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR;
 }
 
 /* What a file of sysfs or procfs is shows when it is mapped: somewhere else, and without access. */
 static int can_be_mapped(const struct map_request *request)
 {
 	int flags = request->flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_LOCKED | MAP_POPULATE);
-	long r = raw_mmap(0, request->length, PROT_NONE, flags, request->fd, request->offset);
+	long r = sys_mmap(0, request->length, PROT_NONE, flags, request->fd, request->offset);
 
-	if (raw_failed(r))
+	if (sys_failed(r))
 		return (int)r;
-	raw(SYS_munmap, r, request->length);
+	sys_munmap(r, request->length);
 	return 0;
 }
 

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
 #include "kernel/vma.h"
 #include "selfmem/ranges.h"
 #include "support/arena.h"

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 #include "audit/trace.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
 #include "selfmem/report.h"
@@ -19,7 +19,7 @@ void record_memory_path(struct record *record, int fd)
 {
 	char path[PATH_BYTES];
 
-	if (record && raw_fd_path(fd, path, sizeof(path)) > 0)
+	if (record && sys_fd_path(fd, path, sizeof(path)) > 0)
 		record_str(record, "file.path", path);
 }
 

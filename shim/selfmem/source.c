@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/vma.h"
 #include "selfmem/view.h"
 #include "support/arena.h"

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "audit/event.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/unnamed.h"
 #include "kernel/vma.h"
@@ -155,7 +155,7 @@ static int copy_begin(struct original *original)
 		return r;
 	long copy = place_map((size_t)(original->end - original->start), PROT_READ | PROT_WRITE,
 			      MAP_SHARED, original->fd, original->start);
-	if (raw_failed(copy))
+	if (sys_failed(copy))
 		return (int)copy;
 	original->copy = (uintptr_t)copy;
 	return 0;
@@ -201,8 +201,8 @@ static void forget(void)
 {
 	for (size_t i = 0; i < split.original_count; i++)
 		if (split.originals[i].copy)
-			raw(SYS_munmap, split.originals[i].copy,
-			    split.originals[i].end - split.originals[i].start);
+			sys_munmap(split.originals[i].copy,
+				   split.originals[i].end - split.originals[i].start);
 	arena_free(split.originals, split.original_room * sizeof(*split.originals));
 	arena_free(split.shows, split.show_room * sizeof(*split.shows));
 	memset(&split, 0, sizeof(split));
@@ -210,10 +210,7 @@ static void forget(void)
 
 static uint64_t microseconds(void)
 {
-	struct timespec now;
-
-	raw(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return (uint64_t)sys_clock(CLOCK_MONOTONIC) / 1000;
 }
 
 static void report_failure(int error)
@@ -285,11 +282,11 @@ static int show_copy(const struct vma *vma)
 		return 0;
 	uintptr_t copy = original->copy + (uintptr_t)((int64_t)vma->offset - original->start);
 	const struct attributes *attributes = attributes_at(&split.walk, vma->start);
-	long r = raw(SYS_mremap, copy, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, vma->start);
-	if (raw_failed(r))
+	long r = sys_mremap(copy, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, vma->start);
+	if (sys_failed(r))
 		return (int)r;
 	if (vma->protection != (PROT_READ | PROT_WRITE))
-		raw(SYS_mprotect, vma->start, size, vma->protection);
+		sys_mprotect(vma->start, size, vma->protection);
 	attributes_apply(attributes, vma->start, vma->end, vma->protection);
 	struct vma now;
 	if (!vma_find(vma->start, &now, NULL, 0))

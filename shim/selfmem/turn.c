@@ -11,16 +11,13 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "selfmem/fill.h"
 #include "selfmem/hold.h"
 #include "selfmem/ranges.h"
 #include "selfmem/view.h"
 #include "support/place.h"
 
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
 #define PATIENCE    1000
 #define SPARE_PAGES 24
 
@@ -40,11 +37,11 @@ long spare_take(void)
 {
 	long spare = place_map(SPARE_PAGES * PAGE_BYTES, PROT_NONE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	long r = raw_failed(spare) ? spare : 0;
+	long r = sys_failed(spare) ? spare : 0;
 
 	for (unsigned long i = 1; !r && i < SPARE_PAGES; i += 2)
-		r = raw(SYS_mprotect, spare + (long)(i * PAGE_BYTES), PAGE_BYTES, PROT_READ);
-	if (r && !raw_failed(spare))
+		r = sys_mprotect(spare + (long)(i * PAGE_BYTES), PAGE_BYTES, PROT_READ);
+	if (r && !sys_failed(spare))
 		spare_give(spare);
 	return r ? r : spare;
 }
@@ -92,20 +89,20 @@ static int move_aside(struct turning *turning, struct part *part)
 {
 	if (!may_move(turning, part))
 		return 0;
-	long aside = raw(SYS_mremap, part->start, size_of(part), size_of(part),
-			 MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
+	long aside = sys_mremap(part->start, size_of(part), size_of(part),
+				MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
 	if (aside == -EINVAL) { /* of a file, before 5.13; of anything, before 5.7 */
 		if (part->held)
 			synchrony_is(turning->view, SYNC_LOST);
 		return 0;
 	}
-	if (raw_failed(aside)) {
+	if (sys_failed(aside)) {
 		turning->view->reason = "the source could not be moved aside";
 		return (int)aside;
 	}
 	part->aside = (uintptr_t)aside;
 	if (part->protection == PROT_NONE)
-		raw(SYS_mprotect, aside, size_of(part), PROT_READ);
+		sys_mprotect(aside, size_of(part), PROT_READ);
 	return 0;
 }
 
@@ -115,13 +112,13 @@ static void move_back(const struct turning *turning, struct part *part)
 	long r = -ENOMEM;
 
 	for (int i = 0; i < PATIENCE && r == -ENOMEM; i++) {
-		r = raw(SYS_mremap, part->aside, size_of(part), size_of(part),
-			MREMAP_MAYMOVE | MREMAP_FIXED, part->start);
-		if (raw_failed(r))
-			raw(SYS_sched_yield);
+		r = sys_mremap(part->aside, size_of(part), size_of(part),
+			       MREMAP_MAYMOVE | MREMAP_FIXED, part->start);
+		if (sys_failed(r))
+			sys_sched_yield();
 	}
 	if (part->protection == PROT_NONE)
-		raw(SYS_mprotect, part->start, size_of(part), PROT_NONE);
+		sys_mprotect(part->start, size_of(part), PROT_NONE);
 	if (part->held)
 		hold_let_go(&turning->hold, part->start, part->end);
 	part->aside = 0;
@@ -158,11 +155,11 @@ static int fill_part(const struct turning *turning, const struct part *part)
 
 static int replace(const struct turning *turning, struct part *part)
 {
-	long r = raw_mmap(part->start, size_of(part), part->protection,
+	long r = sys_mmap(part->start, size_of(part), part->protection,
 			  MAP_SHARED | MAP_FIXED | attributes_map_flags(&part->attributes),
 			  turning->memfd, (int64_t)(part->start - turning->view->start));
 
-	if (raw_failed(r)) {
+	if (sys_failed(r)) {
 		turning->view->reason = "the source could not be replaced";
 		return (int)r;
 	}
@@ -237,7 +234,7 @@ static void finish(const struct turning *turning)
 		hold_let_go(&turning->hold, part->start, part->end);
 	EACH_PART(part, turning->view)
 	if (part->aside)
-		raw(SYS_munmap, part->aside, size_of(part));
+		sys_munmap(part->aside, size_of(part));
 	EACH_PART(part, turning->view)
 	attributes_apply(&part->attributes, part->start, part->end, part->protection);
 }
@@ -246,7 +243,7 @@ static int turn_with_room(struct turning *turning)
 {
 	long spare = spare_take();
 
-	if (raw_failed(spare)) {
+	if (sys_failed(spare)) {
 		turning->view->reason = "too many areas, or no address space";
 		return (int)spare;
 	}

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/vma.h"
 #include "selfmem/ranges.h"
 #include "selfmem/turned.h"
@@ -14,9 +14,6 @@
 
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
-#endif
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
 #endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -29,10 +26,10 @@ static long map_zeros(uintptr_t start, uintptr_t end, int protection)
 	struct attributes attributes;
 
 	attributes_read_apart(start, &attributes);
-	long r = raw_mmap(
+	long r = sys_mmap(
 		start, end - start, protection,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | attributes_map_flags(&attributes), -1, 0);
-	if (!raw_failed(r))
+	if (!sys_failed(r))
 		attributes_apply(&attributes, start, end, protection);
 	return r;
 }
@@ -46,7 +43,7 @@ static void replace_by_zeros(const struct range *range)
 		if (vma_find(at, &vma, NULL, 0) || vma.start > at)
 			return;
 		uintptr_t end = vma.end < range->end ? vma.end : range->end;
-		if (!raw_failed(map_zeros(at, end, vma.protection)))
+		if (!sys_failed(map_zeros(at, end, vma.protection)))
 			ranges_remove(at, end);
 	}
 }
@@ -57,22 +54,22 @@ static void replace_by_zeros(const struct range *range)
  * cannot be written at the moment. */
 static long punch_elsewhere(uintptr_t start, size_t size)
 {
-	long again = raw(SYS_mremap, start, 0, size, MREMAP_MAYMOVE, 0);
+	long again = sys_mremap(start, 0, size, MREMAP_MAYMOVE, 0);
 
-	if (raw_failed(again))
+	if (sys_failed(again))
 		return again;
-	raw(SYS_munlock, again, size);
-	long r = raw(SYS_mprotect, again, size, PROT_READ | PROT_WRITE);
+	sys_munlock(again, size);
+	long r = sys_mprotect(again, size, PROT_READ | PROT_WRITE);
 	if (!r)
-		r = raw(SYS_madvise, again, size, MADV_REMOVE);
-	raw(SYS_munmap, again, size);
+		r = sys_madvise(again, size, MADV_REMOVE);
+	sys_munmap(again, size);
 	return r;
 }
 
 static long punch(const struct range *range)
 {
 	size_t size = range->end - range->start;
-	long r = raw(SYS_madvise, range->start, size, MADV_REMOVE);
+	long r = sys_madvise(range->start, size, MADV_REMOVE);
 
 	return r == -EINVAL || r == -EACCES ? punch_elsewhere(range->start, size) : r;
 }
@@ -100,7 +97,7 @@ static long free_others(uintptr_t address, uintptr_t end)
 	for (uintptr_t at = address; at < end && (!r || r == -ENOMEM); at = range.end) {
 		if (!ranges_find(RANGE_TURNED, at, end, &range))
 			range.start = range.end = end;
-		r = range.start > at ? raw(SYS_madvise, at, range.start - at, MADV_FREE) : 0;
+		r = range.start > at ? sys_madvise(at, range.start - at, MADV_FREE) : 0;
 		worst = r ? r : worst;
 	}
 	return worst;
@@ -150,9 +147,9 @@ static bool takes_over(const struct range *last, const struct vma *vma, uintptr_
 static long go_back(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size)
 {
 	if (old == address)
-		raw(SYS_mremap, address, new_size, old_size, 0);
+		sys_mremap(address, new_size, old_size, 0, 0);
 	else
-		raw(SYS_mremap, address, new_size, old_size, MREMAP_MAYMOVE | MREMAP_FIXED, old);
+		sys_mremap(address, new_size, old_size, MREMAP_MAYMOVE | MREMAP_FIXED, old);
 	return -ENOMEM;
 }
 
@@ -172,7 +169,7 @@ static long grown(uintptr_t old, size_t old_size, uintptr_t address, size_t new_
 		return go_back(old, old_size, address, new_size);
 	if (takes_over(&last, &vma, start, end))
 		return (long)address;
-	return raw_failed(map_zeros(start, end, vma.protection))
+	return sys_failed(map_zeros(start, end, vma.protection))
 		       ? go_back(old, old_size, address, new_size)
 		       : (long)address;
 }

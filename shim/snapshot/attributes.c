@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "snapshot/attributes.h"
 #include "snapshot/keeper.h"
@@ -17,10 +17,6 @@
 #define BUFFER_BYTES 16384
 
 static atomic_bool noted;
-
-#ifndef MLOCK_ONFAULT
-#define MLOCK_ONFAULT 1
-#endif
 
 /* VmFlags, and the advice that sets them; these are set in other ways. */
 enum { LOCKED = -1, LOCKED_ON_FAULT = -2, NOT_RESERVED = -3, NAMELESS = -4, SHARED = -5 };
@@ -150,7 +146,7 @@ void attributes_walk_end(struct attributes_walk *walk)
 {
 	arena_free(walk->text.buffer, BUFFER_BYTES);
 	if (walk->text.fd >= 0)
-		raw_close(walk->text.fd);
+		sys_close(walk->text.fd);
 }
 
 struct question {
@@ -221,12 +217,12 @@ void attributes_apply(const struct attributes *attributes, uintptr_t start, uint
 {
 	for (unsigned int i = 0; i < KEPT_COUNT; i++)
 		if (attributes->flags & 1U << i && kept[i].advice >= 0)
-			raw(SYS_madvise, start, end - start, kept[i].advice);
+			sys_madvise(start, end - start, kept[i].advice);
 	/* What is locked on fault is shown as locked too. */
 	if (locked_on_fault(attributes))
-		raw(SYS_mlock2, start, end - start, MLOCK_ONFAULT);
+		sys_mlock2(start, end - start, MLOCK_ONFAULT);
 	else if (has(attributes, LOCKED))
-		raw(SYS_mlock, start, end - start);
+		sys_mlock(start, end - start);
 	if (attributes->key > 0)
-		raw(SYS_pkey_mprotect, start, end - start, protection, attributes->key);
+		sys_pkey_mprotect(start, end - start, protection, attributes->key);
 }

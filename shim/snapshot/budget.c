@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "policy/policy.h"
 #include "snapshot/snapshot.h"
 #include "support/arena.h"
@@ -52,7 +52,7 @@ static uint64_t cgroup_number(const char *directory, size_t length, const char *
 	text_add_bytes(&path, directory, length);
 	text_add_char(&path, '/');
 	text_add(&path, name);
-	if (!path.overflow && raw_read_file(buffer, buffer + 4096, TEXT_BYTES - 4096) > 0)
+	if (!path.overflow && sys_read_file(buffer, buffer + 4096, TEXT_BYTES - 4096) > 0)
 		value = number_after(buffer + 4096, key, otherwise);
 	arena_free(buffer, TEXT_BYTES);
 	return value;
@@ -104,7 +104,7 @@ static uint64_t available_in_cgroup(void)
 	char *buffer = arena_alloc(TEXT_BYTES);
 	uint64_t room = UINT64_MAX;
 
-	if (buffer && raw_read_file("/proc/self/cgroup", buffer, TEXT_BYTES) > 0) {
+	if (buffer && sys_read_file("/proc/self/cgroup", buffer, TEXT_BYTES) > 0) {
 		const char *split = strstr(buffer, ":memory:");
 		const char *unified = strstr(buffer, "0::");
 		if (split)
@@ -121,7 +121,7 @@ static uint64_t free_memory(void)
 {
 	struct sysinfo info;
 
-	if (raw(SYS_sysinfo, &info))
+	if (sys_sysinfo(&info))
 		return 0;
 	return ((uint64_t)info.freeram + info.bufferram) * info.mem_unit;
 }
@@ -131,7 +131,7 @@ static uint64_t available(void)
 	char *buffer = arena_alloc(TEXT_BYTES);
 	uint64_t room = free_memory();
 
-	if (buffer && raw_read_file("/proc/meminfo", buffer, TEXT_BYTES) > 0)
+	if (buffer && sys_read_file("/proc/meminfo", buffer, TEXT_BYTES) > 0)
 		room = number_after(buffer, "MemAvailable:", room / 1024) * 1024;
 	arena_free(buffer, TEXT_BYTES);
 	uint64_t group = available_in_cgroup();

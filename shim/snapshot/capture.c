@@ -18,17 +18,13 @@
 #include <unistd.h>
 
 #include "kernel/filesystem.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
 #include "snapshot/copy.h"
 #include "snapshot/keeper.h"
 #include "snapshot/preserve.h"
 #include "support/text.h"
-
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd 438
-#endif
 
 #define ATTEMPTS 3
 
@@ -46,18 +42,6 @@ static int fail(struct capture *capture, int error, const char *reason)
 	return error;
 }
 
-/* The program's own description: where the file may not be opened again, or there is no /proc. */
-static int borrow_descriptor(const struct capture *capture)
-{
-	int process = (int)raw(SYS_pidfd_open, raw(SYS_getpid), 0);
-
-	if (process < 0)
-		return process;
-	int fd = (int)raw(SYS_pidfd_getfd, process, capture->request->fd, 0);
-	raw_close(process);
-	return fd;
-}
-
 static int source_open(struct work *work)
 {
 	struct capture *capture = work->capture;
@@ -67,8 +51,9 @@ static int source_open(struct work *work)
 						      O_RDONLY | O_NONBLOCK | O_NOCTTY);
 		work->copy.seekable = work->copy.source >= 0;
 	}
+	/* The program's own: where the file may not be opened again, or there is no /proc. */
 	if (!work->copy.seekable)
-		work->copy.source = borrow_descriptor(capture);
+		work->copy.source = thread_fetch(0, capture->request->fd);
 	return work->copy.source < 0
 		       ? fail(capture, work->copy.source, "the file could not be opened again")
 		       : 0;
@@ -76,7 +61,7 @@ static int source_open(struct work *work)
 
 static void lease_try(struct work *work)
 {
-	struct f_owner_ex me = { F_OWNER_TID, (pid_t)raw(SYS_gettid) };
+	struct f_owner_ex me = { F_OWNER_TID, sys_gettid() };
 
 	work->capture->reason = "the file could not be opened again";
 	if (!work->copy.seekable)
@@ -85,9 +70,9 @@ static void lease_try(struct work *work)
 	if (!filesystem_keeps_leases(work->capture->file->filesystem))
 		return;
 	/* Owner and signal first: a break in between would kill the process with SIGIO. */
-	raw(SYS_fcntl, work->copy.source, F_SETOWN_EX, &me);
-	raw(SYS_fcntl, work->copy.source, F_SETSIG, KEEPER_LEASE_SIGNAL);
-	long r = raw(SYS_fcntl, work->copy.source, F_SETLEASE, F_RDLCK);
+	sys_fcntl_owner(work->copy.source, F_SETOWN_EX, &me);
+	sys_fcntl(work->copy.source, F_SETSIG, KEEPER_LEASE_SIGNAL);
+	long r = sys_fcntl(work->copy.source, F_SETLEASE, F_RDLCK);
 	work->leased = r == 0;
 	switch (r) {
 	case 0:
@@ -132,31 +117,23 @@ static bool lease_held_to_the_end(struct work *work)
 	if (!work->leased)
 		return false;
 	work->leased = false;
-	return raw(SYS_fcntl, work->copy.source, F_SETLEASE, F_UNLCK) == 0;
+	return sys_fcntl(work->copy.source, F_SETLEASE, F_UNLCK) == 0;
 }
 
 /* The clock that file systems take their times from. */
-static int64_t coarse_now(void)
-{
-	struct timespec now = { 0, 0 };
-
-	raw(SYS_clock_gettime, CLOCK_REALTIME_COARSE, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* One attempt. 1: the file changed meanwhile. */
 static int copy_once(struct work *work)
 {
 	struct capture *capture = work->capture;
 	struct file before, after;
-	int64_t now = coarse_now();
+	int64_t now = sys_clock(CLOCK_REALTIME_COARSE);
 	int r = file_identify(work->copy.source, &before);
 
 	work->copy.bytes = 0;
 	if (!r)
-		r = raw_ftruncate(work->copy.target, 0);
+		r = sys_ftruncate(work->copy.target, 0);
 	if (!r)
-		r = raw_ftruncate(work->copy.target, before.size);
+		r = sys_ftruncate(work->copy.target, before.size);
 	if (!r)
 		r = copy_window(work, &before);
 	if (r && r != -ENODATA)
@@ -245,14 +222,14 @@ static int replace(struct work *work)
 	if (fd < 0)
 		return fail(capture, fd, "the copy could not be opened read-only");
 	flags |= request->flags & (MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK);
-	long r = raw_mmap(capture->address, request->length, request->protection, flags, fd,
+	long r = sys_mmap(capture->address, request->length, request->protection, flags, fd,
 			  request->offset);
 	if (fd != work->copy.target)
-		raw_close(fd);
-	if (raw_failed(r))
+		sys_close(fd);
+	if (sys_failed(r))
 		return fail(capture, (int)r, "the copy could not be mapped");
 	if (request->flags & MAP_LOCKED)
-		raw(SYS_mlock, capture->address, request->length);
+		sys_mlock(capture->address, request->length);
 	return 0;
 }
 
@@ -293,11 +270,11 @@ static void capture_here(struct capture *capture)
 		capture->charged = 0;
 	}
 	if (work.leased)
-		raw(SYS_fcntl, work.copy.source, F_SETLEASE, F_UNLCK);
+		sys_fcntl(work.copy.source, F_SETLEASE, F_UNLCK);
 	if (work.copy.source >= 0)
-		raw_close(work.copy.source);
+		sys_close(work.copy.source);
 	if (work.copy.target >= 0)
-		raw_close(work.copy.target);
+		sys_close(work.copy.target);
 }
 
 static void on_keeper(void *argument)

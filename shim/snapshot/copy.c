@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "snapshot/copy.h"
 #include "support/text.h"
@@ -14,12 +14,12 @@
 static int64_t send(int to, int from, int64_t *offset, uint64_t length)
 {
 	size_t most = length > 0x7ffff000 ? 0x7ffff000 : (size_t)length;
-	return raw_sendfile(to, from, offset, most);
+	return sys_sendfile(to, from, offset, most);
 }
 
 int copy_range(struct copy *copy, int64_t start, int64_t end)
 {
-	int64_t at = raw_lseek(copy->target, start, SEEK_SET);
+	int64_t at = sys_lseek(copy->target, start, SEEK_SET);
 
 	if (at < 0)
 		return (int)at;
@@ -37,7 +37,7 @@ int copy_range(struct copy *copy, int64_t start, int64_t end)
 
 static int64_t next_data(int fd, int64_t at, int64_t end)
 {
-	int64_t data = raw_lseek(fd, at, SEEK_DATA);
+	int64_t data = sys_lseek(fd, at, SEEK_DATA);
 
 	if (data == -ENXIO || data > end)
 		return end;
@@ -46,7 +46,7 @@ static int64_t next_data(int fd, int64_t at, int64_t end)
 
 static int64_t next_hole(int fd, int64_t at, int64_t end)
 {
-	int64_t hole = raw_lseek(fd, at, SEEK_HOLE);
+	int64_t hole = sys_lseek(fd, at, SEEK_HOLE);
 
 	return hole <= at || hole > end ? end : hole;
 }
@@ -88,7 +88,7 @@ static bool two_processors(void)
 	unsigned long mask[1024 / (8 * sizeof(long))] = { 0 };
 	int count = 0;
 
-	raw(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	sys_sched_getaffinity(0, sizeof(mask), mask);
 	for (unsigned int i = 0; i < sizeof(mask) / sizeof(*mask); i++)
 		count += __builtin_popcountl(mask[i]);
 	return count > 1;
@@ -117,6 +117,6 @@ int copy_data_fast(struct copy *copy, int64_t start, int64_t end)
 	if (upper.copy.target < 0)
 		return copy_data(copy, start, end);
 	int r = copy_by_two(copy, &upper, start, end);
-	raw_close(upper.copy.target);
+	sys_close(upper.copy.target);
 	return r;
 }

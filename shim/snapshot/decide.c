@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "policy/policy.h"
 #include "snapshot/snapshot.h"
 
@@ -42,7 +42,7 @@ static const char *no_copy(uint64_t bytes, bool named)
 /* A shared mapping of a descriptor that can write could be made writable. */
 static bool could_write(int fd)
 {
-	return (raw(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+	return (sys_fcntl(fd, F_GETFL, 0) & O_ACCMODE) != O_RDONLY;
 }
 
 void decide(const struct map_request *request, const struct file *file, const char *path,

@@ -12,7 +12,7 @@
 
 #include "audit/event.h"
 #include "kernel/proc_text.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
 #include "snapshot/drift.h"
@@ -68,7 +68,7 @@ static bool is_programs_own(const struct comparison *it, uintptr_t address)
 {
 	uint64_t entry = 0;
 
-	raw_pread(it->pagemap, &entry, sizeof(entry),
+	sys_pread(it->pagemap, &entry, sizeof(entry),
 		  (int64_t)(address / PAGE_BYTES * sizeof(entry)));
 	return entry & ENTRY_OURS && !(entry & ENTRY_FILE);
 }
@@ -76,11 +76,11 @@ static bool is_programs_own(const struct comparison *it, uintptr_t address)
 /* Past its end a file has no page: what is captured there and gone now has changed too. */
 static void compare_page(struct comparison *it, uintptr_t address, int64_t offset)
 {
-	if (is_programs_own(it, address) || raw_lseek(it->memory, (int64_t)address, SEEK_SET) < 0 ||
-	    raw(SYS_read, it->memory, it->here, PAGE_BYTES) != (long)PAGE_BYTES)
+	if (is_programs_own(it, address) || sys_lseek(it->memory, (int64_t)address, SEEK_SET) < 0 ||
+	    sys_read(it->memory, it->here, PAGE_BYTES) != (long)PAGE_BYTES)
 		return;
 	memset(it->there, 0, PAGE_BYTES);
-	int64_t got = raw_pread(it->file, it->there, PAGE_BYTES, offset);
+	int64_t got = sys_pread(it->file, it->there, PAGE_BYTES, offset);
 	if (got <= 0 || memcmp(it->here, it->there, PAGE_BYTES))
 		page_differs(it, offset);
 }
@@ -107,7 +107,7 @@ static void compare(void *argument)
 	it->reason = "no descriptor table of its own for the comparison";
 	if (thread_own_table())
 		return;
-	it->file = raw_open(it->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	it->file = sys_open(it->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	it->memory = proc_open_own(-1, "mem", O_RDONLY);
 	it->pagemap = proc_open_own(-1, "pagemap", O_RDONLY);
 	it->reason = "the file is no longer there, or may not be read";

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 
 #include "kernel/filesystem.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/vma.h"
 #include "snapshot/keeper.h"
@@ -92,8 +92,8 @@ void lease_own(int fd)
 {
 	struct f_owner_ex me = { F_OWNER_TID, keeper_thread() };
 
-	raw(SYS_fcntl, fd, F_SETOWN_EX, &me);
-	raw(SYS_fcntl, fd, F_SETSIG, KEEPER_LEASE_SIGNAL);
+	sys_fcntl_owner(fd, F_SETOWN_EX, &me);
+	sys_fcntl(fd, F_SETSIG, KEEPER_LEASE_SIGNAL);
 }
 
 static const char *refusal(int error)
@@ -117,7 +117,7 @@ static const char *refusal(int error)
 static int lease_take(int fd, struct file *file, const struct file *expected)
 {
 	lease_own(fd); /* first: a break in between would kill the process with SIGIO */
-	int r = (int)raw(SYS_fcntl, fd, F_SETLEASE, F_RDLCK);
+	int r = sys_fcntl(fd, F_SETLEASE, F_RDLCK);
 
 	if (!r)
 		r = file_identify(fd, file);
@@ -180,11 +180,7 @@ static int lease_add(struct grant *grant, int fd, const struct file *file)
 /* Then a copy could not be made when it is needed. */
 static bool too_large_to_preserve(const struct file *file)
 {
-	struct {
-		uint64_t soft, hard;
-	} limit;
-
-	return !raw(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) && (uint64_t)file->size > limit.soft;
+	return (uint64_t)file->size > sys_limit(RLIMIT_FSIZE);
 }
 
 static int grant_new(struct grant *grant)
@@ -207,7 +203,7 @@ static int grant_new(struct grant *grant)
 	if (r == -ENOMEM)
 		grant->reason = "no memory for the lease";
 	if (r && fd >= 0)
-		raw_close(fd);
+		sys_close(fd);
 	return r;
 }
 
@@ -228,7 +224,7 @@ int guard_take(const struct map_request *request, const struct file *file,
 		.request = request,
 		.file = file,
 		.piece = piece,
-		.thread = (int)raw(SYS_gettid),
+		.thread = sys_gettid(),
 	};
 
 	*reason = "leases are not to be trusted on this file system";
@@ -256,9 +252,9 @@ int lease_end(struct lease *lease)
 	snapshot_lock();
 	HASH_DEL(leases, lease);
 	snapshot_unlock();
-	int r = lease->fd < 0 ? -EBADF : (int)raw(SYS_fcntl, lease->fd, F_SETLEASE, F_UNLCK);
+	int r = lease->fd < 0 ? -EBADF : sys_fcntl(lease->fd, F_SETLEASE, F_UNLCK);
 	if (lease->fd >= 0)
-		raw_close(lease->fd);
+		sys_close(lease->fd);
 	arena_free(lease->path, lease->path_size);
 	arena_free(lease, sizeof(*lease));
 	return r;
@@ -303,7 +299,7 @@ void guard_drop_unused(void)
 
 static void preserve_if_broken(struct lease *lease)
 {
-	if (raw(SYS_fcntl, lease->fd, F_GETLEASE) != F_RDLCK)
+	if (sys_fcntl(lease->fd, F_GETLEASE, 0) != F_RDLCK)
 		lease_break(lease);
 }
 

@@ -13,15 +13,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "snapshot/keeper.h"
 #include "snapshot/lease.h"
 #include "support/gate.h"
-
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd 438
-#endif
 
 #define BATCH 128 /* the kernel takes 253 */
 
@@ -57,17 +53,6 @@ static void envelope_make(struct envelope *envelope, struct parcel *parcel)
 
 /* ---- before, on the keeper ---- */
 
-static int own_copy(int fd)
-{
-	int process = (int)raw(SYS_pidfd_open, raw(SYS_getpid), 0);
-
-	if (process < 0)
-		return process;
-	int copy = (int)raw(SYS_pidfd_getfd, process, fd, 0);
-	raw_close(process);
-	return copy;
-}
-
 static int send_parcel(int socket, struct parcel *parcel)
 {
 	struct envelope envelope;
@@ -80,7 +65,7 @@ static int send_parcel(int socket, struct parcel *parcel)
 	control->cmsg_len = CMSG_LEN(parcel->count * sizeof(int));
 	envelope.header.msg_controllen = CMSG_SPACE(parcel->count * sizeof(int));
 	memcpy(CMSG_DATA(control), parcel->fds, parcel->count * sizeof(int));
-	long sent = raw(SYS_sendmsg, socket, &envelope.header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	long sent = sys_sendmsg(socket, &envelope.header, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return sent < 0 ? (int)sent : 0;
 }
 
@@ -89,7 +74,7 @@ static void parcel_close(struct parcel *parcel, bool sent)
 {
 	/* All first: a copy needs descriptors. */
 	for (size_t i = 0; i < parcel->count; i++)
-		raw_close(parcel->fds[i]);
+		sys_close(parcel->fds[i]);
 	for (size_t i = 0; !sent && i < parcel->count; i++) {
 		struct lease *lease = lease_find(&parcel->labels[i].key);
 		if (lease)
@@ -118,12 +103,12 @@ static bool leads_to(const struct lease *lease, int directory, const char *path)
  * /proc is left alone. */
 static int open_anew(const struct lease *lease)
 {
-	int fd = leads_to(lease, AT_FDCWD, lease->path) ? raw_open(lease->path, OPEN_FLAGS, 0) : -1;
+	int fd = leads_to(lease, AT_FDCWD, lease->path) ? sys_open(lease->path, OPEN_FLAGS, 0) : -1;
 
 	if (fd >= 0 && leads_to(lease, fd, ""))
 		return fd;
 	if (fd >= 0)
-		raw_close(fd);
+		sys_close(fd);
 	return thread_open_again(keeper_proc(), 0, lease->fd, OPEN_FLAGS);
 }
 
@@ -136,10 +121,10 @@ static int second_lease(const struct lease *lease)
 
 	if (fd < 0)
 		return fd;
-	raw(SYS_fcntl, fd, F_SETOWN_EX, &me);
-	int r = (int)raw(SYS_fcntl, fd, F_SETLEASE, F_RDLCK);
+	sys_fcntl_owner(fd, F_SETOWN_EX, &me);
+	int r = sys_fcntl(fd, F_SETLEASE, F_RDLCK);
 	if (r)
-		raw_close(fd);
+		sys_close(fd);
 	return r ? r : fd;
 }
 
@@ -173,7 +158,7 @@ static bool proc_in_sight(void)
 static void hand_over_all(void *pair)
 {
 	struct parcel *parcel = arena_alloc(sizeof(*parcel));
-	int socket = parcel && proc_in_sight() ? own_copy(((const int *)pair)[0]) : -1;
+	int socket = parcel && proc_in_sight() ? thread_fetch(0, ((const int *)pair)[0]) : -1;
 	struct lease *lease, *following;
 
 	guard_drop_unused();
@@ -184,7 +169,7 @@ static void hand_over_all(void *pair)
 			hand_over(lease, socket, parcel);
 	if (socket >= 0) {
 		flush(socket, parcel);
-		raw_close(socket);
+		sys_close(socket);
 	}
 	arena_free(parcel, sizeof(*parcel));
 }
@@ -195,7 +180,7 @@ static void close_ends(void)
 {
 	for (int i = 0; i < 2; i++) {
 		if (ends[i] >= 0)
-			raw_close(ends[i]);
+			sys_close(ends[i]);
 		ends[i] = -1;
 	}
 }
@@ -206,7 +191,7 @@ void guard_before_fork(void)
 
 	keeper_hold();
 	if (guard_any()) {
-		if (raw(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		if (sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 			pair[0] = pair[1] = -1;
 		keeper_call_held(hand_over_all, pair);
 	}
@@ -229,14 +214,14 @@ static void adopt(const struct file_id *key, int signal_fd, int fd)
 	struct lease *lease = lease_find(key);
 
 	if (!lease) { /* its last snapshot went, or was preserved, before the fork itself */
-		raw_close(fd);
+		sys_close(fd);
 		return;
 	}
 	lease->fd = fd;
 	lease->signal_fd = signal_fd;
 	lease_own(fd);
 	/* A break that began before sends us no signal. */
-	if (raw(SYS_fcntl, fd, F_GETLEASE) != F_RDLCK)
+	if (sys_fcntl(fd, F_GETLEASE, 0) != F_RDLCK)
 		lease_preserve(lease, "break");
 	else
 		lease->state = LEASE_HELD;
@@ -248,7 +233,7 @@ static bool receive(int socket, struct parcel *parcel)
 	struct envelope envelope;
 
 	envelope_make(&envelope, parcel);
-	long got = raw(SYS_recvmsg, socket, &envelope.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	long got = sys_recvmsg(socket, &envelope.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (got <= 0)
 		return false;
 	struct cmsghdr *control = CMSG_FIRSTHDR(&envelope.header);
@@ -273,13 +258,13 @@ static void lose_without_descriptor(const char *reason)
 static void adopt_all(void *unused)
 {
 	struct parcel *parcel = arena_alloc(sizeof(*parcel));
-	int socket = own_copy(ends[1]);
+	int socket = thread_fetch(0, ends[1]);
 
 	(void)unused;
 	while (parcel && socket >= 0 && receive(socket, parcel))
 		;
 	if (socket >= 0)
-		raw_close(socket);
+		sys_close(socket);
 	arena_free(parcel, sizeof(*parcel));
 	lose_without_descriptor("the lease could not be taken over by the child");
 }
@@ -312,18 +297,18 @@ static bool same_content(const struct file *then, const struct file *now)
 static void lease_again(struct lease *lease)
 {
 	struct file now;
-	int fd = raw_open(lease->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	int fd = sys_open(lease->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
 	if (fd < 0)
 		return;
 	lease_own(fd);
-	int r = (int)raw(SYS_fcntl, fd, F_SETLEASE, F_RDLCK);
+	int r = sys_fcntl(fd, F_SETLEASE, F_RDLCK);
 	if (!r)
 		r = file_identify(fd, &now);
 	if (!r && !same_content(&lease->file, &now))
 		r = -ESTALE;
 	if (r) {
-		raw_close(fd);
+		sys_close(fd);
 		return;
 	}
 	lease->fd = lease->signal_fd = fd;

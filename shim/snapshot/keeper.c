@@ -18,7 +18,7 @@
 #include "kernel/guarded.h"
 #include "kernel/home.h"
 #include "kernel/proc_text.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "snapshot/guard.h"
 #include "snapshot/keeper.h"
@@ -87,15 +87,15 @@ static long stat_field(const char *at, int wanted)
  * last, and that would be us. */
 static void end_like(long status)
 {
-	unsigned long none[8 / sizeof(long)] = { 0 }, action[8] = { 0 };
+	unsigned long none[SIGSET_WORDS] = { 0 }, action[8] = { 0 };
 	int number = (int)(status & 0x7f);
 
 	if (number) {
-		raw(SYS_rt_sigaction, number, action, 0, 8);
-		raw(SYS_tgkill, raw(SYS_getpid), raw(SYS_gettid), number);
-		raw(SYS_rt_sigprocmask, SIG_SETMASK, none, 0, 8);
+		sys_rt_sigaction(number, action, NULL, SIGSET_BYTES);
+		sys_tgkill(sys_getpid(), sys_gettid(), number);
+		sys_rt_sigprocmask(SIG_SETMASK, none, NULL, SIGSET_BYTES);
 	}
-	raw(SYS_exit, status >> 8 & 0xff);
+	sys_exit(status >> 8 & 0xff);
 }
 
 /* When all other threads are gone, none of them by exit_group, the process has ended but for us.
@@ -103,7 +103,7 @@ static void end_like(long status)
 static void end_if_alone(void)
 {
 	char text[1024];
-	int64_t got = raw_pread(keeper.stat, text, sizeof(text) - 1, 0);
+	int64_t got = sys_pread(keeper.stat, text, sizeof(text) - 1, 0);
 
 	if (got <= 0)
 		return;
@@ -115,13 +115,13 @@ static void end_if_alone(void)
 
 static void serve(void)
 {
-	unsigned long set[8 / sizeof(long)];
+	unsigned long set[SIGSET_WORDS];
 	siginfo_t info;
 
 	wait_set(set);
 	while (!keeper.end) {
 		struct timespec ask = { ASK_SECONDS, 0 };
-		long number = raw(SYS_rt_sigtimedwait, set, &info, &ask, 8);
+		long number = sys_rt_sigtimedwait(set, &info, &ask, SIGSET_BYTES);
 		if (number == KEEPER_LEASE_SIGNAL) {
 			guard_broken(info.si_fd);
 			continue;
@@ -137,18 +137,15 @@ static void serve(void)
 /* The program's: later it may not be allowed to open it. */
 static void log_copy(int fd)
 {
-	int process = (int)raw(SYS_pidfd_open, raw(SYS_getpid), 0);
-	int copy = process < 0 ? process : (int)raw(SYS_pidfd_getfd, process, fd, 0);
+	int copy = thread_fetch(0, fd);
 
-	if (process >= 0)
-		raw_close(process);
 	if (copy >= 0 && !guarded_keep(GUARDED_LOG, &copy))
-		raw_close(copy);
+		sys_close(copy);
 }
 
 static void log_inherit(int fd)
 {
-	if (raw(SYS_fcntl, fd, F_GETFD) < 0)
+	if (sys_fcntl(fd, F_GETFD, 0) < 0)
 		log_copy(fd);
 	else /* left to this thread's table */
 		guarded_keep(GUARDED_LOG, &fd);
@@ -191,7 +188,7 @@ static int prepare(void)
 		log_inherit(log);
 	/* The first number, 0, is taken by it, so that no lease has the number that means nothing.
 	 */
-	keeper.proc = raw_open("/proc/self", O_PATH | O_DIRECTORY, 0);
+	keeper.proc = sys_open("/proc/self", O_PATH | O_DIRECTORY, 0);
 	if (keeper.proc < 0)
 		return keeper.proc;
 	keeper.maps = proc_open_own(keeper.proc, "maps", O_RDONLY);
@@ -199,7 +196,7 @@ static int prepare(void)
 		return keeper.maps;
 	keeper.pagemap = proc_open_own(keeper.proc, "pagemap", O_RDONLY);
 	keeper.memory = proc_open_own(keeper.proc, "mem", O_RDWR);
-	keeper.stat = raw_open_in(keeper.proc, "stat", O_RDONLY);
+	keeper.stat = sys_open_in(keeper.proc, "stat", O_RDONLY);
 	capability_keep_for_leases();
 	return 0;
 }
@@ -239,7 +236,7 @@ static int start(void)
 
 static int wake(void)
 {
-	return (int)raw(SYS_tgkill, home_process(), keeper.thread.number, KEEPER_REQUEST_SIGNAL);
+	return sys_tgkill(home_process(), keeper.thread.number, KEEPER_REQUEST_SIGNAL);
 }
 
 /* With a full signal queue (RLIMIT_SIGPENDING) the signal is refused; then the keeper finds the
@@ -250,7 +247,7 @@ static int wake_surely(void)
 	int r;
 
 	while ((r = wake()) == -EAGAIN && !atomic_load(&keeper.answered))
-		raw(SYS_nanosleep, &pause, 0);
+		sys_nanosleep(&pause, NULL);
 	return r == -EAGAIN ? 0 : r;
 }
 
@@ -332,20 +329,15 @@ int keeper_maps(void)
 
 bool keeper_can_spare(int fd)
 {
-	struct {
-		uint64_t soft, hard;
-	} limit;
-
-	return raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) ||
-	       (uint64_t)fd + SPARE_DESCRIPTORS < limit.soft;
+	return (uint64_t)fd + SPARE_DESCRIPTORS < sys_limit(RLIMIT_NOFILE);
 }
 
 bool keeper_could_serve(uint64_t limit)
 {
-	int free = (int)raw(SYS_fcntl, keeper.proc, F_DUPFD_CLOEXEC, 0);
+	int free = sys_fcntl(keeper.proc, F_DUPFD_CLOEXEC, 0);
 
 	if (free >= 0)
-		raw_close(free);
+		sys_close(free);
 	return free >= 0 && (uint64_t)free + SPARE_DESCRIPTORS < limit;
 }
 
@@ -354,7 +346,7 @@ bool keeper_is_company(void)
 	char text[1024];
 	const char *at;
 
-	if (!keeper_running() || raw_read_file("/proc/self/stat", text, sizeof(text)) <= 0)
+	if (!keeper_running() || sys_read_file("/proc/self/stat", text, sizeof(text)) <= 0)
 		return false;
 	at = strrchr(text, ')');
 	return at && stat_field(at, STAT_THREADS) == 2;

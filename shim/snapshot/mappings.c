@@ -10,7 +10,7 @@
 
 #include "audit/event.h"
 #include "audit/trace.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/vma.h"
 #include "snapshot/drift.h"
 #include "snapshot/guard.h"
@@ -200,7 +200,7 @@ long snapshot_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), v
 	long r = index_reserve();
 	if (!r)
 		r = replace(argument);
-	if (raw_failed(r))
+	if (sys_failed(r))
 		look_again(start, end, &nowhere, &ended);
 	else
 		index_remove(start, end, piece_removed, &ended);
@@ -227,7 +227,7 @@ long snapshot_munmap(uintptr_t address, size_t length)
 	snapshot_lock();
 	long r = index_reserve();
 	if (!r)
-		r = raw(SYS_munmap, address, length);
+		r = sys_munmap(address, length);
 	if (r)
 		look_again(address, address + PAGE_UP(length), &nowhere, &ended);
 	else
@@ -353,9 +353,9 @@ static long mremap_locked(uintptr_t old, size_t old_size, size_t new_size, int f
 	if (r)
 		return r;
 	bool one = !(flags & MREMAP_FIXED) || is_one_area(old, old_size);
-	long result = raw(SYS_mremap, old, old_size, new_size, flags, new_address);
-	uintptr_t target = raw_failed(result) ? new_address : (uintptr_t)result;
-	if (!raw_failed(result) && one)
+	long result = sys_mremap(old, old_size, new_size, flags, new_address);
+	uintptr_t target = sys_failed(result) ? new_address : (uintptr_t)result;
+	if (!sys_failed(result) && one)
 		index_mremap(old, PAGE_UP(old_size), PAGE_UP(new_size), flags, target, ended);
 	else
 		mremap_look_again(old, PAGE_UP(old_size), PAGE_UP(new_size), flags, target, ended);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/unnamed.h"
 #include "policy/policy.h"
 #include "snapshot/copy.h"
@@ -30,13 +30,13 @@ void preserve_places(const char *temporary, const char *cache)
 
 static int clone_into(const struct preserve *preserve, const char *directory)
 {
-	int fd = raw_open(directory, O_TMPFILE | O_RDWR, 0600);
+	int fd = sys_open(directory, O_TMPFILE | O_RDWR, 0600);
 
 	if (fd < 0)
 		return fd;
-	int r = (int)raw(SYS_ioctl, fd, FICLONE, preserve->source);
+	int r = sys_ioctl_int(fd, FICLONE, preserve->source);
 	if (r) {
-		raw_close(fd);
+		sys_close(fd);
 		return r;
 	}
 	return fd;
@@ -121,10 +121,10 @@ static int begin_clone(struct preserve *preserve)
 
 static int sized(struct preserve *preserve, int fd, enum engine engine)
 {
-	int r = fd < 0 ? fd : raw_ftruncate(fd, preserve->file->size);
+	int r = fd < 0 ? fd : sys_ftruncate(fd, preserve->file->size);
 
 	if (fd >= 0 && r)
-		raw_close(fd);
+		sys_close(fd);
 	if (r)
 		return r;
 	begin_with(preserve, fd, engine);
@@ -189,7 +189,7 @@ int preserve_charge(struct preserve *preserve)
 {
 	struct statx now;
 
-	if (preserve->engine != ENGINE_MEMORY || raw_fstat(preserve->target, &now))
+	if (preserve->engine != ENGINE_MEMORY || sys_fstat(preserve->target, &now))
 		return 0;
 	uint64_t takes = now.stx_blocks * 512;
 	if (takes <= preserve->charged)
@@ -253,7 +253,7 @@ int preserve_window(struct preserve *preserve, const struct window *window)
 void preserve_end(struct preserve *preserve, bool failed)
 {
 	if (preserve->target >= 0)
-		raw_close(preserve->target);
+		sys_close(preserve->target);
 	preserve->target = -1;
 	if (!failed)
 		return;

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "kernel/pagemap.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "snapshot/keeper.h"
 #include "snapshot/private.h"
 #include "support/arena.h"
@@ -25,8 +25,8 @@ static int transfer(int memory, bool write, uintptr_t address, void *buffer, siz
 	while (length) {
 		/* Positions in /proc/self/mem may have the sign bit set: pread would refuse them.
 		 */
-		int64_t where = raw_lseek(memory, (int64_t)address, SEEK_SET);
-		long done = raw(write ? SYS_write : SYS_read, memory, at, length);
+		int64_t where = sys_lseek(memory, (int64_t)address, SEEK_SET);
+		long done = write ? sys_write(memory, at, length) : sys_read(memory, at, length);
 		if (done == -EINTR)
 			continue;
 		if (done <= 0 || where < 0)

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/vma.h"
 #include "snapshot/attributes.h"
@@ -68,12 +68,12 @@ static int map_over(const struct vma *vma, uintptr_t from, uintptr_t to, int fd,
 {
 	/* A lock counts against RLIMIT_MEMLOCK until it is gone; what comes is locked too. */
 	if (attributes_locked(attributes))
-		raw(SYS_munlock, from, to - from);
-	long r = raw_mmap(from, to - from, vma->protection,
+		sys_munlock(from, to - from);
+	long r = sys_mmap(from, to - from, vma->protection,
 			  MAP_FIXED | (vma->shared ? MAP_SHARED : MAP_PRIVATE) |
 				  attributes_map_flags(attributes),
 			  fd, offset);
-	if (raw_failed(r))
+	if (sys_failed(r))
 		return (int)r;
 	attributes_apply(attributes, from, to, vma->protection);
 	return 0;
@@ -150,6 +150,6 @@ int lease_replace(const struct lease *lease, struct preserve *preserve)
 	attributes_walk_end(&replacing.attributes);
 	vma_walk_end(&replacing.areas);
 	if (replacing.read_only >= 0)
-		raw_close(replacing.read_only);
+		sys_close(replacing.read_only);
 	return r;
 }

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "audit/event.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
 #include "snapshot/keeper.h"
@@ -21,10 +21,7 @@
 
 static uint64_t microseconds(void)
 {
-	struct timespec now;
-
-	raw(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return (uint64_t)sys_clock(CLOCK_MONOTONIC) / 1000;
 }
 
 /* ---- what is mapped ---- */
@@ -161,12 +158,12 @@ static bool was_taken_away(const struct lease *lease)
 {
 	char text[512];
 
-	if (raw(SYS_fcntl, lease->fd, F_GETLEASE) == F_RDLCK) /* which also ends what is overdue */
+	if (sys_fcntl(lease->fd, F_GETLEASE, 0) == F_RDLCK) /* which also ends what is overdue */
 		return false;
 	int fd = thread_open_info(keeper_proc(), lease->fd);
-	int64_t got = fd < 0 ? fd : raw_pread(fd, text, sizeof(text) - 1, 0);
+	int64_t got = fd < 0 ? fd : sys_pread(fd, text, sizeof(text) - 1, 0);
 	if (fd >= 0)
-		raw_close(fd);
+		sys_close(fd);
 	if (got <= 0)
 		return false;
 	text[got] = 0;

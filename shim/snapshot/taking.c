@@ -13,7 +13,7 @@
 
 #include "audit/event.h"
 #include "audit/trace.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
 #include "snapshot/attributes.h"
@@ -32,10 +32,7 @@ const char *engine_name(enum engine engine)
 
 static uint64_t microseconds(void)
 {
-	struct timespec now;
-
-	raw(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return (uint64_t)sys_clock(CLOCK_MONOTONIC) / 1000;
 }
 
 /* What an attempt to take a snapshot is about, for its event. */
@@ -198,9 +195,9 @@ static long take(const struct taking *taking, const struct decision *decision)
 		.file = taking->file,
 		.path = taking->path,
 		.address = taking->address,
-		.thread = (int)raw(SYS_gettid),
+		.thread = sys_gettid(),
 		.borrow = !guard_may_open() ||
-			  raw(SYS_fcntl, taking->request->fd, F_GETLEASE) == F_WRLCK,
+			  sys_fcntl(taking->request->fd, F_GETLEASE, 0) == F_WRLCK,
 	};
 
 	if (!piece.snapshot)
@@ -240,8 +237,8 @@ long snapshot_take(const struct call *call, const struct map_request *request, u
 		return (long)address;
 	char *path = arena_alloc(PATH_MAX);
 	if (!path) /* the kernel has no memory left, and says so */
-		return raw(SYS_munmap, address, request->length), -ENOMEM;
-	raw_fd_path(request->fd, path, PATH_MAX);
+		return sys_munmap(address, request->length), -ENOMEM;
+	sys_fd_path(request->fd, path, PATH_MAX);
 	struct taking taking = { call, request, &file, path, address, microseconds() };
 	long r = take_if_wanted(&taking);
 	arena_free(path, PATH_MAX);

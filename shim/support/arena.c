@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/arena.h"
 #include "support/fault.h"
 #include "support/lock.h"
@@ -30,7 +30,7 @@ static size_t in_use;
 static void *pages_get(size_t size)
 {
 	long r = place_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return raw_failed(r) ? NULL : (void *)r;
+	return sys_failed(r) ? NULL : (void *)r;
 }
 
 static int class_of(size_t size)

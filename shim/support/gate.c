@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/fault.h"
 #include "support/gate.h"
 #include "support/text.h"
@@ -28,7 +28,7 @@ static bool waits(int thread, int turn)
 	text_add(&text, "/proc/self/task/");
 	text_add_uint(&text, (unsigned int)thread);
 	text_add(&text, "/syscall");
-	if (raw_read_file(path, line, sizeof(line)) <= 0)
+	if (sys_read_file(path, line, sizeof(line)) <= 0)
 		return turn >= MOST_TURNS;
 	int number = 0;
 	for (const char *at = line; *at >= '0' && *at <= '9'; at++)
@@ -45,9 +45,9 @@ static bool wait_for_others(void)
 
 	if (!atomic_load_explicit(&forking, memory_order_acquire))
 		return true;
-	int self = (int)raw(SYS_gettid);
+	int self = sys_gettid();
 	for (int turn = 0; (thread = atomic_load(&forking)) && thread != self; turn++) {
-		raw(SYS_futex, &forking, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, thread, &patience, 0, 0);
+		sys_futex(&forking, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, thread, &patience);
 		if (atomic_load(&forking) == thread && waits(thread, turn))
 			return false;
 	}
@@ -67,7 +67,7 @@ void gate_take(struct lock *lock)
 		TEST_POINT("gate");
 		lock_take(lock);
 		int thread = atomic_load(&forking);
-		if (!in_order || !thread || thread == (int)raw(SYS_gettid))
+		if (!in_order || !thread || thread == sys_gettid())
 			return;
 		lock_drop(lock);
 	}
@@ -76,7 +76,7 @@ void gate_take(struct lock *lock)
 /* Forking threads wait for each other to the end: none of them is in libc's locks yet. */
 void gate_close(struct lock *lock)
 {
-	int self = (int)raw(SYS_gettid);
+	int self = sys_gettid();
 	int thread = 0;
 
 	while (!atomic_compare_exchange_strong(&forking, &thread, self)) {

@@ -6,18 +6,18 @@
 #include <linux/futex.h>
 #include <stddef.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/fault.h"
 #include "support/lock.h"
 
 void futex_wait(atomic_int *word, int value)
 {
-	raw(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
+	sys_futex(word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, NULL);
 }
 
 void futex_wake(atomic_int *word, int count)
 {
-	raw(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, 0, 0, 0);
+	sys_futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL);
 }
 
 bool lock_try(struct lock *lock)

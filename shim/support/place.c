@@ -11,13 +11,9 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/auxiliary.h"
 #include "support/place.h"
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 /* The loader itself, and some distance. */
 #define MARGIN (4UL << 20)
@@ -57,11 +53,11 @@ static uintptr_t place_at(size_t before, size_t size)
 static long map_at(uintptr_t address, size_t size, int protection, int flags, int fd,
 		   int64_t offset)
 {
-	long r = raw_mmap(address, size, protection, flags | MAP_FIXED_NOREPLACE, fd, offset);
+	long r = sys_mmap(address, size, protection, flags | MAP_FIXED_NOREPLACE, fd, offset);
 
-	if (raw_failed(r) || (uintptr_t)r == address)
+	if (sys_failed(r) || (uintptr_t)r == address)
 		return r;
-	raw(SYS_munmap, r, size);
+	sys_munmap(r, size);
 	return -EEXIST;
 }
 
@@ -73,12 +69,12 @@ long place_map(size_t size, int protection, int flags, int fd, int64_t offset)
 		size_t before = atomic_fetch_add(&used, step) % SPAN;
 		uintptr_t address = place_at(before, size);
 		long r = address ? map_at(address, size, protection, flags, fd, offset) : -ENOMEM;
-		if (!raw_failed(r))
+		if (!sys_failed(r))
 			return r;
 		if (r != -EEXIST)
 			break;
 	}
-	return raw_mmap(0, size, protection, flags, fd, offset);
+	return sys_mmap(0, size, protection, flags, fd, offset);
 }
 
 void place_unmap(long address, size_t size)
@@ -86,7 +82,7 @@ void place_unmap(long address, size_t size)
 	size_t last = atomic_load(&used);
 
 	size = PAGE_UP(size);
-	raw(SYS_munmap, address, size);
+	sys_munmap(address, size);
 	if (last >= size && place_at((last - size) % SPAN, size) == (uintptr_t)address)
 		atomic_compare_exchange_strong(&used, &last, last - size);
 }

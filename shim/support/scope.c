@@ -8,13 +8,11 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/scope.h"
 
 /* Initial-exec, because the dynamic model may allocate at a thread's first touch. */
 static __thread int depth __attribute__((tls_model("initial-exec")));
-
-#define SIGSET_BYTES 8
 
 static atomic_bool silent;
 
@@ -50,16 +48,16 @@ bool scope_inside(void)
 
 void signals_block(struct scope *scope)
 {
-	unsigned long all[SIGSET_BYTES / sizeof(long)];
+	unsigned long all[SIGSET_WORDS];
 
 	for (unsigned int i = 0; i < sizeof(all) / sizeof(*all); i++)
 		all[i] = ~0UL;
-	raw(SYS_rt_sigprocmask, SIG_BLOCK, all, scope->mask, SIGSET_BYTES);
+	sys_rt_sigprocmask(SIG_BLOCK, all, scope->mask, SIGSET_BYTES);
 }
 
 void signals_restore(const struct scope *scope)
 {
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, scope->mask, 0, SIGSET_BYTES);
+	sys_rt_sigprocmask(SIG_SETMASK, scope->mask, NULL, SIGSET_BYTES);
 }
 
 static unsigned long mask_of(int signal, unsigned int *word)
@@ -70,21 +68,21 @@ static unsigned long mask_of(int signal, unsigned int *word)
 
 bool signal_pending(int signal)
 {
-	unsigned long set[SIGSET_BYTES / sizeof(long)] = { 0 };
+	unsigned long set[SIGSET_WORDS] = { 0 };
 	unsigned int word;
 	unsigned long bit = mask_of(signal, &word);
 
-	raw(SYS_rt_sigpending, set, SIGSET_BYTES);
+	sys_rt_sigpending(set, SIGSET_BYTES);
 	return set[word] & bit;
 }
 
 void signal_consume(int signal)
 {
-	unsigned long set[SIGSET_BYTES / sizeof(long)] = { 0 };
+	unsigned long set[SIGSET_WORDS] = { 0 };
 	struct timespec now = { 0, 0 };
 	unsigned int word;
 	unsigned long bit = mask_of(signal, &word);
 
 	set[word] = bit;
-	raw(SYS_rt_sigtimedwait, set, 0, &now, SIGSET_BYTES);
+	sys_rt_sigtimedwait(set, NULL, &now, SIGSET_BYTES);
 }

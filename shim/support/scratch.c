@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <sched.h>
 
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/scratch.h"
 
 #define SCRATCH_COUNT 8
@@ -19,7 +19,7 @@ void *scratch_take(void)
 		for (int i = 0; i < SCRATCH_COUNT; i++)
 			if (!atomic_flag_test_and_set(&taken[i]))
 				return buffers[i];
-		raw(SYS_sched_yield);
+		sys_sched_yield();
 	}
 }
 

@@ -12,13 +12,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "kernel/raw.h"
 #include "page.h"
 #include "support/arena.h"
 #include "support/fault.h"
 
 /* What is called here goes by no test. */
-#undef raw6
+#undef MMFENCE_TEST_FAULTS
+#include "support/sys.h"
 
 static struct fault_page *page;
 
@@ -37,13 +37,13 @@ static const char *page_name(void)
 static __attribute__((constructor(101))) void attach(void)
 {
 	const char *name = page_name();
-	long fd = name ? raw(SYS_openat, AT_FDCWD, name, O_RDWR | O_CLOEXEC, 0) : -ENOENT;
+	int fd = name ? sys_openat(AT_FDCWD, name, O_RDWR | O_CLOEXEC, 0) : -ENOENT;
 
 	if (fd < 0)
 		return;
-	long at = raw(SYS_mmap, 0, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	raw(SYS_close, fd);
-	if (raw_failed(at))
+	long at = sys_mmap(0, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	sys_close(fd);
+	if (sys_failed(at))
 		return;
 	page = (struct fault_page *)at;
 	page->in_use = arena_in_use;
@@ -111,7 +111,7 @@ static bool send_part(const long *arguments, long *result)
 	if (part.msg_iovlen < 2 || !fault_here(FAULT_SHORT))
 		return false;
 	part.msg_iovlen = 1;
-	*result = raw(SYS_sendmsg, arguments[0], &part, arguments[2]);
+	*result = sys_sendmsg((int)arguments[0], &part, (int)arguments[2]);
 	return true;
 }
 
@@ -124,16 +124,16 @@ static void hold_here(struct hold *hold)
 	if (atomic_fetch_sub(&hold->pass, 1) > 0 ||
 	    !atomic_compare_exchange_strong(&hold->state, &armed, HOLD_REACHED))
 		return;
-	atomic_store(&hold->reached_by, (int)raw(SYS_gettid));
-	raw(SYS_futex, &hold->state, FUTEX_WAKE, INT32_MAX, 0, 0, 0);
+	atomic_store(&hold->reached_by, sys_gettid());
+	sys_futex(&hold->state, FUTEX_WAKE, INT32_MAX, NULL);
 	while (atomic_load(&hold->state) == HOLD_REACHED)
 		if (!hold->spin)
-			raw(SYS_futex, &hold->state, FUTEX_WAIT, HOLD_REACHED, 0, 0, 0);
+			sys_futex(&hold->state, FUTEX_WAIT, HOLD_REACHED, NULL);
 }
 
 static bool is_wanted_thread(const struct hold *hold)
 {
-	int self = (int)raw(SYS_gettid);
+	int self = sys_gettid();
 
 	return (!hold->only || hold->only == self) && hold->but != self;
 }

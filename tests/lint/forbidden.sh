@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # forbidden.sh BUILD: the rooms below interpose/ must not call what interpose/ wraps (it would
-# come back to us), nor anything that allocates, locks or needs a thread libc knows about.
+# come back to us), nor anything that allocates, locks or needs a thread libc knows about. Nor do
+# they make a system call without its prototype (support/sys.h).
 set -eu
 build=${1:?usage: forbidden.sh BUILD}
 export LC_ALL=C
@@ -43,6 +44,10 @@ for bits in 64 32; do
 		done
 	done
 done
+if grep -n 'sys_call(' $(find shim -name '*.[ch]' ! -path 'shim/support/*' ! -path 'shim/interpose/*'); then
+	echo "by number alone: interpose/ hands such calls on, nobody else makes them"
+	status=1
+fi
 if [ $objects = 0 ]; then
 	echo "forbidden.sh: no objects in $build" >&2
 	exit 1

@@ -18,7 +18,7 @@
 #include "cli/doctor/doctor.h"
 #include "cli/doctor/file.h"
 #include "kernel/filesystem.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "policy/policy.h"
 #include "snapshot/snapshot.h"
 
@@ -110,7 +110,7 @@ static bool open_mapped(const char *name, struct mapped_file *mapped)
 		return false;
 	}
 	close(place);
-	raw_fd_path(mapped->fd, mapped->path, sizeof(mapped->path));
+	sys_fd_path(mapped->fd, mapped->path, sizeof(mapped->path));
 	mapped->owner = st.st_uid;
 	return true;
 }

@@ -11,7 +11,7 @@
 
 #include "audit/json.h"
 #include "cli/pages/pages.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 
 static void show_string(const char *string, FILE *out)
 {

@@ -9,7 +9,7 @@
 
 #include "cli/doctor/doctor.h"
 #include "cli/pages/pages.h"
-#include "kernel/raw.h"
+#include "support/sys.h"
 #include "support/text.h"
 
 #define CELL_BYTES 32
