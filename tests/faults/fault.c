@@ -52,8 +52,8 @@ static __attribute__((constructor(101))) void attach(void)
 /* Signals may be blocked: but for the kernel's own. */
 void fault_broken(const char *what)
 {
-	raw(SYS_write, 2, what, strlen(what));
-	raw(SYS_write, 2, "\n", 1);
+	sys_write(2, what, strlen(what));
+	sys_write(2, "\n", 1);
 	__builtin_trap();
 }
 
