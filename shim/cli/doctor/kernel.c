@@ -35,10 +35,6 @@ static void try_areas(void)
 	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	struct query_areas query = { .size = sizeof(query), .address = (uintptr_t)&query };
 
-	if (fd < 0 && errno == ENOSYS) {
-		doctor_say(ABSENT, "memfd_create", "%m; copies in memory are files in /dev/shm");
-		return;
-	}
 	if (fd < 0) {
 		doctor_say(BROKEN, "/proc", "not mounted or not readable: %m");
 		return;
@@ -70,12 +66,8 @@ static void try_pages(void)
 static void try_remap(void)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	int fd = memfd_create("mmfence-doctor", MFD_CLOEXEC);
-	char *map = MAP_FAILED;
+	char *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	if (fd >= 0 && !ftruncate(fd, 2 * (off_t)page))
-		map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
 	if (map == MAP_FAILED)
 		return;
 	map[page] = 'x';
@@ -92,6 +84,11 @@ static void try_memfd(void)
 	int fd = memfd_create("mmfence-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	long long noexec = doctor_number("/proc/sys/vm/memfd_noexec");
 
+	if (fd < 0 && errno == ENOSYS && !access("/dev/shm", W_OK)) {
+		doctor_say(ABSENT, "memfd_create", "%s; copies in memory are files in /dev/shm",
+			   strerror(ENOSYS));
+		return;
+	}
 	if (fd < 0) {
 		doctor_say(BROKEN, "memfd_create", "%m; copies have nowhere to go");
 		return;

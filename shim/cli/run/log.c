@@ -16,6 +16,7 @@
 #include "cli/cli.h"
 #include "cli/run/destination.h"
 #include "cli/run/log.h"
+#include "kernel/unnamed.h"
 
 #define LOG_READ (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
@@ -301,10 +302,10 @@ static int try_append(const char *path, off_t size)
 	char *directory = format_text("%s", path);
 
 	strrchr(directory, '/')[1] = 0;
-	int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	int fd = unnamed_file(directory, ".mmfence");
 	free(directory);
 	if (fd < 0)
-		return 0;
+		return fd == -ENOSPC || fd == -EDQUOT ? -fd : 0;
 	sigaction(SIGXFSZ, &ignore, &before);
 	ssize_t written = pwrite(fd, record, sizeof(record), size);
 	int error = written < 0 ? errno : written < (ssize_t)sizeof(record) ? EFBIG : 0;
