@@ -532,6 +532,22 @@ Test(check, dropped_records_do_not_pass)
 	expect_dropped(DROPPED("2") DROPPED("3") ENDED("5"), "mmfence: log: 5 records could not ");
 }
 
+#define NUMBERED(action, n)                                     \
+	"{\"event\":{\"action\":\"" action "\",\"sequence\":" n \
+	"},\"process\":{\"pid\":77,\"name\":\"forged\"},\"mmfence\":{\"memory_of\":77}}\n"
+
+Test(check, a_record_that_is_missing_does_not_pass)
+{
+	struct run run =
+		CHECK("--fail-on", "none", "--log", "l", "--", "sh", "-c", "cat forged >>l");
+
+	forged = NUMBERED("process.start", "1") NUMBERED("process.end", "4");
+	run.prepare = write_forged;
+	check_once(&run, FOUND);
+	expect_errors(&run, "mmfence: log: 2 records of 1 process are missing, so that what ");
+	run_end(&run);
+}
+
 Test(check, log_that_is_gone_does_not_pass)
 {
 	struct run run = CHECK("--fail-on", "none", "--", "sh", "-c", "rm \"$MMFENCE_AUDIT_LOG\"");

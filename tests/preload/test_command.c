@@ -786,8 +786,8 @@ static const char *const log_lines[] = {
 	RECORD("nonlinear.remap", ",\"mmfence\":{\"site\":\"b\"}"),
 	RECORD("nonlinear.total",
 	       ",\"mmfence\":{\"site\":\"a\",\"total\":{\"calls\":41,\"failed\":2}}"),
-	"{\"event\":{\"action\":\"selfmem.map\",\"outcome\":\"failure\"},\"file\":{\"path\":"
-	"\"/proc/1/mem\"}}",
+	"{\"event\":{\"action\":\"selfmem.map\",\"outcome\":\"failure\"},\"process\":{\"pid\":1},"
+	"\"file\":{\"path\":\"/proc/1/mem\"}}",
 	RECORD("coverage.gap", ",\"file\":{\"path\":\"/bin/x\"},\"mmfence\":{\"gap\":{\"reason\":"
 			       "\"static\"}}"),
 	RECORD("log.dropped", ",\"mmfence\":{\"dropped\":17}"),
@@ -821,12 +821,72 @@ Test(command, summary_adds_up_the_records_of_this_run)
 	expect_errors(&run, "2 × larger than snapshot.copy-limit, such as /data/?[31mred\n");
 	expect_errors(&run, "1 × no memory\n");
 	expect_errors(&run, "1 × mapping of memory, such as /proc/1/mem\n");
-	expect_errors(&run, "42 calls of remap_file_pages from 2 places, 2 failed\n");
+	expect_errors(&run, "42 calls of remap_file_pages from 2 call sites, of which 2 failed\n");
 	expect_errors(&run, "1 × static, such as /bin/x\n");
 	expect_errors(&run, "17 records could not be written\n");
 	expect_errors(&run, "1 line of the log could not be read\n");
 	expect_errors(&run, "/work/log\n");
 	cr_expect_leq(count_lines(run.errors), 24);
+	run_end(&run);
+}
+
+/* One record of three snapshots, one of a call that was made 40 times, and one process that says
+ * twice what it dropped. */
+static void write_counts(struct run *run)
+{
+	static const char
+		counts[] =
+			RECORD(
+				"process.start", "") "\n" RECORD("snapshot.preserve", ",\"file\":{\"path\":\"/a\"},\"mmfence\":{\"snapshot\":{\"count\":3,\"trigger\":"
+										      "\"protect\",\"bytes\":4096,\"engine\":\"memory\",\"microseconds\":70}}") "\n" RECORD("nonlinear.remap", ",\"mmfence\":{\"site\":\"a\",\"policy\":\"refuse\"}") "\n" RECORD("nonlinear.total", ",\"mmfence\":{\"site\":\"a\",\"total\":{\"calls\":40}}") "\n" RECORD("selfmem.open", ",\"mmfence\":{\"policy\":\"refuse\"}") "\n" RECORD("log.dropped", ",\"mmfence\":{\"dropped\":17}") "\n" RECORD("process.end",
+																																																											   ",\"mmfence\":{\"dropped\":18}") "\n";
+	FILE *out = fopen("counts", "we");
+
+	(void)run;
+	if (!out || fputs(counts, out) < 0 || fclose(out))
+		_exit(98);
+}
+
+static void expect_count(const char *form, const char *output, const char *part)
+{
+	cr_expect(strstr(output, part), "%s: no \"%s\" in:\n%s", form, part, output);
+}
+
+Test(command, every_form_counts_alike)
+{
+	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE };
+	const char *command = build_path("bin/mmfence");
+	static const char *const parts[][5] = {
+		{ "summary", "3 in time\n", "41 calls\n", "40 × remap_file_pages",
+		  "18 records could" },
+		{ "text", "3 preserved in time.", "41 calls of the programs", "40 calls of remap",
+		  "18 records could" },
+		{ "json", "\"preserved\": 3,", "\"refused\": 41", "\"nonlinear_calls\": 40",
+		  "\"dropped\": 18" },
+		{ "page", "3 preserved in time.", "41 calls of the programs", "40 calls of remap",
+		  "18 records could" },
+		{ "log", "/a: 3 preserved", "(policy: refuse)", "40 calls", "18 records dropped" },
+	};
+	char line[5 * PATH_MAX];
+
+	snprintf(line, sizeof(line),
+		 "b=%s; $b run -o snapshot.mode=off --log l -- sh -c 'cat counts >>l' 2>summary\n"
+		 "$b report l >text; $b report --json l >json; $b report --html - l >page\n"
+		 "$b log l >log",
+		 command);
+	run.prepare = write_counts;
+	run.args[0] = "-c";
+	run.args[1] = line;
+	run_helper(&run);
+	expect_exit(&run, 0);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		snprintf(line, sizeof(line), "%s/work/%s", run.dir, parts[i][0]);
+		char *output = read_whole(line);
+
+		for (size_t j = 1; j < 5; j++)
+			expect_count(parts[i][0], output, parts[i][j]);
+		free(output);
+	}
 	run_end(&run);
 }
 

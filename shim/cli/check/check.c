@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/run/destination.h"
 #include "cli/text/printable.h"
+#include "cli/text/show.h"
 #include "cli/run/run.h"
 #include "cli/check/verdict.h"
 #include "policy/suggest.h"
@@ -266,24 +267,71 @@ static int run(struct check *check)
 	return 0;
 }
 
+/* Only what there is: one of them may be none. */
+static char *missing_text(int64_t dropped, int64_t damaged)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_text(&text, &size);
+
+	if (dropped)
+		fprintf(out, "%lld record%s could not be written", (long long)dropped,
+			plural(dropped));
+	if (damaged)
+		fprintf(out, "%s%lld line%s %s be read", dropped ? " and " : "", (long long)damaged,
+			plural(damaged), dropped ? "not" : "could not");
+	fputs(", so that what else happened is not known", out);
+	fclose(out);
+	return text;
+}
+
+/* Every process has a log from its start, but a command that could not be started has none. */
+static bool log_is_missing(const struct check *check, size_t files)
+{
+	return !files && (check->run.log.known || run_was_started(&check->run));
+}
+
+/* Why the log cannot say that nothing happened, or NULL when it can. To be freed. */
+static char *doubt_of(const struct check *check, const struct model *model, size_t files,
+		      const char *log)
+{
+	int refused = log_refuses(&check->run.log);
+
+	if (log_is_missing(check, files))
+		return format_text("the log is gone, so that what happened is not known");
+	if (model->beginning_gone || log_is_cut(&check->run.log) ||
+	    (check->run.mark.placed && !mark_is_there(&check->run.mark, log)))
+		return format_text("the log was emptied, cut or replaced while the command ran, so "
+				   "that what else happened is not known");
+	if (model->dropped || model->damaged)
+		return missing_text(model->dropped, model->damaged);
+	if (refused)
+		return format_text("no record can be written to it: %s, so that what else happened "
+				   "is not known",
+				   strerror(refused));
+	if (model->missing.records)
+		return format_text("%lld record%s of %lld process%s %s missing, so that what else "
+				   "happened is not known",
+				   (long long)model->missing.records,
+				   plural(model->missing.records),
+				   (long long)model->missing.processes,
+				   model->missing.processes == 1 ? "" : "es",
+				   model->missing.records == 1 ? "is" : "are");
+	return NULL;
+}
+
 static int judge(struct check *check)
 {
 	char *log = log_shown(&check->run.log);
-	struct findings findings;
+	size_t files;
+	const struct model *model = log_read(&check->run.log, &files);
 
-	findings_read(&findings, &check->run.log);
-	findings.cut |= check->run.mark.placed && !mark_is_there(&check->run.mark, log);
-	/* Every process has a log from its start, but a command that could not be started has none.
-	 */
-	if (!check->run.log.known && !run_was_started(&check->run))
-		findings.unreadable = false;
-	check->verdict.findings = &findings;
-	check->verdict.doubt = findings_doubt(&findings);
+	check->verdict.model = model;
+	check->verdict.doubt = doubt_of(check, model, files, log);
 	int status = verdict_failed(&check->verdict) ? STATUS_FOUND : check->verdict.status;
 
 	verdict_say(&check->verdict, check->run.policy.process_inject, log, check->run.quiet);
 	int unwritten = write_junit(check) | write_tap(check);
-	findings_free(&findings);
 	free(log);
 	return status || !unwritten ? status : STATUS_BAD;
 }

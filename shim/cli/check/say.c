@@ -8,37 +8,46 @@
 
 #include "cli/cli.h"
 #include "cli/text/printable.h"
+#include "cli/text/show.h"
 #include "cli/check/verdict.h"
 
 static void say_findings(const struct verdict *verdict)
 {
-	const struct findings *findings = verdict->findings;
+	const struct model *model = verdict->model;
 
-	for (size_t i = 0; i < findings->count; i++) {
-		const struct finding *finding = &findings->list[i];
-
-		if (!verdict->wanted[finding->category])
+	for (const struct finding *it = model->findings; it; it = it->hh.next) {
+		if (it->category >= CATEGORY_COUNT || !verdict->wanted[it->category])
 			continue;
-		char *line = finding_line(finding);
-		complain("%s: %s", categories[finding->category].name, line);
+		char *line = finding_line(it);
+		complain("%s: %s", categories[it->category].name, line);
 		free(line);
 	}
+	if (model->findings_left_out)
+		complain("%lld more than these are not told apart",
+			 (long long)model->findings_left_out);
 	if (verdict->doubt)
 		complain("log: %s", verdict->doubt);
 }
 
-static void say_injected(const struct findings *findings, const char *list)
+static const struct finding *injected_by(const struct model *model, const char *rule)
+{
+	for (const struct finding *it = model->findings; it; it = it->hh.next)
+		if (it->category == CATEGORY_INJECTED && !strcmp(it->what, rule))
+			return it;
+	return NULL;
+}
+
+static void say_injected(const struct model *model, const char *list)
 {
 	for (const char *at = list; *at; at += strcspn(at, ",") + (at[strcspn(at, ",")] == ',')) {
 		char *rule = format_text("%.*s", (int)strcspn(at, ","), at);
-		const json_t *failed = json_object_get(findings->injected, rule);
-		json_int_t times = json_integer_value(failed);
+		const struct finding *failed = injected_by(model, rule);
 
 		if (!failed)
 			complain("injected: %s made no call fail", rule);
-		else if (times)
-			complain("injected: %s made %lld call%s fail", rule, (long long)times,
-				 times == 1 ? "" : "s");
+		else if (failed->times)
+			complain("injected: %s made %lld call%s fail", rule,
+				 (long long)failed->times, plural(failed->times));
 		else
 			complain("injected: %s made calls fail", rule);
 		free(rule);
@@ -47,12 +56,12 @@ static void say_injected(const struct findings *findings, const char *list)
 
 static void say_notes(const struct verdict *verdict, const char *injected)
 {
-	size_t gaps = verdict->findings->of[CATEGORY_GAP];
+	int64_t gaps = verdict->model->found[CATEGORY_GAP];
 
-	say_injected(verdict->findings, injected);
+	say_injected(verdict->model, injected);
 	if (gaps && !verdict->wanted[CATEGORY_GAP])
-		complain("note: %zu program%s that mmfence cannot look into (--fail-on gap)", gaps,
-			 gaps == 1 ? "" : "s");
+		complain("note: %lld program%s that mmfence cannot look into (--fail-on gap)",
+			 (long long)gaps, plural(gaps));
 	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
 		if (verdict->hidden[i])
 			complain("note: %s was not looked for, because of %s", categories[i].name,
@@ -63,7 +72,7 @@ static void say_notes(const struct verdict *verdict, const char *injected)
 bool verdict_failed(const struct verdict *verdict)
 {
 	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
-		if (verdict->wanted[i] && verdict->findings->of[i])
+		if (verdict->wanted[i] && verdict->model->found[i])
 			return true;
 	}
 	return verdict->doubt;

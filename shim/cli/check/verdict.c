@@ -12,7 +12,7 @@
 
 static struct result category_result(const struct verdict *verdict, int category)
 {
-	size_t count = verdict->findings->of[category];
+	size_t count = (size_t)verdict->model->found[category];
 
 	return (struct result){
 		.name = categories[category].name,
@@ -92,9 +92,8 @@ static void put_failure(const struct verdict *verdict, const struct result *resu
 	put_attribute(out, "message", result->summary);
 	put_attribute(out, "type", result->name);
 	fputs(">", out);
-	for (size_t i = 0; i < verdict->findings->count; i++) {
-		const struct finding *finding = &verdict->findings->list[i];
-
+	for (const struct finding *finding = verdict->model->findings; finding;
+	     finding = finding->hh.next) {
 		if ((int)finding->category != result->category)
 			continue;
 		char *line = finding_line(finding);
@@ -176,9 +175,8 @@ static void put_diagnosis(const struct verdict *verdict, const struct result *re
 
 	fputs("  ---\n  message: ", out);
 	put_yaml(out, result->summary);
-	for (size_t i = 0; i < verdict->findings->count; i++) {
-		const struct finding *finding = &verdict->findings->list[i];
-
+	for (const struct finding *finding = verdict->model->findings; finding;
+	     finding = finding->hh.next) {
 		if ((int)finding->category != result->category)
 			continue;
 		if (!begun)

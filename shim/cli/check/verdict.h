@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "cli/check/finding.h"
+#include "cli/check/category.h"
 
 struct verdict {
-	const struct findings *findings;
+	const struct model *model;
 	bool wanted[CATEGORY_COUNT];
 	const char *hidden[CATEGORY_COUNT]; /* the setting that hides it, or NULL */
 	char *command;			    /* the command line, printable */

@@ -10,7 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/log/filter.h"
-#include "cli/report/report.h"
+#include "cli/model/model.h"
 
 /* A pattern that no event there is can match is a slip. */
 static bool known(const char *pattern)

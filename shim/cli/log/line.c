@@ -24,7 +24,8 @@ static const struct wording {
 			     "{size:mmfence.mapping.length} {mmfence.mapping.protection} at "
 			     "{mmfence.mapping.address}, {size:mmfence.snapshot.bytes} copied in "
 			     "{time:mmfence.snapshot.microseconds}" },
-	{ "snapshot.preserve", "{file.path}: {size:mmfence.snapshot.bytes} put aside "
+	{ "snapshot.preserve", "{file.path}: [{mmfence.snapshot.count} ]preserved, "
+			       "{size:mmfence.snapshot.bytes} copied "
 			       "({mmfence.snapshot.engine}) in "
 			       "{time:mmfence.snapshot.microseconds}[, because of a "
 			       "{mmfence.snapshot.trigger}]" },

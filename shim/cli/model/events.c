@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "cli/report/report.h"
+#include "cli/model/model.h"
 
 const char *const event_names[] = {
 #define EVENT(id, action, category, type, doc) action,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/model/totals.h"
 #include "cli/report/report.h"
 #include "cli/report/symbols.h"
 
@@ -61,12 +62,12 @@ static json_t *sum_json(const struct sum *sum)
 			 (json_int_t)sum->total, "longest", (json_int_t)sum->longest);
 }
 
-static json_t *logs_json(const struct report *report)
+static json_t *logs_json(const struct model *model)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < report->log_count; i++) {
-		const struct log_row *row = &report->logs[i];
+	for (size_t i = 0; i < model->log_count; i++) {
+		const struct log_row *row = &model->logs[i];
 		json_t *object = json_object();
 
 		put_text(object, "path", row->path);
@@ -80,14 +81,14 @@ static json_t *logs_json(const struct report *report)
 	return array;
 }
 
-static json_t *processes_json(const struct report *report)
+static json_t *processes_json(const struct model *model)
 {
 	json_t *object = json_object(), *rows = json_array();
 
-	put_number(object, "count", report->process_count);
-	put_number(object, "ended", report->ended_count);
-	for (size_t i = 0; i < report->row_count; i++) {
-		const struct process_row *row = &report->rows[i];
+	put_number(object, "count", model->process_count);
+	put_number(object, "ended", model->ended_count);
+	for (size_t i = 0; i < model->row_count; i++) {
+		const struct process_row *row = &model->rows[i];
 		json_t *it = json_object();
 
 		put_text(it, "host", row->host);
@@ -109,24 +110,6 @@ static json_t *processes_json(const struct report *report)
 	return object;
 }
 
-/* Snapshots whose end is not on record. */
-static int64_t without_end(const struct file_row *row)
-{
-	int64_t ended = 0;
-
-	for (int i = 0; i < FATES; i++)
-		ended += row->fates[i];
-	return row->snapshots > ended ? row->snapshots - ended : 0;
-}
-
-/* Of those: the process was killed, or has them still. The others ended with their process. */
-static int64_t still_open(const struct file_row *row)
-{
-	int64_t left = without_end(row);
-
-	return row->open < left ? row->open : left;
-}
-
 static json_t *file_json(const struct file_row *row)
 {
 	json_t *object = json_object();
@@ -137,8 +120,8 @@ static json_t *file_json(const struct file_row *row)
 	put(object, "engines", counts(engine_names, row->engines, ENGINES));
 	put(object, "consistency", counts(consistency_names, row->consistencies, CONSISTENCIES));
 	put(object, "fates", counts(fate_names, row->fates, FATES));
-	put_number(object, "open", still_open(row));
-	put_some(object, "ended_with_process", without_end(row) - still_open(row));
+	put_number(object, "open", file_open(row));
+	put_some(object, "ended_with_process", file_outlived(row));
 	put_number(object, "mapped_bytes", row->mapped);
 	put_number(object, "copied_bytes", row->copied);
 	put(object, "program_waited", sum_json(&row->took));
@@ -166,13 +149,13 @@ static int compare_files(struct file_row *a, struct file_row *b)
 	return strcmp(a->key, b->key);
 }
 
-static json_t *files_json(struct report *report)
+static json_t *files_json(struct model *model)
 {
 	json_t *array = json_array();
 	struct file_row *row, *next;
 
-	HASH_SORT(report->files, compare_files);
-	HASH_ITER (hh, report->files, row, next) {
+	HASH_SORT(model->files, compare_files);
+	HASH_ITER (hh, model->files, row, next) {
 		json_array_append_new(array, file_json(row));
 	}
 	return array;
@@ -270,11 +253,11 @@ static int compare_sites(struct site *a, struct site *b)
 	return order ? order : strcmp(a->group, b->group);
 }
 
-static json_t *sites_json(const struct report *report, const char *group, struct symbols *symbols)
+static json_t *sites_json(const struct model *model, const char *group, struct symbols *symbols)
 {
 	json_t *array = json_array();
 
-	for (struct site *site = report->sites; site; site = site->hh.next)
+	for (struct site *site = model->sites; site; site = site->hh.next)
 		if (!strncmp(site->group, group, strlen(group)))
 			json_array_append_new(array, site_json(site, symbols));
 	return array;
@@ -309,12 +292,12 @@ static json_t *series_json(struct series *const *all, bool window)
 	return array;
 }
 
-static json_t *lives_json(const struct report *report)
+static json_t *lives_json(const struct model *model)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < report->life_count; i++) {
-		const struct life *life = &report->lives[i];
+	for (size_t i = 0; i < model->life_count; i++) {
+		const struct life *life = &model->lives[i];
 		json_t *object = json_object();
 
 		put_text(object, "path", life->file->path);
@@ -327,17 +310,17 @@ static json_t *lives_json(const struct report *report)
 		put(object, "start", json_real(life->start));
 		if (life->preserved > 0)
 			put(object, "changed", json_real(life->preserved));
-		put(object, "end", json_real(life->end > 0 ? life->end : report->last));
+		put(object, "end", json_real(life->end > 0 ? life->end : model->last));
 		json_array_append_new(array, object);
 	}
 	return array;
 }
 
-static json_t *gaps_json(const struct report *report)
+static json_t *gaps_json(const struct model *model)
 {
 	json_t *array = json_array();
 
-	for (const struct gap_row *row = report->gaps; row; row = row->hh.next) {
+	for (const struct gap_row *row = model->gaps; row; row = row->hh.next) {
 		json_t *object = json_object();
 
 		put_text(object, "reason", row->reason);
@@ -350,11 +333,11 @@ static json_t *gaps_json(const struct report *report)
 	return array;
 }
 
-static json_t *census_json(const struct report *report)
+static json_t *census_json(const struct model *model)
 {
 	json_t *array = json_array();
 
-	for (const struct census *census = report->census; census; census = census->hh.next) {
+	for (const struct census *census = model->census; census; census = census->hh.next) {
 		json_t *object = json_object(), *pages = json_object();
 
 		put_text(object, "program", census->program);
@@ -370,16 +353,16 @@ static json_t *census_json(const struct report *report)
 }
 
 /* The hosts that rows are of, each once. */
-static json_t *hosts_json(const struct report *report)
+static json_t *hosts_json(const struct model *model)
 {
 	json_t *hosts = json_object(), *array = json_array();
 	const char *name;
 	json_t *value;
 
-	for (size_t i = 0; i < report->row_count; i++)
-		if (*report->rows[i].host)
-			put(hosts, report->rows[i].host, json_true());
-	for (const struct file_row *row = report->files; row; row = row->hh.next)
+	for (size_t i = 0; i < model->row_count; i++)
+		if (*model->rows[i].host)
+			put(hosts, model->rows[i].host, json_true());
+	for (const struct file_row *row = model->files; row; row = row->hh.next)
 		if (*row->host)
 			put(hosts, row->host, json_true());
 	json_object_foreach(hosts, name, value) json_array_append_new(array, json_string(name));
@@ -387,22 +370,22 @@ static json_t *hosts_json(const struct report *report)
 	return array;
 }
 
-static json_t *events_json(const struct report *report)
+static json_t *events_json(const struct model *model)
 {
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < event_kinds; i++)
-		put_some(object, event_names[i], report->actions[i]);
-	put_some(object, "unknown", report->actions[event_kinds]);
+		put_some(object, event_names[i], model->actions[i]);
+	put_some(object, "unknown", model->actions[event_kinds]);
 	return object;
 }
 
-static json_t *dropped_json(const struct report *report)
+static json_t *dropped_json(const struct model *model)
 {
 	json_t *object = json_object();
 
-	put_number(object, "records", report->dropped);
-	put(object, "reasons", reasons_json(report->drop_reasons));
+	put_number(object, "records", model->dropped);
+	put(object, "reasons", reasons_json(model->drop_reasons));
 	return object;
 }
 
@@ -426,44 +409,44 @@ static json_t *missing_json(const struct missing *missing)
 	return object;
 }
 
-static json_t *nonlinear_json(const struct report *report, struct symbols *symbols)
+static json_t *nonlinear_json(const struct model *model, struct symbols *symbols)
 {
 	json_t *object = json_object();
 
-	put(object, "sites", sites_json(report, "nonlinear.", symbols));
-	put(object, "areas", series_json(report->pressure, false));
-	put(object, "windows", series_json(report->windows, true));
+	put(object, "sites", sites_json(model, "nonlinear.", symbols));
+	put(object, "areas", series_json(model->pressure, false));
+	put(object, "windows", series_json(model->windows, true));
 	return object;
 }
 
-json_t *report_document(struct report *report, struct symbols *symbols)
+json_t *report_document(struct model *model, struct symbols *symbols)
 {
 	json_t *document = json_object(), *head = json_object();
 
-	HASH_SORT(report->sites, compare_sites);
+	HASH_SORT(model->sites, compare_sites);
 	put_number(head, "version", DOCUMENT_VERSION);
 	put_text(head, "mmfence", MMFENCE_VERSION);
 	put(document, "report", head);
-	put_number(document, "records", report->records);
-	put_number(document, "damaged", report->damaged);
-	put_number(document, "truncated", report->truncated);
-	put_text(document, "first", report->first_text);
-	put_text(document, "last", report->last_text);
-	put(document, "logs", logs_json(report));
-	put(document, "events", events_json(report));
-	put(document, "hosts", hosts_json(report));
-	put(document, "processes", processes_json(report));
-	put(document, "snapshots", files_json(report));
-	put(document, "snapshot_sites", sites_json(report, "snapshot.", symbols));
-	put(document, "timeline", lives_json(report));
-	put_number(document, "timeline_left_out", report->lives_left_out);
-	put(document, "nonlinear", nonlinear_json(report, symbols));
-	put(document, "selfmem", sites_json(report, "selfmem.", symbols));
-	put(document, "injected", sites_json(report, "inject.", symbols));
-	put(document, "census", census_json(report));
-	put(document, "gaps", gaps_json(report));
-	put(document, "dropped", dropped_json(report));
-	put(document, "missing", missing_json(&report->missing));
-	put(document, "verdict", report_verdict(document));
+	put_number(document, "records", model->records);
+	put_number(document, "damaged", model->damaged);
+	put_number(document, "truncated", model->truncated);
+	put_text(document, "first", model->first_text);
+	put_text(document, "last", model->last_text);
+	put(document, "logs", logs_json(model));
+	put(document, "events", events_json(model));
+	put(document, "hosts", hosts_json(model));
+	put(document, "processes", processes_json(model));
+	put(document, "snapshots", files_json(model));
+	put(document, "snapshot_sites", sites_json(model, "snapshot.", symbols));
+	put(document, "timeline", lives_json(model));
+	put_number(document, "timeline_left_out", model->lives_left_out);
+	put(document, "nonlinear", nonlinear_json(model, symbols));
+	put(document, "selfmem", sites_json(model, "selfmem.", symbols));
+	put(document, "injected", sites_json(model, "inject.", symbols));
+	put(document, "census", census_json(model));
+	put(document, "gaps", gaps_json(model));
+	put(document, "dropped", dropped_json(model));
+	put(document, "missing", missing_json(&model->missing));
+	put(document, "verdict", report_verdict(model));
 	return document;
 }

@@ -195,54 +195,37 @@ static int open_sources(struct request *request)
 	return 0;
 }
 
-static int read_source(struct report *report, const struct source *source,
-		       struct progress *progress, int64_t *before, struct scan *scan)
-{
-	struct lines lines;
-	char *line;
-	size_t length;
-	int r = lines_open(&lines, source->fd);
-	off_t start = r ? 0 : lines.offset;
-	unsigned int turn = 0;
+struct position {
+	struct progress progress;
+	const char *path;
+	int64_t before;
+};
 
-	while (!r && (r = lines_next(&lines, &line, &length)) > 0) {
-		if (lines.too_long)
-			report_damaged(report);
-		else
-			report_line(report, scan, line, length);
-		r = 0;
-		if (!(++turn % 4096))
-			progress_at(progress, source->path, *before + lines.offset);
-	}
-	if (!r && lines_rest(&lines, &line, &length))
-		report_line(report, scan, line, length);
-	report->log->bytes = lines.offset - start;
-	*before += report->log->bytes;
-	lines_close(&lines);
-	if (r)
-		complain("%s cannot be read: %s", source->path, strerror(-r));
-	return r;
+static void show_progress(void *context, off_t offset)
+{
+	struct position *position = context;
+
+	progress_at(&position->progress, position->path, position->before + offset);
 }
 
-static int read_sources(struct report *report, struct request *request)
+static int read_sources(struct model *model, struct request *request)
 {
-	struct progress progress;
-	struct scan scan = { 0 };
-	int64_t total = 0, before = 0;
+	struct position position = { 0 };
+	int64_t total = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < request->count; i++)
 		sum_add(&total, request->sources[i].st.st_size);
-	progress_begin(&progress, total);
-	report->logs = take((request->count + 1) * sizeof(*report->logs));
-	report->log_count = request->count;
-	report->actions = take((event_kinds + 1) * sizeof(*report->actions));
+	progress_begin(&position.progress, total);
 	for (size_t i = 0; i < request->count && !r; i++) {
-		report_log(report, &report->logs[i], request->sources[i].path);
-		r = read_source(report, &request->sources[i], &progress, &before, &scan);
+		position.path = request->sources[i].path;
+		model_log(model, position.path);
+		r = model_read(model, request->sources[i].fd, show_progress, &position);
+		position.before += model->log->bytes;
+		if (r)
+			complain("%s cannot be read: %s", position.path, strerror(-r));
 	}
-	progress_end(&progress);
-	scan_free(&scan);
+	progress_end(&position.progress);
 	return r;
 }
 
@@ -316,25 +299,28 @@ static int check_page(const struct request *request)
 
 static int make_report(struct request *request)
 {
-	struct report *report = take(sizeof(*report));
 	struct symbols *symbols;
+	struct model *model;
 	json_t *document;
 
-	if (open_sources(request) || check_page(request) || read_sources(report, request))
+	if (open_sources(request) || check_page(request))
 		return STATUS_USAGE;
-	if (!report->records && report->damaged) {
+	model = model_new(request->count);
+	if (read_sources(model, request))
+		return STATUS_USAGE;
+	if (!model->records && model->damaged) {
 		complain("%s: none of %lld line%s is a record of mmfence",
 			 request->count == 1 ? request->sources[0].path : "these logs",
-			 (long long)report->damaged, report->damaged == 1 ? "" : "s");
+			 (long long)model->damaged, model->damaged == 1 ? "" : "s");
 		return STATUS_USAGE;
 	}
-	report_finish(report);
+	model_finish(model);
 	symbols = symbols_open(request->debug_directory);
 	if (!symbols) {
 		complain("out of memory");
 		return STATUS_USAGE;
 	}
-	document = report_document(report, symbols);
+	document = report_document(model, symbols);
 	symbols_close(symbols);
 	return write_form(document, request) ? STATUS_USAGE : 0;
 }

@@ -242,46 +242,43 @@ static const struct log_part *part_of(const struct log *log, const char *path)
 }
 
 /* Whether it could be read: a regular file, and not a pipe that would wait. */
-static bool read_part(const char *path, const struct log_part *part, log_visit *visit,
-		      void *context)
+static bool read_part(struct model *model, const char *path, const struct log_part *part)
 {
-	off_t start = part ? part->start : 0;
 	int fd = open(path, LOG_READ);
 	struct stat st;
-	char *line = NULL;
-	size_t room = 0;
 
 	if (fd < 0)
 		return false;
-	FILE *in = !fstat(fd, &st) && S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
-	if (!in) {
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return false;
 	}
 	/* Cut since then: all of it is new. */
-	if (start <= st.st_size)
-		fseeko(in, start, SEEK_SET);
-	for (ssize_t length; (length = getline(&line, &room, in)) > 0;)
-		visit(line, (size_t)length, !part, context);
-	free(line);
-	fclose(in);
-	return true;
+	if (part && part->start <= st.st_size)
+		lseek(fd, part->start, SEEK_SET);
+	model_log(model, path);
+	model->log->whole = !part;
+	return !model_read(model, fd, NULL, NULL);
 }
 
-size_t log_read(const struct log *log, log_visit *visit, void *context)
+struct model *log_read(const struct log *log, size_t *files)
 {
+	struct model *model;
 	glob_t found;
-	size_t count = 0;
 
+	*files = 0;
 	if (log->elsewhere || glob(log->pattern, 0, NULL, &found))
-		return 0;
+		return model_new(0);
+	model = model_new(found.gl_pathc);
+	model->by_place = true;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		const char *path = found.gl_pathv[i];
 
-		count += read_part(path, part_of(log, path), visit, context);
+		*files += read_part(model, path, part_of(log, path));
 	}
 	globfree(&found);
-	return count;
+	model_finish(model);
+	return model;
 }
 
 bool log_is_gone(const struct log *log)

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "cli/model/model.h"
+
 #define LOG_TAIL 256
 
 struct log_part {
@@ -36,10 +38,8 @@ int log_name(struct log *log, const char *option, const char *command, pid_t pid
  */
 int log_prepare(struct log *log);
 
-/* Calls visit for each line that was added since; fresh: to a file that was made since.
- * Returns how many files could be read. */
-typedef void log_visit(const char *line, size_t length, bool fresh, void *context);
-size_t log_read(const struct log *log, log_visit *visit, void *context);
+/* What was added since, by places too. Sets how many files could be read. */
+struct model *log_read(const struct log *log, size_t *files);
 
 /* Whether of a file that had records before these are not there any more: then what came after them
  * may be gone too. */

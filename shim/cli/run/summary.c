@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints a tally in at most 24 lines: see summary.h. Paths in a log come from the
+ * Prints the model of a run in at most 24 lines: see summary.h. Paths in a log come from the
  * program: control characters never reach the terminal.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/model/totals.h"
 #include "cli/run/destination.h"
 #include "cli/text/show.h"
 #include "cli/run/summary.h"
-#include "cli/model/tally.h"
 
 #define TOP	   3
 #define PATH_SHOWN 56
@@ -20,174 +20,248 @@ static void put_heading(FILE *out, const char *heading)
 	fprintf(out, "  %-12s ", heading);
 }
 
-/* "2 memory, 1 guard" */
-static void put_keys(FILE *out, json_t *table)
+/* "2 memory, 1 guard": the most first. */
+static void put_counts(FILE *out, const char *const *names, const int64_t *numbers, int count)
 {
-	struct tally_entry top[4];
-	size_t used = tally_top(table, top, 4);
+	const char *comma = "";
 
-	for (size_t i = 0; i < used; i++) {
-		fprintf(out, "%s%lld ", i ? ", " : "", (long long)top[i].number);
-		put_visible(out, top[i].key, 24);
+	for (int64_t most, last = INT64_MAX; last > 0; last = most) {
+		most = 0;
+		for (int i = 0; i < count; i++)
+			if (numbers[i] < last && numbers[i] > most)
+				most = numbers[i];
+		for (int i = 0; i < count && most; i++) {
+			if (numbers[i] != most)
+				continue;
+			fprintf(out, "%s%lld %s", comma, (long long)most, names[i]);
+			comma = ", ";
+		}
 	}
 }
 
-/* One line for each of the most frequent, with an example. */
-static void put_reasons(FILE *out, json_t *table, size_t most)
-{
-	struct tally_entry top[TOP];
-	size_t used = tally_top(table, top, most);
-	size_t left = json_object_size(table) - used;
+/* Why, how often, and one file as an example. */
+struct row {
+	const char *what, *example;
+	int64_t number;
+};
 
-	for (size_t i = 0; i < used; i++) {
-		fprintf(out, "%17s%lld × ", "", (long long)top[i].number);
-		put_visible(out, top[i].key, 80);
-		if (*top[i].example) {
+struct rows {
+	struct row top[TOP]; /* the most first */
+	size_t count, used;
+};
+
+static void add_row(struct rows *rows, struct row row)
+{
+	size_t at = rows->used;
+
+	if (!row.number)
+		return;
+	rows->count++;
+	while (at > 0 && rows->top[at - 1].number < row.number)
+		at--;
+	if (at == TOP)
+		return;
+	if (rows->used < TOP)
+		rows->used++;
+	memmove(rows->top + at + 1, rows->top + at, (rows->used - at - 1) * sizeof(row));
+	rows->top[at] = row;
+}
+
+static void put_rows(FILE *out, const struct rows *rows)
+{
+	for (size_t i = 0; i < rows->used; i++) {
+		const struct row *row = &rows->top[i];
+
+		fprintf(out, "%17s%lld × ", "", (long long)row->number);
+		put_visible(out, *row->what ? row->what : "unknown", 80);
+		if (*row->example) {
 			fputs(", such as ", out);
-			put_visible(out, top[i].example, PATH_SHOWN);
+			put_visible(out, row->example, PATH_SHOWN);
 		}
-		if (left && i + 1 == used)
-			fprintf(out, "; %zu more", left);
+		if (rows->count > rows->used && i + 1 == rows->used)
+			fprintf(out, "; %zu more", rows->count - rows->used);
 		fputc('\n', out);
 	}
 }
 
-static void put_protected(FILE *out, const struct tally *tally)
+static int compare_findings(struct finding *a, struct finding *b)
 {
-	if (tally->snapshots) {
+	if (a->category != b->category)
+		return a->category < b->category ? -1 : 1;
+	return strcmp(a->what, b->what);
+}
+
+/* The findings of a category, those of one reason together; they stand in the order of reasons. */
+static void put_reasons(FILE *out, const struct model *model, enum category category)
+{
+	struct rows rows = { 0 };
+	struct row row = { "", "", 0 };
+
+	for (const struct finding *it = model->findings; it; it = it->hh.next) {
+		if (it->category != category)
+			continue;
+		if (strcmp(it->what, row.what)) {
+			add_row(&rows, row);
+			row = (struct row){ it->what, "", 0 };
+		}
+		sum_add(&row.number, it->times);
+		if (!*row.example)
+			row.example = it->where;
+	}
+	add_row(&rows, row);
+	put_rows(out, &rows);
+}
+
+static void put_refusals(FILE *out, const struct model *model)
+{
+	static const char *const calls[][2] = { { "selfmem.open", "open of memory" },
+						{ "selfmem.map", "mapping of memory" },
+						{ "nonlinear.remap", "remap_file_pages" } };
+	struct rows rows = { 0 };
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		struct row row = { calls[i][1], "", 0 };
+
+		for (const struct site *site = model->sites; site; site = site->hh.next) {
+			if (!site->refused || strcmp(site->group, calls[i][0]))
+				continue;
+			sum_add(&row.number, site->refused);
+			row.example = site->path;
+		}
+		add_row(&rows, row);
+	}
+	put_rows(out, &rows);
+}
+
+static void put_protected(FILE *out, const struct totals *t)
+{
+	if (t->snapshots) {
 		put_heading(out, "protected");
-		fprintf(out, "%lld snapshot%s (", (long long)tally->snapshots,
-			plural(tally->snapshots));
-		put_keys(out, tally->engines);
+		fprintf(out, "%lld snapshot%s (", (long long)t->snapshots, plural(t->snapshots));
+		put_counts(out, engine_names, t->engines, ENGINES);
 		fputs("; ", out);
-		put_keys(out, tally->consistencies);
+		put_counts(out, consistency_names, t->consistencies, CONSISTENCIES);
 		fputs("), ", out);
-		put_size(out, tally->copied);
+		put_size(out, t->copied);
 		fputs(" copied\n", out);
 	}
-	if (tally->preserved) {
+	if (t->preserved) {
 		put_heading(out, "preserved");
-		fprintf(out, "%lld when somebody was about to write, ",
-			(long long)tally->preserved);
-		put_size(out, tally->preserved_bytes);
-		fprintf(out, " copied, the longest in %lld µs\n", (long long)tally->longest_wait);
-	}
-	if (tally->drifted) {
-		put_heading(out, "drift");
-		fprintf(out, "%lld page%s of %lld file%s would have changed under the program\n",
-			(long long)tally->drift_pages, plural(tally->drift_pages),
-			(long long)tally->drifted, plural(tally->drifted));
-	}
-}
-
-static void put_unprotected(FILE *out, const struct tally *tally)
-{
-	json_int_t lost = tally_sum(tally->lost);
-
-	if (lost) {
-		put_heading(out, "LOST");
-		fprintf(out, "%lld snapshot%s did not last\n", (long long)lost, plural(lost));
-		put_reasons(out, tally->lost, 2);
-	}
-	if (tally->unprotected) {
-		put_heading(out, "unprotected");
-		fprintf(out, "%lld mapping%s", (long long)tally->unprotected,
-			plural(tally->unprotected));
-		if (tally->denied)
-			fprintf(out, ", of which %lld failed with ENOMEM as was asked",
-				(long long)tally->denied);
+		say_preserved(out, t, "");
 		fputc('\n', out);
-		put_reasons(out, tally->reasons, TOP);
+	}
+	if (t->drifted) {
+		put_heading(out, "drift");
+		say_drift(out, t);
+		fputc('\n', out);
 	}
 }
 
-static void put_refused(FILE *out, const struct tally *tally)
+static void put_unprotected(FILE *out, const struct model *model, const struct totals *t)
 {
-	json_int_t refused = tally_sum(tally->refused) + tally->grown;
-	json_int_t opened = tally_sum(tally->opened);
+	if (t->lost) {
+		put_heading(out, "LOST");
+		fprintf(out, "%lld snapshot%s did not last\n", (long long)t->lost, plural(t->lost));
+		put_reasons(out, model, CATEGORY_LOST);
+	}
+	if (t->unprotected) {
+		put_heading(out, "unprotected");
+		fprintf(out, "%lld mapping%s", (long long)t->unprotected, plural(t->unprotected));
+		if (t->denied)
+			fprintf(out, ", of which %lld failed with ENOMEM as was asked",
+				(long long)t->denied);
+		fputc('\n', out);
+		put_reasons(out, model, CATEGORY_UNPROTECTED);
+	}
+}
+
+static const char *example_of(const struct model *model, const char *group)
+{
+	for (const struct site *site = model->sites; site; site = site->hh.next)
+		if (!strcmp(site->group, group) && site->records > site->refused)
+			return site->path;
+	return "";
+}
+
+static void put_refused(FILE *out, const struct model *model, const struct totals *t)
+{
+	int64_t refused = t->refused + t->denied + t->grown;
 
 	if (refused) {
 		put_heading(out, "refused");
 		fprintf(out, "%lld call%s", (long long)refused, plural(refused));
-		if (tally->grown)
+		if (t->grown)
 			fprintf(out, ", of which %lld to grow a mapping beyond its snapshot",
-				(long long)tally->grown);
+				(long long)t->grown);
 		fputc('\n', out);
-		put_reasons(out, tally->refused, TOP);
+		put_refusals(out, model);
 	}
-	if (opened) {
-		struct tally_entry top;
-
-		tally_top(tally->opened, &top, 1);
+	if (t->opened) {
 		put_heading(out, "opened");
-		fprintf(out, "memory as a file %lld time%s, such as ", (long long)opened,
-			plural(opened));
-		put_visible(out, top.example, PATH_SHOWN);
+		fprintf(out, "memory as a file %lld time%s, such as ", (long long)t->opened,
+			plural(t->opened));
+		put_visible(out, example_of(model, "selfmem.open"), PATH_SHOWN);
 		fputc('\n', out);
 	}
-	if (tally->views) {
+	if (t->views) {
 		put_heading(out, "views");
-		fprintf(out, "%lld of a process's own memory", (long long)tally->views);
-		if (tally->unsynchronised)
+		fprintf(out, "%lld of a process's own memory", (long long)t->views);
+		if (t->unsynchronised)
 			fprintf(out, ", %lld not synchronised with its threads",
-				(long long)tally->unsynchronised);
+				(long long)t->unsynchronised);
 		fputc('\n', out);
 	}
 }
 
-static void put_nonlinear(FILE *out, const struct tally *tally)
+static void put_nonlinear(FILE *out, const struct model *model, const struct totals *t)
 {
-	json_int_t failed;
-	json_int_t calls = tally_calls(tally, &failed);
-	size_t sites = json_object_size(tally->sites);
-
-	if (calls || tally->rewired) {
+	if (t->calls || t->windows) {
 		put_heading(out, "nonlinear");
-		fprintf(out, "%lld call%s of remap_file_pages from %zu place%s", (long long)calls,
-			plural(calls), sites, plural((json_int_t)sites));
-		if (failed)
-			fprintf(out, ", %lld failed", (long long)failed);
-		if (tally->rewired)
-			fprintf(out, "; %lld window%s by mmap", (long long)tally->rewired,
-				plural(tally->rewired));
+		say_calls(out, t);
+		if (t->windows)
+			fprintf(out, "; %lld window%s by mmap", (long long)t->windows,
+				plural(t->windows));
 		fputc('\n', out);
 	}
-	if (tally->areas) {
+	if (model->most_areas) {
 		put_heading(out, "areas");
 		fprintf(out, "a process came to %lld of %lld (vm.max_map_count)\n",
-			(long long)tally->areas, (long long)tally->area_limit);
+			(long long)model->most_areas, (long long)model->area_limit);
 	}
 }
 
-static void put_unseen(FILE *out, const struct tally *tally)
+static void put_unseen(FILE *out, const struct model *model, const struct totals *t)
 {
-	json_int_t gaps = tally_sum(tally->gaps);
-
-	if (gaps) {
+	if (t->gaps) {
 		put_heading(out, "not seen");
-		fprintf(out, "%lld program%s that mmfence cannot look into\n", (long long)gaps,
-			plural(gaps));
-		put_reasons(out, tally->gaps, TOP);
+		fprintf(out, "%lld program%s that mmfence cannot look into\n", (long long)t->gaps,
+			plural(t->gaps));
+		put_reasons(out, model, CATEGORY_GAP);
 	}
 }
 
-static void put_missing(FILE *out, const struct tally *tally, int full)
+static void put_missing(FILE *out, const struct model *model, const struct totals *t, int full)
 {
-	if (tally->dropped) {
+	if (t->dropped) {
 		put_heading(out, "DROPPED");
-		fprintf(out, "%lld record%s could not be written\n", (long long)tally->dropped,
-			plural(tally->dropped));
+		fprintf(out, "%lld record%s could not be written\n", (long long)t->dropped,
+			plural(t->dropped));
 	}
-	if (full && tally->records) {
+	if (t->missing) {
+		put_heading(out, "MISSING");
+		fprintf(out, "%lld record%s of %lld process%s\n", (long long)t->missing,
+			plural(t->missing), (long long)t->holed, t->holed == 1 ? "" : "es");
+	}
+	if (full && model->records) {
 		put_heading(out, "DROPPED");
 		fprintf(out,
 			"records may be missing, because none can be written to the log any more: %s\n",
 			strerror(full));
 	}
-	if (tally->damaged) {
+	if (t->damaged) {
 		put_heading(out, "damaged");
-		fprintf(out, "%lld line%s of the log could not be read\n",
-			(long long)tally->damaged, plural(tally->damaged));
+		fprintf(out, "%lld line%s of the log could not be read\n", (long long)t->damaged,
+			plural(t->damaged));
 	}
 }
 
@@ -216,13 +290,13 @@ static void put_no_log(FILE *out, const struct log *log, bool started)
 		fputs("mmfence: there is no log to read for a summary\n", out);
 }
 
-static void put_no_records(FILE *out, const struct tally *tally, bool cut, int full)
+static void put_no_records(FILE *out, const struct totals *t, bool cut, int full)
 {
 	if (cut)
 		fputs("mmfence: the log was emptied, cut or replaced while the command ran, " NOT_KNOWN
 		      "\n",
 		      out);
-	else if (tally->damaged)
+	else if (t->damaged)
 		fputs("mmfence: no record of the log could be read, " NOT_KNOWN "\n", out);
 	else if (!full)
 		fputs("mmfence: nothing happened that mmfence records\n", out);
@@ -233,11 +307,11 @@ static void put_no_records(FILE *out, const struct tally *tally, bool cut, int f
 			strerror(full));
 }
 
-static void put_records(FILE *out, const struct tally *tally, bool cut)
+static void put_records(FILE *out, const struct model *model, bool cut)
 {
-	fprintf(out, "mmfence: %lld record%s of %lld process%s\n", (long long)tally->records,
-		plural(tally->records), (long long)tally->processes,
-		tally->processes == 1 ? "" : "es");
+	fprintf(out, "mmfence: %lld record%s of %lld process%s\n", (long long)model->records,
+		plural(model->records), (long long)model->process_count,
+		model->process_count == 1 ? "" : "es");
 	if (cut) {
 		put_heading(out, "CUT");
 		fputs("the log was emptied, cut or replaced while the command ran\n", out);
@@ -246,7 +320,9 @@ static void put_records(FILE *out, const struct tally *tally, bool cut)
 
 void summary_print(const struct log *log, bool started, FILE *out)
 {
-	struct tally tally;
+	struct totals totals;
+	struct model *model;
+	size_t files;
 
 	if (log->elsewhere) {
 		fprintf(out,
@@ -254,24 +330,22 @@ void summary_print(const struct log *log, bool started, FILE *out)
 			destination_shown(log->template));
 		return;
 	}
-	tally_init(&tally);
-	size_t files = log_read(log, tally_line, &tally);
+	model = log_read(log, &files);
 	int full = files ? log_refuses(log) : 0;
 	bool cut = log_is_cut(log);
-	tally_finish(&tally);
-
+	totals_take(&totals, model);
+	HASH_SORT(model->findings, compare_findings);
 	if (!files)
 		put_no_log(out, log, started);
-	else if (!tally.records)
-		put_no_records(out, &tally, cut, full);
+	else if (!model->records)
+		put_no_records(out, &totals, cut, full);
 	else
-		put_records(out, &tally, cut);
-	put_protected(out, &tally);
-	put_unprotected(out, &tally);
-	put_refused(out, &tally);
-	put_nonlinear(out, &tally);
-	put_unseen(out, &tally);
-	put_missing(out, &tally, full);
+		put_records(out, model, cut);
+	put_protected(out, &totals);
+	put_unprotected(out, model, &totals);
+	put_refused(out, model, &totals);
+	put_nonlinear(out, model, &totals);
+	put_unseen(out, model, &totals);
+	put_missing(out, model, &totals, full);
 	put_log(out, log);
-	tally_free(&tally);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Call sites: a backtrace as modules and offsets in them, which are the same in every
- * process, where the addresses are not. See report.h.
+ * process, where the addresses are not. See model.h.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/report/report.h"
+#include "cli/model/model.h"
 
 /* What a site is found by: what it is about, the program, and its frames. */
 struct site_key {
@@ -29,25 +29,25 @@ static uint64_t address_of(const struct scan_value *value)
 }
 
 /* The path's own bytes, where it is no UTF-8, are not needed: the build-id tells files apart. */
-static struct module *module_of(struct report *report, const char *path, const char *build_id)
+static struct module *module_of(struct model *model, const char *path, const char *build_id)
 {
 	char key[1200];
 	struct module *module;
 
 	snprintf(key, sizeof(key), "%.64s %s", build_id, path);
-	HASH_FIND_STR(report->modules, key, module);
+	HASH_FIND_STR(model->modules, key, module);
 	if (module)
 		return module;
 	module = take(sizeof(*module));
 	module->key = keep(key);
 	module->path = keep(path);
 	module->build_id = keep(build_id);
-	module->number = HASH_COUNT(report->modules);
-	HASH_ADD_KEYPTR(hh, report->modules, module->key, strlen(module->key), module);
+	module->number = HASH_COUNT(model->modules);
+	HASH_ADD_KEYPTR(hh, model->modules, module->key, strlen(module->key), module);
 	return module;
 }
 
-static size_t find_places(struct report *report, const struct scan *scan, struct place *places)
+static size_t find_places(struct model *model, const struct scan *scan, struct place *places)
 {
 	const struct scan_value *modules = scan_get(scan, "mmfence.modules"), *it;
 	size_t count = 0;
@@ -59,7 +59,7 @@ static size_t find_places(struct report *report, const struct scan *scan, struct
 		places[count].start = address_of(scan_below(scan, it, "start"));
 		places[count].bias = address_of(scan_below(scan, it, "bias"));
 		places[count++].module =
-			module_of(report, scan_text_of(scan_below(scan, it, "path")),
+			module_of(model, scan_text_of(scan_below(scan, it, "path")),
 				  scan_text_of(scan_below(scan, it, "build_id")));
 	}
 	return count;
@@ -78,7 +78,7 @@ static struct frame frame_of(const struct place *places, size_t count, uint64_t 
 	return (struct frame){ found->module, address - found->bias };
 }
 
-static uint32_t find_frames(struct report *report, const struct scan *scan, struct frame *frames)
+uint32_t frames_find(struct model *model, const struct scan *scan, struct frame *frames)
 {
 	const struct scan_value *stack = scan_get(scan, "mmfence.stack"), *it;
 	struct place places[FRAMES];
@@ -87,7 +87,7 @@ static uint32_t find_frames(struct report *report, const struct scan *scan, stru
 
 	if (!stack || stack->type != SCAN_ARRAY)
 		return 0;
-	known = find_places(report, scan, places);
+	known = find_places(model, scan, places);
 	for (it = scan_first(scan, stack); it && count < FRAMES; it = scan_next(scan, stack, it))
 		frames[count++] = frame_of(places, known, address_of(it));
 	return count;
@@ -101,12 +101,14 @@ static void add_bytes(struct site_key *key, const void *bytes, size_t length)
 	}
 }
 
-/* An address in no module is another one in every process: it says no more than that. */
-static void make_key(struct site_key *key, const char *group, const char *program,
+/* An address in no module is another one in every process: it says no more than that. Where there
+ * is no backtrace, the library's hash of it may be. */
+static void make_key(struct site_key *key, const char *group, const char *program, const char *hash,
 		     const struct frame *frames, uint32_t count)
 {
 	char head[160];
-	int length = snprintf(head, sizeof(head), "%.40s %.100s", group, program);
+	int length = snprintf(head, sizeof(head), "%.40s %.90s %.20s", group, program,
+			      count ? "" : hash);
 
 	key->length = 0;
 	add_bytes(key, head, (size_t)length + 1);
@@ -119,16 +121,16 @@ static void make_key(struct site_key *key, const char *group, const char *progra
 	}
 }
 
-struct site *site_of(struct report *report, const struct scan *scan, const char *group,
+struct site *site_of(struct model *model, const struct scan *scan, const char *group,
 		     const char *program)
 {
 	struct frame frames[FRAMES];
-	uint32_t count = find_frames(report, scan, frames);
+	uint32_t count = frames_find(model, scan, frames);
 	struct site_key key;
 	struct site *site;
 
-	make_key(&key, group, program, frames, count);
-	HASH_FIND(hh, report->sites, key.bytes, key.length, site);
+	make_key(&key, group, program, scan_text(scan, "mmfence.site"), frames, count);
+	HASH_FIND(hh, model->sites, key.bytes, key.length, site);
 	if (site)
 		return site;
 	site = take(sizeof(*site));
@@ -139,6 +141,6 @@ struct site *site_of(struct report *report, const struct scan *scan, const char 
 	site->path = site->error = site->detail = keep("");
 	site->frame_count = count;
 	memcpy(site->frames, frames, count * sizeof(*frames));
-	HASH_ADD_KEYPTR(hh, report->sites, site->key, key.length, site);
+	HASH_ADD_KEYPTR(hh, model->sites, site->key, key.length, site);
 	return site;
 }

@@ -9,15 +9,15 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/report/entry.h"
+#include "cli/model/entry.h"
 
 #define EARLY_MOST 256 /* numbers that were begun, and are not written yet */
 
-static struct numbers *find(struct report *report, const char *key)
+static struct numbers *find(struct model *model, const char *key)
 {
 	struct numbers *numbers;
 
-	HASH_FIND_STR(report->numbers, key, numbers);
+	HASH_FIND_STR(model->numbers, key, numbers);
 	return numbers;
 }
 
@@ -50,25 +50,25 @@ static void note_row(struct missing *missing, const struct numbers *numbers, int
 						  .records = records };
 }
 
-static void judge(struct report *report, const struct numbers *numbers)
+static void judge(struct model *model, const struct numbers *numbers)
 {
 	int64_t records = holes(numbers);
 
 	if (!records)
 		return;
-	sum_add(&report->missing.records, records);
-	report->missing.processes++;
-	note_row(&report->missing, numbers, records);
+	sum_add(&model->missing.records, records);
+	model->missing.processes++;
+	note_row(&model->missing, numbers, records);
 }
 
 /* The first number of a memory: another program has it (exec), or another process the pid. */
-static struct numbers *begin_anew(struct report *report, struct numbers *numbers, char *key,
+static struct numbers *begin_anew(struct model *model, struct numbers *numbers, char *key,
 				  const struct process_row *row)
 {
 	int64_t before = numbers && !numbers->ended ? numbers->highest : 0;
 
 	if (numbers) {
-		judge(report, numbers);
+		judge(model, numbers);
 		free(key);
 		free(numbers->host);
 		free(numbers->name);
@@ -78,7 +78,7 @@ static struct numbers *begin_anew(struct report *report, struct numbers *numbers
 	} else {
 		numbers = take(sizeof(*numbers));
 		numbers->key = key;
-		HASH_ADD_KEYPTR(hh, report->numbers, key, strlen(key), numbers);
+		HASH_ADD_KEYPTR(hh, model->numbers, key, strlen(key), numbers);
 	}
 	numbers->before = before;
 	numbers->pid = row->pid;
@@ -89,7 +89,7 @@ static struct numbers *begin_anew(struct report *report, struct numbers *numbers
 
 /* A child of vfork goes on with its parent's numbers. A process whose first attempts to write its
  * start failed begins late too: what is between may be its own, and is nobody's loss. */
-struct numbers *numbers_begin(struct report *report, const struct scan *scan,
+struct numbers *numbers_begin(struct model *model, const struct scan *scan,
 			      const struct process_row *row, int64_t early)
 {
 	int64_t sequence = scan_number(scan, "event.sequence");
@@ -100,9 +100,9 @@ struct numbers *numbers_begin(struct report *report, const struct scan *scan,
 	if (sequence <= 0 || memory <= 0)
 		return NULL;
 	key = format_text("%s %lld", row->host, (long long)memory);
-	numbers = find(report, key);
+	numbers = find(model, key);
 	if (sequence == 1) {
-		numbers = begin_anew(report, numbers, key, row);
+		numbers = begin_anew(model, numbers, key, row);
 		numbers->count = early;
 		return numbers;
 	}
@@ -112,9 +112,9 @@ struct numbers *numbers_begin(struct report *report, const struct scan *scan,
 	return numbers;
 }
 
-struct numbers *numbers_find(struct report *report, const char *key)
+struct numbers *numbers_find(struct model *model, const char *key)
 {
-	return find(report, key);
+	return find(model, key);
 }
 
 /* A number that does not follow here, but where somebody else's ended whose pid this one has, or
@@ -175,8 +175,8 @@ void numbers_excuse(struct numbers *numbers)
 		numbers->excused = numbers->highest - numbers->count;
 }
 
-void numbers_finish(struct report *report)
+void numbers_finish(struct model *model)
 {
-	for (const struct numbers *it = report->numbers; it; it = it->hh.next)
-		judge(report, it);
+	for (const struct numbers *it = model->numbers; it; it = it->hh.next)
+		judge(model, it);
 }

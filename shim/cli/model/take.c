@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each event adds to the report: one function for each, and their table. See
+ * What each event adds to the model: one function for each, and their table. See
  * entry.h.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/report/report.h"
-#include "cli/report/entry.h"
+#include "cli/model/model.h"
+#include "cli/model/entry.h"
+#include "cli/text/show.h"
 
 const char *const engine_names[ENGINES] = { "guard", "memory", "spill", "clone", "other" };
 const char *const consistency_names[CONSISTENCIES] = { "proven", "verified", "torn-possible",
@@ -34,22 +35,28 @@ static void take_process_end(struct entry *entry)
 	const struct scan_value *code = scan_get(entry->scan, "process.exit_code");
 
 	row->ended = true;
+	sum_add(&entry->model->dropped_at_end, scan_number(entry->scan, "mmfence.dropped"));
 	if (entry->process->numbers && entry->process->numbers->pid == row->pid)
 		numbers_end(entry->process->numbers, scan_number(entry->scan, "event.sequence"),
 			    scan_number(entry->scan, "mmfence.unfinished"));
 	if (code)
 		row->exit_code = scan_number_of(code);
-	entry->report->ended_count++;
-	process_retire(entry->report, entry->process, entry->now);
+	entry->model->ended_count++;
+	process_retire(entry->model, entry->process, entry->now);
 	entry->process = NULL;
 }
 
 /* Call sites. */
 
+static bool refused(const struct entry *entry)
+{
+	return *scan_text(entry->scan, "mmfence.policy");
+}
+
 static struct site *take_site(struct entry *entry, const char *group)
 {
 	const struct scan *scan = entry->scan;
-	struct site *site = site_of(entry->report, scan, group, entry->process->row.name);
+	struct site *site = site_of(entry->model, scan, group, entry->process->row.name);
 	const char *error = scan_text(scan, "error.code");
 
 	site->records++;
@@ -59,7 +66,6 @@ static struct site *take_site(struct entry *entry, const char *group)
 		site->path = keep(scan_text(scan, "file.path"));
 	if (*error && !*site->error)
 		site->error = keep(error);
-	site->refused += *scan_text(scan, "mmfence.policy") != 0;
 	if (!*site->hash)
 		snprintf(site->hash, sizeof(site->hash), "%s", scan_text(scan, "mmfence.site"));
 	return site;
@@ -74,7 +80,7 @@ static struct file_row *file_of(struct entry *entry)
 	char *key = format_text("%s %s", host, path);
 	struct file_row *row;
 
-	HASH_FIND_STR(entry->report->files, key, row);
+	HASH_FIND_STR(entry->model->files, key, row);
 	if (row) {
 		free(key);
 		return row;
@@ -83,7 +89,7 @@ static struct file_row *file_of(struct entry *entry)
 	row->key = key;
 	row->path = key + strlen(host) + 1;
 	row->host = keep(host);
-	HASH_ADD_KEYPTR(hh, entry->report->files, key, strlen(key), row);
+	HASH_ADD_KEYPTR(hh, entry->model->files, key, strlen(key), row);
 	return row;
 }
 
@@ -118,8 +124,14 @@ static void take_create(struct entry *entry)
 	sum_add(&row->mapped, scan_number(scan, "mmfence.mapping.length"));
 	sum_add(&row->copied, scan_number(scan, "mmfence.snapshot.bytes"));
 	sum_take(&row->took, scan_number(scan, "mmfence.snapshot.microseconds"));
-	life_begin(entry->report, entry->process, row, scan, (enum engine)engine, entry->now);
+	life_begin(entry->model, entry->process, row, scan, (enum engine)engine, entry->now);
 	take_site(entry, "snapshot.create");
+	if (consistency == TORN) {
+		const char *reason = scan_text(scan, "mmfence.snapshot.reason");
+
+		finding_note(entry, CATEGORY_TORN, 1, "the snapshot may be torn%s%s",
+			     *reason ? ": " : "", reason);
+	}
 }
 
 /* Only a lease that breaks has a writer behind it. */
@@ -134,7 +146,7 @@ static void take_preserve(struct entry *entry)
 	sum_add(&row->copied, scan_number(entry->scan, "mmfence.snapshot.bytes"));
 	if (!*trigger || !strcmp(trigger, "break"))
 		sum_take(&row->waits, microseconds);
-	life_change(entry->report, entry->process, row, PRESERVED, entry->now);
+	life_change(entry->model, entry->process, row, PRESERVED, entry->now);
 }
 
 static void take_unprotected(struct entry *entry)
@@ -145,6 +157,7 @@ static void take_unprotected(struct entry *entry)
 	row->denied += !strcmp(scan_text(entry->scan, "mmfence.snapshot.decision"), "deny");
 	reason_count(row->reasons, or_unknown(scan_text(entry->scan, "error.message")));
 	take_site(entry, "snapshot.unprotected");
+	finding_note(entry, CATEGORY_UNPROTECTED, 1, "%s", scan_text(entry->scan, "error.message"));
 }
 
 static void take_lost(struct entry *entry)
@@ -154,15 +167,23 @@ static void take_lost(struct entry *entry)
 
 	sum_add(&row->lost, count > 0 ? count : 1);
 	reason_count(row->reasons, or_unknown(scan_text(entry->scan, "error.message")));
-	life_change(entry->report, entry->process, row, LOST, entry->now);
+	life_change(entry->model, entry->process, row, LOST, entry->now);
+	finding_note(entry, CATEGORY_LOST, count > 0 ? count : 1, "%s",
+		     scan_text(entry->scan, "error.message"));
 }
 
 static void take_drift(struct entry *entry)
 {
 	struct file_row *row = file_of(entry);
 
+	int64_t pages = scan_number(entry->scan, "mmfence.drift.pages");
+
 	row->drifts++;
-	sum_add(&row->drift_pages, scan_number(entry->scan, "mmfence.drift.pages"));
+	sum_add(&row->drift_pages, pages);
+	if (pages)
+		finding_note(entry, CATEGORY_DRIFT, 1,
+			     "%lld page%s would have changed under the program", (long long)pages,
+			     plural(pages));
 }
 
 static void take_grow(struct entry *entry)
@@ -180,7 +201,7 @@ static void take_end(struct entry *entry)
 	row->fates[fate]++;
 	/* A child ends what its parent began. */
 	held->count -= held->count > 0;
-	life_end(entry->report, entry->process, scan_number(entry->scan, "mmfence.snapshot.id"),
+	life_end(entry->model, entry->process, scan_number(entry->scan, "mmfence.snapshot.id"),
 		 (enum fate)fate, entry->now);
 }
 
@@ -197,29 +218,43 @@ static struct use *use_of(struct entry *entry, struct site *site)
 	return *list = use;
 }
 
-/* A call of the kind that a process counts by site: remap_file_pages, or mmap. */
-static void take_placement(struct entry *entry, const char *group)
+/* A call of the kind that a process counts by site: remap_file_pages, or mmap. How often the
+ * finding happened is known at the end of the process. */
+static struct use *take_use(struct entry *entry, bool rewire)
 {
-	struct use *use = use_of(entry, take_site(entry, group));
+	struct site *site = take_site(entry, rewire ? "nonlinear.rewire" : "nonlinear.remap");
+	struct use *use = use_of(entry, site);
+
+	if (!use->finding)
+		use->finding =
+			finding_note(entry, rewire ? CATEGORY_REWIRE : CATEGORY_NONLINEAR, 0, "%s",
+				     rewire ? "nonlinear window made by mmap" : "remap_file_pages");
+	return use;
+}
+
+static void take_placement(struct entry *entry, bool rewire)
+{
+	struct use *use = take_use(entry, rewire);
 	int window;
 
+	use->refused |= refused(entry);
 	use->seen++;
 	use->seen_failed += entry->failed;
 	if (!entry->failed)
 		sum_add(&use->seen_bytes, scan_number(entry->scan, "mmfence.mapping.length"));
-	window = window_point(entry->report, entry->process, entry->scan, entry->failed);
+	window = window_point(entry->model, entry->process, entry->scan, entry->failed);
 	if (window >= 0)
 		use->windows |= 1u << window;
 }
 
 static void take_remap(struct entry *entry)
 {
-	take_placement(entry, "nonlinear.remap");
+	take_placement(entry, false);
 }
 
 static void take_rewire(struct entry *entry)
 {
-	take_placement(entry, "nonlinear.rewire");
+	take_placement(entry, true);
 }
 
 static enum fold fold_of(const char *name)
@@ -257,9 +292,8 @@ static void take_total(struct entry *entry)
 {
 	const struct scan *scan = entry->scan;
 	const struct scan_value *total = scan_get(scan, "mmfence.total");
-	bool rewire = !strcmp(scan_text(scan, "mmfence.total.kind"), "rewire");
-	struct site *site = take_site(entry, rewire ? "nonlinear.rewire" : "nonlinear.remap");
-	struct use *use = use_of(entry, site);
+	struct use *use = take_use(entry, !strcmp(scan_text(scan, "mmfence.total.kind"), "rewire"));
+	struct site *site = use->site;
 	int64_t areas = scan_number(scan, "mmfence.total.areas");
 
 	/* The record of a total is no call. */
@@ -283,7 +317,7 @@ static void take_areas(struct entry *entry, const struct scan_value *areas)
 	if (count > entry->process->row.areas)
 		entry->process->row.areas = count;
 	if (count > 0)
-		pressure_point(entry->report, entry->process, count, limit, entry->now);
+		pressure_point(entry->model, entry->process, count, limit, entry->now);
 }
 
 static void take_pressure(struct entry *entry)
@@ -291,14 +325,29 @@ static void take_pressure(struct entry *entry)
 	const struct scan_value *areas = scan_get(entry->scan, "mmfence.areas");
 	struct site *site = take_site(entry, "nonlinear.pressure");
 
+	const char *error = scan_text(entry->scan, "error.code");
+	int64_t count = scan_number(entry->scan, "mmfence.areas.count");
+	int64_t limit = scan_number(entry->scan, "mmfence.areas.limit");
+
 	if (areas)
 		take_more(entry, site, areas);
+	finding_note(entry, CATEGORY_PRESSURE, 1, "%lld of %lld areas%s%s", (long long)count,
+		     (long long)limit, *error ? ", and a call failed with " : "", error);
+	if (count <= entry->model->most_areas)
+		return;
+	entry->model->most_areas = count;
+	entry->model->area_limit = limit;
 }
 
 static void take_open(struct entry *entry)
 {
 	struct site *site = take_site(entry, "selfmem.open");
+	const char *error = scan_text(entry->scan, "error.code");
 
+	site->refused += refused(entry);
+	finding_note(entry, CATEGORY_SELFMEM, 1, "%s memory opened as a file (%s)%s%s",
+		     scan_text(entry->scan, "mmfence.selfmem.kind"),
+		     scan_text(entry->scan, "mmfence.selfmem.mode"), *error ? ": " : "", error);
 	if (!*site->detail)
 		site->detail = format_text(
 			"%s, %s", or_unknown(scan_text(entry->scan, "mmfence.selfmem.kind")),
@@ -322,8 +371,16 @@ static char *describe_map(const struct scan *scan)
 static void take_map(struct entry *entry)
 {
 	struct site *site = take_site(entry, "selfmem.map");
+	const char *error = scan_text(entry->scan, "error.code");
 
-	site->refused += entry->failed && !*scan_text(entry->scan, "mmfence.policy");
+	site->refused += entry->failed || refused(entry);
+	site->unsynchronised +=
+		!entry->failed &&
+		!strcmp(scan_text(entry->scan, "mmfence.selfmem.synchronised"), "none");
+	finding_note(entry, CATEGORY_SELFMEM, 1, "%s memory mapped as a file (%s)%s%s",
+		     scan_text(entry->scan, "mmfence.selfmem.kind"),
+		     scan_text(entry->scan, "mmfence.mapping.protection"), *error ? ": " : "",
+		     error);
 	sum_add(&site->bytes, scan_number(entry->scan, "mmfence.mapping.length"));
 	if (!*site->detail)
 		site->detail = describe_map(entry->scan);
@@ -340,9 +397,18 @@ static void take_split(struct entry *entry)
 static void take_fault(struct entry *entry)
 {
 	struct site *site = take_site(entry, "inject.fault");
+	const char *rule = scan_text(entry->scan, "mmfence.inject.rule");
 
 	if (!*site->detail)
-		site->detail = keep(scan_text(entry->scan, "mmfence.inject.rule"));
+		site->detail = keep(rule);
+	/* A process that was killed has no total; that a rule did something shows all the same. */
+	finding_note(entry, CATEGORY_INJECTED, 0, "%s", rule);
+}
+
+static void take_injected(struct entry *entry)
+{
+	finding_note(entry, CATEGORY_INJECTED, scan_number(entry->scan, "mmfence.inject.failed"),
+		     "%s", scan_text(entry->scan, "mmfence.inject.rule"));
 }
 
 /* What could not be seen or written. */
@@ -353,7 +419,7 @@ static void take_gap(struct entry *entry)
 	char *key = format_text("%s %s", reason, scan_text(entry->scan, "file.path"));
 	struct gap_row *row;
 
-	HASH_FIND_STR(entry->report->gaps, key, row);
+	HASH_FIND_STR(entry->model->gaps, key, row);
 	if (!row) {
 		row = take(sizeof(*row));
 		row->key = keep(key);
@@ -361,28 +427,29 @@ static void take_gap(struct entry *entry)
 		row->path = row->key + strlen(reason) + 1;
 		row->program = keep(entry->process->row.name);
 		row->message = keep(scan_text(entry->scan, "error.message"));
-		HASH_ADD_KEYPTR(hh, entry->report->gaps, row->key, strlen(row->key), row);
+		HASH_ADD_KEYPTR(hh, entry->model->gaps, row->key, strlen(row->key), row);
 	}
 	row->count++;
 	free(key);
+	finding_note(entry, CATEGORY_GAP, 1, "%s", scan_text(entry->scan, "mmfence.gap.reason"));
 }
 
 static void take_dropped(struct entry *entry)
 {
 	if (entry->process->numbers)
 		numbers_excuse(entry->process->numbers);
-	sum_add(&entry->report->dropped, scan_number(entry->scan, "mmfence.dropped"));
-	reason_count(entry->report->drop_reasons, or_unknown(scan_text(entry->scan, "error.code")));
+	sum_add(&entry->model->dropped, scan_number(entry->scan, "mmfence.dropped"));
+	reason_count(entry->model->drop_reasons, or_unknown(scan_text(entry->scan, "error.code")));
 }
 
 /* The census: by program, and below it by file; the last census counts. */
 static struct census *census_of(struct entry *entry, const char *path)
 {
-	struct report *report = entry->report;
+	struct model *model = entry->model;
 	char *key = format_text("%s\n%s", entry->process->row.name, path);
 	struct census *census;
 
-	HASH_FIND_STR(report->census, key, census);
+	HASH_FIND_STR(model->census, key, census);
 	if (census) {
 		free(key);
 		return census;
@@ -391,7 +458,7 @@ static struct census *census_of(struct entry *entry, const char *path)
 	census->key = key;
 	census->program = keep(entry->process->row.name);
 	census->path = keep(path);
-	HASH_ADD_KEYPTR(hh, report->census, census->key, strlen(census->key), census);
+	HASH_ADD_KEYPTR(hh, model->census, census->key, strlen(census->key), census);
 	return census;
 }
 
@@ -413,14 +480,14 @@ static void take_pages(struct entry *entry, const char *path)
 }
 
 /* The files of a process's census before this one: they may not be in it again. */
-static void forget_mappings(struct report *report, int64_t number)
+static void forget_mappings(struct model *model, int64_t number)
 {
 	struct census *census, *next;
 
-	HASH_ITER (hh, report->census, census, next) {
+	HASH_ITER (hh, model->census, census, next) {
 		if (census->number != number || !*census->path)
 			continue;
-		HASH_DEL(report->census, census);
+		HASH_DEL(model->census, census);
 		free(census->key);
 		free(census->program);
 		free(census->path);
@@ -431,8 +498,8 @@ static void forget_mappings(struct report *report, int64_t number)
 static void take_census(struct entry *entry)
 {
 	if (entry->process->census)
-		forget_mappings(entry->report, entry->process->census);
-	entry->process->census = ++entry->report->census_count;
+		forget_mappings(entry->model, entry->process->census);
+	entry->process->census = ++entry->model->census_count;
 	take_pages(entry, "");
 }
 
@@ -440,7 +507,7 @@ static void take_mapping(struct entry *entry)
 {
 	/* The log's beginning may be gone. */
 	if (!entry->process->census)
-		entry->process->census = ++entry->report->census_count;
+		entry->process->census = ++entry->model->census_count;
 	take_pages(entry, or_unknown(scan_text(entry->scan, "file.path")));
 }
 
@@ -466,6 +533,7 @@ static const struct taker {
 	{ "selfmem.map", take_map },
 	{ "selfmem.split", take_split },
 	{ "inject.fault", take_fault },
+	{ "inject.total", take_injected },
 	{ "pages.census", take_census },
 	{ "pages.mapping", take_mapping },
 	{ "coverage.gap", take_gap },
@@ -476,7 +544,7 @@ void take_action(struct entry *entry)
 {
 	const struct scan_value *areas = scan_get(entry->scan, "mmfence.areas");
 
-	event_count(entry->report->actions, entry->action);
+	event_count(entry->model->actions, entry->action);
 	if (areas)
 		take_areas(entry, areas);
 	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++) {

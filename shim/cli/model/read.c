@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adds records up: see report.h. Fields that are missing, of another type or absurd are
+ * Adds records up: see model.h. Fields that are missing, of another type or absurd are
  * taken calmly: a log may have been damaged, or written by a newer library.
  */
 #include <libgen.h>
@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/report/report.h"
-#include "cli/report/entry.h"
+#include "cli/model/lines.h"
+#include "cli/model/model.h"
+#include "cli/model/entry.h"
 
 void *take(size_t size)
 {
@@ -98,18 +99,28 @@ const char *or_unknown(const char *text)
 
 /* Processes: by host and pid, or by what the record itself says is the process's identity. */
 
-void report_log(struct report *report, struct log_row *log, const char *path)
+struct model *model_new(size_t logs)
+{
+	struct model *model = take(sizeof(*model));
+
+	model->logs = take((logs + 1) * sizeof(*model->logs));
+	model->actions = take((event_kinds + 1) * sizeof(*model->actions));
+	return model;
+}
+
+void model_log(struct model *model, const char *path)
 {
 	char *copy = format_text("%s", path), *directory = dirname(copy);
+	struct log_row *log = &model->logs[model->log_count++];
 
-	report->log = log;
-	log->path = path;
-	HASH_FIND_STR(report->scopes, directory, log->scope);
+	model->log = log;
+	log->path = keep(path);
+	HASH_FIND_STR(model->scopes, directory, log->scope);
 	if (!log->scope) {
 		log->scope = take(sizeof(*log->scope));
 		log->scope->directory = keep(directory);
-		log->scope->number = HASH_COUNT(report->scopes);
-		HASH_ADD_KEYPTR(hh, report->scopes, log->scope->directory, strlen(directory),
+		log->scope->number = HASH_COUNT(model->scopes);
+		HASH_ADD_KEYPTR(hh, model->scopes, log->scope->directory, strlen(directory),
 				log->scope);
 	}
 	free(copy);
@@ -124,17 +135,17 @@ static const char *named_host(const struct scan *scan)
 }
 
 /* Records that do not name their host are of the last one that their directory's logs named. */
-static const char *host_of(const struct report *report, const struct scan *scan)
+static const char *host_of(const struct model *model, const struct scan *scan)
 {
 	const char *host = named_host(scan);
 
-	return *host ? host : report->log->scope->host ? report->log->scope->host : "";
+	return *host ? host : model->log->scope->host ? model->log->scope->host : "";
 }
 
-static void note_host(struct report *report, const struct scan *scan)
+static void note_host(struct model *model, const struct scan *scan)
 {
 	const char *host = named_host(scan);
-	struct scope *scope = report->log->scope;
+	struct scope *scope = model->log->scope;
 
 	if (!*host || (scope->host && !strcmp(scope->host, host)))
 		return;
@@ -142,24 +153,30 @@ static void note_host(struct report *report, const struct scan *scan)
 	scope->host = keep(host);
 }
 
-static void use_flush(struct report *report, struct use *use)
+/* Calls are recorded once a site, and counted in the totals; a process that was killed has none,
+ * and one whose first record was dropped has only these. */
+static void use_flush(struct model *model, struct use *use)
 {
 	struct site *site = use->site;
 	bool whole = use->total >= use->seen;
+	int64_t calls = whole ? use->total : use->seen;
 
-	sum_add(&site->calls, whole ? use->total : use->seen);
+	sum_add(&site->calls, calls);
+	sum_add(&site->refused, use->refused ? calls : 0);
+	if (use->finding)
+		sum_add(&use->finding->times, calls);
 	sum_add(&site->failed, whole ? use->total_failed : use->seen_failed);
 	sum_add(&site->bytes, whole ? use->total_bytes : use->seen_bytes);
-	window_total(report, use->windows, whole ? use->total : -1);
+	window_total(model, use->windows, whole ? use->total : -1);
 }
 
-void process_retire(struct report *report, struct process *process, double now)
+void process_retire(struct model *model, struct process *process, double now)
 {
 	struct process_row *row = &process->row;
 
 	for (struct use *use = process->uses, *next; use; use = next) {
 		next = use->next;
-		use_flush(report, use);
+		use_flush(model, use);
 		if (row->areas > use->site->areas)
 			use->site->areas = row->areas;
 		free(use);
@@ -169,12 +186,12 @@ void process_retire(struct report *report, struct process *process, double now)
 		held->file->open += process->runs_on ? held->count : 0;
 		free(held);
 	}
-	life_process_end(report, process, now);
-	HASH_DEL(report->processes, process);
+	life_process_end(model, process, now);
+	HASH_DEL(model->processes, process);
 	if (process->found_by_pid)
-		HASH_DELETE(by_pid, report->pids, process);
-	if (report->row_count < PROCESS_ROWS) {
-		report->rows[report->row_count++] = *row;
+		HASH_DELETE(by_pid, model->pids, process);
+	if (model->row_count < PROCESS_ROWS) {
+		model->rows[model->row_count++] = *row;
 	} else {
 		free(row->host);
 		free(row->name);
@@ -185,7 +202,7 @@ void process_retire(struct report *report, struct process *process, double now)
 	free(process);
 }
 
-static struct process *process_new(struct report *report, const struct scan *scan, const char *host,
+static struct process *process_new(struct model *model, const struct scan *scan, const char *host,
 				   char *key, bool start, int64_t early)
 {
 	struct process *process = take(sizeof(*process)), *other;
@@ -198,34 +215,34 @@ static struct process *process_new(struct report *report, const struct scan *sca
 	row->executable = keep(scan_text(scan, "process.executable"));
 	row->command_line = keep(scan_text(scan, "process.command_line"));
 	row->exit_code = -1;
-	HASH_ADD_KEYPTR(hh, report->processes, key, strlen(key), process);
-	process->scope_pid[0] = report->log->scope->number;
+	HASH_ADD_KEYPTR(hh, model->processes, key, strlen(key), process);
+	process->scope_pid[0] = model->log->scope->number;
 	process->scope_pid[1] = row->pid;
-	HASH_FIND(by_pid, report->pids, process->scope_pid, sizeof(process->scope_pid), other);
+	HASH_FIND(by_pid, model->pids, process->scope_pid, sizeof(process->scope_pid), other);
 	process->numbers =
-		start ? numbers_begin(report, scan, row, early) : numbers_find(report, key);
+		start ? numbers_begin(model, scan, row, early) : numbers_find(model, key);
 	if (other) {
 		if (start && process->numbers && !process->numbers->highest && other->numbers)
 			process->numbers->before = other->numbers->highest;
-		HASH_DELETE(by_pid, report->pids, other);
+		HASH_DELETE(by_pid, model->pids, other);
 		other->found_by_pid = false;
 	}
-	HASH_ADD(by_pid, report->pids, scope_pid, sizeof(process->scope_pid), process);
+	HASH_ADD(by_pid, model->pids, scope_pid, sizeof(process->scope_pid), process);
 	process->found_by_pid = true;
-	process->serial = report->process_count++;
+	process->serial = model->process_count++;
 	return process;
 }
 
-static struct process *process_of(struct report *report, const struct scan *scan, bool start)
+static struct process *process_of(struct model *model, const struct scan *scan, bool start)
 {
-	const char *host = host_of(report, scan), *entity = scan_text(scan, "process.entity_id");
+	const char *host = host_of(model, scan), *entity = scan_text(scan, "process.entity_id");
 	int64_t pid = scan_number(scan, "process.pid");
-	int64_t scope_pid[2] = { report->log->scope->number, pid };
+	int64_t scope_pid[2] = { model->log->scope->number, pid };
 	char key[512];
 	struct process *process;
 	int64_t early;
 
-	HASH_FIND(by_pid, report->pids, scope_pid, sizeof(scope_pid), process);
+	HASH_FIND(by_pid, model->pids, scope_pid, sizeof(scope_pid), process);
 	early = process ? process->early : 0;
 	/* Without a host or an identity of its own: the one that was started last with this pid. */
 	if (process && !start && !*entity && !*named_host(scan))
@@ -234,36 +251,36 @@ static struct process *process_of(struct report *report, const struct scan *scan
 		snprintf(key, sizeof(key), "%s %s", host, entity);
 	else
 		snprintf(key, sizeof(key), "%s %lld", host, (long long)pid);
-	HASH_FIND_STR(report->processes, key, process);
+	HASH_FIND_STR(model->processes, key, process);
 	/* The same pid again: another program (exec), or another process. */
 	if (process && start) {
-		process_retire(report, process, report_seconds(process->row.last));
+		process_retire(model, process, model_seconds(process->row.last));
 		process = NULL;
 	}
-	return process ? process : process_new(report, scan, host, keep(key), start, early);
+	return process ? process : process_new(model, scan, host, keep(key), start, early);
 }
 
-static void note_time(struct report *report, const char *time, double now)
+static void note_time(struct model *model, const char *time, double now)
 {
-	note_span(report->log->first, report->log->last, time);
-	note_span(report->first_text, report->last_text, time);
+	note_span(model->log->first, model->log->last, time);
+	note_span(model->first_text, model->last_text, time);
 	if (now <= 0)
 		return;
-	if (!report->first || now < report->first)
-		report->first = now;
-	if (now > report->last)
-		report->last = now;
+	if (!model->first || now < model->first)
+		model->first = now;
+	if (now > model->last)
+		model->last = now;
 }
 
-void report_damaged(struct report *report)
+static void damaged(struct model *model)
 {
-	report->damaged++;
-	report->log->damaged++;
+	model->damaged++;
+	model->log->damaged++;
 }
 
-void report_line(struct report *report, struct scan *scan, char *line, size_t length)
+static void read_line(struct model *model, struct scan *scan, char *line, size_t length)
 {
-	struct entry entry = { .report = report, .scan = scan };
+	struct entry entry = { .model = model, .scan = scan };
 
 	/* A disk that was full leaves empty lines. */
 	if (!length)
@@ -271,39 +288,70 @@ void report_line(struct report *report, struct scan *scan, char *line, size_t le
 	if (!scan_line(scan, line, length))
 		entry.action = scan_text(scan, "event.action");
 	if (!entry.action || !*entry.action) {
-		report_damaged(report);
+		damaged(model);
 		return;
 	}
 	entry.time = scan_text(scan, "@timestamp");
-	entry.now = report_seconds(entry.time);
+	entry.now = model_seconds(entry.time);
 	/* What is no time is neither the first nor the last. */
 	if (entry.now <= 0 || entry.time[strspn(entry.time, "0123456789-:.TZ+")])
 		entry.time = "";
 	entry.failed = !strcmp(scan_text(scan, "event.outcome"), "failure");
-	note_time(report, entry.time, entry.now);
-	report->records++;
-	report->log->records++;
-	report->truncated += scan_get(scan, "mmfence.truncated") != NULL;
-	note_host(report, scan);
+	note_time(model, entry.time, entry.now);
+	model->records++;
+	model->log->records++;
+	model->truncated += scan_get(scan, "mmfence.truncated") != NULL;
+	note_host(model, scan);
 	/* The process is mmfence's own, and has no part in what happened. */
 	if (!strcmp(entry.action, "check.start")) {
-		event_count(report->actions, entry.action);
+		event_count(model->actions, entry.action);
 		return;
 	}
-	entry.process = process_of(report, scan, !strcmp(entry.action, "process.start"));
+	bool start = !strcmp(entry.action, "process.start");
+	begun_note(model, scan, start);
+	entry.process = process_of(model, scan, start);
 	note_span(entry.process->row.first, entry.process->row.last, entry.time);
 	entry.process->row.records++;
 	numbers_take(entry.process, scan_number(scan, "event.sequence"));
 	take_action(&entry);
 }
 
-void report_finish(struct report *report)
+int model_read(struct model *model, int fd, void (*at)(void *context, off_t offset), void *context)
+{
+	struct scan scan = { 0 };
+	struct lines lines;
+	char *line;
+	size_t length;
+	int r = lines_open(&lines, fd);
+	unsigned int turn = 0;
+
+	while (!r && (r = lines_next(&lines, &line, &length)) > 0) {
+		if (lines.too_long)
+			damaged(model);
+		else
+			read_line(model, &scan, line, length);
+		r = 0;
+		if (at && !(++turn % 4096))
+			at(context, lines.offset);
+	}
+	if (!r && lines_rest(&lines, &line, &length))
+		read_line(model, &scan, line, length);
+	model->log->bytes = lines.offset;
+	lines_close(&lines);
+	scan_free(&scan);
+	return r;
+}
+
+void model_finish(struct model *model)
 {
 	struct process *process, *next;
 
-	HASH_ITER (hh, report->processes, process, next) {
+	/* What a process says at its end is what it said before. */
+	if (model->dropped < model->dropped_at_end)
+		model->dropped = model->dropped_at_end;
+	HASH_ITER (hh, model->processes, process, next) {
 		process->runs_on = true;
-		process_retire(report, process, report_seconds(process->row.last));
+		process_retire(model, process, model_seconds(process->row.last));
 	}
-	numbers_finish(report);
+	numbers_finish(model);
 }

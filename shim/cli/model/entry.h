@@ -3,14 +3,14 @@
  * Between read.c, which knows whose record it is, and take.c, which knows
  * what each event adds.
  */
-#ifndef MMFENCE_CLI_REPORT_ENTRY_H
-#define MMFENCE_CLI_REPORT_ENTRY_H
+#ifndef MMFENCE_CLI_MODEL_ENTRY_H
+#define MMFENCE_CLI_MODEL_ENTRY_H
 
-#include "cli/report/report.h"
+#include "cli/model/model.h"
 
 /* One record, with what every event needs of it. */
 struct entry {
-	struct report *report;
+	struct model *model;
 	const struct scan *scan;
 	struct process *process;
 	const char *action, *time;
@@ -25,17 +25,23 @@ void copy_time(char *to, const char *time);
 void note_span(char *first, char *last, const char *time);
 const char *or_unknown(const char *text);
 /* It is over, or another has its pid: what it did at its call sites is added to these. */
-void process_retire(struct report *report, struct process *process, double now);
+void process_retire(struct model *model, struct process *process, double now);
+
+/* finding.c. One more of these, so many times; NULL when nobody asks, or there are too many. */
+__attribute__((format(printf, 4, 5))) struct finding *
+finding_note(struct entry *entry, enum category category, int64_t times, const char *format, ...);
+/* A record, which may be the first of its process. */
+void begun_note(struct model *model, const struct scan *scan, bool start);
 
 /* missing.c. A process begins; one that began before, by its key; NULL: nothing can be said
  * of its numbers. */
-struct numbers *numbers_begin(struct report *report, const struct scan *scan,
+struct numbers *numbers_begin(struct model *model, const struct scan *scan,
 			      const struct process_row *row, int64_t early);
-struct numbers *numbers_find(struct report *report, const char *key);
+struct numbers *numbers_find(struct model *model, const char *key);
 void numbers_take(struct process *process, int64_t sequence);
 /* What is missing so far has been told. */
 void numbers_excuse(struct numbers *numbers);
 void numbers_end(struct numbers *numbers, int64_t sequence, int64_t unfinished);
-void numbers_finish(struct report *report);
+void numbers_finish(struct model *model);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the pictures are made of: a bounded number of points and lives, whatever the
- * log's length. See report.h.
+ * log's length. See model.h.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/report/report.h"
+#include "cli/model/model.h"
 
 #define PAGE 4096
 
@@ -36,7 +36,7 @@ static int64_t days_of(int year, int month, int day)
 }
 
 /* "2026-11-21T12:03:17.720367Z": a million of these are read, and strptime takes too long. */
-double report_seconds(const char *at)
+double model_seconds(const char *at)
 {
 	static const char separators[] = "--T::";
 	static const int widths[] = { 4, 2, 2, 2, 2, 2 };
@@ -56,31 +56,31 @@ double report_seconds(const char *at)
 }
 
 /* Of a life that is over and had nothing happen to it there are enough. */
-static struct life *dull_life(struct report *report)
+static struct life *dull_life(struct model *model)
 {
 	for (size_t i = 0; i < LIVES; i++)
-		if (!report->lives[i].open && report->lives[i].fate != LOST &&
-		    !report->lives[i].preserved)
-			return &report->lives[i];
+		if (!model->lives[i].open && model->lives[i].fate != LOST &&
+		    !model->lives[i].preserved)
+			return &model->lives[i];
 	return NULL;
 }
 
-void life_begin(struct report *report, struct process *process, struct file_row *file,
+void life_begin(struct model *model, struct process *process, struct file_row *file,
 		const struct scan *scan, enum engine engine, double now)
 {
 	struct life *life = NULL;
 
-	if (report->life_count < LIVES)
-		life = &report->lives[report->life_count++];
+	if (model->life_count < LIVES)
+		life = &model->lives[model->life_count++];
 	else
-		life = dull_life(report);
+		life = dull_life(model);
 	if (!life) {
-		report->lives_left_out++;
+		model->lives_left_out++;
 		return;
 	}
 	if (life->program) {
 		free(life->program);
-		report->lives_left_out++;
+		model->lives_left_out++;
 	}
 	*life = (struct life){ .process = process,
 			       .file = file,
@@ -93,11 +93,11 @@ void life_begin(struct report *report, struct process *process, struct file_row 
 			       .open = true };
 }
 
-void life_change(struct report *report, const struct process *process, const struct file_row *file,
+void life_change(struct model *model, const struct process *process, const struct file_row *file,
 		 enum fate fate, double now)
 {
-	for (size_t i = 0; i < report->life_count; i++) {
-		struct life *life = &report->lives[i];
+	for (size_t i = 0; i < model->life_count; i++) {
+		struct life *life = &model->lives[i];
 
 		if (!life->open || life->process != process || life->file != file ||
 		    life->engine != ENGINE_GUARD || life->preserved)
@@ -107,11 +107,11 @@ void life_change(struct report *report, const struct process *process, const str
 	}
 }
 
-void life_end(struct report *report, const struct process *process, int64_t id, enum fate fate,
+void life_end(struct model *model, const struct process *process, int64_t id, enum fate fate,
 	      double now)
 {
-	for (size_t i = 0; i < report->life_count; i++) {
-		struct life *life = &report->lives[i];
+	for (size_t i = 0; i < model->life_count; i++) {
+		struct life *life = &model->lives[i];
 
 		if (!life->open || life->process != process || life->id != id)
 			continue;
@@ -122,10 +122,10 @@ void life_end(struct report *report, const struct process *process, int64_t id, 
 	}
 }
 
-void life_process_end(struct report *report, struct process *process, double now)
+void life_process_end(struct model *model, struct process *process, double now)
 {
-	for (size_t i = 0; i < report->life_count; i++) {
-		struct life *life = &report->lives[i];
+	for (size_t i = 0; i < model->life_count; i++) {
+		struct life *life = &model->lives[i];
 
 		if (life->process != process)
 			continue;
@@ -176,10 +176,10 @@ static void add_point(struct series *series, struct point point)
 	series->points[series->count++] = point;
 }
 
-void pressure_point(struct report *report, struct process *process, int64_t areas, int64_t limit,
+void pressure_point(struct model *model, struct process *process, int64_t areas, int64_t limit,
 		    double now)
 {
-	struct series *series = series_of(report->pressure, process, "");
+	struct series *series = series_of(model->pressure, process, "");
 
 	if (!series)
 		return;
@@ -198,10 +198,10 @@ static int number_of(struct series *const *all, const struct series *series)
 	return -1;
 }
 
-void window_total(struct report *report, uint32_t windows, int64_t calls)
+void window_total(struct model *model, uint32_t windows, int64_t calls)
 {
 	for (int i = 0; i < SERIES; i++) {
-		struct series *series = windows & 1u << i ? report->windows[i] : NULL;
+		struct series *series = windows & 1u << i ? model->windows[i] : NULL;
 
 		if (series && calls < 0)
 			series->uncounted = true;
@@ -210,8 +210,7 @@ void window_total(struct report *report, uint32_t windows, int64_t calls)
 	}
 }
 
-int window_point(struct report *report, struct process *process, const struct scan *scan,
-		 bool failed)
+int window_point(struct model *model, struct process *process, const struct scan *scan, bool failed)
 {
 	const struct scan_value *mapping = scan_get(scan, "mmfence.mapping");
 	uint64_t address;
@@ -222,7 +221,7 @@ int window_point(struct report *report, struct process *process, const struct sc
 		return -1;
 	address = strtoull(scan_text_of(scan_below(scan, mapping, "address")), NULL, 16);
 	length = scan_number_of(scan_below(scan, mapping, "length"));
-	series = series_of(report->windows, process, scan_text(scan, "file.path"));
+	series = series_of(model->windows, process, scan_text(scan, "file.path"));
 	if (!series)
 		return -1;
 	add_point(series,
@@ -230,5 +229,5 @@ int window_point(struct report *report, struct process *process, const struct sc
 				  .y = scan_number_of(scan_below(scan, mapping, "page_offset")),
 				  .z = (length + PAGE - 1) / PAGE,
 				  .odd = failed });
-	return number_of(report->windows, series);
+	return number_of(model->windows, series);
 }

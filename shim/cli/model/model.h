@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What several logs come to: tables by file, call site, process and program, whose size
+ * depends on how many of these there are, never on how many records. take.c alone knows
+ * what an event means; the summary of a run, the rules of a check and every form of a
+ * report say what they find here.
+ */
+#ifndef MMFENCE_CLI_MODEL_MODEL_H
+#define MMFENCE_CLI_MODEL_MODEL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <uthash.h>
+
+#include "cli/model/scan.h"
+
+#define TIME_BYTES    32
+#define REASONS	      4
+#define FRAMES	      32
+#define POINTS	      512 /* of one picture's line */
+#define SERIES	      6	  /* lines and windows that are drawn */
+#define LIVES	      256 /* snapshots that are looked at for the time line */
+#define PROCESS_ROWS  200
+#define MORE_FIELDS   12
+#define MISSING_ROWS  200
+#define SEQUENCE_MOST (1LL << 53)
+#define FINDINGS_MOST 100000
+
+/* How often, how much and how long. */
+struct sum {
+	int64_t count, total, longest;
+};
+
+struct reason {
+	char *text;
+	int64_t count;
+};
+
+enum engine { ENGINE_GUARD, ENGINE_MEMORY, ENGINE_SPILL, ENGINE_CLONE, ENGINE_OTHER, ENGINES };
+enum consistency { PROVEN, VERIFIED, TORN, CONSISTENCY_OTHER, CONSISTENCIES };
+enum fate { UNTOUCHED, PRESERVED, PRIVATE, LOST, FATE_OTHER, FATES };
+
+/* One file of one host. */
+struct file_row {
+	char *key;
+	const char *host;
+	const char *path;
+	int64_t snapshots, engines[ENGINES], consistencies[CONSISTENCIES], fates[FATES];
+	int64_t mapped, copied;
+	struct sum took;  /* what the program waited for its snapshots */
+	struct sum waits; /* what writers waited */
+	int64_t open;	  /* of processes whose end is not on record */
+	int64_t preserved, unprotected, denied, lost, grown, drifts, drift_pages;
+	struct reason reasons[REASONS];
+	UT_hash_handle hh;
+};
+
+struct module {
+	char *key;
+	char *path, *build_id;
+	uint32_t number;
+	UT_hash_handle hh;
+};
+
+struct frame {
+	struct module *module; /* NULL: in none that is known */
+	uint64_t offset;       /* in the file; without a module, the address itself */
+};
+
+/* A number of the event's, and how those of several records become one. */
+enum fold { FOLD_SUM, FOLD_MOST, FOLD_LEAST };
+
+struct more {
+	char name[40];
+	int64_t value;
+};
+
+/* One call site, of one program, with one kind of event: the same backtrace, whatever addresses it
+ * had in which process. */
+struct site {
+	void *key;
+	char *group, *program;
+	char hash[20];
+	uint32_t frame_count;
+	struct frame frames[FRAMES];
+	int64_t records, failed_records;
+	int64_t calls, failed, bytes; /* of remap_file_pages, once all is read */
+	int64_t areas;		      /* most of a process that called from here */
+	int64_t refused, unsynchronised;
+	char first[TIME_BYTES], last[TIME_BYTES];
+	char *path, *error, *detail;
+	struct more more[MORE_FIELDS];
+	UT_hash_handle hh;
+};
+
+/* What one process did at one site: its total counts the calls that were recorded too. */
+struct use {
+	struct site *site;
+	int64_t seen, seen_failed, seen_bytes, total, total_failed, total_bytes;
+	uint32_t windows; /* the pictures that its calls are in, a bit each */
+	bool refused;
+	struct finding *finding;
+	struct use *next;
+};
+
+/* A process's snapshots of one file that have not ended. */
+struct held {
+	struct file_row *file;
+	int64_t count;
+	struct held *next;
+};
+
+struct process_row {
+	char *host, *name, *executable, *command_line;
+	int64_t pid, exit_code, records, snapshots, areas;
+	char first[TIME_BYTES], last[TIME_BYTES];
+	bool started, ended;
+};
+
+/* The records of one memory: of a process, and of its children of vfork. Numbered from 1. */
+struct numbers {
+	char *key, *host, *name;
+	int64_t pid;
+	int64_t highest, count;
+	int64_t excused; /* not there, and told elsewhere */
+	int64_t before;	 /* the highest of a process with this pid whose end is not on record */
+	bool ended, mixed;
+	UT_hash_handle hh;
+};
+
+struct missing_row {
+	char *host, *name;
+	int64_t pid, records;
+};
+
+struct missing {
+	int64_t records, processes;
+	struct missing_row rows[MISSING_ROWS];
+	size_t row_count;
+};
+
+struct process {
+	char *key;
+	struct numbers *numbers; /* NULL: nothing can be said of its numbers */
+	int64_t early;		 /* its last records that may be of one with its pid that begins */
+	int64_t serial;		 /* no two have the same */
+	struct process_row row;
+	struct use *uses;
+	struct held *held;
+	int64_t census;	      /* its last; 0: none yet */
+	int64_t scope_pid[2]; /* which directory's logs, and which process in it */
+	bool runs_on;	      /* its end is not on record */
+	bool found_by_pid;    /* the last that was started with it */
+	UT_hash_handle hh, by_pid;
+};
+
+struct point {
+	double x;
+	int64_t y, z;
+	bool odd; /* a call that failed */
+};
+
+/* Points in the order of the records; when there are too many, every second goes. */
+struct series {
+	int64_t process, pid;
+	char *program, *path;
+	struct point points[POINTS];
+	size_t count, stride, skipped;
+	int64_t seen, top, limit;
+	int64_t calls;	/* all that its call sites made, recorded or not; 0: not known */
+	bool uncounted; /* those of one are not */
+};
+
+/* The life of one snapshot. */
+struct life {
+	struct process *process; /* NULL: that one is over */
+	struct file_row *file;
+	int64_t id, pid;
+	char *program;
+	enum engine engine;
+	double start, preserved, end;
+	enum fate fate;
+	bool open;
+};
+
+struct gap_row {
+	char *key;
+	const char *reason, *path;
+	char *program, *message;
+	int64_t count;
+	UT_hash_handle hh;
+};
+
+/* A page census of a program, or (with a path) of its mappings of one file. */
+struct census {
+	char *key;
+	char *program, *path;
+	int64_t pid;
+	int64_t number; /* of the census that it is part of */
+	char time[TIME_BYTES];
+	struct more more[MORE_FIELDS];
+	UT_hash_handle hh;
+};
+
+/* What may be asked about a run: what happened there, each place once. */
+enum category {
+	CATEGORY_NONLINEAR,
+	CATEGORY_REWIRE,
+	CATEGORY_PRESSURE,
+	CATEGORY_SELFMEM,
+	CATEGORY_UNPROTECTED,
+	CATEGORY_TORN,
+	CATEGORY_LOST,
+	CATEGORY_DRIFT,
+	CATEGORY_GAP,
+	CATEGORY_COUNT,
+	CATEGORY_INJECTED = CATEGORY_COUNT, /* by rule; nothing that was not asked for */
+	CATEGORIES
+};
+
+struct finding {
+	char *key;
+	enum category category;
+	char *what, *where, *site; /* site: "module+0x1234", or "" */
+	char *process;
+	int64_t times, pid, processes;
+	UT_hash_handle hh;
+};
+
+/* A process of a finding. */
+struct finding_process {
+	struct {
+		const struct finding *finding;
+		int64_t pid;
+	} key;
+	UT_hash_handle hh;
+};
+
+/* A process in a log of which the beginning must be there. */
+struct begun {
+	int64_t pid;
+	UT_hash_handle hh;
+};
+
+/* The logs of one directory: collected logs have one for each machine. */
+struct scope {
+	char *directory;
+	char *host; /* the last that a record named; NULL: none yet */
+	int64_t number;
+	UT_hash_handle hh;
+};
+
+struct log_row {
+	const char *path;
+	struct scope *scope;
+	int64_t records, damaged, bytes;
+	char first[TIME_BYTES], last[TIME_BYTES];
+	bool whole; /* its first process made it: the records of each follow its process.start */
+};
+
+struct model {
+	struct log_row *logs, *log;
+	size_t log_count;
+	int64_t *actions; /* see event_count */
+	int64_t records, damaged, truncated;
+	double first, last;
+	char first_text[TIME_BYTES], last_text[TIME_BYTES];
+
+	struct file_row *files;
+	struct site *sites;
+	struct module *modules;
+	struct gap_row *gaps;
+	struct scope *scopes;
+	struct process *processes, *pids;
+	struct numbers *numbers;
+	struct missing missing;
+	int64_t process_count, ended_count;
+	struct process_row rows[PROCESS_ROWS];
+	size_t row_count;
+
+	int64_t dropped, dropped_at_end;
+	struct reason drop_reasons[REASONS];
+	struct series *pressure[SERIES], *windows[SERIES];
+	struct life lives[LIVES];
+	size_t life_count;
+	int64_t lives_left_out;
+	struct census *census;
+	int64_t census_count;
+	int64_t most_areas, area_limit; /* where a process came nearest to it */
+
+	bool by_place; /* findings are wanted: they are nearly as many as the call sites and files
+			*/
+	struct finding *findings;
+	struct finding_process *finding_processes;
+	int64_t found[CATEGORIES]; /* findings, those that are left out too */
+	int64_t findings_left_out;
+	struct begun *begun;
+	bool beginning_gone; /* of a log that is whole otherwise */
+};
+
+/* A block of zeros, and a copy; the command ends when there is no memory. */
+void *take(size_t size);
+char *keep(const char *text);
+
+/* Sums that stop at the largest number, since a log may say anything. */
+void sum_add(int64_t *to, int64_t n);
+void sum_take(struct sum *sum, int64_t n);
+void reason_count(struct reason *reasons, const char *text);
+void more_take(struct more *more, const char *name, int64_t value, enum fold fold);
+
+/* By number of the event in events.def, the last for those that are not there. */
+extern const char *const event_names[];
+extern const size_t event_kinds;
+void event_count(int64_t *counts, const char *action);
+
+/* For so many logs. */
+struct model *model_new(size_t logs);
+/* What comes next is of the next log. */
+void model_log(struct model *model, const char *path);
+/* Reads it to its end, and tells how far it is from time to time. 0, or -errno. Closes fd. */
+int model_read(struct model *model, int fd, void (*at)(void *context, off_t offset), void *context);
+/* The line is changed. */
+void model_line(struct model *model, struct scan *scan, char *line, size_t length);
+void model_damaged(struct model *model);
+/* After the last: what can only be said then. */
+void model_finish(struct model *model);
+
+/* site.c */
+uint32_t frames_find(struct model *model, const struct scan *scan, struct frame *frames);
+struct site *site_of(struct model *model, const struct scan *scan, const char *group,
+		     const char *program);
+
+/* life.c: what the pictures show. */
+double model_seconds(const char *timestamp);
+void life_begin(struct model *model, struct process *process, struct file_row *file,
+		const struct scan *scan, enum engine engine, double now);
+void life_change(struct model *model, const struct process *process, const struct file_row *file,
+		 enum fate fate, double now);
+void life_end(struct model *model, const struct process *process, int64_t id, enum fate fate,
+	      double now);
+void life_process_end(struct model *model, struct process *process, double now);
+void pressure_point(struct model *model, struct process *process, int64_t areas, int64_t limit,
+		    double now);
+/* The number of the picture that the call is in; -1: in none. */
+int window_point(struct model *model, struct process *process, const struct scan *scan,
+		 bool failed);
+/* What a call site made in all, whose calls are in these pictures; -1: that is not known. */
+void window_total(struct model *model, uint32_t windows, int64_t calls);
+
+extern const char *const engine_names[ENGINES];
+extern const char *const consistency_names[CONSISTENCIES];
+extern const char *const fate_names[FATES];
+
+#endif
