@@ -20,8 +20,5 @@ struct copy {
 int copy_range(struct copy *copy, int64_t start, int64_t end);
 /* The same, but only the source's data. */
 int copy_data(struct copy *copy, int64_t start, int64_t end);
-/* The same, a large range by two threads where there are two processors. Only on a thread with a
- * descriptor table of its own, which the second one shares. */
-int copy_data_fast(struct copy *copy, int64_t start, int64_t end);
 
 #endif

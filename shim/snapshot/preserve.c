@@ -203,7 +203,7 @@ int preserve_charge(struct preserve *preserve)
 static int copy_part(struct preserve *preserve, int64_t start, int64_t end)
 {
 	struct copy copy = { preserve->source, preserve->target, true, 0 };
-	int r = copy_data_fast(&copy, start, end);
+	int r = copy_data(&copy, start, end);
 
 	preserve->bytes += copy.bytes;
 	if (r)

@@ -247,7 +247,6 @@ CALL(int, prctl, int, unsigned long, unsigned long, unsigned long, unsigned long
 CALL(int, unshare, int)
 CALL(int, setns, int, int)
 CALL(int, sched_yield)
-CALL(int, sched_getaffinity, pid_t, size_t, unsigned long *)
 CALL(int, uname, struct utsname *)
 CALL(int, sysinfo, struct sysinfo *)
 CALL(int, futex, atomic_int *, int, int, const struct timespec *)

@@ -7,7 +7,7 @@
 
 #define FILE_NAME "guard.data"
 #define PAGES	  2048 /* four huge pages */
-#define MANY	  8704 /* 34 MiB: copied by two threads that meet in the middle of a huge page */
+#define MANY	  8704 /* 34 MiB */
 
 static size_t file_pages;
 

@@ -253,7 +253,7 @@ static void many_files(void)
 		DONE_UNLESS(!munmap(views[i], PAGE));
 }
 
-/* Large enough to be copied beside the lease thread, and by two. */
+/* Large enough to be copied beside the lease thread. */
 #define LARGE (36UL << 20)
 
 static void large_break(void)
