@@ -20,13 +20,12 @@
 #include "policy/policy.h"
 #include "selfmem/selfmem.h"
 #include "snapshot/guard.h"
-#include "snapshot/preserve.h"
+#include "snapshot/places.h"
 #include "support/arena.h"
 #include "support/fault.h"
 #include "support/auxiliary.h"
 #include "support/place.h"
 #include "support/scratch.h"
-#include "support/text.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -103,22 +102,6 @@ static void load_policy(void)
 	policy_from_sources(&the_policy, NULL, auxiliary(AT_SECURE) ? NULL : environ, complain);
 }
 
-/* As the XDG base directory specification has it. */
-static const char *cache_directory(void)
-{
-	static char buffer[1024];
-	const char *set = environment_get(environ, "XDG_CACHE_HOME");
-	const char *home = environment_get(environ, "HOME");
-	struct text text;
-
-	if ((set && *set) || !home)
-		return set;
-	text_init(&text, buffer, sizeof(buffer));
-	text_add(&text, home);
-	text_add(&text, "/.cache");
-	return text.overflow ? NULL : buffer;
-}
-
 static void get_ready(void)
 {
 	int expected = NOT_READY;
@@ -134,7 +117,9 @@ static void get_ready(void)
 	load_policy();
 	inject_prepare(the_policy.process_inject);
 	if (!auxiliary(AT_SECURE))
-		preserve_places(environment_get(environ, "TMPDIR"), cache_directory());
+		clone_places_settle(environment_get(environ, "TMPDIR"),
+				    environment_get(environ, "XDG_CACHE_HOME"),
+				    environment_get(environ, "HOME"));
 	if (the_policy.audit_log[0])
 		sink_configure(the_policy.audit_log);
 	atomic_store(&readiness, READY);

@@ -14,19 +14,12 @@
 #include "policy/policy.h"
 #include "snapshot/copy.h"
 #include "snapshot/guard.h"
+#include "snapshot/places.h"
 #include "snapshot/preserve.h"
 #include "snapshot/snapshot.h"
 #include "support/arena.h"
 
 #define PATH_BYTES 4096
-
-static const char *temporary_directory, *cache_directory;
-
-void preserve_places(const char *temporary, const char *cache)
-{
-	temporary_directory = temporary;
-	cache_directory = cache;
-}
 
 static int clone_into(const struct preserve *preserve, const char *directory)
 {
@@ -78,17 +71,15 @@ static bool cannot_clone(int error)
 
 static int clone_try(const struct preserve *preserve)
 {
-	const char *const places[] = { the_policy.snapshot_clone_dir, temporary_directory,
-				       "/var/tmp", cache_directory };
+	const char *places[CLONE_PLACES];
 	uint64_t device = preserve->file->device;
 
 	if (atomic_load_explicit(plain_slot(device), memory_order_relaxed) == device + 1)
 		return -EOPNOTSUPP;
 	int fd = clone_beside(preserve);
+	clone_places(places);
 	/* A file system without reflinks says so at once, and in every directory. */
-	for (unsigned int i = 0;
-	     fd < 0 && !cannot_clone(fd) && fd != -EINVAL && i < sizeof(places) / sizeof(*places);
-	     i++)
+	for (int i = 0; fd < 0 && !cannot_clone(fd) && fd != -EINVAL && i < CLONE_PLACES; i++)
 		if (places[i] && places[i][0])
 			fd = clone_into(preserve, places[i]);
 	if (cannot_clone(fd))

@@ -30,9 +30,6 @@ struct preserve {
 	const char *reason;    /* of a failure */
 };
 
-/* Where the user's temporary and cached files go, for clones; NULL for neither. Once, at start. */
-void preserve_places(const char *temporary, const char *cache);
-
 /* Opens the target, a clone if the policy and the file system have it: 0 or -errno. */
 int preserve_begin(struct preserve *preserve);
 /* Puts there what copied lists: 0 or -errno. */

@@ -1430,6 +1430,31 @@ Test(command, doctor_finds_where_clones_are_made)
 	run_end(&run);
 }
 
+/* The user's cache is the only place on the file's file system where that user may write. */
+Test(command, doctor_and_the_library_make_the_same_clone)
+{
+	static char script[3 * PATH_MAX];
+	struct run run;
+
+	snprintf(
+		script, sizeof(script),
+		"command -v mkfs.xfs >/dev/null && command -v setpriv >/dev/null &&"
+		" truncate -s 400M image && mkfs.xfs -q -m reflink=1 image && mkdir xfs &&"
+		" mount -o loop image xfs || { echo 'no XFS can be mounted here' >&2; exit 77; }\n"
+		"mkdir -p xfs/home/.cache && cp data xfs/data && chown -R 65534:65534 xfs/* || exit 1\n"
+		"as() { env -u TMPDIR -u XDG_CACHE_HOME HOME=xfs/home"
+		" setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"; }\n"
+		"as %s doctor xfs/data || exit 77\n"
+		"as %s run -q --log xfs/home/log -- %s prot=rw writer=none xfs/data || exit 1\n"
+		"grep -o '\"engine\":\"[a-z]*\"' xfs/home/log\n",
+		build_path("bin/mmfence"), build_path("bin/mmfence"),
+		build_path("helpers/plain/observe"));
+	run_in_mounts(&run, script);
+	expect_line(&run, "ok  old pages by clone: in xfs/home/.cache, not in ");
+	expect_line(&run, "\n\"engine\":\"clone\"\n");
+	run_end(&run);
+}
+
 Test(command, doctor_does_not_trust_every_file_system)
 {
 	struct run run;

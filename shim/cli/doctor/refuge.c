@@ -18,6 +18,7 @@
 #include "cli/doctor/doctor.h"
 #include "cli/doctor/file.h"
 #include "policy/policy.h"
+#include "snapshot/places.h"
 
 #define ASK_AGAIN_BYTES (8ULL << 20) /* as in snapshot/budget.c */
 
@@ -61,13 +62,14 @@ static char *own_directory(const char *path)
 static char *find_clone(const struct mapped_file *mapped, FILE *out)
 {
 	char *own = own_directory(mapped->path);
-	const char *const places[] = { own, the_policy.snapshot_clone_dir, getenv("TMPDIR"),
-				       "/var/tmp", getenv("XDG_CACHE_HOME") };
+	const char *places[1 + CLONE_PLACES] = { own };
 	const char *separator = "";
 	char *found = NULL;
 	int error = -1;
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places) && error && !hopeless(error); i++) {
+	clone_places_settle(getenv("TMPDIR"), getenv("XDG_CACHE_HOME"), getenv("HOME"));
+	clone_places(places + 1);
+	for (int i = 0; i <= CLONE_PLACES && error && !hopeless(error); i++) {
 		if (!places[i] || !*places[i])
 			continue;
 		error = try_clone(mapped->fd, places[i]);
