@@ -43,10 +43,10 @@ CFLAGS  ?= -O2 -g
 COMMON  := -std=gnu17 -D_GNU_SOURCE -DMMFENCE_VERSION='"$(VERSION)"' -Iinclude -Ishim $(WARN) -MMD -MP
 
 # The library. No stack protector: part of it runs on a thread that has no TLS to hold a canary.
-# No plt, hidden by default: what is exported is named in symbols.map alone.
+# No plt, hidden by default: what is exported is named in calls.def alone.
 SHIM_CFLAGS  := $(COMMON) -fPIC -fvisibility=hidden -fno-stack-protector -ftls-model=initial-exec \
 	-fasynchronous-unwind-tables -fno-strict-aliasing -U_FORTIFY_SOURCE -Wno-psabi
-SHIM_LDFLAGS := -shared -static-libgcc -Wl,--version-script=shim/interpose/symbols.map \
+SHIM_LDFLAGS := -shared -static-libgcc -Wl,--version-script=$(B)/symbols.map \
 	-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,nopack-relative-relocs -Wl,--hash-style=gnu -Wl,-O1 -Wl,--as-needed \
 	-Wl,-soname,libmmfence.so
 
@@ -98,12 +98,16 @@ $(B)/cli/%.o: %.c $(B)/flags
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
 
-$(B)/$(LIB64)/libmmfence.so: $(SHIM_OBJ64) shim/interpose/symbols.map
+$(B)/symbols.map: shim/interpose/symbols.map.in shim/interpose/calls.def
+	@mkdir -p $(@D)
+	$(Q)$(CC) -E -P -x c -Ishim -o $@ $<
+
+$(B)/$(LIB64)/libmmfence.so: $(SHIM_OBJ64) $(B)/symbols.map
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) -m64 $(SHIM_LDFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJ64)
 
-$(B)/$(LIB32)/libmmfence.so: $(SHIM_OBJ32) shim/interpose/symbols.map
+$(B)/$(LIB32)/libmmfence.so: $(SHIM_OBJ32) $(B)/symbols.map
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) -m32 $(SHIM_LDFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJ32)

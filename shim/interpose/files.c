@@ -130,7 +130,7 @@ static bool needs_mode(int flags)
 	DEFINE_ONCE(name, large, path, flags, mode)       \
 	EXPORT int name(const char *path, int flags, ...) \
 	{                                                 \
-		INJECT(-1, OPEN, #name, .fd = -1);        \
+		INJECT(-1, CALL_HERE(#name), OPEN, 0);    \
 		MODE_ARGUMENT(flags, mode)                \
 		OPEN(name, AT_FDCWD, path, flags, mode);  \
 	}
@@ -139,7 +139,7 @@ static bool needs_mode(int flags)
 	DEFINE_ONCE(name, large, directory, path, flags, mode)           \
 	EXPORT int name(int directory, const char *path, int flags, ...) \
 	{                                                                \
-		INJECT(-1, OPEN, #name, .fd = -1);                       \
+		INJECT(-1, CALL_HERE(#name), OPEN, 0);                   \
 		MODE_ARGUMENT(flags, mode)                               \
 		OPEN(name, directory, path, flags, mode);                \
 	}
@@ -153,13 +153,13 @@ static bool needs_mode(int flags)
 	}
 
 /* What FORTIFY makes of an open without a mode. */
-#define DEFINE_OPEN_2(name, large)                    \
-	DEFINE_ONCE(name, large, path, flags)         \
-	EXPORT int name(const char *path, int flags); \
-	EXPORT int name(const char *path, int flags)  \
-	{                                             \
-		INJECT(-1, OPEN, #name, .fd = -1);    \
-		OPEN(name, AT_FDCWD, path, flags, 0); \
+#define DEFINE_OPEN_2(name, large)                     \
+	DEFINE_ONCE(name, large, path, flags)          \
+	EXPORT int name(const char *path, int flags);  \
+	EXPORT int name(const char *path, int flags)   \
+	{                                              \
+		INJECT(-1, CALL_HERE(#name), OPEN, 0); \
+		OPEN(name, AT_FDCWD, path, flags, 0);  \
 	}
 
 #define DEFINE_OPENAT_2(name, large)                                 \
@@ -167,7 +167,7 @@ static bool needs_mode(int flags)
 	EXPORT int name(int directory, const char *path, int flags); \
 	EXPORT int name(int directory, const char *path, int flags)  \
 	{                                                            \
-		INJECT(-1, OPEN, #name, .fd = -1);                   \
+		INJECT(-1, CALL_HERE(#name), OPEN, 0);               \
 		OPEN(name, directory, path, flags, 0);               \
 	}
 

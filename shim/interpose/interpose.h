@@ -38,25 +38,26 @@ static inline long libc_result(long result)
 	return -1;
 }
 
-/* 0, or the -errno that process.inject wants of this call: see INJECT. */
-long injected(const struct call *call, const struct inject_request *request);
+/* 0, or the -errno that process.inject wants of this call. Its arguments are the system call's, the
+ * last one in bytes. */
+long injected(const struct call *call, enum inject_call kind, long a, long b, long c, long d,
+	      long e, int64_t offset);
 
-/* The same, at the cost of one test where nothing is wanted of this kind of call; then come the
- * members of struct inject_request. */
-#define INJECTED(kind, name, ...)                                                                 \
-	(unlikely(inject_calls & INJECT_BIT(INJECT_##kind))                                       \
-		 ? injected(CALL_HERE(name),                                                      \
-			    &(const struct inject_request){ .call = INJECT_##kind, __VA_ARGS__ }) \
+/* The same, at the cost of one test where nothing is wanted of this kind of call. */
+#define INJECTED(call, kind, ...)                                                           \
+	(unlikely(inject_calls & INJECT_BIT(INJECT_##kind))                                 \
+		 ? injected(call, INJECT_##kind, INJECT_SIX(__VA_ARGS__, 0, 0, 0, 0, 0, 0)) \
 		 : 0)
+#define INJECT_SIX(a, b, c, d, e, f, ...) (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), f
 
 /* First in a wrapper: leaves it with this value, and errno, where the call is to fail. */
-#define INJECT(value, kind, name, ...)                           \
-	do {                                                     \
-		long error_ = INJECTED(kind, name, __VA_ARGS__); \
-		if (unlikely(error_)) {                          \
-			errno = (int)-error_;                    \
-			return value;                            \
-		}                                                \
+#define INJECT(value, ...)                           \
+	do {                                         \
+		long error_ = INJECTED(__VA_ARGS__); \
+		if (unlikely(error_)) {              \
+			errno = (int)-error_;        \
+			return value;                \
+		}                                    \
 	} while (0)
 
 /* The memory calls, as syscall() needs them too: the kernel's result or -errno. */
@@ -102,11 +103,11 @@ long descriptors_dup(duplicate_call *call, int from, int onto, int flags);
  * is not any more, so that it is worth another try. */
 bool open_again(int directory, const char *path, int flags);
 
-/* The program is about to unmount a file system: no file is held any more that nobody needs. */
-void files_let_go(void);
-/* It is about to be told of opens, and perhaps to have to allow them (fanotify): none of ours from
- * now on. */
-void files_watched(void);
+/* umount2: no file is held any more that nobody needs. */
+long files_unmount(const char *target, int flags);
+/* fanotify_init: the program will be told of opens, and perhaps have to allow them. None of ours
+ * from now on. */
+long files_watched(unsigned int flags, unsigned int event_flags);
 
 /* The program sets a limit of its own (process 0) or another's; soft, of 4 or 8 bytes, may be NULL.
  */

@@ -3,14 +3,12 @@
  * Calls that our own open files would be in the way of: unmounting, and being told of (or asked
  * about) every open of a file, which would leave a program waiting for itself.
  */
-#include <sys/fanotify.h>
 #include <sys/mount.h>
 
 #include "interpose/interpose.h"
-#include "kernel/next.h"
 #include "snapshot/guard.h"
 
-void files_let_go(void)
+static void let_go(void)
 {
 	struct scope scope;
 
@@ -20,33 +18,25 @@ void files_let_go(void)
 	scope_leave(&scope);
 }
 
-void files_watched(void)
+long files_unmount(const char *target, int flags)
 {
-	struct scope scope;
-
-	if (!enter(&scope))
-		return;
-	guard_open_no_more();
-	scope_leave(&scope);
+	let_go();
+	return sys_umount2(target, flags);
 }
 
 EXPORT int umount(const char *target)
 {
-	files_let_go();
-	return (int)libc_result(sys_umount2(target, 0));
+	return (int)libc_result(files_unmount(target, 0));
 }
 
-EXPORT int umount2(const char *target, int flags)
+long files_watched(unsigned int flags, unsigned int event_flags)
 {
-	files_let_go();
-	return (int)libc_result(sys_umount2(target, flags));
-}
+	struct scope scope;
+	int group = sys_fanotify_init(flags, event_flags);
 
-EXPORT int fanotify_init(unsigned int flags, unsigned int event_flags)
-{
-	long group = sys_fanotify_init(flags, event_flags);
-
-	if (!sys_failed(group))
-		files_watched();
-	return (int)libc_result(group);
+	if (group >= 0 && enter(&scope)) {
+		guard_open_no_more();
+		scope_leave(&scope);
+	}
+	return group;
 }

@@ -15,9 +15,10 @@ struct entry {
 };
 
 static const struct entry entries[] = {
-#define NEXT_ENTRY(result, name, parameters) { #name, offsetof(struct next, name) },
-	NEXT_FUNCTIONS(NEXT_ENTRY)
-#undef NEXT_ENTRY
+#define NEXT(result, name, ...)	  { #name, offsetof(struct next, name) },
+#define HANDS(result, name, ...)  NEXT(result, name)
+#define CHANGE(result, name, ...) NEXT(result, name)
+#include "interpose/calls.def"
 };
 
 static void resolve_from(const struct symbol_table *symbols)

@@ -24,6 +24,7 @@ enum inject_call {
 	INJECT_REMAP_FILE_PAGES, /* up to here they have an address and a length */
 	INJECT_OPEN,
 	INJECT_OPEN_SELFMEM, /* a memory file, after whatever opened it */
+	INJECT_NONE,	     /* no rule has it */
 };
 
 #define INJECT_BIT(call) (1u << (call))

@@ -18,7 +18,7 @@ $(B)/faults/obj/%.o: %.c
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(SHIM_CFLAGS) -DMMFENCE_TEST_FAULTS -m64 -c -o $@ $<
 
-$(B)/faults/libmmfence.so: $(FAULT_OBJ) shim/interpose/symbols.map
+$(B)/faults/libmmfence.so: $(FAULT_OBJ) $(B)/symbols.map
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) -m64 $(SHIM_LDFLAGS) $(LDFLAGS) -o $@ $(FAULT_OBJ)
