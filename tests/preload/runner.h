@@ -94,8 +94,10 @@ const char *library_path(const char *name);
 void skip_unless_root(void);
 /* Nor where the compiler builds no 32-bit programs, or the kernel runs none. */
 void skip_without_32_bit(void);
-/* Nor in a folder that is no mount point and was made the root. */
+/* Nor where a mount namespace cannot be had. */
 void skip_without_mounts(void);
+/* For run->prepare: mounts of the helper's own, which end with it. */
+void prepare_mounts(struct run *run);
 
 /* The same from this kernel on. Before it the run must have left this event instead, and the test
  * is skipped: there, this is so. */

@@ -490,9 +490,10 @@ Test(check, log_that_is_short_and_damaged_says_both)
 Test(check, log_without_room_does_not_pass)
 {
 	struct run run = {
-		.helper = "/usr/bin/unshare",
+		.helper = "/bin/sh",
 		.preload = RUN_BARE,
-		.args = { "-m", "/bin/sh", "-c",
+		.prepare = prepare_mounts,
+		.args = { "-c",
 			  "mkdir full && mount -t tmpfs -o size=64k none full || exit 77\n"
 			  "cat /dev/zero >full/zeros 2>/dev/null\n"
 			  "\"$0\" check --log full/%p.jsonl -- sh -c 'exec 3</proc/self/mem'",

@@ -977,10 +977,11 @@ Test(command, summary_says_that_lines_are_damaged)
 
 Test(command, summary_says_that_the_log_is_full)
 {
-	struct run run = { .helper = "/usr/bin/unshare",
+	struct run run = { .helper = "/bin/sh",
 			   .preload = RUN_BARE,
+			   .prepare = prepare_mounts,
 			   .args = {
-				   "-m", "/bin/sh", "-c",
+				   "-c",
 				   "mkdir full && mount -t tmpfs -o size=64k none full || exit 77\n"
 				   ": >full/log; cat /dev/zero >full/zeros 2>/dev/null\n"
 				   "\"$0\" run --log full/log -- sh -c '" OPEN_MEMORY "exit 6'",
@@ -1237,6 +1238,12 @@ static void with_two_pages(struct run *run)
 	write_pages("data", 2);
 }
 
+static void with_two_pages_in_mounts(struct run *run)
+{
+	prepare_mounts(run);
+	with_two_pages(run);
+}
+
 /* As root in mounts of its own, which end with it; 77 says that something cannot be had here. */
 static void run_in_mounts(struct run *run, const char *script)
 {
@@ -1245,12 +1252,10 @@ static void run_in_mounts(struct run *run, const char *script)
 	skip_without_mounts();
 	snprintf(line, sizeof(line), "doctor() { %s doctor \"$@\"; }\n%s",
 		 build_path("bin/mmfence"), script);
-	*run = (struct run){ .helper = "/usr/bin/unshare",
+	*run = (struct run){ .helper = "/bin/sh",
 			     .preload = RUN_BARE,
-			     .prepare = with_two_pages,
-			     .args = { "-m", "/bin/sh", "-c", line } };
-	if (access(run->helper, X_OK))
-		cr_skip_test("no unshare");
+			     .prepare = with_two_pages_in_mounts,
+			     .args = { "-c", line } };
 	run_helper(run);
 	if (run_exit(run) == 77)
 		cr_skip_test("%s", run->errors);
