@@ -23,27 +23,27 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 nm -D --defined-only "$build/lib/x86_64-linux-gnu/libmmfence.so" | awk '{ print $NF }' |
 	sed 's/@.*//' >"$work/wrapped"
-printf '%s\n' "$forbidden" | tr '|' '\n' | sed 's/\./\\./g; s/\\\.\*/.*/g' >"$work/patterns"
-cat "$work/wrapped" >>"$work/patterns"
+{
+	printf '%s\n' "$forbidden" | tr '|' '\n' | sed 's/\./\\./g; s/\\\.\*/.*/g'
+	cat "$work/wrapped"
+} | sed 's/.*/^& /' >"$work/patterns"
 
-status=0 objects=0
 for bits in 64 32; do
 	for room in $rooms; do
 		for object in "$build/obj$bits/shim/$room"/*.o; do
-			[ -f "$object" ] || continue
 			# An object whose source is gone is no longer linked.
-			[ -f "shim/$room/$(basename "$object" .o).c" ] || continue
-			objects=$((objects + 1))
-			nm -u "$object" | awk '{ print $NF }' | sed 's/@.*//' |
-				grep -E -x -f "$work/patterns" |
-				sed "s|^|$bits bit: $room/$(basename "$object") must not use |" >"$work/found"
-			if [ -s "$work/found" ]; then
-				cat "$work/found"
-				status=1
-			fi
+			[ ! -f "$object" ] || [ ! -f "shim/$room/$(basename "$object" .o).c" ] || echo "$object"
 		done
 	done
-done
+done >"$work/objects"
+objects=$(wc -l <"$work/objects")
+status=0
+# "name object" of all at once: processes for each object took 22 seconds where a fork is slow.
+if xargs nm -A -u <"$work/objects" | sed 's/^\([^:]*\): *[a-zA-Z] \([^@]*\).*/\2 \1/' |
+	grep -E -f "$work/patterns" >"$work/found"; then
+	sed 's/\(.*\) \(.*\)/\2 must not use \1/' "$work/found"
+	status=1
+fi
 if grep -n 'sys_call(' $(find shim -name '*.[ch]' ! -path 'shim/support/*' ! -path 'shim/interpose/*'); then
 	echo "by number alone: interpose/ hands such calls on, nobody else makes them"
 	status=1
