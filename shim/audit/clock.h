@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The time, without libc: its clock_gettime may be another preload library's,
- * which lies, locks or needs TLS. Async-signal-safe, and usable on the keeper.
+ * which lies, locks or needs TLS. Async-signal-safe, and usable on the lease thread.
  */
 #ifndef MMFENCE_AUDIT_CLOCK_H
 #define MMFENCE_AUDIT_CLOCK_H

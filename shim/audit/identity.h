@@ -2,7 +2,7 @@
 /*
  * Who writes: process and thread, the program's name and file. The numbers are
  * asked of the kernel each time, because a raw clone or a vfork tells nobody; the
- * names are looked up once. No locks, no libc; usable on the keeper.
+ * names are looked up once. No locks, no libc; usable on the lease thread.
  */
 #ifndef MMFENCE_AUDIT_IDENTITY_H
 #define MMFENCE_AUDIT_IDENTITY_H

@@ -2,7 +2,7 @@
 /*
  * A medium that records are written to, for the sink_*.c alone: each is one of these
  * tables. sink.c chooses, opens under a lock, counts what is lost. All of it runs with
- * signals blocked, in any thread, also the keeper; none of it may block, lock, touch
+ * signals blocked, in any thread, also the lease thread; none of it may block, lock, touch
  * errno or leave a signal behind.
  */
 #ifndef MMFENCE_AUDIT_MEDIUM_H

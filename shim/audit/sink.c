@@ -14,8 +14,9 @@
 #include "audit/medium.h"
 #include "kernel/guarded.h"
 #include "kernel/home.h"
-#include "support/sys.h"
+#include "kernel/lease_thread.h"
 #include "kernel/thread.h"
+#include "support/sys.h"
 
 #define PATIENCE 1000 /* turns of waiting for a thread that opens the log */
 #define ATTEMPTS 8    /* at writing, while other threads close what is open */
@@ -203,7 +204,7 @@ bool sink_has_name(void)
 	return fd >= 0;
 }
 
-bool sink_can_fetch(void)
+static bool can_fetch(void)
 {
 	guarded_open_begin();
 	int fd = fetch();
@@ -232,6 +233,32 @@ void sink_take_back(void)
 	if (sink_enabled() && !guarded_is_welcome(GUARDED_LOG) &&
 	    guarded_in_other_table(GUARDED_LOG, &thread) >= 0 && !sink_has_name())
 		sink_stay();
+}
+
+/* On the lease thread. */
+static void hold(void *fd)
+{
+	if (guarded_get(GUARDED_LOG) < 0)
+		lease_thread_copy_log(*(int *)fd);
+	if (guarded_get(GUARDED_LOG) < 0) /* a kernel that hands out no descriptors */
+		sink_open();
+}
+
+void sink_share(void)
+{
+	int fd = guarded_number(GUARDED_LOG);
+	pid_t thread;
+
+	if (fd >= 0 && home_is_here() && guarded_in_other_table(GUARDED_LOG, &thread) < 0)
+		lease_thread_call_running(hold, &fd);
+}
+
+bool sink_hand_over(int fd)
+{
+	pid_t thread;
+
+	return !lease_thread_call(hold, &fd) && guarded_in_other_table(GUARDED_LOG, &thread) >= 0 &&
+	       can_fetch();
 }
 
 /* ---- writing ---- */

@@ -31,8 +31,11 @@ bool sink_enabled(void);
 void sink_open(void);
 /* Whether it can be opened again. */
 bool sink_has_name(void);
-/* Whether the lease thread's can be had: not before Linux 6.9, once the program may not open it. */
-bool sink_can_fetch(void);
+/* Whether the lease thread has it open, in its table, from now on, and it can be had from there:
+ * not before Linux 6.9, once the program may not open it. Starts the thread if need be. */
+bool sink_hand_over(int fd);
+/* The same, if there is a lease thread: later it may not be allowed to open it. */
+void sink_share(void);
 /* The program is about to lose the right, or the sight, to open the log: its descriptor sits in the
  * table again, if the program closed it. */
 void sink_stay(void);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Changes of identity and of namespaces. Libc passes a change of credentials on to
- * the threads that it knows; the keeper is none of them and is told here. Calls that
- * want a process of one thread find one: the keeper ends before them, and starts anew
+ * the threads that it knows; the lease thread is none of them and is told here. Calls that
+ * want a process of one thread find one: the lease thread ends before them, and starts anew
  * when it is needed.
  */
 #include "audit/sink.h"
 #include "interpose/interpose.h"
 #include "kernel/unnamed.h"
 #include "snapshot/guard.h"
-#include "snapshot/keeper.h"
 
 void credentials_change(void)
 {
@@ -18,7 +17,7 @@ void credentials_change(void)
 	if (!enter(&scope))
 		return;
 	sink_stay();
-	keeper_share_log();
+	sink_share();
 	scope_leave(&scope);
 }
 

@@ -16,7 +16,6 @@
 #include "kernel/guarded.h"
 #include "kernel/home.h"
 #include "kernel/next.h"
-#include "snapshot/keeper.h"
 
 static void report_gap(void)
 {
@@ -39,7 +38,7 @@ static long give_up(int fd)
 	if (!enter(&scope))
 		return guarded_give_up(fd);
 	if (home_is_here() && guarded_get(GUARDED_LOG) == fd && !sink_has_name() &&
-	    !(keeper_hold_log(fd) && sink_can_fetch()))
+	    !sink_hand_over(fd))
 		report_gap();
 	long r = guarded_give_up(fd);
 	scope_leave(&scope);

@@ -16,7 +16,7 @@
 #include "kernel/next.h"
 #include "selfmem/selfmem.h"
 #include "snapshot/guard.h"
-#include "snapshot/keeper.h"
+#include "kernel/lease_thread.h"
 
 /* What a file is shows only once it is open; the caller closes it again. */
 static int inject_open(const struct call *call, int fd)
@@ -73,7 +73,7 @@ bool open_again(int directory, const char *path, int flags)
 {
 	struct scope scope;
 
-	if (!(flags & O_NONBLOCK) || !keeper_running() || !enter(&scope))
+	if (!(flags & O_NONBLOCK) || !lease_thread_running() || !enter(&scope))
 		return false;
 	bool again = guard_let_in(directory, path);
 	scope_leave(&scope);

@@ -130,7 +130,8 @@ long sandbox_prctl(const struct call *call, long option, long a, long b, long c,
 /* A fork that libc knows nothing of: the system call itself between the handlers. */
 long process_fork(long nr, long a, long b, long c, long d, long e);
 
-/* A thread ends by the system call itself: if it is the program's last one, the keeper ends too. */
+/* A thread ends by the system call itself: if it is the program's last one, the lease thread ends
+ * too. */
 void process_thread_ends(void);
 
 /* The end of the process, with its exit status or -1. */

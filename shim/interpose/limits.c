@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Resource limits. A lower RLIMIT_NOFILE, RLIMIT_AS or RLIMIT_FSIZE holds for the keeper too:
+ * Resource limits. A lower RLIMIT_NOFILE, RLIMIT_AS or RLIMIT_FSIZE holds for the lease thread too:
  * what it could not serve under the new limit is preserved before.
  */
 #include <sys/resource.h>

@@ -17,7 +17,7 @@
 #include "selfmem/ranges.h"
 #include "selfmem/selfmem.h"
 #include "selfmem/turned.h"
-#include "snapshot/attributes.h"
+#include "kernel/attributes.h"
 #include "snapshot/guard.h"
 #include "snapshot/snapshot.h"
 
@@ -312,8 +312,8 @@ static long before_protect(uintptr_t address, size_t length, int protection)
 	return r;
 }
 
-/* Under the snapshot lock: between the keeper's look at an area and its replacement nobody may
- * change what the area has. */
+/* Under the snapshot lock: between the lease thread's look at an area and its replacement nobody
+ * may change what the area has. */
 static long change_area(bool ours, long nr, uintptr_t address, size_t length, long a, long b)
 {
 	struct scope scope;

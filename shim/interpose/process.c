@@ -28,7 +28,7 @@
 #include "policy/policy.h"
 #include "snapshot/drift.h"
 #include "snapshot/guard.h"
-#include "snapshot/keeper.h"
+#include "kernel/lease_thread.h"
 #include "snapshot/snapshot.h"
 #include "support/place.h"
 #include "support/text.h"
@@ -84,7 +84,7 @@ void process_thread_ends(void)
 {
 	struct scope scope;
 
-	if (!keeper_is_company() || !enter(&scope))
+	if (!lease_thread_is_company() || !enter(&scope))
 		return;
 	guard_preserve_all_and_stop("exit");
 	scope_leave(&scope);

@@ -2,7 +2,7 @@
 /*
  * Seccomp. A filter that the program puts itself under may kill it for any system call
  * that it does not make itself, and so mmfence falls silent: what is guarded is
- * preserved, the keeper ends, the log says that there is a gap from here on, and no
+ * preserved, the lease thread ends, the log says that there is a gap from here on, and no
  * further call is made. A filter that was there when the program started is that of a
  * container, and stands for nothing.
  */

@@ -15,7 +15,7 @@
 #include "nonlinear/anchor.h"
 #include "nonlinear/copy.h"
 #include "nonlinear/range.h"
-#include "snapshot/attributes.h"
+#include "kernel/attributes.h"
 #include "support/arena.h"
 #include "support/gate.h"
 #include "support/lock.h"

@@ -15,7 +15,7 @@
 #include "nonlinear/emulate.h"
 #include "nonlinear/range.h"
 #include "policy/policy.h"
-#include "snapshot/attributes.h"
+#include "kernel/attributes.h"
 #include "support/place.h"
 
 #ifndef MADV_COLD

@@ -2,7 +2,7 @@
 /*
  * The census at the end: see exit.h. On a thread with a descriptor table of its own; and
  * where /proc/self may no longer be opened (the program gave up its privileges, or has
- * another root directory), on the keeper, if there is one, which opened it in time.
+ * another root directory), on the lease thread, if there is one, which opened it in time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "pages/exit.h"
 #include "pages/pages.h"
 #include "policy/policy.h"
-#include "snapshot/keeper.h"
+#include "kernel/lease_thread.h"
 #include "support/arena.h"
 
 #define TOP	  8
@@ -79,9 +79,10 @@ static void on_thread(void *argument)
 	run(it, &source);
 }
 
-static void on_keeper(void *argument)
+static void on_lease_thread(void *argument)
 {
-	struct pages_source source = { .pagemap = keeper_pagemap(), .maps = keeper_maps() };
+	struct pages_source source = { .pagemap = lease_thread_pagemap(),
+				       .maps = lease_thread_maps() };
 
 	run(argument, &source);
 }
@@ -146,7 +147,7 @@ void pages_at_exit(void)
 	if (r)
 		it->error = r;
 	if (it->error)
-		keeper_call_running(on_keeper, it);
+		lease_thread_call_running(on_lease_thread, it);
 	report(it);
 	for (size_t i = 0; !it->error && i < it->count; i++)
 		report_mapping(&it->top[i]);

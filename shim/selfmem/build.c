@@ -14,7 +14,7 @@
 #include "kernel/unnamed.h"
 #include "selfmem/fill.h"
 #include "selfmem/view.h"
-#include "snapshot/copy.h"
+#include "kernel/transfer.h"
 #include "support/text.h"
 
 static uintptr_t stage_of(const struct view *view, const struct part *part)

@@ -19,7 +19,7 @@
 #include "selfmem/ranges.h"
 #include "selfmem/view.h"
 #include "snapshot/guard.h"
-#include "snapshot/keeper.h"
+#include "kernel/lease_thread.h"
 #include "support/arena.h"
 #include "support/gate.h"
 
@@ -66,7 +66,7 @@ static int may_have(struct view *view)
 	return view->reason ? -ENODEV : 0;
 }
 
-/* Threads are told by the link count of their directory. The keeper touches nothing of the
+/* Threads are told by the link count of their directory. The lease thread touches nothing of the
  * program's. */
 static bool is_alone(void)
 {
@@ -74,7 +74,7 @@ static bool is_alone(void)
 
 	if (sys_statx(AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st))
 		return false;
-	return st.stx_nlink <= 3U + (keeper_running() && home_is_here());
+	return st.stx_nlink <= 3U + (lease_thread_running() && home_is_here());
 }
 
 /* ---- where it is made ---- */

@@ -22,7 +22,7 @@
 #include "selfmem/ranges.h"
 #include "selfmem/split.h"
 #include "selfmem/view.h"
-#include "snapshot/copy.h"
+#include "kernel/transfer.h"
 #include "support/arena.h"
 #include "support/place.h"
 
@@ -301,7 +301,7 @@ void split_after_fork_in_child(void)
 {
 	if (!split.show_count)
 		return;
-	attributes_walk_begin_here(&split.walk);
+	attributes_walk_begin(&split.walk, -1);
 	int r = each_view(show_copy);
 	attributes_walk_end(&split.walk);
 	if (r)

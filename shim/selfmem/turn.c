@@ -266,7 +266,7 @@ int turn(struct view *view, int memfd)
 	struct attributes_walk walk;
 	bool any = false;
 
-	attributes_walk_begin_here(&walk);
+	attributes_walk_begin(&walk, -1);
 	EACH_PART(part, view)
 	{
 		any = true;

@@ -10,7 +10,7 @@
 #include "kernel/vma.h"
 #include "selfmem/ranges.h"
 #include "selfmem/turned.h"
-#include "snapshot/attributes.h"
+#include "kernel/attributes.h"
 
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24

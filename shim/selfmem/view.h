@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "kernel/file.h"
-#include "snapshot/attributes.h"
+#include "kernel/attributes.h"
 #include "snapshot/snapshot.h"
 #include "support/call.h"
 

@@ -18,11 +18,12 @@
 #include <unistd.h>
 
 #include "kernel/filesystem.h"
+#include "kernel/lease.h"
 #include "support/sys.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
-#include "snapshot/copy.h"
-#include "snapshot/keeper.h"
+#include "kernel/transfer.h"
+#include "kernel/lease_thread.h"
 #include "snapshot/preserve.h"
 #include "support/text.h"
 
@@ -59,34 +60,19 @@ static int source_open(struct work *work)
 		       : 0;
 }
 
-static void lease_try(struct work *work)
+static void take_lease(struct work *work)
 {
-	struct f_owner_ex me = { F_OWNER_TID, sys_gettid() };
+	struct capture *capture = work->capture;
 
-	work->capture->reason = "the file could not be opened again";
+	capture->reason = "the file could not be opened again";
 	if (!work->copy.seekable)
 		return;
-	work->capture->reason = "leases are not to be trusted on this file system";
-	if (!filesystem_keeps_leases(work->capture->file->filesystem))
+	capture->reason = lease_refusal(0);
+	if (!filesystem_keeps_leases(capture->file->filesystem))
 		return;
-	/* Owner and signal first: a break in between would kill the process with SIGIO. */
-	sys_fcntl_owner(work->copy.source, F_SETOWN_EX, &me);
-	sys_fcntl(work->copy.source, F_SETSIG, KEEPER_LEASE_SIGNAL);
-	long r = sys_fcntl(work->copy.source, F_SETLEASE, F_RDLCK);
-	work->leased = r == 0;
-	switch (r) {
-	case 0:
-		work->capture->reason = NULL;
-		break;
-	case -EAGAIN:
-		work->capture->reason = "somebody has the file open for writing";
-		break;
-	case -EACCES:
-		work->capture->reason = "no lease: not the file's owner";
-		break;
-	default:
-		work->capture->reason = "no lease on this file system";
-	}
+	int r = lease_take(work->copy.source, sys_gettid());
+	work->leased = !r;
+	capture->reason = r ? lease_refusal(r) : NULL;
 }
 
 /* The part of the mapping that the file has bytes for now, whatever it had when it was decided. */
@@ -117,7 +103,7 @@ static bool lease_held_to_the_end(struct work *work)
 	if (!work->leased)
 		return false;
 	work->leased = false;
-	return sys_fcntl(work->copy.source, F_SETLEASE, F_UNLCK) == 0;
+	return !lease_release(work->copy.source);
 }
 
 /* The clock that file systems take their times from. */
@@ -252,14 +238,14 @@ static int capture_steps(struct work *work)
 
 	if (r)
 		return r;
-	lease_try(work);
+	take_lease(work);
 	r = preserve_file(work);
 	if (!r && !consistent_enough(capture))
 		r = fail(capture, -ENOMEM, "the consistency is less than snapshot.require");
 	return r ? r : replace(work);
 }
 
-/* On the keeper, or on a thread of its own: either way with another descriptor table. */
+/* On the lease thread, or on a thread of its own: either way with another descriptor table. */
 static void capture_here(struct capture *capture)
 {
 	struct work work = { .capture = capture, .copy = { -1, -1, false, 0 } };
@@ -270,14 +256,14 @@ static void capture_here(struct capture *capture)
 		capture->charged = 0;
 	}
 	if (work.leased)
-		sys_fcntl(work.copy.source, F_SETLEASE, F_UNLCK);
+		lease_release(work.copy.source);
 	if (work.copy.source >= 0)
 		sys_close(work.copy.source);
 	if (work.copy.target >= 0)
 		sys_close(work.copy.target);
 }
 
-static void on_keeper(void *argument)
+static void on_lease_thread(void *argument)
 {
 	capture_here(argument);
 }
@@ -292,15 +278,17 @@ static void on_own_thread(void *argument)
 		capture_here(argument);
 }
 
-/* A small copy is not worth a thread; a large one would keep the keeper from a lease that breaks.
+/* A small copy is not worth a thread; a large one would keep the lease thread from a lease that
+ * breaks.
  */
-#define KEEPER_BYTES (4ULL << 20)
+#define SMALL_BYTES (4ULL << 20)
 
 void capture_run(struct capture *capture)
 {
-	bool small = capture->decision->bytes <= KEEPER_BYTES;
-	int r = small && the_policy.snapshot_guard != GUARD_NONE ? keeper_call(on_keeper, capture)
-								 : -ENOSYS;
+	bool small = capture->decision->bytes <= SMALL_BYTES;
+	int r = small && the_policy.snapshot_guard != GUARD_NONE
+			? lease_thread_call(on_lease_thread, capture)
+			: -ENOSYS;
 
 	if (r)
 		r = thread_run(on_own_thread, capture);

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "kernel/filesystem.h"
+#include "kernel/lease.h"
 #include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/vma.h"
-#include "snapshot/keeper.h"
+#include "kernel/lease_thread.h"
 #include "snapshot/lease.h"
 #include "support/fault.h"
 
@@ -88,36 +88,10 @@ void guard_covers(const struct snapshot *snapshot, uintptr_t start, uintptr_t en
 		lease->high = end;
 }
 
-void lease_own(int fd)
-{
-	struct f_owner_ex me = { F_OWNER_TID, keeper_thread() };
-
-	sys_fcntl_owner(fd, F_SETOWN_EX, &me);
-	sys_fcntl(fd, F_SETSIG, KEEPER_LEASE_SIGNAL);
-}
-
-static const char *refusal(int error)
-{
-	switch (error) {
-	case -EAGAIN:
-		return "somebody has the file open for writing";
-	case -EACCES:
-		return "no lease: not the file's owner";
-	case -EFBIG:
-		return "no lease: the file is larger than RLIMIT_FSIZE";
-	case -EMFILE:
-	case -ENFILE:
-		return "no lease: RLIMIT_NOFILE";
-	default:
-		return "no lease on this file system";
-	}
-}
-
 /* The lease is taken first, and the file looked at under it. */
-static int lease_take(int fd, struct file *file, const struct file *expected)
+static int take(int fd, struct file *file, const struct file *expected)
 {
-	lease_own(fd); /* first: a break in between would kill the process with SIGIO */
-	int r = sys_fcntl(fd, F_SETLEASE, F_RDLCK);
+	int r = lease_take(fd, lease_thread_number());
 
 	if (!r)
 		r = file_identify(fd, file);
@@ -131,7 +105,7 @@ static int shown_at(uintptr_t address, struct vma_file *file)
 	struct vma_walk walk;
 	struct vma vma = { .inode = 0 };
 
-	vma_walk_begin(&walk, keeper_maps());
+	vma_walk_begin(&walk, lease_thread_maps());
 	int r = vma_walk_to(&walk, address, &vma, NULL, 0);
 	vma_walk_end(&walk);
 	*file = (struct vma_file){ vma.device, vma.inode };
@@ -186,18 +160,18 @@ static bool too_large_to_preserve(const struct file *file)
 static int grant_new(struct grant *grant)
 {
 	struct file file;
-	int fd = thread_open_again(keeper_proc(), grant->thread, grant->request->fd,
+	int fd = thread_open_again(lease_thread_proc(), grant->thread, grant->request->fd,
 				   O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	int r = fd < 0 ? fd : keeper_can_spare(fd) ? 0 : -EMFILE;
+	int r = fd < 0 ? fd : lease_thread_can_spare(fd) ? 0 : -EMFILE;
 
 	if (!r && too_large_to_preserve(grant->file))
 		r = -EFBIG;
 	if (!r)
-		r = lease_take(fd, &file, grant->file);
+		r = take(fd, &file, grant->file);
 	if (r)
 		grant->reason = fd < 0 && fd != -EMFILE && fd != -ENFILE
 					? "the file could not be opened again"
-					: refusal(r);
+					: lease_refusal(r);
 	else
 		r = lease_add(grant, fd, &file);
 	if (r == -ENOMEM)
@@ -207,7 +181,7 @@ static int grant_new(struct grant *grant)
 	return r;
 }
 
-static void grant_on_keeper(void *argument)
+static void grant_task(void *argument)
 {
 	struct grant *grant = argument;
 
@@ -227,14 +201,14 @@ int guard_take(const struct map_request *request, const struct file *file,
 		.thread = sys_gettid(),
 	};
 
-	*reason = "leases are not to be trusted on this file system";
-	if (file->kind != FILE_ORDINARY || !filesystem_keeps_leases(file->filesystem))
+	*reason = lease_refusal(0);
+	if (!lease_is_trusted(file))
 		return -EOPNOTSUPP;
 	int r = join_existing(file, piece, &grant.ended);
 	if (r == -ENOENT) {
 		TEST_POINT("grant");
-		r = keeper_call(grant_on_keeper, &grant);
-		*reason = r ? "the keeper could not be started" : grant.reason;
+		r = lease_thread_call(grant_task, &grant);
+		*reason = r ? "the lease thread could not be started" : grant.reason;
 		r = r ? r : grant.result;
 	} else if (r) {
 		*reason = "the file is about to be written to";
@@ -252,7 +226,7 @@ int lease_end(struct lease *lease)
 	snapshot_lock();
 	HASH_DEL(leases, lease);
 	snapshot_unlock();
-	int r = lease->fd < 0 ? -EBADF : sys_fcntl(lease->fd, F_SETLEASE, F_UNLCK);
+	int r = lease->fd < 0 ? -EBADF : lease_release(lease->fd);
 	if (lease->fd >= 0)
 		sys_close(lease->fd);
 	arena_free(lease->path, lease->path_size);
@@ -270,7 +244,7 @@ void guard_leave(struct snapshot *snapshot)
 void guard_left(void)
 {
 	if (atomic_load_explicit(&unused_leases, memory_order_relaxed))
-		keeper_poke();
+		lease_thread_poke();
 }
 
 static bool unused(struct lease *lease)
@@ -299,11 +273,11 @@ void guard_drop_unused(void)
 
 static void preserve_if_broken(struct lease *lease)
 {
-	if (sys_fcntl(lease->fd, F_GETLEASE, 0) != F_RDLCK)
+	if (!lease_is_held(lease->fd))
 		lease_break(lease);
 }
 
-void guard_broken(int fd)
+static void broken(int fd)
 {
 	struct lease *lease, *following;
 
@@ -313,10 +287,17 @@ void guard_broken(int fd)
 			preserve_if_broken(lease);
 }
 
-void guard_ask_all(void)
+static void ask_all(void)
 {
 	struct lease *lease, *following;
 
 	HASH_ITER (hh, leases, lease, following)
 		preserve_if_broken(lease);
 }
+
+const struct lease_thread_duties lease_thread_duties = {
+	.broken = broken,
+	.ask_all = ask_all,
+	.drop_unused = guard_drop_unused,
+	.woken = lease_serve_done,
+};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guard: read leases, one for each distinct file with guarded snapshots, held by
- * the keeper. While a lease is there the plain mapping is the snapshot; when it
+ * the lease thread. While a lease is there the plain mapping is the snapshot; when it
  * breaks, the pages are put aside (preserve.h) and the mappings replaced before the
  * writer is let in.
  *
@@ -31,7 +31,7 @@ int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger);
 int guard_preserve_private(uintptr_t start, uintptr_t end);
 /* One file. */
 int guard_preserve_file(const struct file_id *key, const char *trigger);
-/* All, and ends the keeper: before calls that it would be in the way of. */
+/* All, and ends the lease thread: before calls that it would be in the way of. */
 void guard_preserve_all_and_stop(const char *trigger);
 bool guard_any(void);
 
@@ -45,17 +45,18 @@ bool guard_may_open(void);
 /* A resource limit is about to become this: preserves all if breaks could not be served under it.
  */
 void guard_before_limit(int resource, uint64_t limit);
-/* A file of that name is not guarded any more afterwards: true where there is a keeper. */
+/* A file of that name is not guarded any more afterwards: true where there is a lease thread. */
 bool guard_let_in(int directory, const char *path);
 
 /* Under the snapshot lock: pieces of snapshots are, or may be, in this range from now on. */
 void guard_covers(const struct snapshot *snapshot, uintptr_t start, uintptr_t end);
 /* Under the snapshot lock: a guarded snapshot has ended. */
 void guard_leave(struct snapshot *snapshot);
-/* After the lock: lets the keeper give back what nobody needs. */
+/* After the lock: lets the lease thread give back what nobody needs. */
 void guard_left(void);
 
-/* The program changed its credentials: the keeper does the same, or preserves all and ends. */
+/* The program changed its credentials: the lease thread does the same, or preserves all and ends.
+ */
 void guard_follow_credentials(void);
 
 /* Before a guarded snapshot is said to be untouched: whether its file was cut off, which no lease
@@ -73,12 +74,8 @@ void guard_after_fork_in_child(void);
 /* In a child that no handler saw: leases are taken anew where the files are as they were. */
 void guard_after_raw_clone(void);
 
-/* ---- on the keeper ---- */
+/* ---- on the lease thread ---- */
 
-void guard_broken(int fd);
-void guard_ask_all(void);
 void guard_drop_unused(void);
-/* A copy that was made beside the keeper may be ready. */
-void lease_serve_done(void);
 
 #endif

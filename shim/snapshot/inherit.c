@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leases over fork: before it the keeper opens each guarded file again and leases it a
+ * Leases over fork: before it the lease thread opens each guarded file again and leases it a
  * second time; a writer then waits for both processes, and neither needs the other to
  * live. The new descriptions travel in a socket that the child inherits: they are
  * never in the program's own table, where closing one would drop its record locks.
@@ -14,8 +14,9 @@
 #include <sys/socket.h>
 
 #include "support/sys.h"
+#include "kernel/lease.h"
 #include "kernel/thread.h"
-#include "snapshot/keeper.h"
+#include "kernel/lease_thread.h"
 #include "snapshot/lease.h"
 #include "support/gate.h"
 
@@ -51,7 +52,7 @@ static void envelope_make(struct envelope *envelope, struct parcel *parcel)
 	envelope->header.msg_controllen = sizeof(envelope->control);
 }
 
-/* ---- before, on the keeper ---- */
+/* ---- before, on the lease thread ---- */
 
 static int send_parcel(int socket, struct parcel *parcel)
 {
@@ -99,8 +100,8 @@ static bool leads_to(const struct lease *lease, int directory, const char *path)
 	       file.inode == lease->key.inode;
 }
 
-/* By its name, if that is still its own: see proc_text.c for why the keeper's own directory in
- * /proc is left alone. */
+/* By its name, if that is still its own: see proc_text.c for why the lease thread's own directory
+ * in /proc is left alone. */
 static int open_anew(const struct lease *lease)
 {
 	int fd = leads_to(lease, AT_FDCWD, lease->path) ? sys_open(lease->path, OPEN_FLAGS, 0) : -1;
@@ -109,20 +110,18 @@ static int open_anew(const struct lease *lease)
 		return fd;
 	if (fd >= 0)
 		sys_close(fd);
-	return thread_open_again(keeper_proc(), 0, lease->fd, OPEN_FLAGS);
+	return thread_open_again(lease_thread_proc(), 0, lease->fd, OPEN_FLAGS);
 }
 
-/* Until the child's keeper owns it, a break of the second lease sends ours a signal that it has
- * blocked, SIGIO. */
+/* Until the child's lease thread owns it ours is told of a break, and finds nothing of that number.
+ */
 static int second_lease(const struct lease *lease)
 {
-	struct f_owner_ex me = { F_OWNER_TID, keeper_thread() };
 	int fd = open_anew(lease);
 
 	if (fd < 0)
 		return fd;
-	sys_fcntl_owner(fd, F_SETOWN_EX, &me);
-	int r = sys_fcntl(fd, F_SETLEASE, F_RDLCK);
+	int r = lease_take(fd, lease_thread_number());
 	if (r)
 		sys_close(fd);
 	return r ? r : fd;
@@ -143,11 +142,11 @@ static void hand_over(struct lease *lease, int socket, struct parcel *parcel)
 	parcel->labels[parcel->count].key = lease->key;
 	parcel->labels[parcel->count].signal_fd = fd;
 	parcel->fds[parcel->count++] = fd;
-	if (parcel->count == BATCH || !keeper_can_spare(fd))
+	if (parcel->count == BATCH || !lease_thread_can_spare(fd))
 		flush(socket, parcel);
 }
 
-/* The child's keeper will have to. */
+/* The child's lease thread will have to. */
 static bool proc_in_sight(void)
 {
 	struct file file;
@@ -189,14 +188,14 @@ void guard_before_fork(void)
 {
 	int pair[2] = { -1, -1 };
 
-	keeper_hold();
+	lease_thread_hold();
 	if (guard_any()) {
 		if (sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 			pair[0] = pair[1] = -1;
-		keeper_call_held(hand_over_all, pair);
+		lease_thread_call_held(hand_over_all, pair);
 	}
 	snapshot_before_fork(); /* another thread's fork is over by then */
-	keeper_release();
+	lease_thread_release();
 	ends[0] = pair[0];
 	ends[1] = pair[1];
 }
@@ -219,9 +218,9 @@ static void adopt(const struct file_id *key, int signal_fd, int fd)
 	}
 	lease->fd = fd;
 	lease->signal_fd = signal_fd;
-	lease_own(fd);
+	lease_set_owner(fd, lease_thread_number());
 	/* A break that began before sends us no signal. */
-	if (sys_fcntl(fd, F_GETLEASE, 0) != F_RDLCK)
+	if (!lease_is_held(fd))
 		lease_preserve(lease, "break");
 	else
 		lease->state = LEASE_HELD;
@@ -269,7 +268,7 @@ static void adopt_all(void *unused)
 	lose_without_descriptor("the lease could not be taken over by the child");
 }
 
-/* The numbers are those of the parent's keeper. */
+/* The numbers are those of the parent's lease thread. */
 static void forget_descriptors(void)
 {
 	lease_serve_forget();
@@ -279,10 +278,10 @@ static void forget_descriptors(void)
 
 void guard_after_fork_in_child(void)
 {
-	keeper_forget();
+	lease_thread_forget();
 	forget_descriptors();
-	if (leases && keeper_call(adopt_all, NULL))
-		lose_without_descriptor("no keeper could be started in the child");
+	if (leases && lease_thread_call(adopt_all, NULL))
+		lose_without_descriptor("no lease thread could be started in the child");
 	close_ends();
 }
 
@@ -301,8 +300,7 @@ static void lease_again(struct lease *lease)
 
 	if (fd < 0)
 		return;
-	lease_own(fd);
-	int r = sys_fcntl(fd, F_SETLEASE, F_RDLCK);
+	int r = lease_take(fd, lease_thread_number());
 	if (!r)
 		r = file_identify(fd, &now);
 	if (!r && !same_content(&lease->file, &now))
@@ -326,8 +324,8 @@ static void lease_all_again(void *unused)
 
 void guard_after_raw_clone(void)
 {
-	keeper_forget();
+	lease_thread_forget();
 	forget_descriptors();
-	if (leases && keeper_call(lease_all_again, NULL))
-		lose_without_descriptor("no keeper could be started in the child");
+	if (leases && lease_thread_call(lease_all_again, NULL))
+		lose_without_descriptor("no lease thread could be started in the child");
 }

@@ -2,8 +2,8 @@
 /*
  * The table of leases, within the guard: guard.c takes and gives back, requests.c is what
  * the program's threads want besides, serve.c serves breaks, replace.c replaces mappings,
- * inherit.c hands leases to children. Changed only on the keeper and with the snapshot lock
- * held, so that the keeper may read it without.
+ * inherit.c hands leases to children. Changed only on the lease thread and with the snapshot lock
+ * held, so that the lease thread may read it without.
  */
 #ifndef MMFENCE_SNAPSHOT_LEASE_H
 #define MMFENCE_SNAPSHOT_LEASE_H
@@ -27,8 +27,8 @@ struct lease {
 	unsigned int users;  /* snapshots */
 	uintptr_t low, high; /* all their pieces lie within */
 	int signal_fd;	     /* what a break's signal calls it: its number where it was taken */
-	int fd;		     /* in the keeper's table; -1 in a child that has not adopted it */
-	struct file file;    /* at the grant */
+	int fd;		  /* in the lease thread's table; -1 in a child that has not adopted it */
+	struct file file; /* at the grant */
 	char *path;
 	size_t path_size;
 	bool unlisted; /* no memory for the table */
@@ -40,20 +40,20 @@ extern struct lease *leases;
 /* ---- guard.c ---- */
 
 struct lease *lease_find(const struct file_id *key);
-/* On the keeper: out of the table, unlocked, closed. 0 if the lease was there to the
+/* On the lease thread: out of the table, unlocked, closed. 0 if the lease was there to the
  * end; -EAGAIN if the kernel had taken it away; or another -errno. */
 int lease_end(struct lease *lease);
-/* On the keeper: owner and signal of the descriptor, before it is leased or adopted. */
-void lease_own(int fd);
 
 /* ---- serve.c ---- */
 
-/* On the keeper: puts the pages of all its snapshots aside, replaces the mappings, and ends the
- * lease. 0, or -errno: then its snapshots are lost, and the program has been told. */
+/* On the lease thread: puts the pages of all its snapshots aside, replaces the mappings, and ends
+ * the lease. 0, or -errno: then its snapshots are lost, and the program has been told. */
 int lease_preserve(struct lease *lease, const char *trigger);
 /* The same because somebody waits for the lease; where the copy takes long it is made beside the
- * keeper, and lease_serve_done does the rest. */
+ * lease thread, and lease_serve_done does the rest. */
 void lease_break(struct lease *lease);
+/* A copy that was made beside the lease thread may be ready. */
+void lease_serve_done(void);
 /* The file is shorter than it was. */
 bool lease_was_cut(const struct lease *lease);
 bool lease_is_served(const struct lease *lease);

@@ -12,7 +12,7 @@
 #include "support/sys.h"
 #include "kernel/unnamed.h"
 #include "policy/policy.h"
-#include "snapshot/copy.h"
+#include "kernel/transfer.h"
 #include "snapshot/guard.h"
 #include "snapshot/places.h"
 #include "snapshot/preserve.h"

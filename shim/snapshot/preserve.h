@@ -2,7 +2,7 @@
 /*
  * Where old pages go when somebody comes: a reflink clone of the whole file, a memfd,
  * or a spill file with the parts that are mapped. Under a lease the file cannot
- * change meanwhile. On the keeper.
+ * change meanwhile. On the lease thread.
  */
 #ifndef MMFENCE_SNAPSHOT_PRESERVE_H
 #define MMFENCE_SNAPSHOT_PRESERVE_H

@@ -7,7 +7,7 @@
 
 #include "kernel/pagemap.h"
 #include "support/sys.h"
-#include "snapshot/keeper.h"
+#include "kernel/lease_thread.h"
 #include "snapshot/private.h"
 #include "support/arena.h"
 
@@ -48,17 +48,17 @@ static int save_run(uintptr_t start, uintptr_t end, void *context)
 	run->length = end - start;
 	run->next = *runs;
 	*runs = run;
-	if (keeper_memory() < 0)
-		return keeper_memory();
-	return transfer(keeper_memory(), false, start, run->bytes, run->length);
+	if (lease_thread_memory() < 0)
+		return lease_thread_memory();
+	return transfer(lease_thread_memory(), false, start, run->bytes, run->length);
 }
 
 int private_save(uintptr_t start, uintptr_t end, struct private_run **runs)
 {
 	*runs = NULL;
-	if (keeper_pagemap() < 0) /* nobody can tell: there are hardly ever any */
+	if (lease_thread_pagemap() < 0) /* nobody can tell: there are hardly ever any */
 		return 0;
-	int r = pagemap_walk(keeper_pagemap(), start, end, PAGE_FILE, save_run, runs);
+	int r = pagemap_walk(lease_thread_pagemap(), start, end, PAGE_FILE, save_run, runs);
 	if (r) {
 		private_free(*runs);
 		*runs = NULL;
@@ -80,7 +80,7 @@ int private_restore(struct private_run *runs)
 	int r = 0;
 
 	for (struct private_run *run = runs; !r && run; run = run->next)
-		r = transfer(keeper_memory(), true, run->start, run->bytes, run->length);
+		r = transfer(lease_thread_memory(), true, run->start, run->bytes, run->length);
 	private_free(runs);
 	return r;
 }

@@ -3,7 +3,7 @@
  * Pages of a private file mapping that are the process's own already, although it
  * cannot be stored to: a debugger's breakpoints, stores through /proc/self/mem, or a
  * mapping made writable by a raw system call. They are kept when it is replaced. On
- * the keeper.
+ * the lease thread.
  */
 #ifndef MMFENCE_SNAPSHOT_PRIVATE_H
 #define MMFENCE_SNAPSHOT_PRIVATE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replacing the mappings of a guarded file by what was put aside, on the keeper and under the
+ * Replacing the mappings of a guarded file by what was put aside, on the lease thread and under the
  * snapshot lock: area by area, each with what it had, and only where the kernel says that it is
  * still this file.
  */
@@ -11,8 +11,8 @@
 #include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/vma.h"
-#include "snapshot/attributes.h"
-#include "snapshot/keeper.h"
+#include "kernel/attributes.h"
+#include "kernel/lease_thread.h"
 #include "snapshot/lease.h"
 #include "snapshot/preserve.h"
 #include "snapshot/private.h"
@@ -59,7 +59,7 @@ static int descriptor_for(struct replacing *replacing, const struct vma *vma)
 		return replacing->target;
 	if (replacing->read_only < 0)
 		replacing->read_only =
-			thread_open_again(keeper_proc(), 0, replacing->target, O_RDONLY);
+			thread_open_again(lease_thread_proc(), 0, replacing->target, O_RDONLY);
 	return replacing->read_only;
 }
 
@@ -144,8 +144,8 @@ int lease_replace(const struct lease *lease, struct preserve *preserve)
 				       .target = preserve->target,
 				       .read_only = -1 };
 
-	vma_walk_begin(&replacing.areas, keeper_maps());
-	attributes_walk_begin(&replacing.attributes);
+	vma_walk_begin(&replacing.areas, lease_thread_maps());
+	attributes_walk_begin(&replacing.attributes, lease_thread_proc());
 	int r = replace_all(&replacing, preserve);
 	attributes_walk_end(&replacing.attributes);
 	vma_walk_end(&replacing.areas);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the program's threads want of the guard besides: that files be preserved now, before a
- * call that could not be served after it, and that the keeper follow what the process becomes.
+ * call that could not be served after it, and that the lease thread follow what the process
+ * becomes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include "kernel/file.h"
 #include "kernel/home.h"
 #include "snapshot/guard.h"
-#include "snapshot/keeper.h"
+#include "kernel/lease_thread.h"
 #include "snapshot/lease.h"
 
 /* ---- preserve now ---- */
@@ -24,7 +25,7 @@ struct wish {
 	int result;
 };
 
-static void preserve_on_keeper(void *argument)
+static void preserve_task(void *argument)
 {
 	struct wish *wish = argument;
 	struct lease *lease = lease_find(&wish->key);
@@ -32,7 +33,7 @@ static void preserve_on_keeper(void *argument)
 	wish->result = lease ? lease_preserve(lease, wish->trigger) : 0;
 }
 
-static void preserve_all_on_keeper(void *argument)
+static void preserve_all_task(void *argument)
 {
 	struct wish *wish = argument;
 	struct lease *lease, *following;
@@ -61,7 +62,7 @@ static bool guarded_in(uintptr_t start, uintptr_t end, bool shared_too, struct f
 int guard_preserve_file(const struct file_id *key, const char *trigger)
 {
 	struct wish wish = { .key = *key, .trigger = trigger };
-	int r = keeper_call_running(preserve_on_keeper, &wish);
+	int r = lease_thread_call_running(preserve_task, &wish);
 
 	return r ? r : wish.result;
 }
@@ -73,7 +74,7 @@ static int preserve_in(uintptr_t start, uintptr_t end, bool shared_too, const ch
 
 	while (guard_any() && guarded_in(start, end, shared_too, &key)) {
 		int r = guard_preserve_file(&key, trigger);
-		if (r == -ESRCH) /* no keeper, no guard */
+		if (r == -ESRCH) /* no lease thread, no guard */
 			return r;
 		if (r)
 			result = r;
@@ -98,7 +99,7 @@ struct look {
 	bool cut;
 };
 
-static void look_on_keeper(void *argument)
+static void look_task(void *argument)
 {
 	struct look *look = argument;
 	struct lease *lease = lease_find(look->id);
@@ -122,11 +123,11 @@ bool guard_was_cut(const struct snapshot *snapshot)
 	/* Only under the lease: once that is gone, which may be since a moment ago, writers may cut
 	 * off what they like. */
 	if (!as_it_was && home_is_here())
-		keeper_call_running(look_on_keeper, &look);
+		lease_thread_call_running(look_task, &look);
 	return look.cut;
 }
 
-static void lose_cut_on_keeper(void *unused)
+static void lose_cut_task(void *unused)
 {
 	struct lease *lease, *following;
 
@@ -148,7 +149,7 @@ void guard_look_at_end(void)
 			lease->users && !is_as_it_was(lease->path, &lease->key, lease->file.size);
 	snapshot_unlock();
 	if (doubtful)
-		keeper_call_running(lose_cut_on_keeper, NULL);
+		lease_thread_call_running(lose_cut_task, NULL);
 }
 
 bool guard_let_in(int directory, const char *path)
@@ -157,12 +158,12 @@ bool guard_let_in(int directory, const char *path)
 
 	if (!home_is_here() || file_at(directory, path, &file))
 		return false;
-	/* It may be gone from the table already, because the keeper was faster: then it is gone
-	 * altogether once the keeper has answered. */
+	/* It may be gone from the table already, because the lease thread was faster: then it is
+	 * gone altogether once the lease thread has answered. */
 	return !guard_preserve_file(&file.id, "break");
 }
 
-static void drop_on_keeper(void *unused)
+static void drop_task(void *unused)
 {
 	(void)unused;
 	guard_drop_unused();
@@ -171,20 +172,20 @@ static void drop_on_keeper(void *unused)
 void guard_drop_now(void)
 {
 	if (home_is_here())
-		keeper_call_running(drop_on_keeper, NULL);
+		lease_thread_call_running(drop_task, NULL);
 }
 
-/* ---- before calls that the keeper would be in the way of, or could not serve after ---- */
+/* ---- before calls that the lease thread would be in the way of, or could not serve after ---- */
 
 void guard_preserve_all_and_stop(const char *trigger)
 {
 	struct wish wish = { .trigger = trigger };
 
-	if (!keeper_running() || !home_is_here())
+	if (!lease_thread_running() || !home_is_here())
 		return;
-	keeper_call_running(preserve_all_on_keeper, &wish);
+	lease_thread_call_running(preserve_all_task, &wish);
 	sink_take_back();
-	keeper_stop(NULL);
+	lease_thread_stop(NULL);
 }
 
 static atomic_bool opens_no_more;
@@ -220,7 +221,7 @@ static bool can_serve_under(int resource, uint64_t limit)
 {
 	switch (resource) {
 	case RLIMIT_NOFILE:
-		return keeper_could_serve(limit);
+		return lease_thread_could_serve(limit);
 	case RLIMIT_FSIZE:
 		return limit >= (uint64_t)largest_file();
 	default:
@@ -228,19 +229,19 @@ static bool can_serve_under(int resource, uint64_t limit)
 	}
 }
 
-static void limit_on_keeper(void *argument)
+static void limit_task(void *argument)
 {
 	struct lower_limit *lower = argument;
 
 	if (!can_serve_under(lower->resource, lower->limit))
-		preserve_all_on_keeper(&lower->wish);
+		preserve_all_task(&lower->wish);
 }
 
 void guard_before_limit(int resource, uint64_t limit)
 {
 	struct lower_limit lower = { { .trigger = "limit" }, resource, limit };
 
-	keeper_call_running(limit_on_keeper, &lower);
+	lease_thread_call_running(limit_task, &lower);
 }
 
 /* ---- credentials ---- */
@@ -250,7 +251,7 @@ struct identity_change {
 	int result;
 };
 
-static void follow_on_keeper(void *argument)
+static void follow_task(void *argument)
 {
 	struct identity_change *follow = argument;
 
@@ -260,13 +261,13 @@ static void follow_on_keeper(void *argument)
 void guard_follow_credentials(void)
 {
 	struct identity_change *follow =
-		keeper_running() && home_is_here() ? arena_alloc(sizeof(*follow)) : NULL;
+		lease_thread_running() && home_is_here() ? arena_alloc(sizeof(*follow)) : NULL;
 
 	if (!follow)
 		return;
 	int r = credentials_get(&follow->credentials);
 	if (!r)
-		r = keeper_call_running(follow_on_keeper, follow);
+		r = lease_thread_call_running(follow_task, follow);
 	if (r || follow->result)
 		guard_preserve_all_and_stop("credentials");
 	arena_free(follow, sizeof(*follow));

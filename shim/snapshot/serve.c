@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Serving the break of a lease, on the keeper: put the pages aside without the
+ * Serving the break of a lease, on the lease thread: put the pages aside without the
  * snapshot lock, replace under it what the kernel says is still this file, and only
  * then let the writer in.
  */
@@ -12,9 +12,10 @@
 
 #include "audit/event.h"
 #include "support/sys.h"
+#include "kernel/lease.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
-#include "snapshot/keeper.h"
+#include "kernel/lease_thread.h"
 #include "snapshot/lease.h"
 #include "snapshot/preserve.h"
 #include "support/text.h"
@@ -158,9 +159,9 @@ static bool was_taken_away(const struct lease *lease)
 {
 	char text[512];
 
-	if (sys_fcntl(lease->fd, F_GETLEASE, 0) == F_RDLCK) /* which also ends what is overdue */
+	if (lease_is_held(lease->fd)) /* which also ends what is overdue */
 		return false;
-	int fd = thread_open_info(keeper_proc(), lease->fd);
+	int fd = thread_open_info(lease_thread_proc(), lease->fd);
 	int64_t got = fd < 0 ? fd : sys_pread(fd, text, sizeof(text) - 1, 0);
 	if (fd >= 0)
 		sys_close(fd);
@@ -235,7 +236,7 @@ static void job_open(struct job *job)
 		job->result = preserve_begin(&job->preserve);
 }
 
-/* May take long. On the keeper, or on a thread that shares its table. */
+/* May take long. On the lease thread, or on a thread that shares its table. */
 static void job_copy(struct job *job)
 {
 	if (!job->opened)
@@ -294,7 +295,7 @@ static int job_end(struct job *job)
 	return r;
 }
 
-/* ---- a copy that takes long: beside the keeper, which has others to serve ---- */
+/* ---- a copy that takes long: beside the lease thread, which has others to serve ---- */
 
 #define LONG_BYTES (4ULL << 20)
 
@@ -310,7 +311,7 @@ static void copy_beside(void *unused)
 	(void)unused;
 	job_copy(&beside.job);
 	atomic_store(&beside.done, true);
-	keeper_wake();
+	lease_thread_wake();
 }
 
 static int beside_end(void)

@@ -16,7 +16,7 @@
 #include "support/sys.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
-#include "snapshot/attributes.h"
+#include "kernel/attributes.h"
 #include "snapshot/guard.h"
 #include "support/arena.h"
 

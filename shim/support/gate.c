@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The gate of gate.h: a word that holds the forking thread's number. No TLS: the
- * keeper waits here too.
+ * lease thread waits here too.
  */
 #include <linux/futex.h>
 #include <stdbool.h>

@@ -28,7 +28,7 @@ bool scope_silent(void);
 /* Whether this thread is inside the shim. */
 bool scope_inside(void);
 
-/* The two halves without the mark, for code that runs on the keeper (which has no TLS). */
+/* The two halves without the mark, for code that runs on the lease thread (which has no TLS). */
 void signals_block(struct scope *scope);
 void signals_restore(const struct scope *scope);
 

@@ -5,7 +5,7 @@
  * Each DIRECTORY holds FILES sparse files of one size, named by numbers. `snapshot` maps all
  * of all directories, in turn, and prints for each directory the median ns of an mmap, and
  * then of a munmap; every mapping is checked to be guarded, and each is of a file that was
- * not guarded before. The first round, in which the keeper starts, does not count.
+ * not guarded before. The first round, in which the lease thread starts, does not count.
  * `allowance` prints in the same places what that may cost: a plain mmap and four times a
  * bare open, F_SETLEASE and close of the same file, and a plain munmap. `growth` prints the
  * KiB by which RSS and Shmem grew for each snapshot of the last directory.
@@ -66,7 +66,7 @@ static void measure_round(char **directories, size_t count, bool fenced, size_t 
 	for (size_t i = 0; i < FILES; i++)
 		for (size_t d = 0; d < count; d++)
 			times[d].unmap[at + i] = unmap_ns(&views[d][i]);
-	let_keeper_work();
+	let_lease_thread_work();
 }
 
 static int measure(char **directories, size_t count, bool fenced)
@@ -108,7 +108,7 @@ static int growth(size_t directory)
 
 	view_map(&views[directory][0]);
 	view_unmap(&views[directory][0]);
-	let_keeper_work();
+	let_lease_thread_work();
 	before = memory_in_use();
 	before = memory_in_use(); /* what the reading itself takes is there now */
 	for (size_t i = 0; i < FILES; i++) {

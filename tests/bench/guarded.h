@@ -82,8 +82,8 @@ static inline int lease_bare(const char *path)
 	return fd;
 }
 
-/* Long enough for the keeper to give back what nobody needs any more. */
-static inline void let_keeper_work(void)
+/* Long enough for the lease thread to give back what nobody needs any more. */
+static inline void let_lease_thread_work(void)
 {
 	nanosleep(&(struct timespec){ 0, 3000000 }, NULL);
 }

@@ -5,7 +5,7 @@
  * With LIVE guarded snapshots standing, ten of each file of DIRECTORY, prints the median ns of
  * a munmap and an mmap: `shared` of one of these files, which stays under its lease; `new` of
  * a file that nobody else has mapped, so that a lease is taken and another given back. The
- * keeper has a descriptor for each distinct file, and so RLIMIT_NOFILE is raised.
+ * lease thread has a descriptor for each distinct file, and so RLIMIT_NOFILE is raised.
  */
 #include <stdint.h>
 #include <sys/resource.h>

@@ -3,7 +3,7 @@
  *	writer memory|clone ROUNDS FILE VARIABLES
  *
  * How long a writer waits: a program under VARIABLES (NAME=VALUE, separated by spaces) has a
- * guarded snapshot of the whole FILE, this one opens it for writing, and the keeper of that
+ * guarded snapshot of the whole FILE, this one opens it for writing, and the lease thread of that
  * one puts the pages aside first. Prints for each round the ns of the least that this can
  * cost, done here, and the ns that the open took. The least: for `memory` memfd_create,
  * sendfile and mmap; for `clone` O_TMPFILE beside FILE, FICLONE and mmap. Each time the

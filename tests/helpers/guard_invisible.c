@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * P4, P5: the keeper is invisible: descriptors, locks, threads, credentials, namespaces, the
+ * P4, P5: the lease thread is invisible: descriptors, locks, threads, credentials, namespaces, the
  * end of the program. "guard_invisible held FILE" is what a case execs: nobody may have a
  * lease on the file any more.
  */
@@ -712,7 +712,8 @@ static void vforked_child_becomes_another(const void *unused)
 	root_only();
 	other = other_start(change_now, NULL);
 	char *view = fresh();
-	size_t last = threads_get(threads, COUNT(threads)) - 1; /* the keeper, if there is one */
+	size_t last =
+		threads_get(threads, COUNT(threads)) - 1; /* the lease thread, if there is one */
 	identity_get(threads[last], &before);
 	child = vfork();
 	if (!child) {
@@ -724,7 +725,7 @@ static void vforked_child_becomes_another(const void *unused)
 	child_wait(child);
 	identity_get(threads[last], &after);
 	promise(!strcmp(before.uid, after.uid) && !strcmp(before.gid, after.gid),
-		"the keeper became uid%s gid%s", after.uid, after.gid);
+		"the lease thread became uid%s gid%s", after.uid, after.gid);
 	guarded_check(view, "after vfork");
 	guard_works(&other, view, "after vfork");
 	other_end(&other);

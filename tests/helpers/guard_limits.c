@@ -135,8 +135,8 @@ static void descriptors(const void *unused)
 		view_check(views[i], (unsigned int)i, 0, 2, "one of many");
 }
 
-/* No keeper, no capture: a plain mapping, and no waiting. */
-static void no_keeper(const void *unused)
+/* No lease thread, no capture: a plain mapping, and no waiting. */
+static void no_lease_thread(const void *unused)
 {
 	struct rlimit limit = { 1, 1 };
 
@@ -152,7 +152,7 @@ static void no_keeper(const void *unused)
 }
 
 /* The child has none: it says so, the parent keeps its own, the writer need not wait. */
-static void no_keeper_in_the_child(const void *unused)
+static void no_lease_thread_in_the_child(const void *unused)
 {
 	struct rlimit limit = { 3, 3 };
 
@@ -306,7 +306,8 @@ static void stopped_too_long(const void *unused)
 		raise(SIGSTOP);
 		gate_wait(&lost);
 		alarm(PATIENT);
-		wait_until(!strcmp(fate_at(view), "lost")); /* the keeper finds out on its own */
+		wait_until(
+			!strcmp(fate_at(view), "lost")); /* the lease thread finds out on its own */
 		must(munmap(view, BYTES) == 0);
 		exit(0);
 	}
@@ -401,8 +402,8 @@ int main(int argc, char **argv)
 		{ "put_aside_somewhere", put_aside_somewhere, NULL, false },
 		{ "room_is_given_back", room_is_given_back, NULL, false },
 		{ "descriptors", descriptors, NULL, false },
-		{ "no_keeper", no_keeper, NULL, HOLDS_BARE },
-		{ "no_keeper_in_the_child", no_keeper_in_the_child, NULL, false },
+		{ "no_lease_thread", no_lease_thread, NULL, HOLDS_BARE },
+		{ "no_lease_thread_in_the_child", no_lease_thread_in_the_child, NULL, false },
 		{ "signals_and_a_break", signals_and_a_break, NULL, false },
 		{ "signals_later", signals_later, NULL, false },
 		{ "signals_and_stores", signals_and_stores, NULL, false },

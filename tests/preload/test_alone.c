@@ -39,7 +39,8 @@ static void leaves(const char *variant, const char *how)
 	run_end(&run);
 }
 
-/* P5: the keeper does not keep a program alive whose last thread has gone, and leaves its status.
+/* P5: the lease thread does not keep a program alive whose last thread has gone, and leaves its
+ * status.
  */
 EACH_WIDTH(P5, raw_exit_of_the_last_thread)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * P4, P5: the program does not notice the keeper: descriptors, locks, threads, credentials,
+ * P4, P5: the program does not notice the lease thread: descriptors, locks, threads, credentials,
  * namespaces, other roots, the end.
  */
 #include "test_guard_stage.h"
@@ -35,14 +35,14 @@ UNSEEN(P5, the_end_gives_all_leases_back, "end_gives_all_back/*")
 UNSEEN(P5, exec_gives_all_leases_back, "exec_gives_all_back")
 UNSEEN(P5, exec_from_a_thread_gives_all_leases_back, "exec_from_a_thread_gives_all_back")
 UNSEEN(P5, failed_exec_changes_nothing, "failed_exec_changes_nothing")
-UNSEEN(P5, keeper_follows_user_ids, "identity/set*uid")
-UNSEEN(P5, keeper_follows_group_ids, "identity/set*gid")
-UNSEEN(P5, keeper_follows_groups, "identity/*groups")
-UNSEEN(P5, keeper_follows_a_system_call, "identity/number")
-UNSEEN(P5, keeper_follows_there_and_back, "identity/there_and_back")
-UNSEEN(P5, keeper_follows_step_by_step, "identity/[aes]*[deltp]")
-UNSEEN(P5, keeper_has_no_capability_that_was_given_up, "identity/*cap*")
-UNSEEN(P5, keeper_stays_when_a_vforked_child_becomes_another, "vforked_child_becomes_another")
+UNSEEN(P5, lease_thread_follows_user_ids, "identity/set*uid")
+UNSEEN(P5, lease_thread_follows_group_ids, "identity/set*gid")
+UNSEEN(P5, lease_thread_follows_groups, "identity/*groups")
+UNSEEN(P5, lease_thread_follows_a_system_call, "identity/number")
+UNSEEN(P5, lease_thread_follows_there_and_back, "identity/there_and_back")
+UNSEEN(P5, lease_thread_follows_step_by_step, "identity/[aes]*[deltp]")
+UNSEEN(P5, lease_thread_has_no_capability_that_was_given_up, "identity/*cap*")
+UNSEEN(P5, lease_thread_stays_when_a_vforked_child_becomes_another, "vforked_child_becomes_another")
 UNSEEN(P5, guard_outlives_the_right_to_open_the_file, "identity_without_access")
 /* A process whose children are in another namespace can have no thread. */
 UNSEEN(P5, unshare_succeeds_as_bare, "unshare/*", .expects = { "snapshot.unprotected" })

@@ -167,9 +167,11 @@ WIDTHS_HOLD(S9, full_signal_queue_and_own_stores, "guard_limits", "signals_and_s
 WIDTHS_HOLD(S9, full_signal_queue_and_fork, "guard_limits", "signals_and_fork")
 WIDTHS_HOLD(S9, full_signal_queue_and_munmap, "guard_limits", "signals_and_the_end")
 
-EACH_WIDTH(S9, no_keeper_leaves_the_plain_mapping_and_says_so)
+EACH_WIDTH(S9, no_lease_thread_leaves_the_plain_mapping_and_says_so)
 {
-	struct run run = { .variant = variant, .helper = "guard_limits", .args = { "no_keeper" } };
+	struct run run = { .variant = variant,
+			   .helper = "guard_limits",
+			   .args = { "no_lease_thread" } };
 
 	skip_unless_root();
 	run_helper(&run);
@@ -181,11 +183,11 @@ EACH_WIDTH(S9, no_keeper_leaves_the_plain_mapping_and_says_so)
 	run_end(&run);
 }
 
-EACH_WIDTH(S9, no_keeper_in_the_child_is_lost_and_said)
+EACH_WIDTH(S9, no_lease_thread_in_the_child_is_lost_and_said)
 {
 	struct run run = { .variant = variant,
 			   .helper = "guard_limits",
-			   .args = { "no_keeper_in_the_child" } };
+			   .args = { "no_lease_thread_in_the_child" } };
 
 	skip_unless_root();
 	if (kernel_is_before("5.6"))
@@ -194,7 +196,7 @@ EACH_WIDTH(S9, no_keeper_in_the_child_is_lost_and_said)
 	run_must_hold(&run);
 	json_t *event = find_event(&run, "snapshot.lost");
 	cr_assert(event && count_events(&run, "snapshot.lost") == 1);
-	cr_assert(strstr(field_string(event, "error.message"), "keeper"));
+	cr_assert(strstr(field_string(event, "error.message"), "lease thread"));
 	run_end(&run);
 }
 

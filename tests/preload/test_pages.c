@@ -855,7 +855,8 @@ EACH_WIDTH(pages, the_census_at_exit_takes_no_descriptor_number)
 	run_end(&run);
 }
 
-/* With a keeper the page table was opened in time; without, the event says why there is none. */
+/* With a lease thread the page table was opened in time; without, the event says why there is none.
+ */
 EACH_WIDTH(pages, the_census_at_exit_survives_dropped_privileges)
 {
 	struct run run = { 0 };

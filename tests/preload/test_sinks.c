@@ -197,8 +197,8 @@ EACH_WIDTH(A4, socket_that_is_full)
 	run_end(&run);
 }
 
-/* The keeper, which has descriptors of its own, writes too. */
-EACH_WIDTH(A2, socket_gets_the_keepers_records)
+/* The lease thread, which has descriptors of its own, writes too. */
+EACH_WIDTH(A2, socket_gets_the_lease_threads_records)
 {
 	struct run run = { .variant = variant, .helper = "observe" };
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);

@@ -43,7 +43,7 @@ static void forget_not_forked(struct reader *reader)
 			view_forget(reader, &reader->views[i]);
 }
 
-/* What the keeper must do as well. */
+/* What the lease thread must do as well. */
 static void give_up_privilege(struct reader *reader)
 {
 	if (geteuid())

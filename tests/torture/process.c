@@ -72,7 +72,7 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
-/* The keeper has few descriptors too, then, and some files cannot be leased. */
+/* The lease thread has few descriptors too, then, and some files cannot be leased. */
 static void limit_descriptors(void)
 {
 	struct rlimit limit;
@@ -83,7 +83,7 @@ static void limit_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* The process ends with its last thread, whatever the keeper does. */
+/* The process ends with its last thread, whatever the lease thread does. */
 static _Noreturn void end(bool alone)
 {
 	worker_end();

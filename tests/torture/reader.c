@@ -154,7 +154,7 @@ static void op_wait(struct reader *reader)
 	sleep_us(chance(6000));
 }
 
-/* With the snapshot held by this very thread: nobody but the keeper can save it. */
+/* With the snapshot held by this very thread: nobody but the lease thread can save it. */
 static void op_change(struct reader *reader)
 {
 	size_t index;

@@ -192,7 +192,7 @@ static void kill_one(void)
 		counted(COUNT_KILLED, 1);
 }
 
-/* The keeper is stopped too: a writer, or a child's adoption, waits. */
+/* The lease thread is stopped too: a writer, or a child's adoption, waits. */
 static void stop_one(void)
 {
 	static pid_t stopped;

@@ -4,7 +4,6 @@
  * back at once. Never tried where the answer would not be worth anything.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "cli/doctor/doctor.h"
 #include "cli/doctor/file.h"
 #include "kernel/filesystem.h"
+#include "kernel/lease.h"
 
 static const char line[] = "guard by lease";
 
@@ -82,14 +82,14 @@ static void say_writers(int fd)
 static void say_refusal(const struct mapped_file *mapped, int error)
 {
 	switch (error) {
-	case EAGAIN:
+	case -EAGAIN:
 		say_writers(mapped->fd);
 		break;
-	case EACCES:
+	case -EACCES:
 		say_owner(mapped);
 		break;
 	default:
-		doctor_say(ABSENT, line, "refused on this file system: %s", strerror(error));
+		doctor_say(ABSENT, line, "refused on this file system: %s", strerror(-error));
 	}
 }
 
@@ -124,11 +124,11 @@ bool doctor_lease(const struct mapped_file *mapped)
 		doctor_say(ABSENT, line, "not taken: the file is larger than RLIMIT_FSIZE");
 		return false;
 	}
-	if (fcntl(mapped->fd, F_SETLEASE, F_RDLCK)) {
-		say_refusal(mapped, errno);
+	int r = lease_try(mapped->fd);
+	if (r) {
+		say_refusal(mapped, r);
 		return false;
 	}
-	fcntl(mapped->fd, F_SETLEASE, F_UNLCK);
 	doctor_say(WORKS, line, "granted (and given back)");
 	return true;
 }

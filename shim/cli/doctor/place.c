@@ -17,6 +17,7 @@
 #include "cli/cli.h"
 #include "cli/doctor/doctor.h"
 #include "kernel/filesystem.h"
+#include "kernel/lease.h"
 
 static void say_file_system(const char *directory)
 {
@@ -33,16 +34,6 @@ static void say_file_system(const char *directory)
 	else
 		doctor_say(WORKS, "directory", "%s, on a file system of type 0x%x", directory,
 			   (uint32_t)fs.f_type);
-}
-
-/* 0 when a read lease was granted (and given back), or an errno. */
-static int try_lease(int fd)
-{
-	int error = fcntl(fd, F_SETLEASE, F_RDLCK) ? errno : 0;
-
-	if (!error)
-		fcntl(fd, F_SETLEASE, F_UNLCK);
-	return error;
 }
 
 static bool keeps_leases(const char *directory)
@@ -64,7 +55,7 @@ static void lease_in(const char *directory)
 	}
 	int reader = open(name, O_RDONLY | O_CLOEXEC);
 	close(writer);
-	int error = reader < 0 ? errno : try_lease(reader);
+	int error = reader < 0 ? errno : -lease_try(reader);
 	unlink(name);
 	close(reader);
 	free(name);

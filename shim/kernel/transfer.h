@@ -3,8 +3,8 @@
  * Bytes from one descriptor to another at the same offsets, holes left out. On bare
  * threads too: raw calls only.
  */
-#ifndef MMFENCE_SNAPSHOT_COPY_H
-#define MMFENCE_SNAPSHOT_COPY_H
+#ifndef MMFENCE_KERNEL_TRANSFER_H
+#define MMFENCE_KERNEL_TRANSFER_H
 
 #include <stdbool.h>
 #include <stdint.h>

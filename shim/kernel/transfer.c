@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copying by sendfile, which was the fastest plain way between files: see copy.h.
+ * Copying by sendfile, which was the fastest plain way between files.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "snapshot/copy.h"
+#include "kernel/transfer.h"
 #include "support/sys.h"
 
 static int64_t send(int to, int from, int64_t *offset, uint64_t length)

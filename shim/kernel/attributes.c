@@ -10,8 +10,7 @@
 
 #include "support/sys.h"
 #include "kernel/thread.h"
-#include "snapshot/attributes.h"
-#include "snapshot/keeper.h"
+#include "kernel/attributes.h"
 #include "support/arena.h"
 
 #define BUFFER_BYTES 16384
@@ -119,18 +118,11 @@ static void begin(struct attributes_walk *walk, int fd)
 		read_area(walk); /* none yet, but where the first begins */
 }
 
-void attributes_walk_begin(struct attributes_walk *walk)
+void attributes_walk_begin(struct attributes_walk *walk, int proc)
 {
 	bool any = atomic_load_explicit(&noted, memory_order_relaxed);
 
-	begin(walk, any ? proc_open_own(keeper_proc(), "smaps", O_RDONLY) : -1);
-}
-
-void attributes_walk_begin_here(struct attributes_walk *walk)
-{
-	bool any = atomic_load_explicit(&noted, memory_order_relaxed);
-
-	begin(walk, any ? proc_open_own(-1, "smaps", O_RDONLY) : -1);
+	begin(walk, any ? proc_open_own(proc, "smaps", O_RDONLY) : -1);
 }
 
 const struct attributes *attributes_at(struct attributes_walk *walk, uintptr_t address)

@@ -5,8 +5,8 @@
  * replaced, and given to what replaces it. Reading smaps walks page tables, so it is done only in
  * processes that ever made a call that sets any of these.
  */
-#ifndef MMFENCE_SNAPSHOT_ATTRIBUTES_H
-#define MMFENCE_SNAPSHOT_ATTRIBUTES_H
+#ifndef MMFENCE_KERNEL_ATTRIBUTES_H
+#define MMFENCE_KERNEL_ATTRIBUTES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,9 +31,8 @@ struct attributes_walk {
 	struct attributes attributes;
 };
 
-/* On the keeper; on any other thread. */
-void attributes_walk_begin(struct attributes_walk *walk);
-void attributes_walk_begin_here(struct attributes_walk *walk);
+/* By a descriptor of /proc/self, or -1 on a thread that has none. */
+void attributes_walk_begin(struct attributes_walk *walk, int proc);
 /* Of the area that holds address, which is not below the one before. */
 const struct attributes *attributes_at(struct attributes_walk *walk, uintptr_t address);
 void attributes_walk_end(struct attributes_walk *walk);

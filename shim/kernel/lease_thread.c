@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lease thread's life and its mailbox, which holds one request at a time. What it does
+ * is told by others: see lease_thread.h, and guard.c for the leases.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "kernel/capability.h"
+#include "kernel/guarded.h"
+#include "kernel/home.h"
+#include "kernel/lease.h"
+#include "kernel/proc_text.h"
+#include "support/sys.h"
+#include "kernel/thread.h"
+#include "kernel/lease_thread.h"
+#include "support/lock.h"
+
+enum state { ABSENT, STARTING, RUNNING, ENDING };
+
+static struct {
+	struct lock mailbox; /* whoever holds it may put a request */
+	atomic_int state;
+	int start_error;
+	struct thread thread;
+	int proc, maps, pagemap, memory, stat;
+	lease_thread_task *task;
+	void *argument;
+	atomic_int answered;
+	atomic_int poked;
+	bool end;
+} lease_thread;
+
+/* A signal that was lost because the queue was full is made good for by asking each lease now and
+ * then: the kernel gives a writer's opponent tens of seconds. */
+#define ASK_SECONDS 1
+
+static void wait_set(unsigned long set[8 / sizeof(long)])
+{
+	for (unsigned int i = 0; i < 8 / sizeof(long); i++)
+		set[i] = 0;
+	for (int number = REQUEST_SIGNAL; number <= LEASE_SIGNAL; number++)
+		set[(unsigned int)(number - 1) / (8 * sizeof(long))] |=
+			1UL << (unsigned int)(number - 1) % (8 * sizeof(long));
+}
+
+static void serve_request(void)
+{
+	lease_thread_task *task = lease_thread.task;
+
+	lease_thread_duties.woken();
+	if (atomic_exchange(&lease_thread.poked, 0))
+		lease_thread_duties.drop_unused();
+	if (!task)
+		return;
+	task(lease_thread.argument);
+	lease_thread.task = NULL;
+	atomic_store(&lease_thread.answered, 1);
+	futex_wake(&lease_thread.answered, 1);
+}
+
+/* In "pid (name) state ppid …" the name may hold anything; at is its end, the state is field 3. */
+static long stat_field(const char *at, int wanted)
+{
+	long value = 0;
+
+	at++;
+	for (int field = 3; field < wanted && at; field++)
+		at = strchr(at + 1, ' ');
+	for (at = at ? at + 1 : ""; *at >= '0' && *at <= '9'; at++)
+		value = value * 10 + (*at - '0');
+	return value;
+}
+
+#define STAT_THREADS 20
+#define STAT_STATUS  52
+
+/* Ends as the program's last thread did: the status of a process is that of the thread which goes
+ * last, and that would be us. */
+static void end_like(long status)
+{
+	unsigned long none[SIGSET_WORDS] = { 0 }, action[8] = { 0 };
+	int number = (int)(status & 0x7f);
+
+	if (number) {
+		sys_rt_sigaction(number, action, NULL, SIGSET_BYTES);
+		sys_tgkill(sys_getpid(), sys_gettid(), number);
+		sys_rt_sigprocmask(SIG_SETMASK, none, NULL, SIGSET_BYTES);
+	}
+	sys_exit(status >> 8 & 0xff);
+}
+
+/* When all other threads are gone, none of them by exit_group, the process has ended but for us.
+ * The kernel keeps the first thread as a zombie. */
+static void end_if_alone(void)
+{
+	char text[1024];
+	int64_t got = sys_pread(lease_thread.stat, text, sizeof(text) - 1, 0);
+
+	if (got <= 0)
+		return;
+	text[got] = 0;
+	const char *at = strrchr(text, ')');
+	if (at && at[2] == 'Z' && stat_field(at, STAT_THREADS) == 2)
+		end_like(stat_field(at, STAT_STATUS));
+}
+
+static void serve(void)
+{
+	unsigned long set[SIGSET_WORDS];
+	siginfo_t info;
+
+	wait_set(set);
+	while (!lease_thread.end) {
+		struct timespec ask = { ASK_SECONDS, 0 };
+		long number = sys_rt_sigtimedwait(set, &info, &ask, SIGSET_BYTES);
+		if (number == LEASE_SIGNAL) {
+			lease_thread_duties.broken(info.si_fd);
+			continue;
+		}
+		serve_request(); /* with a full queue the signal itself may have been refused */
+		if (number == REQUEST_SIGNAL)
+			continue;
+		lease_thread_duties.ask_all();
+		end_if_alone();
+	}
+}
+
+void lease_thread_copy_log(int fd)
+{
+	int copy = thread_fetch(0, fd);
+
+	if (copy >= 0 && !guarded_keep(GUARDED_LOG, &copy))
+		sys_close(copy);
+}
+
+static void log_inherit(int fd)
+{
+	if (sys_fcntl(fd, F_GETFD, 0) < 0)
+		lease_thread_copy_log(fd);
+	else /* left to this thread's table */
+		guarded_keep(GUARDED_LOG, &fd);
+}
+
+static int prepare(void)
+{
+	int log = guarded_get(GUARDED_LOG);
+	int r = thread_own_table_with(log);
+
+	if (r)
+		return r;
+	guarded_other_table((uintptr_t)lease_thread.thread.stack,
+			    (uintptr_t)lease_thread.thread.stack + THREAD_STACK_BYTES);
+	if (log >= 0)
+		log_inherit(log);
+	/* The first number, 0, is taken by it, so that no lease has the number that means nothing.
+	 */
+	lease_thread.proc = sys_open("/proc/self", O_PATH | O_DIRECTORY, 0);
+	if (lease_thread.proc < 0)
+		return lease_thread.proc;
+	lease_thread.maps = proc_open_own(lease_thread.proc, "maps", O_RDONLY);
+	if (lease_thread.maps < 0)
+		return lease_thread.maps;
+	lease_thread.pagemap = proc_open_own(lease_thread.proc, "pagemap", O_RDONLY);
+	lease_thread.memory = proc_open_own(lease_thread.proc, "mem", O_RDWR);
+	lease_thread.stat = sys_open_in(lease_thread.proc, "stat", O_RDONLY);
+	capability_keep_for_leases();
+	return 0;
+}
+
+static void body(void *unused)
+{
+	(void)unused;
+	int r = prepare();
+
+	lease_thread.start_error = r;
+	atomic_store(&lease_thread.state, r ? ENDING : RUNNING);
+	futex_wake(&lease_thread.state, 1);
+	if (!r)
+		serve();
+}
+
+static int start(void)
+{
+	if (atomic_load(&lease_thread.state) == RUNNING)
+		return 0;
+	atomic_store(&lease_thread.state, STARTING);
+	lease_thread.end = false;
+	lease_thread.task = NULL;
+	int r = thread_start(&lease_thread.thread, body, NULL);
+	if (r) {
+		atomic_store(&lease_thread.state, ABSENT);
+		return r;
+	}
+	while (atomic_load(&lease_thread.state) == STARTING)
+		futex_wait(&lease_thread.state, STARTING);
+	if (atomic_load(&lease_thread.state) == RUNNING)
+		return 0;
+	thread_join(&lease_thread.thread);
+	atomic_store(&lease_thread.state, ABSENT);
+	return lease_thread.start_error;
+}
+
+static int wake(void)
+{
+	return sys_tgkill(home_process(), lease_thread.thread.number, REQUEST_SIGNAL);
+}
+
+/* With a full signal queue (RLIMIT_SIGPENDING) the signal is refused; then the lease thread finds
+ * the request when it asks its leases. */
+static int wake_surely(void)
+{
+	struct timespec pause = { 0, 10000000 };
+	int r;
+
+	while ((r = wake()) == -EAGAIN && !atomic_load(&lease_thread.answered))
+		sys_nanosleep(&pause, NULL);
+	return r == -EAGAIN ? 0 : r;
+}
+
+/* With the mailbox held. */
+static int post(lease_thread_task *task, void *argument)
+{
+	lease_thread.argument = argument;
+	atomic_store(&lease_thread.answered, 0);
+	lease_thread.task = task;
+	int r = wake_surely();
+	if (r) {
+		lease_thread.task = NULL;
+		return r;
+	}
+	while (!atomic_load(&lease_thread.answered))
+		futex_wait(&lease_thread.answered, 0);
+	return 0;
+}
+
+int lease_thread_call(lease_thread_task *task, void *argument)
+{
+	if (!home_is_here())
+		return -EXDEV;
+	lock_take(&lease_thread.mailbox);
+	int r = start();
+	if (!r)
+		r = post(task, argument);
+	lock_drop(&lease_thread.mailbox);
+	return r;
+}
+
+int lease_thread_call_running(lease_thread_task *task, void *argument)
+{
+	lock_take(&lease_thread.mailbox);
+	int r = lease_thread_call_held(task, argument);
+	lock_drop(&lease_thread.mailbox);
+	return r;
+}
+
+int lease_thread_call_held(lease_thread_task *task, void *argument)
+{
+	return lease_thread_running() ? post(task, argument) : -ESRCH;
+}
+
+void lease_thread_poke(void)
+{
+	if (!lease_thread_running() || atomic_exchange(&lease_thread.poked, 1))
+		return;
+	wake();
+}
+
+void lease_thread_wake(void)
+{
+	wake();
+}
+
+bool lease_thread_running(void)
+{
+	return atomic_load(&lease_thread.state) == RUNNING;
+}
+
+pid_t lease_thread_number(void)
+{
+	return lease_thread.thread.number;
+}
+
+int lease_thread_proc(void)
+{
+	return lease_thread.proc;
+}
+
+int lease_thread_maps(void)
+{
+	return lease_thread.maps;
+}
+
+/* The target, its read-only twin, a directory of /proc, and some. */
+#define SPARE_DESCRIPTORS 8
+
+bool lease_thread_can_spare(int fd)
+{
+	return (uint64_t)fd + SPARE_DESCRIPTORS < sys_limit(RLIMIT_NOFILE);
+}
+
+bool lease_thread_could_serve(uint64_t limit)
+{
+	int free = sys_fcntl(lease_thread.proc, F_DUPFD_CLOEXEC, 0);
+
+	if (free >= 0)
+		sys_close(free);
+	return free >= 0 && (uint64_t)free + SPARE_DESCRIPTORS < limit;
+}
+
+bool lease_thread_is_company(void)
+{
+	char text[1024];
+	const char *at;
+
+	if (!lease_thread_running() || sys_read_file("/proc/self/stat", text, sizeof(text)) <= 0)
+		return false;
+	at = strrchr(text, ')');
+	return at && stat_field(at, STAT_THREADS) == 2;
+}
+
+int lease_thread_pagemap(void)
+{
+	return lease_thread.pagemap;
+}
+
+int lease_thread_memory(void)
+{
+	return lease_thread.memory;
+}
+
+static void finish(void *last)
+{
+	lease_thread_task *task = *(lease_thread_task **)last;
+
+	if (task)
+		task(NULL);
+	lease_thread.end = true;
+}
+
+void lease_thread_stop(lease_thread_task *last)
+{
+	lock_take(&lease_thread.mailbox);
+	if (lease_thread_running() && !post(finish, &last)) {
+		thread_join(&lease_thread.thread);
+		atomic_store(&lease_thread.state, ABSENT);
+	}
+	lock_drop(&lease_thread.mailbox);
+}
+
+void lease_thread_hold(void)
+{
+	lock_take(&lease_thread.mailbox);
+}
+
+void lease_thread_release(void)
+{
+	lock_drop(&lease_thread.mailbox);
+}
+
+void lease_thread_forget(void)
+{
+	lock_reset(&lease_thread.mailbox);
+	guarded_other_table(0, 0);
+	thread_forget(&lease_thread.thread);
+	lease_thread.task = NULL;
+	atomic_store(&lease_thread.poked, 0);
+	atomic_store(&lease_thread.state, ABSENT);
+}

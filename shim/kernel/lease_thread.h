@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lease thread: one bare thread (kernel/thread.h) per process that holds the leases in
+ * a descriptor table of its own and serves their breaks. It waits with
+ * rt_sigtimedwait for two signals that libc keeps for itself, 32 (a request) and 33
+ * (a lease breaks): no program can wait for these, and none of them is ever sent to a
+ * process as a whole.
+ */
+#ifndef MMFENCE_KERNEL_LEASE_THREAD_H
+#define MMFENCE_KERNEL_LEASE_THREAD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define REQUEST_SIGNAL 32 /* and kernel/lease.h's, one above */
+
+/* What it does for the holder of the leases (snapshot/guard.c). */
+struct lease_thread_duties {
+	void (*broken)(int fd);	   /* a lease breaks, of the descriptor that had this number */
+	void (*ask_all)(void);	   /* now and then, as a signal may have been lost */
+	void (*drop_unused)(void); /* after lease_thread_poke */
+	void (*woken)(void);	   /* before each request, and after lease_thread_wake */
+};
+extern const struct lease_thread_duties lease_thread_duties;
+
+/* Runs on the lease thread: raw calls only, no TLS. */
+typedef void lease_thread_task(void *argument);
+
+/* Runs task on it and waits for that; starts it if need be. 0, or -errno when there
+ * is none to be had, and task was not run. Never with the snapshot lock held. */
+int lease_thread_call(lease_thread_task *task, void *argument);
+
+/* The same, but only if there is a lease thread: -ESRCH if not. */
+int lease_thread_call_running(lease_thread_task *task, void *argument);
+
+/* The same while lease_thread_hold is in force. */
+int lease_thread_call_held(lease_thread_task *task, void *argument);
+
+/* Has the lease thread look for leases that nobody needs any more; does not wait. */
+void lease_thread_poke(void);
+
+/* Has it look again at what it serves; from any thread of this process. */
+void lease_thread_wake(void);
+
+bool lease_thread_running(void);
+pid_t lease_thread_number(void);
+
+/* On the lease thread: whether this number leaves enough free ones, under RLIMIT_NOFILE, to serve a
+ * break. */
+bool lease_thread_can_spare(int fd);
+/* The same for its first free number, under another limit. */
+bool lease_thread_could_serve(uint64_t limit);
+
+/* Whether the calling thread and the lease thread are all threads of the process. */
+bool lease_thread_is_company(void);
+
+/* On the lease thread: its descriptors of /proc/self, and of maps, pagemap and mem there. Opened
+ * when it starts: later the program may have dropped the right to open them, or have another root
+ * directory. The last two may be -errno. */
+int lease_thread_proc(void);
+int lease_thread_maps(void);
+int lease_thread_pagemap(void);
+int lease_thread_memory(void);
+
+/* On the lease thread: what fd is open on in the program's table, which is the log, is open in its
+ * own from now on, if the kernel hands it out. */
+void lease_thread_copy_log(int fd);
+
+/* Ends it and waits until it is gone. Its leases are given back first, by last, which runs on it.
+ */
+void lease_thread_stop(lease_thread_task *last);
+
+/* No request is under way while held: around fork. */
+void lease_thread_hold(void);
+void lease_thread_release(void);
+/* In a child: there is none yet. */
+void lease_thread_forget(void);
+
+#endif
