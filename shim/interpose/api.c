@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "interpose/interpose.h"
+#include "interpose/road.h"
 #include "kernel/file.h"
 #include "kernel/vma.h"
 #include "mmfence.h"
@@ -72,8 +73,8 @@ EXPORT int mmfence_snapshot_preserve_(void *address)
 	if (!enter(&scope))
 		return (int)libc_result(-EDEADLK);
 	int r = info_at((uintptr_t)address, &info, NULL);
-	if (!r && guard_preserve_range((uintptr_t)info.address,
-				       (uintptr_t)info.address + info.length, "request"))
+	if (!r && mapping_preserve((uintptr_t)info.address, (uintptr_t)info.address + info.length,
+				   "request"))
 		r = -ENOMEM;
 	scope_leave(&scope);
 	return (int)libc_result(r);
@@ -112,8 +113,8 @@ static long map_again(const struct call *call, const struct mmfence_snapshot *in
 		uintptr_t from = vma.start > at ? vma.start : at;
 		uintptr_t to = vma.end < end ? vma.end : end;
 		int type = vma.shared ? MAP_SHARED : MAP_PRIVATE | MAP_SNAPSHOT;
-		r = memory_mmap(call, from, to - from, vma.protection, type | MAP_FIXED, fd,
-				info->offset + (int64_t)(from - start));
+		r = road_mmap(call, from, to - from, vma.protection, type | MAP_FIXED, fd,
+			      info->offset + (int64_t)(from - start));
 	}
 	return sys_failed(r) ? r : 0;
 }

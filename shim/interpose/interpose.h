@@ -60,33 +60,8 @@ long injected(const struct call *call, enum inject_call kind, long a, long b, lo
 		}                                    \
 	} while (0)
 
-/* The memory calls, as syscall() needs them too: the kernel's result or -errno. */
-long memory_mmap(const struct call *call, uintptr_t address, size_t length, int protection,
-		 int flags, int fd, int64_t offset);
-long memory_munmap(const struct call *call, uintptr_t address, size_t length);
-long memory_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
-		   int flags, uintptr_t new_address);
-long memory_mprotect(const struct call *call, uintptr_t address, size_t length, int protection);
-long memory_pkey_mprotect(uintptr_t address, size_t length, int protection, int key);
-long memory_madvise(uintptr_t address, size_t length, int advice);
-/* Whatever replaces a range by something else, and its bookkeeping: 0 or an address, or -errno. */
-long memory_over(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument);
-/* False: nothing of ours is at the address. */
-bool memory_has_ours(uintptr_t address);
-/* Some of the range has been unmapped. */
-void memory_gone(uintptr_t start, uintptr_t end);
-
 /* shmat and shmdt, by their numbers or, on i386, by ipc's. */
 long segments_call(long nr, long a, long b, long c, long d, long e);
-/* What will be done to the range does not let it be replaced later: it is preserved now. */
-void memory_settle(uintptr_t address, size_t length);
-/* mlock, mlock2 and munlock; mlockall and munlockall. */
-long memory_lock(long nr, uintptr_t address, size_t length, unsigned int flags);
-long memory_lock_all(long nr, int flags);
-/* Address space of ours that is spare is given back. */
-void memory_trim(void);
-long memory_remap_file_pages(const struct call *call, uintptr_t address, size_t size,
-			     int protection, size_t page_offset, int flags);
 
 /* A descriptor that was just opened (or -errno): itself, or -EACCES with it closed. */
 long opened(const struct call *call, long fd, int flags);

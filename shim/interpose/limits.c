@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "interpose/interpose.h"
+#include "interpose/road.h"
 #include "kernel/next.h"
 #include "snapshot/guard.h"
 #include "support/user.h"
@@ -19,7 +20,7 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size)
 		resource == RLIMIT_NOFILE || resource == RLIMIT_AS || resource == RLIMIT_FSIZE;
 
 	if (resource == RLIMIT_AS && soft)
-		memory_trim();
+		road_trim();
 	if (!matters || !soft || !guard_any())
 		return;
 	if ((process && process != sys_getpid()) || !enter(&scope))

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The memory calls by libc's names: what libc makes of their arguments, and nothing else.
- * What they do is in memory_calls.c.
+ * What they do is in road.c.
  */
 #include <stdarg.h>
 #include <sys/mman.h>
 
 #include "interpose/interpose.h"
+#include "interpose/road.h"
 
 static inline void *map(const struct call *call, void *address, size_t length, int protection,
 			int flags, int fd, int64_t offset)
 {
 	INJECT(MAP_FAILED, call, MMAP, address, length, protection, flags, fd, offset);
 	return (void *)libc_result(
-		memory_mmap(call, (uintptr_t)address, length, protection, flags, fd, offset));
+		road_mmap(call, (uintptr_t)address, length, protection, flags, fd, offset));
 }
 
 EXPORT void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
@@ -40,8 +41,9 @@ EXPORT void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
 	va_end(list);
 	INJECT(MAP_FAILED, CALL_HERE("mremap"), MREMAP, old, old_size, new_size, flags,
 	       new_address);
-	return (void *)libc_result(memory_mremap(CALL_HERE("mremap"), (uintptr_t)old, old_size,
-						 new_size, flags, (uintptr_t)new_address));
+	struct move_request request = { (uintptr_t)old, old_size, new_size, flags,
+					(uintptr_t)new_address };
+	return (void *)libc_result(road_mremap(CALL_HERE("mremap"), &request));
 }
 
 EXPORT int pkey_mprotect(void *address, size_t length, int protection, int key)
@@ -49,9 +51,9 @@ EXPORT int pkey_mprotect(void *address, size_t length, int protection, int key)
 	INJECT(-1, CALL_HERE("pkey_mprotect"), MPROTECT, address, length, protection);
 	/* As libc has it: without a key it is mprotect, which every kernel has. */
 	if (key == -1)
-		return (int)libc_result(memory_mprotect(CALL_HERE("pkey_mprotect"),
-							(uintptr_t)address, length, protection));
-	return (int)libc_result(memory_pkey_mprotect((uintptr_t)address, length, protection, key));
+		return (int)libc_result(road_mprotect(CALL_HERE("pkey_mprotect"),
+						      (uintptr_t)address, length, protection));
+	return (int)libc_result(road_pkey_mprotect((uintptr_t)address, length, protection, key));
 }
 
 EXPORT int posix_madvise(void *address, size_t length, int advice)
@@ -62,13 +64,14 @@ EXPORT int posix_madvise(void *address, size_t length, int advice)
 	long error = INJECTED(CALL_HERE("posix_madvise"), MADVISE, address, length);
 	if (error)
 		return (int)-error;
-	return (int)-memory_madvise((uintptr_t)address, length, advice);
+	return (int)-road_madvise((uintptr_t)address, length, advice);
 }
 
 EXPORT int mlock2(const void *address, size_t length, unsigned int flags)
 {
 	/* As libc has it: without flags it is mlock, and flags are wrong where there is no mlock2.
 	 */
-	long r = memory_lock(flags ? SYS_mlock2 : SYS_mlock, (uintptr_t)address, length, flags);
+	long r = flags ? road_mlock2((uintptr_t)address, length, flags)
+		       : road_mlock((uintptr_t)address, length);
 	return (int)libc_result(flags && r == -ENOSYS ? -EINVAL : r);
 }

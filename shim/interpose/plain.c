@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "interpose/interpose.h"
+#include "interpose/road.h"
 #include "kernel/next.h"
 
 /* In no header. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "interpose/interpose.h"
+#include "interpose/road.h"
 #include "kernel/next.h"
 #include "support/user.h"
 
@@ -86,7 +87,7 @@ static long call_old_mmap(const struct call *call, long arguments)
 		return sys_call(SYS_mmap, arguments, 0, 0, 0, 0, 0);
 	if (user_copy_in(&a, (const void *)arguments, sizeof(a)))
 		return -EFAULT;
-	return memory_mmap(call, a.address, a.length, a.protection, a.flags, a.fd, a.offset);
+	return road_mmap(call, a.address, a.length, a.protection, a.flags, a.fd, a.offset);
 }
 #endif
 

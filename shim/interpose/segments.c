@@ -8,6 +8,7 @@
 #include <sys/shm.h>
 
 #include "interpose/interpose.h"
+#include "interpose/road.h"
 #include "kernel/vma.h"
 
 static size_t segment_bytes(int id)
@@ -38,7 +39,7 @@ static long attach(struct segment_call *call)
 
 	if (likely(!(call->flags & SHM_REMAP)))
 		return make(call);
-	return memory_over(start, start + segment_bytes(call->id), make, call);
+	return road_replace(start, start + segment_bytes(call->id), make, call);
 }
 
 /* The area of a segment has its number for an inode. */
@@ -58,11 +59,11 @@ static size_t attached_bytes(uintptr_t address)
 
 static long detach(struct segment_call *call)
 {
-	size_t bytes = unlikely(memory_has_ours(call->address)) ? attached_bytes(call->address) : 0;
+	size_t bytes = unlikely(road_has_ours(call->address)) ? attached_bytes(call->address) : 0;
 	long r = make(call);
 
 	if (unlikely(!r && bytes))
-		memory_gone(call->address, call->address + bytes);
+		road_gone(call->address, call->address + bytes);
 	return r;
 }
 

@@ -14,7 +14,7 @@
 #include "support/sys.h"
 #include "nonlinear/anchor.h"
 #include "nonlinear/copy.h"
-#include "nonlinear/range.h"
+#include "mapping/bounds.h"
 #include "kernel/attributes.h"
 #include "support/arena.h"
 #include "support/gate.h"
@@ -42,7 +42,7 @@ struct anchor {
 
 static struct lock lock;
 static struct anchor *anchors;
-static struct range range = RANGE_EMPTY;
+static struct bounds bounds = BOUNDS_EMPTY;
 
 void anchors_take(void)
 {
@@ -56,7 +56,7 @@ void anchors_drop(void)
 
 bool anchor_may_touch(uintptr_t start, uintptr_t end)
 {
-	return range_touches(&range, start, end);
+	return bounds_touch(&bounds, start, end);
 }
 
 /* ---- the table ---- */
@@ -94,7 +94,7 @@ static void widen(struct anchor *anchor, uintptr_t start, uintptr_t end)
 		anchor->high = end;
 	if (end > anchor->tail)
 		anchor->tail = anchor->high;
-	range_widen(&range, start, end);
+	bounds_widen(&bounds, start, end);
 }
 
 /* A new one; without memory for it what is mapped goes. */
@@ -118,7 +118,7 @@ static struct anchor *anchor_add(const struct vma *area, uintptr_t address, uint
 				   .pages = 1,
 				   .next = anchors };
 	anchors = anchor;
-	range_widen(&range, anchor->low, anchor->high);
+	bounds_widen(&bounds, anchor->low, anchor->high);
 	return anchor;
 }
 
@@ -130,9 +130,7 @@ static void renew_range(void)
 		lowest = anchor->low < lowest ? anchor->low : lowest;
 		highest = anchor->high > highest ? anchor->high : highest;
 	}
-	/* Whoever reads in between sees more than there is, never less. */
-	atomic_store(&range.lowest, lowest);
-	atomic_store(&range.highest, highest);
+	bounds_set(&bounds, lowest, highest);
 }
 
 static void anchor_remove(struct anchor *anchor)
@@ -212,7 +210,7 @@ static bool can_be_doubled(const struct vma *area)
 }
 
 /* The program's mapping of the file that shows its lowest page, and the bounds of them all. */
-static bool find_lowest(const struct vma *area, struct vma *lowest, struct range *bounds)
+static bool find_lowest(const struct vma *area, struct vma *lowest, struct bounds *all)
 {
 	struct vma_walk walk;
 	struct vma other;
@@ -222,7 +220,7 @@ static bool find_lowest(const struct vma *area, struct vma *lowest, struct range
 	for (uintptr_t at = 0; !vma_walk_to(&walk, at, &other, NULL, 0); at = other.end) {
 		if (is_ours(other.start) || !vma_shares_file_by_name(area, &other))
 			continue;
-		range_widen(bounds, other.start, other.end);
+		bounds_widen(all, other.start, other.end);
 		if ((found && other.offset >= lowest->offset) || !truly_shared(&other))
 			continue;
 		*lowest = other;
@@ -235,11 +233,11 @@ static bool find_lowest(const struct vma *area, struct vma *lowest, struct range
 /* Out of the program's mappings; other threads may be changing them. -EAGAIN: none shows a page so
  * low. */
 static long page_of_mappings(const struct vma *area, uint64_t wanted, uint64_t *page,
-			     struct range *bounds)
+			     struct bounds *all)
 {
 	struct vma lowest;
 
-	for (int i = 0; i < ATTEMPTS && find_lowest(area, &lowest, bounds); i++) {
+	for (int i = 0; i < ATTEMPTS && find_lowest(area, &lowest, all); i++) {
 		if (lowest.offset / PAGE_BYTES > wanted)
 			break;
 		long at = copy_page(area, lowest.start, page);
@@ -255,7 +253,7 @@ static long page_of_mappings(const struct vma *area, uint64_t wanted, uint64_t *
 static struct anchor *anchor_make(const struct vma *area, uint64_t wanted, long *error,
 				  enum way *way)
 {
-	struct range bounds = RANGE_EMPTY;
+	struct bounds all = BOUNDS_EMPTY;
 	uint64_t page = 0;
 
 	*way = WAY_NONE;
@@ -263,7 +261,7 @@ static struct anchor *anchor_make(const struct vma *area, uint64_t wanted, long 
 	if (!can_be_doubled(area))
 		return NULL;
 	*way = WAY_MAPPING;
-	*error = page_of_mappings(area, wanted, &page, &bounds);
+	*error = page_of_mappings(area, wanted, &page, &all);
 	if (*error == -EAGAIN) {
 		*error = reach_map(area, 0, PAGE_BYTES, PROT_NONE, MAP_SHARED, 0, way);
 		if (!sys_failed(*error))
@@ -273,7 +271,7 @@ static struct anchor *anchor_make(const struct vma *area, uint64_t wanted, long 
 		return NULL;
 	struct anchor *anchor = anchor_add(area, (uintptr_t)*error, page, *way);
 	if (anchor)
-		widen(anchor, atomic_load(&bounds.lowest), atomic_load(&bounds.highest));
+		widen(anchor, atomic_load(&all.lowest), atomic_load(&all.highest));
 	else
 		*error = -ENOMEM;
 	return anchor;

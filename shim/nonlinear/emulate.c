@@ -13,7 +13,7 @@
 #include "nonlinear/anchor.h"
 #include "nonlinear/copy.h"
 #include "nonlinear/emulate.h"
-#include "nonlinear/range.h"
+#include "mapping/bounds.h"
 #include "policy/policy.h"
 #include "kernel/attributes.h"
 #include "support/place.h"
@@ -25,7 +25,7 @@
 static atomic_bool absent; /* the kernel or a filter has no such call */
 
 /* Where a lock, advice or a protection key was seen. */
-static struct range noted = RANGE_EMPTY;
+static struct bounds noted = BOUNDS_EMPTY;
 static atomic_int lock_future; /* what mlockall set */
 
 /* ---- whether ---- */
@@ -60,7 +60,7 @@ bool emulate_wanted(long result)
 
 void emulate_note_attributes(uintptr_t start, uintptr_t end)
 {
-	range_widen(&noted, start, end);
+	bounds_widen(&noted, start, end);
 	copy_note_attributes();
 }
 
@@ -77,7 +77,7 @@ static bool is_locked(uintptr_t address)
 	static _Alignas(PAGE_BYTES) char page[PAGE_BYTES];
 	struct attributes attributes;
 
-	if (!range_touches(&noted, address, address + 1))
+	if (!bounds_touch(&noted, address, address + 1))
 		return false;
 	if (!sys_madvise(address, PAGE_BYTES, MADV_COLD))
 		return false;
@@ -100,7 +100,7 @@ struct remap {
 static void read_attributes(const struct remap *remap, uintptr_t address, struct attributes *out)
 {
 	*out = (struct attributes){ 0, 0 };
-	if (range_touches(&noted, (uintptr_t)remap->start, (uintptr_t)(remap->start + remap->size)))
+	if (bounds_touch(&noted, (uintptr_t)remap->start, (uintptr_t)(remap->start + remap->size)))
 		attributes_read_apart(address, out);
 }
 

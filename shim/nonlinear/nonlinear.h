@@ -12,17 +12,8 @@
 #include <stdint.h>
 
 #include "kernel/vma.h"
+#include "mapping/request.h"
 #include "support/call.h"
-
-struct map_request;
-
-struct remap_request {
-	uintptr_t address;
-	size_t size;
-	int protection;
-	size_t page_offset;
-	int flags;
-};
 
 /* Makes the call, records it as audit.nonlinear wants: the kernel's result, or that of the
  * emulation, or -ENOSYS under nonlinear.policy=refuse. Inside a scope. */

@@ -16,7 +16,8 @@
 #include "nonlinear/pressure.h"
 #include "nonlinear/sites.h"
 #include "policy/policy.h"
-#include "snapshot/snapshot.h"
+#include "mapping/index.h"
+#include "mapping/replace.h"
 #include "support/arena.h"
 
 #define PATH_BYTES 1024
@@ -87,7 +88,7 @@ static long perform(struct remapping *remapping)
 		return -ENOSYS;
 	if (!index_may_touch(start, end))
 		return remap_somehow(remapping);
-	return snapshot_remap(start, end, remap_somehow, remapping);
+	return mapping_remap(start, end, remap_somehow, remapping);
 }
 
 /* ---- the record ---- */

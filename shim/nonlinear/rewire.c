@@ -14,7 +14,7 @@
 #include "nonlinear/pressure.h"
 #include "nonlinear/sites.h"
 #include "policy/policy.h"
-#include "snapshot/snapshot.h"
+#include "mapping/request.h"
 #include "support/arena.h"
 
 #define PATH_BYTES 1024

@@ -18,7 +18,8 @@
 #include "selfmem/emulate.h"
 #include "selfmem/ranges.h"
 #include "selfmem/view.h"
-#include "snapshot/guard.h"
+#include "mapping/index.h"
+#include "mapping/replace.h"
 #include "kernel/lease_thread.h"
 #include "support/arena.h"
 #include "support/gate.h"
@@ -176,7 +177,7 @@ static long place(struct view *view)
 
 	if (!over_others(view->request))
 		return (long)view->stage;
-	long r = snapshot_replace(target, target + (view->end - view->start), move_with_room, view);
+	long r = mapping_replace(target, target + (view->end - view->start), move_with_room, view);
 	if (sys_failed(r))
 		view->reason = "the view could not be moved to its place";
 	return r;
@@ -209,7 +210,7 @@ static int make(struct view *view)
 		return view_double(view);
 	view->alone = is_alone();
 	return (int)(view->copy ? run_build(view)
-				: snapshot_replace(view->start, view->end, run_build, view));
+				: mapping_replace(view->start, view->end, run_build, view));
 }
 
 static void finish(const struct view *view, uintptr_t address)
@@ -237,7 +238,7 @@ static long give(struct view *view)
 	/* A shared snapshot that is guarded is put aside first: nobody would do it for the view
 	 * later. That changes areas. */
 	if (!r && !view->copy && has_part(view, true) && index_may_touch(view->start, view->end)) {
-		guard_preserve_range(view->start, view->end, "view");
+		mapping_preserve(view->start, view->end, "view");
 		view->count = 0;
 		r = source_look(view);
 	}

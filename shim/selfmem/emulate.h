@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "kernel/file.h"
-#include "snapshot/snapshot.h"
+#include "mapping/request.h"
 #include "support/call.h"
 
 /* The view's address, or -errno: error, where it is for the kernel to refuse. */

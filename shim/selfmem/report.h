@@ -7,7 +7,7 @@
 
 #include "audit/event.h"
 #include "kernel/file.h"
-#include "snapshot/snapshot.h"
+#include "mapping/request.h"
 #include "support/call.h"
 
 void record_memory_path(struct record *record, int fd);

@@ -6,7 +6,7 @@
 #ifndef MMFENCE_SELFMEM_SELFMEM_H
 #define MMFENCE_SELFMEM_SELFMEM_H
 
-#include "snapshot/snapshot.h"
+#include "mapping/request.h"
 #include "support/call.h"
 
 /* A descriptor that file_is_suspect points at, opened with these flags: 0 when the program

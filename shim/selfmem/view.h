@@ -15,7 +15,7 @@
 
 #include "kernel/file.h"
 #include "kernel/attributes.h"
-#include "snapshot/snapshot.h"
+#include "mapping/request.h"
 #include "support/call.h"
 
 /* As /proc/PID/maps names the memory of views, and where there is no memfd. */

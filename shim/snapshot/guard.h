@@ -25,9 +25,8 @@ struct lease;
 int guard_take(const struct map_request *request, const struct file *file,
 	       const struct piece *piece, const char **reason);
 
-/* Preserves all guarded snapshots in the range now: 0, or -errno when some could not be. */
-int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger);
-/* What can be made writable, that is, no shared snapshots. */
+/* What is guarded in the range and can be made writable, that is, no shared snapshots: preserves
+ * it now. 0, or -errno when some could not be. */
 int guard_preserve_private(uintptr_t start, uintptr_t end);
 /* One file. */
 int guard_preserve_file(const struct file_id *key, const char *trigger);

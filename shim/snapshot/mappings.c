@@ -189,7 +189,7 @@ static void look_again(uintptr_t start, uintptr_t end, const struct move *move,
 
 /* ---- calls over tracked ranges ---- */
 
-long snapshot_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument)
+long mapping_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument)
 {
 	struct snapshot *ended = NULL;
 
@@ -344,40 +344,49 @@ static void mremap_look_again(uintptr_t old, size_t old_size, size_t new_size, i
 		look_again(target, target + new_size, &nowhere, ended);
 }
 
-static long mremap_locked(uintptr_t old, size_t old_size, size_t new_size, int flags,
-			  uintptr_t new_address, struct snapshot **ended)
+static long mremap_locked(const struct move_request *request, struct snapshot **ended)
 {
-	size_t shown = PAGE_UP(old_size ? old_size : new_size);
-	int r = doubles(old_size, flags) ? index_reserve_copy(old, old + shown) : index_reserve();
+	size_t old_size = PAGE_UP(request->old_size), new_size = PAGE_UP(request->new_size);
+	uintptr_t old = request->old;
+	int r = doubles(request->old_size, request->flags)
+			? index_reserve_copy(old, old + (old_size ? old_size : new_size))
+			: index_reserve();
 
 	if (r)
 		return r;
-	bool one = !(flags & MREMAP_FIXED) || is_one_area(old, old_size);
-	long result = sys_mremap(old, old_size, new_size, flags, new_address);
-	uintptr_t target = sys_failed(result) ? new_address : (uintptr_t)result;
+	bool one = !(request->flags & MREMAP_FIXED) || is_one_area(old, request->old_size);
+	long result = sys_mremap(old, request->old_size, request->new_size, request->flags,
+				 request->new_address);
+	uintptr_t target = sys_failed(result) ? request->new_address : (uintptr_t)result;
 	if (!sys_failed(result) && one)
-		index_mremap(old, PAGE_UP(old_size), PAGE_UP(new_size), flags, target, ended);
+		index_mremap(old, old_size, new_size, request->flags, target, ended);
 	else
-		mremap_look_again(old, PAGE_UP(old_size), PAGE_UP(new_size), flags, target, ended);
+		mremap_look_again(old, old_size, new_size, request->flags, target, ended);
 	return result;
 }
 
-long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
-		     int flags, uintptr_t new_address)
+/* The kernel would grow the mapping, and it is not one that holds what would be shown. */
+static bool must_not_grow(const struct move_request *request, struct piece *piece)
+{
+	uintptr_t old = request->old;
+
+	return request->old_size && request->new_size > request->old_size &&
+	       !(request->flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) &&
+	       grows_beyond_capture(old, request->new_size, piece) &&
+	       piece_is_there(piece, old, old + 1) && is_one_area(old, request->old_size);
+}
+
+long snapshot_mremap(const struct call *call, const struct move_request *request)
 {
 	struct snapshot *ended = NULL;
 	struct piece piece;
 
 	snapshot_lock();
-	bool beyond = old_size && new_size > old_size &&
-		      !(flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) &&
-		      grows_beyond_capture(old, new_size, &piece) &&
-		      piece_is_there(&piece, old, old + 1) && is_one_area(old, old_size);
-	long r = beyond ? -ENOMEM
-			: mremap_locked(old, old_size, new_size, flags, new_address, &ended);
+	bool beyond = must_not_grow(request, &piece);
+	long r = beyond ? -ENOMEM : mremap_locked(request, &ended);
 	snapshot_unlock();
 	if (beyond)
-		report_grow(call, &piece, new_size);
+		report_grow(call, &piece, request->new_size);
 	report_ended(ended);
 	return r;
 }
@@ -387,7 +396,7 @@ long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, si
 /* To the kernel no snapshot is VM_SHARED: private ones are not, nor are shared ones, which come of
  * descriptors that cannot write. So it refuses, and always with EINVAL; where it does not, what is
  * listed there went away without our knowledge. */
-long snapshot_remap(uintptr_t start, uintptr_t end, long (*remap)(void *), void *argument)
+long mapping_remap(uintptr_t start, uintptr_t end, long (*remap)(void *), void *argument)
 {
 	struct snapshot *ended = NULL;
 

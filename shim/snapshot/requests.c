@@ -82,7 +82,7 @@ static int preserve_in(uintptr_t start, uintptr_t end, bool shared_too, const ch
 	return result;
 }
 
-int guard_preserve_range(uintptr_t start, uintptr_t end, const char *trigger)
+int mapping_preserve(uintptr_t start, uintptr_t end, const char *trigger)
 {
 	return preserve_in(start, end, true, trigger);
 }

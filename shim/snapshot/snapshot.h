@@ -14,7 +14,9 @@
 
 #include "kernel/file.h"
 #include "kernel/vma.h"
-#include "snapshot/index.h"
+#include "mapping/index.h"
+#include "mapping/replace.h"
+#include "mapping/request.h"
 #include "support/call.h"
 
 enum consistency { TORN_POSSIBLE, VERIFIED, PROVEN };
@@ -27,17 +29,6 @@ struct lease;
 struct store {
 	unsigned int users;
 	uint64_t charged; /* bytes of the memory budget */
-};
-
-/* An mmap call of a file, as the program made it. */
-struct map_request {
-	uintptr_t address;
-	size_t length;
-	int protection;
-	int flags;
-	int fd;
-	int64_t offset; /* bytes */
-	bool asked;	/* with MAP_SNAPSHOT: a snapshot or nothing */
 };
 
 /* One capture; every piece of memory that shows it points here. */
@@ -64,12 +55,10 @@ struct snapshot {
 /* ---- for interpose/ ----
  * All return what the kernel would: a result, or -errno. Call inside a scope. */
 
-/* Whatever replaces a range by something else: 0 or an address, or -errno with nothing changed. */
-long snapshot_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument);
-/* munmap and mremap, with the index kept right. */
+/* munmap and mremap, with the index kept right; what else replaces memory is in
+ * mapping/replace.h. */
 long snapshot_munmap(uintptr_t address, size_t length);
-long snapshot_mremap(const struct call *call, uintptr_t old, size_t old_size, size_t new_size,
-		     int flags, uintptr_t new_address);
+long snapshot_mremap(const struct call *call, const struct move_request *request);
 
 /* Something in the range went away by a call that is none of these. */
 void snapshot_look_again(uintptr_t start, uintptr_t end);
@@ -81,10 +70,6 @@ long snapshot_before_write(uintptr_t address, size_t length);
 /* Whether the range shows a file of a mount without execution: mprotect(PROT_EXEC) is EACCES there.
  */
 bool snapshot_forbids_exec(uintptr_t address, size_t length);
-
-/* remap_file_pages where a snapshot may be: done by remap, which the kernel lets succeed only where
- * there is none any more. */
-long snapshot_remap(uintptr_t start, uintptr_t end, long (*remap)(void *), void *argument);
 
 /* Whether a file mapping with these flags could become a snapshot at all: no system call. */
 bool snapshot_possible(const struct map_request *request);

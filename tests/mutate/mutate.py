@@ -37,11 +37,12 @@ SUITES = {
     "inject": ("inject", "inject"),
     "interpose": ("", "P1 P2 P3 P4 P5 A3 A6 M1 M2 inject"),
     "kernel": ("file", "S1 S4 S5 S7 S10 M1 M4 N2 P5"),
+    "mapping": ("index", "S1 S2 S4 S6 S9 S11 N2"),
     "nonlinear": ("record", "N1 N2 N3 N4 N5"),
     "pages": ("", "pages page"),
     "policy": ("glob policy inject", "S7 S8 A5 inject command"),
     "selfmem": ("", "M1 M2 M3 M4 M5 M6"),
-    "snapshot": ("index", "S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 S12"),
+    "snapshot": ("", "S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 S12"),
     "support": ("arena", "P2 S6 A2"),
 }
 SCRIPTS = ["real", "attacked"]

@@ -14,7 +14,7 @@
 #include "audit/sink.h"
 #include "nonlinear/sites.h"
 #include "policy/policy.h"
-#include "snapshot/index.h"
+#include "mapping/index.h"
 #include "snapshot/snapshot.h"
 #include "support/arena.h"
 #include "support/scope.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "snapshot/index.h"
+#include "mapping/index.h"
 
 #define PAGE  4096UL
 #define PAGES 256

@@ -4,9 +4,9 @@
  * priority, built on split and merge.
  */
 #include <errno.h>
-#include <stdatomic.h>
 
-#include "snapshot/index.h"
+#include "mapping/bounds.h"
+#include "mapping/index.h"
 #include "support/arena.h"
 
 struct node {
@@ -22,14 +22,13 @@ static struct node *root;
 static struct node *spare; /* a list by right */
 static size_t spare_count, node_count;
 
-/* All pieces lie within [lowest, highest); widened before a piece is added, and shrunk only when
+/* All pieces lie within; widened before a piece is added, and shrunk only when
  * the last is gone, so that a reader without the lock never misses one. */
-static _Atomic uintptr_t lowest = UINTPTR_MAX, highest;
+static struct bounds bounds = BOUNDS_EMPTY;
 
 bool index_may_touch(uintptr_t start, uintptr_t end)
 {
-	return start < atomic_load_explicit(&highest, memory_order_acquire) &&
-	       end > atomic_load_explicit(&lowest, memory_order_acquire);
+	return bounds_touch(&bounds, start, end);
 }
 
 static uint32_t random_priority(void)
@@ -123,18 +122,14 @@ static void node_free(struct node *node)
 
 static void widen(const struct piece *piece)
 {
-	if (piece->start < atomic_load(&lowest))
-		atomic_store(&lowest, piece->start);
-	if (piece->end > atomic_load(&highest))
-		atomic_store(&highest, piece->end);
+	bounds_widen(&bounds, piece->start, piece->end);
 }
 
 static void shrink_when_empty(void)
 {
 	if (root)
 		return;
-	atomic_store(&lowest, UINTPTR_MAX);
-	atomic_store(&highest, 0);
+	bounds_set(&bounds, UINTPTR_MAX, 0);
 }
 
 void index_add(const struct piece *piece)

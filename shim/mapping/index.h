@@ -5,8 +5,8 @@
  * never asks the kernel. The caller holds the snapshot lock, except for
  * index_may_touch, which needs none.
  */
-#ifndef MMFENCE_SNAPSHOT_INDEX_H
-#define MMFENCE_SNAPSHOT_INDEX_H
+#ifndef MMFENCE_MAPPING_INDEX_H
+#define MMFENCE_MAPPING_INDEX_H
 
 #include <stdbool.h>
 #include <stddef.h>
