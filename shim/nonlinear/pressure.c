@@ -13,12 +13,8 @@
 #include "kernel/proc_text.h"
 #include "support/sys.h"
 #include "nonlinear/pressure.h"
-#include "nonlinear/sites.h"
 #include "support/lock.h"
 #include "support/scratch.h"
-#include "support/text.h"
-
-#define SITES_BYTES 256
 
 /* At the limit the kernel refuses calls that would pass it: one makes up to two areas, and mremap
  * wants room for some more. */
@@ -53,7 +49,6 @@ static void end_start(struct scan *scan)
 	if (scan->start > UINT64_MAX / 2)
 		return;
 	scan->areas++;
-	sites_area((uintptr_t)scan->start);
 }
 
 static const char *read_start(struct scan *scan, const char *at, const char *end)
@@ -95,16 +90,14 @@ static uint64_t scan_maps(int fd)
 	return scan.areas;
 }
 
-/* Areas of the process, also by site; 0 when they cannot be counted. */
+/* Areas of the process; 0 when they cannot be counted. */
 static uint64_t count_areas(void)
 {
 	int fd = proc_open_own(-1, "maps", O_RDONLY);
 
 	if (fd < 0)
 		return 0;
-	sites_areas_begin();
 	uint64_t areas = scan_maps(fd);
-	sites_areas_end();
 	sys_close(fd);
 	return areas;
 }
@@ -119,13 +112,6 @@ static uint64_t area_limit(void)
 	for (const char *at = text; *at >= '0' && *at <= '9'; at++)
 		limit = limit * 10 + (uint64_t)(*at - '0');
 	return limit;
-}
-
-void pressure_count(void)
-{
-	lock_take(&count_lock);
-	count_areas();
-	lock_drop(&count_lock);
 }
 
 /* ---- events ---- */
@@ -152,13 +138,9 @@ static void take_count(struct count *count)
 static void report(const struct count *count, unsigned int percent, const struct trace *trace,
 		   uint64_t site, int error)
 {
-	char buffer[SITES_BYTES];
-	struct text top;
 	struct record *record = record_begin(EVENT_NONLINEAR_PRESSURE,
 					     error ? OUTCOME_FAILURE : OUTCOME_SUCCESS, trace);
 
-	text_init(&top, buffer, sizeof(buffer));
-	sites_add_top(&top);
 	if (error)
 		record_error(record, error, "vm.max_map_count is reached");
 	record_site(record, site);
@@ -169,8 +151,6 @@ static void report(const struct count *count, unsigned int percent, const struct
 	if (count->made && count->areas < count->limit)
 		record_uint(record, "mmfence.areas.calls_left",
 			    (count->limit - count->areas) * count->calls / count->made);
-	if (top.length)
-		record_str(record, "mmfence.areas.sites", buffer);
 	record_emit(record);
 }
 

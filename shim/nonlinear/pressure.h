@@ -22,8 +22,6 @@ void pressure_look(const struct trace *trace, uint64_t site);
 /* A call failed with ENOMEM: counts, and reports if the limit is the reason; at most once a second
  * unless the site is new. */
 void pressure_failed(const struct trace *trace, uint64_t site);
-/* Counts for the sites' sake. */
-void pressure_count(void);
 void pressure_after_fork(void);
 
 #endif

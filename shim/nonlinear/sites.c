@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of call sites, keyed by backtrace, and what is counted for each: see
- * sites.h. Which site put something at an address is remembered in a table without
- * locks where a later call may take an earlier one's place; an area counts for the
- * site that is remembered for its first page.
+ * The table of call sites, keyed by backtrace, and what is counted for each.
  */
 #include <string.h>
 #include <time.h>
@@ -11,7 +8,6 @@
 #include "audit/clock.h"
 #include "audit/event.h"
 #include "support/sys.h"
-#include "nonlinear/pressure.h"
 #include "nonlinear/sites.h"
 #include "support/arena.h"
 #include "support/lock.h"
@@ -26,13 +22,11 @@
 struct site {
 	struct trace trace;
 	enum site_kind kind;
-	uint16_t number; /* from 1; 0: too many */
 	atomic_ullong calls, failed, bytes, sequential;
 	atomic_llong first, last; /* nanoseconds since the epoch */
 	atomic_llong smallest, largest;
 	atomic_ullong next_page, next_address; /* where the call before ended */
-	uint64_t areas, counted; /* the most that were counted, and those of this count */
-	bool unlisted, listed;
+	bool unlisted;
 	UT_hash_handle hh;
 };
 
@@ -43,24 +37,9 @@ static struct site *sites;
 #define KNOWN_SITES 256
 static struct site *_Atomic known[KNOWN_SITES];
 
-/* Page number of an address << 16 | site number. */
-#define PLACES	 (1UL << 17)
-#define NUMBERED 1024
-static atomic_ullong places[PLACES]; /* untouched until there is a call: no area of its own */
-static struct site *numbered[NUMBERED];
-static uint16_t last_number;
-
 static struct site *_Atomic *known_slot(uint64_t hash)
 {
 	return &known[hash % KNOWN_SITES];
-}
-
-static void number_site(struct site *site)
-{
-	if (last_number + 1 >= NUMBERED)
-		return;
-	site->number = ++last_number;
-	numbered[site->number] = site;
 }
 
 static struct site *site_new(enum site_kind kind, const struct trace *trace)
@@ -78,7 +57,6 @@ static struct site *site_new(enum site_kind kind, const struct trace *trace)
 		arena_free(site, sizeof(*site));
 		return NULL;
 	}
-	number_site(site);
 	return site;
 }
 
@@ -144,11 +122,6 @@ static void note_step(struct site *site, const struct placing *placing)
 		add(&site->sequential, 1);
 }
 
-static atomic_ullong *place_of(uintptr_t address)
-{
-	return &places[address / PAGE_BYTES % PLACES];
-}
-
 void site_count(struct site *site, const struct placing *placing, long result)
 {
 	add(&site->calls, 1);
@@ -159,67 +132,6 @@ void site_count(struct site *site, const struct placing *placing, long result)
 	}
 	add(&site->bytes, placing->size);
 	note_step(site, placing);
-	atomic_store_explicit(place_of(placing->address),
-			      (unsigned long long)(placing->address / PAGE_BYTES) << 16 |
-				      site->number,
-			      memory_order_relaxed);
-}
-
-/* ---- areas ---- */
-
-void sites_areas_begin(void)
-{
-	lock_take(&sites_lock);
-	for (struct site *site = sites; site; site = site->hh.next)
-		site->counted = 0;
-}
-
-void sites_area(uintptr_t start)
-{
-	uint64_t found = atomic_load_explicit(place_of(start), memory_order_relaxed);
-	unsigned int number = found & 0xffff;
-
-	if (found >> 16 == start / PAGE_BYTES && number && number <= last_number)
-		numbered[number]->counted++;
-}
-
-void sites_areas_end(void)
-{
-	for (struct site *site = sites; site; site = site->hh.next)
-		if (site->counted > site->areas)
-			site->areas = site->counted;
-	lock_drop(&sites_lock);
-}
-
-#define TOP 5
-
-/* The site with the most areas of those that are not listed yet. */
-static struct site *next_top(void)
-{
-	struct site *most = NULL;
-
-	for (struct site *site = sites; site; site = site->hh.next)
-		if (site->counted && !site->listed && (!most || site->counted > most->counted))
-			most = site;
-	return most;
-}
-
-void sites_add_top(struct text *out)
-{
-	struct site *site;
-
-	lock_take(&sites_lock);
-	for (site = sites; site; site = site->hh.next)
-		site->listed = false;
-	for (int i = 0; i < TOP && (site = next_top()); i++) {
-		site->listed = true;
-		if (out->length)
-			text_add_char(out, ' ');
-		text_add_hex(out, site->trace.hash, 16);
-		text_add_char(out, '=');
-		text_add_uint(out, site->counted);
-	}
-	lock_drop(&sites_lock);
 }
 
 /* ---- totals ---- */
@@ -252,7 +164,6 @@ static void forget_counts(struct site *site)
 	atomic_store(&site->smallest, INT64_MAX);
 	atomic_store(&site->largest, INT64_MIN);
 	atomic_store(&site->next_address, 0);
-	site->areas = 0;
 }
 
 static void report_total(struct site *site)
@@ -269,7 +180,6 @@ static void report_total(struct site *site)
 	record_uint(record, "mmfence.total.calls", calls);
 	record_uint(record, "mmfence.total.failed", failed);
 	record_uint(record, "mmfence.total.bytes", bytes);
-	record_uint(record, "mmfence.total.areas", site->areas);
 	record_time(record, "mmfence.total.first", atomic_load(&site->first));
 	record_time(record, "mmfence.total.last", atomic_load(&site->last));
 	record_steps(record, site);
@@ -278,30 +188,15 @@ static void report_total(struct site *site)
 	forget_counts(site);
 }
 
-static bool any_calls(void)
-{
-	bool any = false;
-
-	lock_take(&sites_lock);
-	for (struct site *site = sites; site && !any; site = site->hh.next)
-		any = atomic_load(&site->calls);
-	lock_drop(&sites_lock);
-	return any;
-}
-
 void sites_report(void)
 {
-	if (!any_calls())
-		return;
-	pressure_count();
 	lock_take(&sites_lock);
 	for (struct site *site = sites; site; site = site->hh.next)
 		report_total(site);
 	lock_drop(&sites_lock);
 }
 
-/* The parent reports what it counted; the child's first call of each site is a first call again.
- * Numbers go on, since those in places are the parent's. */
+/* The parent reports what it counted; the child's first call of each site is a first call again. */
 void sites_after_fork(void)
 {
 	lock_reset(&sites_lock);

@@ -30,15 +30,7 @@ struct site *site_known(enum site_kind kind, const struct trace *trace);
 /* Counts a call and its result. Async-signal-safe. */
 void site_count(struct site *site, const struct placing *placing, long result);
 
-/* For a count of the areas: sites_areas_begin, then for each area where it starts; the sites then
- * know how many begin where they put something. */
-void sites_areas_begin(void);
-void sites_area(uintptr_t start);
-void sites_areas_end(void);
-/* Adds "site=areas" of those that made most, the most first. */
-struct text;
-void sites_add_top(struct text *out);
-
+/* The totals since the last time, as records. */
 void sites_report(void);
 void sites_after_fork(void);
 

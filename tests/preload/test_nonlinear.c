@@ -136,16 +136,6 @@ static void totals_after(const char *variant, const char *end)
 		totals_after(variant, end);     \
 	}
 
-/* N1: areas that begin where the site put something, while they were there. */
-EACH_WIDTH(N1, areas_of_a_site)
-{
-	struct run run = { .variant = variant, .helper = "rewire", .args = { "many", "1000" } };
-
-	run_helper(&run);
-	cr_assert(field_number(find_event(&run, "nonlinear.total"), "mmfence.total.areas") == 16);
-	run_end(&run);
-}
-
 EACH_WIDTH(N3, a_window_in_a_private_mapping_is_none)
 {
 	struct run run = { .variant = variant,

@@ -48,7 +48,7 @@ static const struct wording {
 				"rate full in {mmfence.areas.calls_left} calls]" },
 	{ "nonlinear.total", "[{mmfence.total.kind}: ]{mmfence.total.calls} calls, "
 			     "{mmfence.total.failed} failed, {size:mmfence.total.bytes}"
-			     "[, {mmfence.total.areas} areas][, site {mmfence.site}]" },
+			     "[, site {mmfence.site}]" },
 	{ "selfmem.open", "{file.path}: {mmfence.selfmem.kind} memory opened "
 			  "({mmfence.selfmem.mode})[, {mmfence.policy}]" },
 	{ "selfmem.map", "{file.path}: {size:mmfence.mapping.length} "

@@ -294,7 +294,6 @@ static void take_total(struct entry *entry)
 	const struct scan_value *total = scan_get(scan, "mmfence.total");
 	struct use *use = take_use(entry, !strcmp(scan_text(scan, "mmfence.total.kind"), "rewire"));
 	struct site *site = use->site;
-	int64_t areas = scan_number(scan, "mmfence.total.areas");
 
 	/* The record of a total is no call. */
 	site->records--;
@@ -304,8 +303,6 @@ static void take_total(struct entry *entry)
 	sum_add(&use->total_failed, scan_number_of(scan_below(scan, total, "failed")));
 	sum_add(&use->total_bytes, scan_number_of(scan_below(scan, total, "bytes")));
 	note_span(site->first, site->last, entry->time);
-	if (areas > site->areas)
-		site->areas = areas;
 	take_more(entry, site, total);
 }
 
