@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The open family. What was opened is judged, never the path: one cheap system call
+ * The open family. What was opened is checked, never the path: one cheap system call
  * tells nearly every file from those that show memory. Async-signal-safe but for
  * stdio's.
  */
@@ -30,7 +30,7 @@ static int inject_open(const struct call *call, int fd)
 	return (int)inject_decide(call, &request);
 }
 
-static __attribute__((noinline)) int judge(const struct call *call, int fd, int flags)
+static __attribute__((noinline)) int check(const struct call *call, int fd, int flags)
 {
 	struct scope scope;
 
@@ -38,7 +38,7 @@ static __attribute__((noinline)) int judge(const struct call *call, int fd, int 
 		return 0;
 	int r = inject_open(call, fd);
 	if (!r)
-		r = selfmem_judge_open(call, fd, flags);
+		r = selfmem_check_open(call, fd, flags);
 	scope_leave(&scope);
 	return r;
 }
@@ -55,7 +55,7 @@ long opened(const struct call *call, long fd, int flags)
 	if (fd < 0 || unlikely(scope_silent()) || flags_exclude_memory(flags) ||
 	    likely(!file_is_suspect((int)fd)))
 		return fd;
-	int r = judge(call, (int)fd, flags);
+	int r = check(call, (int)fd, flags);
 	if (!r)
 		return fd;
 	sys_close((int)fd);
@@ -232,7 +232,7 @@ static FILE *finish_fopen(const struct call *call, FILE *file, const char *mode)
 
 	if (fd < 0 || unlikely(scope_silent()) || likely(!file_is_suspect(fd)))
 		return file;
-	int r = judge(call, fd, mode_flags(mode));
+	int r = check(call, fd, mode_flags(mode));
 	if (!r)
 		return file;
 	fclose(file);

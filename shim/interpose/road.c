@@ -22,7 +22,7 @@
 #include "selfmem/emulate.h"
 #include "selfmem/ranges.h"
 #include "selfmem/selfmem.h"
-#include "selfmem/turned.h"
+#include "selfmem/converted.h"
 #include "snapshot/guard.h"
 #include "snapshot/snapshot.h"
 
@@ -136,7 +136,7 @@ static long check_device(const struct call *call, const struct map_request *requ
 	if (!(request->flags & MAP_SHARED) || likely(file_device(request->fd) == DEVICE_NONE) ||
 	    !enter(&scope))
 		return 0;
-	long r = selfmem_judge_map(call, request);
+	long r = selfmem_check_map(call, request);
 	scope_leave(&scope);
 	return r;
 }
@@ -212,7 +212,7 @@ static long take_snapshot(const struct call *call, const struct map_request *req
 
 	if (!snapshot_possible(request) || !enter(&scope))
 		return address;
-	long r = snapshot_take(call, request, (uintptr_t)address);
+	long r = snapshot_create(call, request, (uintptr_t)address);
 	scope_leave(&scope);
 	return r;
 }
@@ -293,8 +293,8 @@ static long move(const struct call *call, const struct move_request *request)
 				  request->flags, request->new_address);
 	long r = snapshot_mremap(call, request);
 	if (!sys_failed(r) && ranges_any())
-		r = turned_moved(request->old, request->old_size, (uintptr_t)r, request->new_size,
-				 request->flags);
+		r = converted_moved(request->old, request->old_size, (uintptr_t)r,
+				    request->new_size, request->flags);
 	scope_leave(&scope);
 	return r;
 }
@@ -377,7 +377,7 @@ static long before_protect(uintptr_t address, size_t length, int protection)
 	    (!has_snapshots(address, length) && !ranges_any()) || !enter(&scope))
 		return 0;
 	if (protection & PROT_WRITE && ranges_any())
-		r = selfmem_judge_protect(address, length);
+		r = selfmem_check_protect(address, length);
 	if (!r && protection & PROT_EXEC && snapshot_forbids_exec(address, length))
 		r = -EACCES;
 	if (!r && protection & PROT_WRITE)
@@ -489,7 +489,7 @@ static long give_up(uintptr_t address, size_t length, int advice)
 	snapshot_lock();
 	long r = sys_madvise(address, length, advice);
 	snapshot_unlock();
-	r = turned_advised(address, length, advice, r);
+	r = converted_advised(address, length, advice, r);
 	views_release();
 	scope_leave(&scope);
 	return r;
@@ -501,13 +501,13 @@ long road_madvise(uintptr_t address, size_t length, int advice)
 
 	if (unlikely(ours && advice == GUARD_INSTALL))
 		road_settle(address, length);
-	/* What is turned for a view has to keep it. */
+	/* What is converted for a view has to keep it. */
 	if (unlikely(ours ||
 		     (the_policy.selfmem_map != SELFMEM_MAP_REFUSE && advice_stays(advice))))
 		attributes_note();
 	if (advice_stays(advice))
 		emulate_note_attributes(address, address + PAGE_UP(length));
-	if (unlikely(selfmem_has_views()) && turned_gives_up(advice))
+	if (unlikely(selfmem_has_views()) && converted_gives_up(advice))
 		return give_up(address, length, advice);
 	return AREAS_HELD(ours && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
 			  sys_madvise(address, length, advice));

@@ -66,7 +66,7 @@ int lease_thread_memory(void);
  * own from now on, if the kernel hands it out. */
 void lease_thread_copy_log(int fd);
 
-/* Ends it and waits until it is gone. Its leases are given back first, by last, which runs on it.
+/* Ends it and waits until it is gone. Its leases are released first, by last, which runs on it.
  */
 void lease_thread_stop(lease_thread_task *last);
 

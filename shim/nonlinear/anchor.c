@@ -263,7 +263,7 @@ static struct anchor *anchor_make(const struct vma *area, uint64_t wanted, long 
 	*way = WAY_MAPPING;
 	*error = page_of_mappings(area, wanted, &page, &all);
 	if (*error == -EAGAIN) {
-		*error = reach_map(area, 0, PAGE_BYTES, PROT_NONE, MAP_SHARED, 0, way);
+		*error = reopen_map(area, 0, PAGE_BYTES, PROT_NONE, MAP_SHARED, 0, way);
 		if (!sys_failed(*error))
 			copy_clean((uintptr_t)*error, 1);
 	}
@@ -555,7 +555,7 @@ void anchors_after_fork(void)
 	if (!lock_try(&lock))
 		anchors = NULL;
 	lock_reset(&lock);
-	reach_after_fork();
+	reopen_after_fork();
 	if (copy_attributes_noted())
 		remove_unused();
 	renew_range();

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "kernel/vma.h"
-#include "nonlinear/reach.h"
+#include "nonlinear/reopen.h"
 
 /* One emulated call at a time. */
 void anchors_take(void);

@@ -209,8 +209,8 @@ static long put_by_descriptor(const struct remap *remap, enum way *way)
 	struct vma area = remap->area;
 
 	/* A link in map_files is named after the area as it is. */
-	long r = reach_map(&area, (uintptr_t)remap->start, remap->size, area.protection, flags,
-			   remap->page, way);
+	long r = reopen_map(&area, (uintptr_t)remap->start, remap->size, area.protection, flags,
+			    remap->page, way);
 	return sys_failed(r) ? r : 0;
 }
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "nonlinear/nonlinear.h"
-#include "nonlinear/reach.h"
+#include "nonlinear/reopen.h"
 
 /* Whether the kernel need not be asked: nonlinear.emulate=always, or it is known to have no such
  * call. */

@@ -172,7 +172,7 @@ long nonlinear_remap(const struct call *call, const struct remap_request *reques
 }
 
 /* False: the rest is for a scope, where the kernel gives the same answer again. */
-static bool remap_quickly(const struct remap_request *request, long *result)
+static bool remap_fast(const struct remap_request *request, long *result)
 {
 	*result = kernel_remap(request);
 	return *result != -ENOMEM && *result != -ENOSYS && *result != -EPERM;
@@ -187,12 +187,12 @@ bool nonlinear_remap_known(const struct call *call, const struct remap_request *
 	    index_may_touch(request->address, request->address + PAGE_UP(request->size)))
 		return false;
 	if (the_policy.audit_nonlinear == AUDIT_NONLINEAR_OFF || !audit_enabled())
-		return remap_quickly(request, result);
+		return remap_fast(request, result);
 	if (the_policy.audit_nonlinear != AUDIT_NONLINEAR_SITES || pressure_due())
 		return false;
 	trace_capture(&trace, call->ip, call->cfa);
 	struct site *site = site_known(SITE_REMAP, &trace);
-	if (!site || !remap_quickly(request, result))
+	if (!site || !remap_fast(request, result))
 		return false;
 	count(site, request, *result);
 	return true;

@@ -196,14 +196,14 @@ static bool has_part(const struct view *view, bool shared)
 static long run_build(void *argument)
 {
 	struct view *view = argument;
-	int r = thread_run(view_build, view);
+	int r = thread_run(view_make, view);
 
 	if (r)
 		view->reason = "no thread could be started";
 	return r ? r : view->result;
 }
 
-/* Snapshots in a turned source are none afterwards. */
+/* Snapshots in a converted source are none afterwards. */
 static int make(struct view *view)
 {
 	if (!view->copy && !has_part(view, false))
@@ -235,7 +235,7 @@ static long give(struct view *view)
 
 	if (!r)
 		r = source_look(view);
-	/* A shared snapshot that is guarded is put aside first: nobody would do it for the view
+	/* A shared snapshot that is guarded is preserved first: nobody would do it for the view
 	 * later. That changes areas. */
 	if (!r && !view->copy && has_part(view, true) && index_may_touch(view->start, view->end)) {
 		mapping_preserve(view->start, view->end, "view");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * userfaultfd for the turn: see hold.h. The full kind, whose faults in system calls wait
+ * userfaultfd for the conversion: see hold.h. The full kind, whose faults in system calls wait
  * too, is for the privileged, or for whoever may open /dev/userfaultfd.
  */
 #include <errno.h>
@@ -74,7 +74,7 @@ int hold_range(const struct hold *hold, uintptr_t start, uintptr_t end)
 	return watch(hold->fd, start, end);
 }
 
-void hold_let_go(const struct hold *hold, uintptr_t start, uintptr_t end)
+void hold_release(const struct hold *hold, uintptr_t start, uintptr_t end)
 {
 	struct uffdio_range range = { start, end - start };
 

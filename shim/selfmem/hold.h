@@ -19,7 +19,7 @@ int hold_open(struct hold *hold);
 /* From now on touching a page of the range that is not there waits. */
 int hold_range(const struct hold *hold, uintptr_t start, uintptr_t end);
 /* Another mapping is there, or the old one again: whoever waits goes on. */
-void hold_let_go(const struct hold *hold, uintptr_t start, uintptr_t end);
+void hold_release(const struct hold *hold, uintptr_t start, uintptr_t end);
 void hold_close(struct hold *hold);
 
 /* A system call that touches a hole of shared memory in the range fails with EFAULT, and the hole

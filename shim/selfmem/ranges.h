@@ -16,9 +16,9 @@ enum range_kind {
 	 * mapping of a description that cannot write; a second view of memory that is shared
 	 * already is a copy of a mapping that could be written. */
 	RANGE_READONLY = 1,
-	/* What was private anonymous memory, and was turned. */
-	RANGE_TURNED = 2,
-	/* What was a private mapping of a file, and was turned. */
+	/* What was private anonymous memory, and was converted. */
+	RANGE_CONVERTED = 2,
+	/* What was a private mapping of a file, and was converted. */
 	RANGE_FILE = 4,
 };
 

@@ -70,7 +70,7 @@ void view_report(const struct view *view, const struct file *file, uintptr_t add
 			   view->copy	    ? "copy"
 			   : view->readonly ? "readonly"
 					    : "alias");
-		record_uint(record, "mmfence.selfmem.turned", view->turned);
+		record_uint(record, "mmfence.selfmem.turned", view->converted);
 		record_uint(record, "mmfence.selfmem.bytes", view->bytes);
 		if (synchrony_names[view->synchrony])
 			record_str(record, "mmfence.selfmem.synchronised",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the source of a view consists of: the areas that it lies in, and whether each
- * may be turned. The kernel is asked; nothing is changed.
+ * may be converted. The kernel is asked; nothing is changed.
  */
 #include <errno.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static bool is_ours(const struct vma *vma)
 	return vma->start < (uintptr_t)_end && vma->end > (uintptr_t)__ehdr_start;
 }
 
-/* Why this area cannot be turned, or NULL. */
+/* Why this area cannot be converted, or NULL. */
 static const char *obstacle(const struct view *view, const struct vma *vma, const char *name)
 {
 	if (is_device(name))

@@ -18,7 +18,7 @@
 #include "kernel/vma.h"
 #include "policy/policy.h"
 #include "selfmem/emulate.h"
-#include "selfmem/fill.h"
+#include "selfmem/copy_pages.h"
 #include "selfmem/ranges.h"
 #include "selfmem/split.h"
 #include "selfmem/view.h"
@@ -184,7 +184,7 @@ static int copy_shown(size_t i)
 
 	if (r || is_copied(i))
 		return r;
-	return fill_shared(original->fd, show->start, show->end, show->offset, &split.bytes);
+	return copy_shared_pages(original->fd, show->start, show->end, show->offset, &split.bytes);
 }
 
 static void copy_views(void *unused)

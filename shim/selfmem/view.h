@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A second view of the program's own memory, and what the parts of the room that make
- * one share. The order: source.c looks at what is there; build.c makes the view in a
- * place where nobody sees it; turn.c then turns private memory into the memfd that the
+ * one share. The order: source.c looks at what is there; view.c makes the view in a
+ * place where nobody sees it; convert.c then converts private memory into the memfd that the
  * view shows, and puts everything back if it cannot; emulate.c moves the view to where
- * the program wants it. Until the turn nothing of the program's is touched.
+ * the program wants it. Until the conversion nothing of the program's is touched.
  */
 #ifndef MMFENCE_SELFMEM_VIEW_H
 #define MMFENCE_SELFMEM_VIEW_H
@@ -33,17 +33,17 @@ int view_file_size(int fd, int64_t least, int64_t *size);
 struct part {
 	uintptr_t start, end;
 	int protection;
-	bool shared;	 /* there is something to map a second time; else it has to be turned */
+	bool shared;	 /* there is something to map a second time; else it has to be converted */
 	bool anonymous;	 /* pages that were never touched are zeros */
-	uintptr_t aside; /* where its pages are during the turn, or 0 */
+	uintptr_t aside; /* where its pages are during the conversion, or 0 */
 	bool held;	 /* touching it meanwhile waits */
 	bool replaced;
 	struct attributes attributes;
 };
 
-/* How the turn kept stores of other threads. */
+/* How the conversion kept stores of other threads. */
 enum synchrony {
-	SYNC_NONE,  /* nothing was turned */
+	SYNC_NONE,  /* nothing was converted */
 	SYNC_ALONE, /* there are no other threads */
 	SYNC_HELD,  /* their accesses waited */
 	SYNC_USER,  /* the same, but a system call that touched the memory failed with EFAULT */
@@ -61,22 +61,23 @@ struct view {
 	bool readonly; /* it can never be made writable */
 	bool alone;    /* the process has one thread */
 	enum synchrony synchrony;
-	uint64_t turned, bytes; /* of address space; copied */
-	const char *reason;	/* of a failure */
+	uint64_t converted, bytes; /* of address space; copied */
+	const char *reason;	   /* of a failure */
 	int result;
 };
 
 /* Looks at the source. 0, or -errno and the reason. */
 int source_look(struct view *view);
 
-/* On a bare thread: makes the view at stage, and turns what has to be. The result is in the view.
+/* On a bare thread: makes the view at stage, and converts what has to be. The result is in the
+ * view.
  */
-void view_build(void *view);
-/* The same for a source that needs no turn, on any thread. */
+void view_make(void *view);
+/* The same for a source that needs no conversion, on any thread. */
 int view_double(struct view *view);
 
-/* On the bare thread: turns the private parts into the memfd. */
-int turn(struct view *view, int memfd);
+/* On the bare thread: converts the private parts into the memfd. */
+int convert(struct view *view, int memfd);
 
 /* Some areas' worth of room under vm.max_map_count, so that steps which must not fail do not. */
 long spare_take(void);

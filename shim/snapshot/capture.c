@@ -96,7 +96,7 @@ static bool unchanged(const struct file *before, const struct file *after)
 	       before->ctime_ns == after->ctime_ns;
 }
 
-/* A lease that can still be given back was there all the time: a writer may wait for it by now, but
+/* A lease that can still be released was there all the time: a writer may wait for it by now, but
  * none was let in. One that the kernel broke by force is gone. */
 static bool lease_held_to_the_end(struct work *work)
 {

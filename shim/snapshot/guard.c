@@ -263,7 +263,7 @@ void guard_drop_unused(void)
 
 	atomic_store(&unused_leases, false);
 	HASH_ITER (hh, leases, lease, following)
-		if (!lease_is_served(lease) && unused(lease)) {
+		if (!lease_is_copied(lease) && unused(lease)) {
 			TEST_POINT("unused");
 			lease_end(lease);
 		}
@@ -299,5 +299,5 @@ const struct lease_thread_duties lease_thread_duties = {
 	.broken = broken,
 	.ask_all = ask_all,
 	.drop_unused = guard_drop_unused,
-	.woken = lease_serve_done,
+	.woken = lease_break_done,
 };

@@ -2,7 +2,7 @@
 /*
  * The guard: read leases, one for each distinct file with guarded snapshots, held by
  * the lease thread. While a lease is there the plain mapping is the snapshot; when it
- * breaks, the pages are put aside (preserve.h) and the mappings replaced before the
+ * breaks, the pages are preserved (preserve.h) and the mappings replaced before the
  * writer is let in.
  *
  * The table of leases is under the snapshot lock. A lease that is breaking takes no
@@ -51,7 +51,7 @@ bool guard_let_in(int directory, const char *path);
 void guard_covers(const struct snapshot *snapshot, uintptr_t start, uintptr_t end);
 /* Under the snapshot lock: a guarded snapshot has ended. */
 void guard_leave(struct snapshot *snapshot);
-/* After the lock: lets the lease thread give back what nobody needs. */
+/* After the lock: lets the lease thread release what nobody needs. */
 void guard_left(void);
 
 /* The program changed its credentials: the lease thread does the same, or preserves all and ends.

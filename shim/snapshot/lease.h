@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of leases, within the guard: guard.c takes and gives back, requests.c is what
- * the program's threads want besides, serve.c serves breaks, replace.c replaces mappings,
- * inherit.c hands leases to children. Changed only on the lease thread and with the snapshot lock
+ * The table of leases, within the guard: guard.c takes and releases, requests.c is what
+ * the program's threads want besides, break.c serves breaks, replace.c replaces mappings,
+ * fork.c hands leases to children. Changed only on the lease thread and with the snapshot lock
  * held, so that the lease thread may read it without.
  */
 #ifndef MMFENCE_SNAPSHOT_LEASE_H
@@ -44,21 +44,21 @@ struct lease *lease_find(const struct file_id *key);
  * end; -EAGAIN if the kernel had taken it away; or another -errno. */
 int lease_end(struct lease *lease);
 
-/* ---- serve.c ---- */
+/* ---- break.c ---- */
 
 /* On the lease thread: puts the pages of all its snapshots aside, replaces the mappings, and ends
  * the lease. 0, or -errno: then its snapshots are lost, and the program has been told. */
 int lease_preserve(struct lease *lease, const char *trigger);
 /* The same because somebody waits for the lease; where the copy takes long it is made beside the
- * lease thread, and lease_serve_done does the rest. */
+ * lease thread, and lease_break_done does the rest. */
 void lease_break(struct lease *lease);
 /* A copy that was made beside the lease thread may be ready. */
-void lease_serve_done(void);
+void lease_break_done(void);
 /* The file is shorter than it was. */
 bool lease_was_cut(const struct lease *lease);
-bool lease_is_served(const struct lease *lease);
+bool lease_is_copied(const struct lease *lease);
 /* In a child: nothing is under way. */
-void lease_serve_forget(void);
+void lease_break_forget(void);
 /* The same without a copy: nothing more can be done for its snapshots. */
 void lease_lose(struct lease *lease, const char *reason);
 
@@ -70,7 +70,7 @@ struct preserve;
 bool lease_next_piece(const struct lease *lease, uintptr_t *at, struct piece *piece);
 /* The part of the file that it shows. */
 void lease_window(const struct lease *lease, const struct piece *piece, struct window *out);
-/* Under the snapshot lock. What grew under the guard while the pages were put aside is put aside
+/* Under the snapshot lock. What grew under the guard while the pages were preserved is preserved
  * here. 0 or -errno. */
 int lease_replace(const struct lease *lease, struct preserve *preserve);
 

@@ -38,7 +38,7 @@ int preserve_windows(struct preserve *preserve);
 int preserve_window(struct preserve *preserve, const struct window *window);
 /* The charge is what the target takes, which may be more than was copied: 0 or -ENOMEM. */
 int preserve_charge(struct preserve *preserve);
-/* Closes the target; after a failure gives back the charge too. */
+/* Closes the target; after a failure returns the charge too. */
 void preserve_end(struct preserve *preserve, bool failed);
 
 #endif

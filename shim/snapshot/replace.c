@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replacing the mappings of a guarded file by what was put aside, on the lease thread and under the
+ * Replacing the mappings of a guarded file by what was preserved, on the lease thread and under the
  * snapshot lock: area by area, each with what it had, and only where the kernel says that it is
  * still this file.
  */
@@ -127,7 +127,7 @@ static int replace_all(struct replacing *replacing, struct preserve *preserve)
 	int r = 0;
 
 	for (uintptr_t at = 0; !r && lease_next_piece(lease, &at, &piece);) {
-		/* What grew under the guard while the pages were put aside is put aside here. */
+		/* What grew under the guard while the pages were preserved is preserved here. */
 		lease_window(lease, &piece, &window);
 		r = preserve_window(preserve, &window);
 		if (!r)

@@ -133,7 +133,7 @@ static void lose_cut_task(void *unused)
 
 	(void)unused;
 	HASH_ITER (hh, leases, lease, following)
-		if (lease->users && !lease_is_served(lease) && lease_was_cut(lease))
+		if (lease->users && !lease_is_copied(lease) && lease_was_cut(lease))
 			lease_lose(lease, guard_cut_off);
 }
 

@@ -25,7 +25,7 @@ enum fate { FATE_UNTOUCHED, FATE_PRESERVED, FATE_PRIVATE, FATE_LOST };
 
 struct lease;
 
-/* Pages put aside, shared by the snapshots that show them. Under the snapshot lock. */
+/* Preserved pages, shared by the snapshots that show them. Under the snapshot lock. */
 struct store {
 	unsigned int users;
 	uint64_t charged; /* bytes of the memory budget */
@@ -75,7 +75,7 @@ bool snapshot_forbids_exec(uintptr_t address, size_t length);
 bool snapshot_possible(const struct map_request *request);
 /* The plain mapping stands at address: makes it a snapshot if the policy wants one. The address,
  * or -ENOMEM with the mapping gone when it is denied. */
-long snapshot_take(const struct call *call, const struct map_request *request, uintptr_t address);
+long snapshot_create(const struct call *call, const struct map_request *request, uintptr_t address);
 
 /* What the index lists is read and changed under this lock. */
 void snapshot_lock(void);

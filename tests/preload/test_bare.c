@@ -37,7 +37,7 @@ EACH_WIDTH(bare, writer)
 	run_must_hold(&run);
 	run_end(&run);
 }
-FAILS_BARE(hermit)
+FAILS_BARE(restricted)
 FAILS_BARE(device)
 
 /* With the library, but told to leave mappings alone, they must break as well. */

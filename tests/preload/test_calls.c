@@ -130,19 +130,21 @@ EACH_VARIANT(P2, everything_at_once)
 	storm(variant, "ms=1000", "threads=4");
 }
 
-HELPER_HOLDS(P2, siglongjmp_out_of_a_blocking_open, "hermit", "jumps_out_of_an_open")
-HELPER_HOLDS(P2, cancelled_in_a_blocking_open, "hermit", "is_cancelled_in_an_open")
-HELPER_HOLDS(P2, small_stack, "hermit", "calls_from_a_small_stack")
-HELPER_HOLDS(P2, signal_stack, "hermit", "calls_from_a_signal_stack")
+HELPER_HOLDS(P2, siglongjmp_out_of_a_blocking_open, "restricted", "jumps_out_of_an_open")
+HELPER_HOLDS(P2, cancelled_in_a_blocking_open, "restricted", "is_cancelled_in_an_open")
+HELPER_HOLDS(P2, small_stack, "restricted", "calls_from_a_small_stack")
+HELPER_HOLDS(P2, signal_stack, "restricted", "calls_from_a_signal_stack")
 
-HELPER_HOLDS(P4, closes_everything, "hermit", "closes_everything")
-HELPER_HOLDS(P4, runs_at_the_descriptor_limit, "hermit", "runs_at_the_descriptor_limit")
-HELPER_HOLDS(P4, has_all_its_descriptors, "hermit", "has_all_its_descriptors")
-HELPER_HOLDS(P4, drops_privileges, "hermit", "drops_privileges")
+HELPER_HOLDS(P4, closes_everything, "restricted", "closes_everything")
+HELPER_HOLDS(P4, runs_at_the_descriptor_limit, "restricted", "runs_at_the_descriptor_limit")
+HELPER_HOLDS(P4, has_all_its_descriptors, "restricted", "has_all_its_descriptors")
+HELPER_HOLDS(P4, drops_privileges, "restricted", "drops_privileges")
 
 EACH_VARIANT(P4, goes_to_a_chroot)
 {
-	struct run run = { .variant = variant, .helper = "hermit", .args = { "goes_to_a_chroot" } };
+	struct run run = { .variant = variant,
+			   .helper = "restricted",
+			   .args = { "goes_to_a_chroot" } };
 
 	run_helper(&run);
 	run_must_hold(&run);
@@ -151,15 +153,15 @@ EACH_VARIANT(P4, goes_to_a_chroot)
 	run_end(&run);
 }
 
-HELPER_HOLDS(P4, becomes_a_daemon, "hermit", "becomes_a_daemon")
+HELPER_HOLDS(P4, becomes_a_daemon, "restricted", "becomes_a_daemon")
 
-HELPER_HOLDS(P5, record_locks_stay, "hermit", "keeps_record_locks")
-HELPER_HOLDS(P5, read_lease_stays, "hermit", "keeps_its_read_lease")
+HELPER_HOLDS(P5, record_locks_stay, "restricted", "keeps_record_locks")
+HELPER_HOLDS(P5, read_lease_stays, "restricted", "keeps_its_read_lease")
 
 EACH_VARIANT(P5, write_lease_stays)
 {
 	struct run run = { .variant = variant,
-			   .helper = "hermit",
+			   .helper = "restricted",
 			   .args = { "keeps_its_write_lease" } };
 
 	run_helper(&run);
@@ -168,10 +170,10 @@ EACH_VARIANT(P5, write_lease_stays)
 	run_end(&run);
 }
 
-HELPER_HOLDS(P5, position_and_flags_stay, "hermit", "keeps_the_position")
-HELPER_HOLDS(P5, no_descriptors_show, "hermit", "sees_no_descriptors")
-HELPER_HOLDS(P5, no_children, "hermit", "has_no_children")
-HELPER_HOLDS(P5, signal_mask_stays, "hermit", "keeps_its_signal_mask")
-HELPER_HOLDS(P5, libc_stays_single_threaded, "hermit", "stays_single_threaded")
-HELPER_HOLDS(P5, unshare_works, "hermit", "unshares_*")
-HELPER_HOLDS(P5, pthread_exit_of_the_last_thread, "hermit", "ends_by_pthread_exit")
+HELPER_HOLDS(P5, position_and_flags_stay, "restricted", "keeps_the_position")
+HELPER_HOLDS(P5, no_descriptors_show, "restricted", "sees_no_descriptors")
+HELPER_HOLDS(P5, no_children, "restricted", "has_no_children")
+HELPER_HOLDS(P5, signal_mask_stays, "restricted", "keeps_its_signal_mask")
+HELPER_HOLDS(P5, libc_stays_single_threaded, "restricted", "stays_single_threaded")
+HELPER_HOLDS(P5, unshare_works, "restricted", "unshares_*")
+HELPER_HOLDS(P5, pthread_exit_of_the_last_thread, "restricted", "ends_by_pthread_exit")

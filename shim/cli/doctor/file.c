@@ -191,7 +191,7 @@ static void say_at_once(const char *line, const struct outlook *outlook,
 	free(place);
 }
 
-/* No limit holds for what is guarded: its pages are put aside whatever they cost. */
+/* No limit holds for what is guarded: its pages are preserved whatever they cost. */
 static void say_reading(const struct outlook *outlook)
 {
 	static const char line[] = "read-only private mapping";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Judging opens and maps: see selfmem.h. Async-signal-safe, since open is.
+ * Access checks of opens and maps: see selfmem.h. Async-signal-safe, since open is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,7 @@ static void report_open(const struct call *call, int fd, int flags, const struct
 	record_emit(record);
 }
 
-int selfmem_judge_open(const struct call *call, int fd, int flags)
+int selfmem_check_open(const struct call *call, int fd, int flags)
 {
 	struct file file;
 
@@ -91,7 +91,7 @@ static int can_be_mapped(const struct map_request *request)
 	return 0;
 }
 
-int selfmem_judge_map(const struct call *call, const struct map_request *request)
+int selfmem_check_map(const struct call *call, const struct map_request *request)
 {
 	struct file file;
 	enum file_device device = file_device(request->fd);
@@ -117,7 +117,7 @@ long selfmem_map_failed(const struct call *call, const struct map_request *reque
 }
 
 /* No backtrace: mprotect is not told its caller, for the sake of its speed. */
-long selfmem_judge_protect(uintptr_t address, size_t length)
+long selfmem_check_protect(uintptr_t address, size_t length)
 {
 	struct range range;
 

@@ -36,7 +36,7 @@ static uint64_t microseconds(void)
 }
 
 /* What an attempt to take a snapshot is about, for its event. */
-struct taking {
+struct creation {
 	const struct call *call;
 	const struct map_request *request;
 	const struct file *file;
@@ -45,65 +45,66 @@ struct taking {
 	uint64_t started;
 };
 
-static void record_mapping(struct record *record, const struct taking *taking)
+static void record_mapping(struct record *record, const struct creation *creation)
 {
 	char protection[5];
 
-	vma_protection_text(taking->request->protection, taking->request->flags & MAP_SHARED,
+	vma_protection_text(creation->request->protection, creation->request->flags & MAP_SHARED,
 			    protection);
-	if (taking->address)
-		record_address(record, "mmfence.mapping.address", taking->address);
-	record_uint(record, "mmfence.mapping.length", taking->request->length);
-	record_int(record, "mmfence.mapping.offset", taking->request->offset);
+	if (creation->address)
+		record_address(record, "mmfence.mapping.address", creation->address);
+	record_uint(record, "mmfence.mapping.length", creation->request->length);
+	record_int(record, "mmfence.mapping.offset", creation->request->offset);
 	record_str(record, "mmfence.mapping.protection", protection);
 }
 
-static struct record *record_taking(const struct taking *taking, enum event_action action,
-				    enum event_outcome outcome)
+static struct record *record_creation(const struct creation *creation, enum event_action action,
+				      enum event_outcome outcome)
 {
 	struct trace trace;
 
 	if (!audit_enabled())
 		return NULL;
-	trace_capture(&trace, taking->call->ip, taking->call->cfa);
+	trace_capture(&trace, creation->call->ip, creation->call->cfa);
 	struct record *record = record_begin(action, outcome, &trace);
-	record_str(record, "file.path", taking->path);
-	record_number_string(record, "file.inode", taking->file->inode);
-	record_int(record, "file.size", taking->file->size);
+	record_str(record, "file.path", creation->path);
+	record_number_string(record, "file.inode", creation->file->inode);
+	record_int(record, "file.size", creation->file->size);
 	return record;
 }
 
-static void report_unprotected(const struct taking *taking, int error, const char *reason,
+static void report_unprotected(const struct creation *creation, int error, const char *reason,
 			       bool deny)
 {
-	struct record *record = record_taking(taking, EVENT_SNAPSHOT_UNPROTECTED, OUTCOME_FAILURE);
+	struct record *record =
+		record_creation(creation, EVENT_SNAPSHOT_UNPROTECTED, OUTCOME_FAILURE);
 
 	record_error(record, error, reason);
 	record_str(record, "mmfence.snapshot.decision", deny ? "deny" : "plain");
-	record_mapping(record, taking);
+	record_mapping(record, creation);
 	record_emit(record);
 }
 
-static long unprotected(const struct taking *taking, int error, const char *reason)
+static long unprotected(const struct creation *creation, int error, const char *reason)
 {
-	bool deny = taking->request->asked || the_policy.snapshot_on_failure == ON_FAILURE_DENY;
-	struct taking denied = *taking;
+	bool deny = creation->request->asked || the_policy.snapshot_on_failure == ON_FAILURE_DENY;
+	struct creation denied = *creation;
 
 	atomic_fetch_add(&total_unprotected, 1);
 	if (!deny) {
-		report_unprotected(taking, error, reason, deny);
-		return (long)taking->address;
+		report_unprotected(creation, error, reason, deny);
+		return (long)creation->address;
 	}
-	snapshot_munmap(taking->address, taking->request->length);
+	snapshot_munmap(creation->address, creation->request->length);
 	denied.address = 0;
 	report_unprotected(&denied, error, reason, deny);
 	return -ENOMEM;
 }
 
-static void report_created(const struct taking *taking, const struct snapshot *snapshot,
+static void report_created(const struct creation *creation, const struct snapshot *snapshot,
 			   const struct capture *capture)
 {
-	struct record *record = record_taking(taking, EVENT_SNAPSHOT_CREATE, OUTCOME_SUCCESS);
+	struct record *record = record_creation(creation, EVENT_SNAPSHOT_CREATE, OUTCOME_SUCCESS);
 
 	record_uint(record, "mmfence.snapshot.id", snapshot->id);
 	record_str(record, "mmfence.snapshot.engine", engine_name(snapshot->engine));
@@ -112,26 +113,26 @@ static void report_created(const struct taking *taking, const struct snapshot *s
 	if (capture->reason)
 		record_str(record, "mmfence.snapshot.reason", capture->reason);
 	record_uint(record, "mmfence.snapshot.bytes", capture->bytes);
-	record_uint(record, "mmfence.snapshot.microseconds", microseconds() - taking->started);
-	record_mapping(record, taking);
+	record_uint(record, "mmfence.snapshot.microseconds", microseconds() - creation->started);
+	record_mapping(record, creation);
 	record_emit(record);
 }
 
-static struct snapshot *snapshot_new(const struct taking *taking)
+static struct snapshot *snapshot_new(const struct creation *creation)
 {
 	struct snapshot *snapshot = arena_alloc(sizeof(*snapshot));
 
 	if (!snapshot)
 		return NULL;
-	snapshot->path_size = strlen(taking->path) + 1;
-	snapshot->path = arena_strdup(taking->path);
+	snapshot->path_size = strlen(creation->path) + 1;
+	snapshot->path = arena_strdup(creation->path);
 	if (!snapshot->path) {
 		arena_free(snapshot, sizeof(*snapshot));
 		return NULL;
 	}
-	snapshot->file = taking->file->id;
-	snapshot->noexec = taking->file->noexec;
-	snapshot->shared = taking->request->flags & MAP_SHARED;
+	snapshot->file = creation->file->id;
+	snapshot->noexec = creation->file->noexec;
+	snapshot->shared = creation->request->flags & MAP_SHARED;
 	return snapshot;
 }
 
@@ -184,51 +185,51 @@ static void count(uint64_t bytes)
 	atomic_fetch_add(&total_bytes, bytes);
 }
 
-static long take(const struct taking *taking, const struct decision *decision)
+static long take(const struct creation *creation, const struct decision *decision)
 {
-	uintptr_t end = taking->address + PAGE_UP(taking->request->length);
-	struct piece piece = { taking->address, end, taking->request->offset,
-			       snapshot_new(taking) };
+	uintptr_t end = creation->address + PAGE_UP(creation->request->length);
+	struct piece piece = { creation->address, end, creation->request->offset,
+			       snapshot_new(creation) };
 	struct capture capture = {
-		.request = taking->request,
+		.request = creation->request,
 		.decision = decision,
-		.file = taking->file,
-		.path = taking->path,
-		.address = taking->address,
+		.file = creation->file,
+		.path = creation->path,
+		.address = creation->address,
 		.thread = sys_gettid(),
 		.borrow = !guard_may_open() ||
-			  sys_fcntl(taking->request->fd, F_GETLEASE, 0) == F_WRLCK,
+			  sys_fcntl(creation->request->fd, F_GETLEASE, 0) == F_WRLCK,
 	};
 
 	if (!piece.snapshot)
-		return unprotected(taking, ENOMEM, "no memory for the index");
-	if (taking->request->flags & (MAP_LOCKED | MAP_NORESERVE))
+		return unprotected(creation, ENOMEM, "no memory for the index");
+	if (creation->request->flags & (MAP_LOCKED | MAP_NORESERVE))
 		attributes_note();
 	bool guarded = decision->guard && !capture.borrow &&
-		       !guard_take(taking->request, taking->file, &piece, &capture.reason);
+		       !guard_take(creation->request, creation->file, &piece, &capture.reason);
 	if (!guarded)
 		capture.reason = NULL;
 	int r = guarded ? 0 : capture_and_enter(&capture, &piece);
 	if (r) {
 		snapshot_free(piece.snapshot);
-		return unprotected(taking, -r, capture.reason);
+		return unprotected(creation, -r, capture.reason);
 	}
 	count(capture.bytes);
-	report_created(taking, piece.snapshot, &capture);
-	return (long)taking->address;
+	report_created(creation, piece.snapshot, &capture);
+	return (long)creation->address;
 }
 
-static long take_if_wanted(struct taking *taking)
+static long take_if_wanted(struct creation *creation)
 {
 	struct decision decision;
 
-	decide(taking->request, taking->file, taking->path, &decision);
+	decide(creation->request, creation->file, creation->path, &decision);
 	if (decision.verdict == VERDICT_IGNORE)
-		return (long)taking->address;
-	return take(taking, &decision);
+		return (long)creation->address;
+	return take(creation, &decision);
 }
 
-long snapshot_take(const struct call *call, const struct map_request *request, uintptr_t address)
+long snapshot_create(const struct call *call, const struct map_request *request, uintptr_t address)
 {
 	struct file file;
 
@@ -239,8 +240,8 @@ long snapshot_take(const struct call *call, const struct map_request *request, u
 	if (!path) /* the kernel has no memory left, and says so */
 		return sys_munmap(address, request->length), -ENOMEM;
 	sys_fd_path(request->fd, path, PATH_MAX);
-	struct taking taking = { call, request, &file, path, address, microseconds() };
-	long r = take_if_wanted(&taking);
+	struct creation creation = { call, request, &file, path, address, microseconds() };
+	long r = take_if_wanted(&creation);
 	arena_free(path, PATH_MAX);
 	return r;
 }

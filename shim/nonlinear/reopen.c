@@ -11,7 +11,7 @@
 
 #include "support/sys.h"
 #include "kernel/thread.h"
-#include "nonlinear/reach.h"
+#include "nonlinear/reopen.h"
 #include "support/arena.h"
 #include "support/lock.h"
 #include "support/text.h"
@@ -81,7 +81,7 @@ static int open_file(struct errand *errand)
 static char stack[THREAD_STACK_BYTES] __attribute__((aligned(64)));
 static struct lock stack_lock;
 
-void reach_after_fork(void)
+void reopen_after_fork(void)
 {
 	lock_reset(&stack_lock);
 }
@@ -117,8 +117,8 @@ static struct errand *errand_new(const struct vma *area)
 	return errand;
 }
 
-long reach_map(const struct vma *area, uintptr_t address, uint64_t size, int protection, int flags,
-	       uint64_t page, enum way *way)
+long reopen_map(const struct vma *area, uintptr_t address, uint64_t size, int protection, int flags,
+		uint64_t page, enum way *way)
 {
 	struct errand *errand = errand_new(area);
 

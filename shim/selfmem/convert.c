@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The turn of private memory into shared, in place. The pages are moved aside in one
+ * The conversion of private memory into shared, in place. The pages are moved aside in one
  * step (MREMAP_DONTUNMAP), whoever touches the emptied area meanwhile waits (hold.h),
  * they are copied to the memfd, and that is mapped where they were. Pages moved aside
  * are the old ones until the last step is done: when one fails, they are moved back.
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 
 #include "support/sys.h"
-#include "selfmem/fill.h"
+#include "selfmem/copy_pages.h"
 #include "selfmem/hold.h"
 #include "selfmem/ranges.h"
 #include "selfmem/view.h"
@@ -21,7 +21,7 @@
 #define PATIENCE    1000
 #define SPARE_PAGES 24
 
-struct turning {
+struct conversion {
 	struct view *view;
 	int memfd;
 	struct file file; /* the memfd */
@@ -66,9 +66,9 @@ static void synchrony_is(struct view *view, enum synchrony synchrony)
 }
 
 /* Whether the pages may be taken away for a while: nobody runs into the gap. */
-static bool may_move(struct turning *turning, struct part *part)
+static bool may_move(struct conversion *conversion, struct part *part)
 {
-	struct view *view = turning->view;
+	struct view *view = conversion->view;
 
 	if (part->protection & PROT_EXEC && !(part->protection & PROT_WRITE))
 		return false;
@@ -76,28 +76,28 @@ static bool may_move(struct turning *turning, struct part *part)
 		return true;
 	if (!(part->protection & PROT_WRITE))
 		return false;
-	part->held = turning->can_hold && part->anonymous &&
-		     !hold_range(&turning->hold, part->start, part->end);
+	part->held = conversion->can_hold && part->anonymous &&
+		     !hold_range(&conversion->hold, part->start, part->end);
 	if (part->held)
-		synchrony_is(view, turning->hold.user_only ? SYNC_USER : SYNC_HELD);
+		synchrony_is(view, conversion->hold.user_only ? SYNC_USER : SYNC_HELD);
 	else
 		synchrony_is(view, SYNC_LOST);
 	return part->held;
 }
 
-static int move_aside(struct turning *turning, struct part *part)
+static int move_aside(struct conversion *conversion, struct part *part)
 {
-	if (!may_move(turning, part))
+	if (!may_move(conversion, part))
 		return 0;
 	long aside = sys_mremap(part->start, size_of(part), size_of(part),
 				MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
 	if (aside == -EINVAL) { /* of a file, before 5.13; of anything, before 5.7 */
 		if (part->held)
-			synchrony_is(turning->view, SYNC_LOST);
+			synchrony_is(conversion->view, SYNC_LOST);
 		return 0;
 	}
 	if (sys_failed(aside)) {
-		turning->view->reason = "the source could not be moved aside";
+		conversion->view->reason = "the source could not be moved aside";
 		return (int)aside;
 	}
 	part->aside = (uintptr_t)aside;
@@ -107,7 +107,7 @@ static int move_aside(struct turning *turning, struct part *part)
 }
 
 /* The room for this was there before. */
-static void move_back(const struct turning *turning, struct part *part)
+static void move_back(const struct conversion *conversion, struct part *part)
 {
 	long r = -ENOMEM;
 
@@ -120,32 +120,33 @@ static void move_back(const struct turning *turning, struct part *part)
 	if (part->protection == PROT_NONE)
 		sys_mprotect(part->start, size_of(part), PROT_NONE);
 	if (part->held)
-		hold_let_go(&turning->hold, part->start, part->end);
+		hold_release(&conversion->hold, part->start, part->end);
 	part->aside = 0;
 }
 
 /* ---- the copy and the replacement ---- */
 
-static int copy_part(const struct turning *turning, const struct part *part)
+static int copy_pages_of(const struct conversion *conversion, const struct part *part)
 {
-	struct view *view = turning->view;
+	struct view *view = conversion->view;
 	uintptr_t from = part->aside ? part->aside : part->start;
 	uintptr_t end = from + size_of(part);
 	int64_t at = (int64_t)(part->start - view->start);
 
 	/* Aside it can be read, but not every kernel moves it there. */
 	if (part->protection == PROT_NONE && !part->aside)
-		return fill_unreadable(turning->memfd, &turning->proc, part->anonymous, from, end,
-				       at, &view->bytes);
+		return copy_unreadable_pages(conversion->memfd, &conversion->proc, part->anonymous,
+					     from, end, at, &view->bytes);
 	if (part->anonymous)
-		return fill_touched(turning->memfd, &turning->proc, from, end, at, &view->bytes);
-	return fill_all(turning->memfd, from, end, at, &view->bytes);
+		return copy_touched_pages(conversion->memfd, &conversion->proc, from, end, at,
+					  &view->bytes);
+	return copy_every_page(conversion->memfd, from, end, at, &view->bytes);
 }
 
-static int fill_part(const struct turning *turning, const struct part *part)
+static int copy_part(const struct conversion *conversion, const struct part *part)
 {
-	struct view *view = turning->view;
-	int r = copy_part(turning, part);
+	struct view *view = conversion->view;
+	int r = copy_pages_of(conversion, part);
 
 	if (r)
 		view->reason = r == -EFAULT ? "part of the source cannot be read"
@@ -153,17 +154,17 @@ static int fill_part(const struct turning *turning, const struct part *part)
 	return r == -EFAULT ? -EINVAL : r;
 }
 
-static int replace(const struct turning *turning, struct part *part)
+static int replace(const struct conversion *conversion, struct part *part)
 {
 	long r = sys_mmap(part->start, size_of(part), part->protection,
 			  MAP_SHARED | MAP_FIXED | attributes_map_flags(&part->attributes),
-			  turning->memfd, (int64_t)(part->start - turning->view->start));
+			  conversion->memfd, (int64_t)(part->start - conversion->view->start));
 
 	if (sys_failed(r)) {
-		turning->view->reason = "the source could not be replaced";
+		conversion->view->reason = "the source could not be replaced";
 		return (int)r;
 	}
-	turning->view->turned += size_of(part);
+	conversion->view->converted += size_of(part);
 	part->replaced = true;
 	return 0;
 }
@@ -174,95 +175,95 @@ static int replace(const struct turning *turning, struct part *part)
 	for (struct part *part = (view)->parts; part < (view)->parts + (view)->count; part++) \
 		if (!part->shared)
 
-static int take_all(struct turning *turning)
+static int take_all(struct conversion *conversion)
 {
 	int r = 0;
 
-	EACH_PART(part, turning->view)
+	EACH_PART(part, conversion->view)
 	if (!r)
-		r = move_aside(turning, part);
-	EACH_PART(part, turning->view)
+		r = move_aside(conversion, part);
+	EACH_PART(part, conversion->view)
 	if (!r)
-		r = fill_part(turning, part);
+		r = copy_part(conversion, part);
 	return r;
 }
 
 /* Those without old pages to bring back are the last. */
-static int replace_all(const struct turning *turning)
+static int replace_all(const struct conversion *conversion)
 {
 	int r = 0;
 
-	EACH_PART(part, turning->view)
+	EACH_PART(part, conversion->view)
 	if (!r && part->aside)
-		r = replace(turning, part);
-	EACH_PART(part, turning->view)
+		r = replace(conversion, part);
+	EACH_PART(part, conversion->view)
 	if (!r && !part->aside)
-		r = replace(turning, part);
+		r = replace(conversion, part);
 	return r;
 }
 
-static void undo(const struct turning *turning)
+static void undo(const struct conversion *conversion)
 {
-	EACH_PART(part, turning->view)
+	EACH_PART(part, conversion->view)
 	if (part->aside)
-		move_back(turning, part);
-	turning->view->turned = 0;
+		move_back(conversion, part);
+	conversion->view->converted = 0;
 }
 
 /* Before anybody can give pages of it up. */
-static void list_turned(const struct turning *turning)
+static void list_converted(const struct conversion *conversion)
 {
-	EACH_PART(part, turning->view)
+	EACH_PART(part, conversion->view)
 	{
 		ranges_remove(part->start, part->end);
 		ranges_add(&(struct range){
 			.start = part->start,
 			.end = part->end,
-			.device = turning->file.device,
-			.inode = turning->file.inode,
-			.used = (int64_t)(turning->view->end - turning->view->start),
-			.size = turning->file.size,
-			.kind = part->anonymous ? RANGE_TURNED : RANGE_FILE });
+			.device = conversion->file.device,
+			.inode = conversion->file.inode,
+			.used = (int64_t)(conversion->view->end - conversion->view->start),
+			.size = conversion->file.size,
+			.kind = part->anonymous ? RANGE_CONVERTED : RANGE_FILE });
 	}
 }
 
 /* Threads go on first; locks only once the old pages, which may be locked, are gone. */
-static void finish(const struct turning *turning)
+static void finish(const struct conversion *conversion)
 {
-	EACH_PART(part, turning->view)
+	EACH_PART(part, conversion->view)
 	if (part->held)
-		hold_let_go(&turning->hold, part->start, part->end);
-	EACH_PART(part, turning->view)
+		hold_release(&conversion->hold, part->start, part->end);
+	EACH_PART(part, conversion->view)
 	if (part->aside)
 		sys_munmap(part->aside, size_of(part));
-	EACH_PART(part, turning->view)
+	EACH_PART(part, conversion->view)
 	attributes_apply(&part->attributes, part->start, part->end, part->protection);
 }
 
-static int turn_with_room(struct turning *turning)
+static int convert_with_room(struct conversion *conversion)
 {
 	long spare = spare_take();
 
 	if (sys_failed(spare)) {
-		turning->view->reason = "too many areas, or no address space";
+		conversion->view->reason = "too many areas, or no address space";
 		return (int)spare;
 	}
-	int r = take_all(turning);
+	int r = take_all(conversion);
 	spare_give(spare);
 	if (!r)
-		r = replace_all(turning);
+		r = replace_all(conversion);
 	if (r) {
-		undo(turning);
+		undo(conversion);
 		return r;
 	}
-	list_turned(turning);
-	finish(turning);
+	list_converted(conversion);
+	finish(conversion);
 	return 0;
 }
 
-int turn(struct view *view, int memfd)
+int convert(struct view *view, int memfd)
 {
-	struct turning turning = { .view = view, .memfd = memfd, .hold.fd = -1 };
+	struct conversion conversion = { .view = view, .memfd = memfd, .hold.fd = -1 };
 	struct attributes_walk walk;
 	bool any = false;
 
@@ -275,14 +276,14 @@ int turn(struct view *view, int memfd)
 	attributes_walk_end(&walk);
 	if (!any)
 		return 0;
-	int r = file_identify(memfd, &turning.file);
+	int r = file_identify(memfd, &conversion.file);
 	if (r)
 		return r;
 	synchrony_is(view, view->alone ? SYNC_ALONE : SYNC_HELD);
-	proc_open(&turning.proc);
-	turning.can_hold = !view->alone && !hold_open(&turning.hold);
-	r = turn_with_room(&turning);
-	hold_close(&turning.hold);
-	proc_close(&turning.proc);
+	proc_open(&conversion.proc);
+	conversion.can_hold = !view->alone && !hold_open(&conversion.hold);
+	r = convert_with_room(&conversion);
+	hold_close(&conversion.hold);
+	proc_close(&conversion.proc);
 	return r;
 }

@@ -321,18 +321,18 @@ static int beside_end(void)
 	return job_end(&beside.job);
 }
 
-void lease_serve_done(void)
+void lease_break_done(void)
 {
 	if (beside.busy && atomic_load(&beside.done))
 		beside_end();
 }
 
-bool lease_is_served(const struct lease *lease)
+bool lease_is_copied(const struct lease *lease)
 {
 	return beside.busy && beside.job.lease == lease;
 }
 
-void lease_serve_forget(void)
+void lease_break_forget(void)
 {
 	thread_forget(&beside.thread);
 	beside.busy = false;
@@ -353,7 +353,7 @@ void lease_break(struct lease *lease)
 {
 	struct job job;
 
-	if (lease_is_served(lease))
+	if (lease_is_copied(lease))
 		return;
 	job_begin(&job, lease, "break");
 	if (!beside.busy && job.pieces && may_take_long(&job)) {
@@ -371,7 +371,7 @@ int lease_preserve(struct lease *lease, const char *trigger)
 {
 	struct job job;
 
-	if (lease_is_served(lease))
+	if (lease_is_copied(lease))
 		return beside_end();
 	job_begin(&job, lease, trigger);
 	job_copy(&job);

@@ -271,7 +271,7 @@ static void adopt_all(void *unused)
 /* The numbers are those of the parent's lease thread. */
 static void forget_descriptors(void)
 {
-	lease_serve_forget();
+	lease_break_forget();
 	for (struct lease *lease = leases; lease; lease = lease->hh.next)
 		lease->fd = -1;
 }

@@ -5,8 +5,8 @@
  * opened on a bare thread with a descriptor table of its own, for reading and writing:
  * a shared mapping of less could not be made writable any more.
  */
-#ifndef MMFENCE_NONLINEAR_REACH_H
-#define MMFENCE_NONLINEAR_REACH_H
+#ifndef MMFENCE_NONLINEAR_REOPEN_H
+#define MMFENCE_NONLINEAR_REOPEN_H
 
 #include <stdint.h>
 
@@ -26,9 +26,9 @@ const char *way_name(enum way way);
 
 /* mmap, as sys_mmap has it, of the file that area shows. The address or -errno; *way is WAY_NONE if
  * the file could not be opened. */
-long reach_map(const struct vma *area, uintptr_t address, uint64_t size, int protection, int flags,
-	       uint64_t page, enum way *way);
+long reopen_map(const struct vma *area, uintptr_t address, uint64_t size, int protection, int flags,
+		uint64_t page, enum way *way);
 
-void reach_after_fork(void);
+void reopen_after_fork(void);
 
 #endif

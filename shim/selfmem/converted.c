@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Private memory is given up with MADV_DONTNEED and grows by zeros; a mapping of a file
- * brings its bytes back, and grows by what lies behind. See turned.h.
+ * brings its bytes back, and grows by what lies behind. See converted.h.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 #include "support/sys.h"
 #include "kernel/vma.h"
 #include "selfmem/ranges.h"
-#include "selfmem/turned.h"
+#include "selfmem/converted.h"
 #include "kernel/attributes.h"
 
 #ifndef MADV_DONTNEED_LOCKED
@@ -79,7 +79,7 @@ static long drop(uintptr_t address, uintptr_t end)
 	struct range range;
 	long r = 0;
 
-	for (uintptr_t at = address; !r && ranges_find(RANGE_TURNED, at, end, &range);
+	for (uintptr_t at = address; !r && ranges_find(RANGE_CONVERTED, at, end, &range);
 	     at = range.end)
 		if (range.shared) /* its parent has not given them up */
 			replace_by_zeros(&range);
@@ -88,14 +88,14 @@ static long drop(uintptr_t address, uintptr_t end)
 	return r;
 }
 
-/* The kernel may free such pages later, or not at all: of what was turned, not at all. */
+/* The kernel may free such pages later, or not at all: of what was converted, not at all. */
 static long free_others(uintptr_t address, uintptr_t end)
 {
 	struct range range;
 	long r = 0, worst = 0;
 
 	for (uintptr_t at = address; at < end && (!r || r == -ENOMEM); at = range.end) {
-		if (!ranges_find(RANGE_TURNED, at, end, &range))
+		if (!ranges_find(RANGE_CONVERTED, at, end, &range))
 			range.start = range.end = end;
 		r = range.start > at ? sys_madvise(at, range.start - at, MADV_FREE) : 0;
 		worst = r ? r : worst;
@@ -103,13 +103,13 @@ static long free_others(uintptr_t address, uintptr_t end)
 	return worst;
 }
 
-bool turned_gives_up(int advice)
+bool converted_gives_up(int advice)
 {
 	return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED || advice == MADV_FREE ||
 	       advice == MADV_GUARD_INSTALL;
 }
 
-long turned_advised(uintptr_t address, size_t length, int advice, long result)
+long converted_advised(uintptr_t address, size_t length, int advice, long result)
 {
 	uintptr_t end = address + PAGE_UP(length);
 
@@ -122,7 +122,7 @@ long turned_advised(uintptr_t address, size_t length, int advice, long result)
 	}
 	struct range range;
 	if (advice == MADV_FREE && result == -EINVAL && !(address & (PAGE_BYTES - 1)) &&
-	    ranges_find(RANGE_TURNED, address, end, &range))
+	    ranges_find(RANGE_CONVERTED, address, end, &range))
 		return free_others(address, end);
 	return result;
 }
@@ -162,7 +162,7 @@ static long grown(uintptr_t old, size_t old_size, uintptr_t address, size_t new_
 	struct vma vma;
 
 	if (!old_size || end <= start ||
-	    !ranges_find(RANGE_TURNED | RANGE_FILE, start - PAGE_BYTES, start, &last) ||
+	    !ranges_find(RANGE_CONVERTED | RANGE_FILE, start - PAGE_BYTES, start, &last) ||
 	    vma_find(start, &vma, NULL, 0) || vma.start >= start)
 		return (long)address;
 	if (last.kind == RANGE_FILE) /* it would be the file's pages, which nobody has any more */
@@ -179,11 +179,11 @@ static void left_behind(uintptr_t start, uintptr_t end)
 {
 	struct range range;
 
-	for (uintptr_t at = start; ranges_find(RANGE_TURNED, at, end, &range); at = range.end)
+	for (uintptr_t at = start; ranges_find(RANGE_CONVERTED, at, end, &range); at = range.end)
 		replace_by_zeros(&range);
 }
 
-long turned_moved(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size, int flags)
+long converted_moved(uintptr_t old, size_t old_size, uintptr_t address, size_t new_size, int flags)
 {
 	ranges_move(old, old + PAGE_UP(old_size ? old_size : new_size), address);
 	if (flags & MREMAP_DONTUNMAP)

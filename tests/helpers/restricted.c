@@ -14,7 +14,7 @@
 
 #include "helper.h"
 
-#define FILE_NAME "hermit.data"
+#define FILE_NAME "restricted.data"
 #define PAGES	  8
 #define BYTES	  (PAGES * PAGE)
 

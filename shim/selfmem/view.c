@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Making the view, on a bare thread, so that no descriptor of ours appears among the
- * program's: what is private is mapped from a memfd that the turn then fills, what is
+ * program's: what is private is mapped from a memfd that the conversion then fills, what is
  * shared already is mapped a second time by mremap. A MAP_PRIVATE view is a private
- * mapping of a copy, and needs no turn.
+ * mapping of a copy, and needs no conversion.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/unnamed.h"
-#include "selfmem/fill.h"
+#include "selfmem/copy_pages.h"
 #include "selfmem/view.h"
 #include "kernel/transfer.h"
 #include "support/text.h"
@@ -116,13 +116,13 @@ static int copy_part(struct view *view, const struct part *part, int memfd, cons
 	int64_t at = (int64_t)(part->start - view->start);
 
 	if (part->shared)
-		return fill_shared(memfd, part->start, part->end, at, &view->bytes);
+		return copy_shared_pages(memfd, part->start, part->end, at, &view->bytes);
 	if (part->protection == PROT_NONE)
-		return fill_unreadable(memfd, proc, part->anonymous, part->start, part->end, at,
-				       &view->bytes);
+		return copy_unreadable_pages(memfd, proc, part->anonymous, part->start, part->end,
+					     at, &view->bytes);
 	if (part->anonymous)
-		return fill_touched(memfd, proc, part->start, part->end, at, &view->bytes);
-	return fill_all(memfd, part->start, part->end, at, &view->bytes);
+		return copy_touched_pages(memfd, proc, part->start, part->end, at, &view->bytes);
+	return copy_every_page(memfd, part->start, part->end, at, &view->bytes);
 }
 
 static int copy_all(struct view *view, int memfd)
@@ -149,10 +149,10 @@ static int build(struct view *view, int memfd)
 	int r = map_private_parts(view, memfd);
 	if (!r)
 		r = view_double(view);
-	return r ? r : turn(view, memfd);
+	return r ? r : convert(view, memfd);
 }
 
-void view_build(void *argument)
+void view_make(void *argument)
 {
 	struct view *view = argument;
 	int r = thread_own_table();

@@ -10,7 +10,7 @@
 #include "kernel/pagemap.h"
 #include "kernel/proc_text.h"
 #include "support/sys.h"
-#include "selfmem/fill.h"
+#include "selfmem/copy_pages.h"
 #include "selfmem/hold.h"
 #include "support/scratch.h"
 
@@ -31,7 +31,7 @@ static int write_some(int fd, uintptr_t *from, uintptr_t end, int64_t *at, uint6
 	return 0;
 }
 
-int fill_all(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
+int copy_every_page(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
 {
 	int r = 0;
 
@@ -74,60 +74,60 @@ static int through(const struct search *search, char *buffer, uintptr_t start, u
 		int64_t got = sys_pread(search->memory, buffer, size, (int64_t)start);
 		if (got <= 0)
 			return -EFAULT;
-		r = fill_all(search->fd, (uintptr_t)buffer, (uintptr_t)buffer + (uintptr_t)got, at,
-			     search->bytes);
+		r = copy_every_page(search->fd, (uintptr_t)buffer,
+				    (uintptr_t)buffer + (uintptr_t)got, at, search->bytes);
 		start += (uintptr_t)got;
 		at += got;
 	}
 	return r;
 }
 
-static int fill_run(uintptr_t start, uintptr_t end, void *context)
+static int copy_run(uintptr_t start, uintptr_t end, void *context)
 {
 	const struct search *search = context;
 	int64_t at = search->at + (int64_t)(start - search->from);
 
 	if (search->memory < 0)
-		return fill_all(search->fd, start, end, at, search->bytes);
+		return copy_every_page(search->fd, start, end, at, search->bytes);
 	char *buffer = scratch_take();
 	int r = through(search, buffer, start, end, at);
 	scratch_put(buffer);
 	return r;
 }
 
-static int fill_found(struct search *search, uintptr_t end)
+static int copy_found(struct search *search, uintptr_t end)
 {
 	if (search->pagemap < 0)
-		return fill_run(search->from, end, search);
-	return pagemap_walk(search->pagemap, search->from, end, PAGE_ZERO, fill_run, search);
+		return copy_run(search->from, end, search);
+	return pagemap_walk(search->pagemap, search->from, end, PAGE_ZERO, copy_run, search);
 }
 
-int fill_touched(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
-		 uint64_t *bytes)
+int copy_touched_pages(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
+		       uint64_t *bytes)
 {
 	struct search search = { fd, proc->pagemap, -1, from, at, bytes };
 
-	return fill_found(&search, end);
+	return copy_found(&search, end);
 }
 
-int fill_unreadable(int fd, const struct proc *proc, bool touched, uintptr_t from, uintptr_t end,
-		    int64_t at, uint64_t *bytes)
+int copy_unreadable_pages(int fd, const struct proc *proc, bool touched, uintptr_t from,
+			  uintptr_t end, int64_t at, uint64_t *bytes)
 {
 	struct search search = { fd, touched ? proc->pagemap : -1, proc->memory, from, at, bytes };
 
-	return proc->memory < 0 ? -EFAULT : fill_found(&search, end);
+	return proc->memory < 0 ? -EFAULT : copy_found(&search, end);
 }
 
 /* ---- shared memory ---- */
 
 /* A fault on a hole fails instead of filling it, and one on a page in swap brings that back. */
-static int fill_but_holes(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
+static int copy_but_holes(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
 {
 	int refusal = hold_refuse_missing(from, end);
 	int r = 0;
 
 	if (refusal < 0) /* not memory, or no userfaultfd */
-		return fill_all(fd, from, end, at, bytes);
+		return copy_every_page(fd, from, end, at, bytes);
 	while (from < end && (!r || r == -EFAULT)) {
 		if (r) {
 			from += PAGE_BYTES;
@@ -139,15 +139,15 @@ static int fill_but_holes(int fd, uintptr_t from, uintptr_t end, int64_t at, uin
 	return r == -EFAULT ? 0 : r;
 }
 
-int fill_shared(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
+int copy_shared_pages(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
 {
 	/* A second view, which the program does not know of. */
 	long view = sys_mremap(from, 0, end - from, MREMAP_MAYMOVE, 0);
 
 	if (sys_failed(view))
-		return fill_all(fd, from, end, at, bytes);
+		return copy_every_page(fd, from, end, at, bytes);
 	sys_mprotect(view, end - from, PROT_READ);
-	int r = fill_but_holes(fd, (uintptr_t)view, (uintptr_t)view + (end - from), at, bytes);
+	int r = copy_but_holes(fd, (uintptr_t)view, (uintptr_t)view + (end - from), at, bytes);
 	sys_munmap(view, end - from);
 	return r;
 }
