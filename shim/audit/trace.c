@@ -32,6 +32,7 @@ struct walk {
 	uintptr_t ip, cfa;
 	uint32_t slot[TRACE_FRAMES];
 	int skipped;
+	bool faulted; /* the first frame did, by itself */
 	bool regular; /* every frame was called, and its return address is where it should be */
 };
 
@@ -91,7 +92,7 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *data)
 	trace->frame[trace->count++] = ip;
 	/* Unwind tables hold at calls. Where a signal came, in a prologue or in hand-written code,
 	 * they may be wrong, and what they then point at may not be mapped: no further. */
-	if (interrupted)
+	if (interrupted && !(walk->faulted && trace->count == 1))
 		return _URC_END_OF_STACK;
 	return trace->count < TRACE_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
@@ -149,6 +150,24 @@ static bool recall(struct walk *walk)
 	return true;
 }
 
+static void walk_stack(struct walk *walk)
+{
+	walk->trace->count = 0;
+	unwind_begin();
+	_Unwind_Backtrace(visit, walk);
+}
+
+static void finish(struct walk *walk)
+{
+	struct trace *trace = walk->trace;
+
+	if (!trace->count) {
+		trace->frame[0] = walk->ip;
+		trace->count = 1;
+	}
+	trace->hash = hash_of(trace);
+}
+
 void trace_capture(struct trace *trace, void *from_ip, void *from_cfa)
 {
 	struct walk walk = { .trace = trace,
@@ -157,17 +176,19 @@ void trace_capture(struct trace *trace, void *from_ip, void *from_cfa)
 			     .regular = true };
 
 	if (!recall(&walk)) {
-		trace->count = 0;
-		unwind_begin();
-		_Unwind_Backtrace(visit, &walk);
+		walk_stack(&walk);
 		if (trace->count && walk.regular)
 			remember(&walk);
 	}
-	if (!trace->count) {
-		trace->frame[0] = walk.ip;
-		trace->count = 1;
-	}
-	trace->hash = hash_of(trace);
+	finish(&walk);
+}
+
+void trace_capture_fault(struct trace *trace, uintptr_t ip)
+{
+	struct walk walk = { .trace = trace, .ip = ip, .faulted = true };
+
+	walk_stack(&walk);
+	finish(&walk);
 }
 
 static _Unwind_Reason_Code stop(struct _Unwind_Context *context, void *data)

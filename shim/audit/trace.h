@@ -26,6 +26,10 @@ struct trace {
  * stack is found again without unwinding. */
 void trace_capture(struct trace *trace, void *from_ip, void *from_cfa);
 
+/* The same from inside the handler of a fault: from the instruction that faulted on. Tables hold
+ * there too, as it is one that the compiler let touch memory. */
+void trace_capture_fault(struct trace *trace, uintptr_t ip);
+
 #define TRACE_HERE(trace) trace_capture((trace), __builtin_return_address(0), __builtin_dwarf_cfa())
 
 /* Before each walk: unwind tables are looked for anew (unwind.c). */

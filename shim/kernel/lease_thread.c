@@ -86,11 +86,12 @@ static long stat_field(const char *at, int wanted)
  * last, and that would be us. */
 static void end_like(long status)
 {
-	unsigned long none[SIGSET_WORDS] = { 0 }, action[8] = { 0 };
+	static const struct signal_action normal;
+	unsigned long none[SIGSET_WORDS] = { 0 };
 	int number = (int)(status & 0x7f);
 
 	if (number) {
-		sys_rt_sigaction(number, action, NULL, SIGSET_BYTES);
+		sys_rt_sigaction(number, &normal, NULL, SIGSET_BYTES);
 		sys_tgkill(sys_getpid(), sys_gettid(), number);
 		sys_rt_sigprocmask(SIG_SETMASK, none, NULL, SIGSET_BYTES);
 	}

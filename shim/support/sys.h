@@ -273,7 +273,15 @@ CALL_32(int, setgroups, int, const gid_t *)
 /* Signals, in sets of the kernel's, and time. */
 #define SIGSET_BYTES 8
 #define SIGSET_WORDS (SIGSET_BYTES / sizeof(long))
-CALL(int, rt_sigaction, int, const unsigned long *, unsigned long *, size_t)
+/* As the kernel has it, on both. */
+struct signal_action {
+	void *handler;
+	unsigned long flags;
+	void *restorer;
+	unsigned long mask[SIGSET_WORDS];
+};
+CALL(int, rt_sigaction, int, const struct signal_action *, struct signal_action *, size_t)
+CALL(int, rt_tgsigqueueinfo, pid_t, pid_t, int, const siginfo_t *)
 CALL(int, rt_sigprocmask, int, const unsigned long *, unsigned long *, size_t)
 CALL(int, rt_sigpending, unsigned long *, size_t)
 CALL(int, rt_sigtimedwait, const unsigned long *, siginfo_t *, const struct timespec *, size_t)
