@@ -51,7 +51,7 @@ SHIM_LDFLAGS := -shared -static-libgcc -Wl,--version-script=$(B)/symbols.map \
 	-Wl,-soname,libmmfence.so
 
 SHIM_SRC := $(sort $(wildcard shim/interpose/*.c shim/kernel/*.c shim/policy/*.c shim/snapshot/*.c \
-	shim/nonlinear/*.c shim/selfmem/*.c shim/mapping/*.c shim/inject/*.c shim/audit/*.c shim/pages/*.c shim/support/*.c))
+	shim/nonlinear/*.c shim/selfmem/*.c shim/sigbus/*.c shim/mapping/*.c shim/inject/*.c shim/audit/*.c shim/pages/*.c shim/support/*.c))
 SHIM_OBJ64 := $(SHIM_SRC:%.c=$(B)/obj64/%.o)
 SHIM_OBJ32 := $(SHIM_SRC:%.c=$(B)/obj32/%.o)
 

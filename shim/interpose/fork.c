@@ -12,6 +12,7 @@
 #include "audit/sink.h"
 #include "interpose/fork.h"
 #include "interpose/interpose.h"
+#include "interpose/signals.h"
 #include "kernel/guarded.h"
 #include "kernel/home.h"
 #include "kernel/loaded.h"
@@ -102,6 +103,7 @@ static const struct {
 	  .unannounced = guard_after_raw_clone },
 	{ .before = nonlinear_before_fork, .copy = nonlinear_after_fork },
 	{ .copy = inject_after_fork },
+	{ .copy = sigbus_after_fork },
 	{ .before = selfmem_before_fork,
 	  .parent = selfmem_after_fork_in_parent,
 	  .child = selfmem_after_fork_in_child },

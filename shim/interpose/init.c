@@ -10,6 +10,7 @@
 #include "interpose/environment.h"
 #include "interpose/fork.h"
 #include "interpose/interpose.h"
+#include "interpose/signals.h"
 #include "kernel/next.h"
 #include "policy/policy.h"
 #include "snapshot/places.h"
@@ -83,6 +84,7 @@ static __attribute__((constructor)) void constructor(void)
 	if (!enter(&scope))
 		return;
 	sink_open();
+	signals_stand_in();
 	__register_atfork(fork_before, fork_in_parent, fork_in_child, &__dso_handle);
 	scope_leave(&scope);
 }

@@ -13,6 +13,7 @@
 
 #include "interpose/interpose.h"
 #include "interpose/road.h"
+#include "interpose/signals.h"
 #include "kernel/next.h"
 #include "support/user.h"
 

@@ -78,6 +78,15 @@ long road_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void 
 	return r;
 }
 
+long road_replace_inside(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument)
+{
+	long r = mapping_replace(start, end, replace, argument);
+
+	if (!sys_failed(r) && anchor_may_touch(start, end))
+		anchor_note_gone(start, end);
+	return r;
+}
+
 void road_settle(uintptr_t address, size_t length)
 {
 	struct scope scope;

@@ -28,6 +28,8 @@ long road_munlockall(void);
 
 /* Whatever else replaces a range by something: 0 or an address, or -errno. */
 long road_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument);
+/* The same inside a scope. */
+long road_replace_inside(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument);
 /* False: nothing of ours is at the address. */
 bool road_has_ours(uintptr_t address);
 /* Some of the range was unmapped by a call that is none of these. */

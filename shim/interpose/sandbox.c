@@ -2,9 +2,9 @@
 /*
  * Seccomp. A filter that the program puts itself under may kill it for any system call
  * that it does not make itself, and so mmfence falls silent: what is guarded is
- * preserved, the lease thread ends, the log says that there is a gap from here on, and no
- * further call is made. A filter that was there when the program started is that of a
- * container, and stands for nothing.
+ * preserved, the lease thread ends, no signal is handled, the log says that there is a gap from
+ * here on, and no further call is made. A filter that was there when the program started is that of
+ * a container, and stands for nothing.
  */
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -12,6 +12,7 @@
 #include "audit/event.h"
 #include "audit/trace.h"
 #include "interpose/interpose.h"
+#include "interpose/signals.h"
 #include "kernel/next.h"
 #include "nonlinear/nonlinear.h"
 #include "snapshot/guard.h"
@@ -42,7 +43,16 @@ static void prepare(const struct call *call)
 	nonlinear_totals();
 	inject_totals();
 	report(call);
+	signals_withdraw();
 	scope_leave(&scope);
+}
+
+static void settle(long result)
+{
+	if (sys_failed(result))
+		signals_stand_in();
+	else
+		scope_silence();
 }
 
 static bool is_filter(long operation)
@@ -55,8 +65,8 @@ long sandbox_seccomp(const struct call *call, long operation, long flags, long a
 	if (is_filter(operation))
 		prepare(call);
 	long r = sys_call(SYS_seccomp, operation, flags, arguments, 0, 0, 0);
-	if (!sys_failed(r) && is_filter(operation))
-		scope_silence();
+	if (is_filter(operation))
+		settle(r);
 	return r;
 }
 
@@ -65,8 +75,8 @@ long sandbox_prctl(const struct call *call, long option, long a, long b, long c,
 	if (option == PR_SET_SECCOMP)
 		prepare(call);
 	long r = sys_prctl(option, a, b, c, d);
-	if (!sys_failed(r) && option == PR_SET_SECCOMP)
-		scope_silence();
+	if (option == PR_SET_SECCOMP)
+		settle(r);
 	return r;
 }
 

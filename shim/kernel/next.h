@@ -9,6 +9,7 @@
 #define MMFENCE_KERNEL_NEXT_H
 
 #include <linux/capability.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/resource.h>

@@ -11,6 +11,8 @@ export LC_ALL=C
 # A name belongs to a family when it begins so, underscores left out: a sibling that libc gets
 # next year is noticed.
 families='^_*(mmap|munmap|mremap|mprotect|pkey_mprotect|madvise|posix_madvise|remap_file_pages|open|creat|fopen|freopen|close|dup|exec|fexec|posix_spawn|syscall)'
+# These are named whole: much begins as they do that changes no signal's action.
+signals='^_*(sigaction|signal|ssignal|bsd_signal|sysv_signal|sigset|sigignore|siginterrupt|sigvec)$'
 
 # name reason
 exceptions() {
@@ -53,6 +55,8 @@ exceptions() {
 	posix_spawnattr_setschedpolicy only collects
 	posix_spawnattr_setsigdefault only collects
 	posix_spawnattr_setsigmask only collects
+	sigignore shows nothing, and what is ignored is none of ours
+	sigvec only in binaries of 4.2BSD, and libc's own sigaction
 	END
 }
 
@@ -72,7 +76,7 @@ names() {
 check() {
 	names "$2" >"$work/ours"
 	names "$3" >"$work/libc"
-	grep -E "$families" "$work/libc" | sort >"$work/wanted"
+	grep -E -e "$families" -e "$signals" "$work/libc" | sort >"$work/wanted"
 	comm -23 "$work/wanted" "$work/ours" | comm -23 - "$work/exceptions" >"$work/forgotten"
 	sed "s|^|$1 bit: forgotten: |" "$work/forgotten"
 	comm -3 "$work/ours" "$work/table" >"$work/strange"

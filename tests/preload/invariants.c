@@ -51,8 +51,10 @@ static bool is(const json_t *record, const char *action)
 /* What failed of our own; what was refused to the program is the tests' matter. */
 static bool is_trouble(const json_t *record)
 {
-	static const char *const troubles[] = { "coverage.gap", "log.dropped", "snapshot.lost",
-						"snapshot.unprotected", "snapshot.grow" };
+	static const char *const troubles[] = { "coverage.gap",	  "log.dropped",
+						"snapshot.lost",  "snapshot.unprotected",
+						"snapshot.grow",  "mapping.sigbus",
+						"mapping.rescued" };
 
 	for (size_t i = 0; i < sizeof(troubles) / sizeof(*troubles); i++)
 		if (is(record, troubles[i]))

@@ -100,6 +100,13 @@ static const struct {
 	const char *record;
 	const char *line;
 } categories[] = {
+	{ "sigbus", true,
+	  RECORD("mapping.sigbus", "file", "error",
+		 AT_FILE ",\"error\":{\"message\":\"beyond the end\"},\"mmfence\":{" STACK "}"),
+	  "sigbus: beyond the end, 1 time, /a/file, pid 77 (forged), at module+0x234\n" },
+	{ "sigbus", true,
+	  RECORD("mapping.rescued", "file", "change", AT_FILE ",\"error\":{\"message\":\"zeros\"}"),
+	  "sigbus: zeros, 1 time, /a/file, pid 77 (forged)\n" },
 	{ "nonlinear", true,
 	  RECORD("nonlinear.remap", "process", "change",
 		 AT_FILE ",\"mmfence\":{\"site\":\"1\"," STACK "}"),
@@ -429,7 +436,7 @@ Test(check, hidden_category_is_a_note_otherwise)
 	check_once(&run, 0);
 	expect_errors(&run,
 		      "mmfence: note: drift was not looked for, because of audit.drift=off\n");
-	cr_expect(strstr(run.output, "ok 7 - drift # SKIP audit.drift=off\n"), "%s", run.output);
+	cr_expect(strstr(run.output, "ok 8 - drift # SKIP audit.drift=off\n"), "%s", run.output);
 	run_end(&run);
 }
 
@@ -779,8 +786,9 @@ static void expect_junit(const struct run *run, const char *expected)
 	cr_expect_str_eq(got, expected, "\n%s\ninstead of\n%s", got, expected);
 }
 
-#define CASES_OK                                                                          \
-	"nonlinear ok \npressure ok \nselfmem ok \nunprotected ok \ntorn ok \nlost ok \n" \
+#define CASES_OK                                                                            \
+	"sigbus ok \nnonlinear ok \npressure ok \nselfmem ok \nunprotected ok \ntorn ok \n" \
+	"lost ok \n"                                                                        \
 	"drift ok \n"
 
 Test(check, junit_of_a_check_that_passed)
@@ -788,7 +796,7 @@ Test(check, junit_of_a_check_that_passed)
 	struct run run = CHECK("--junit", "junit.xml", "--", "true");
 
 	check_once(&run, 0);
-	expect_junit(&run, "9 0 0 0\n9 0 0 0\ntrue\n" CASES_OK "command ok \nlog ok \n");
+	expect_junit(&run, "10 0 0 0\n10 0 0 0\ntrue\n" CASES_OK "command ok \nlog ok \n");
 	run_end(&run);
 }
 
@@ -820,9 +828,9 @@ Test(check, junit_of_a_command_with_strange_bytes)
 
 	check_once(&run, 0);
 	expect_junit(&run,
-		     "9 0 0 1\n9 0 0 1\ntrue <a&b>\"'????\\xe9?????????\n"
-		     "nonlinear ok \npressure ok \nselfmem ok \nunprotected ok \ntorn ok \nlost ok "
-		     "\ndrift skip \ncommand ok \nlog ok \n");
+		     "10 0 0 1\n10 0 0 1\ntrue <a&b>\"'????\\xe9?????????\n"
+		     "sigbus ok \nnonlinear ok \npressure ok \nselfmem ok \nunprotected ok \ntorn "
+		     "ok \nlost ok \ndrift skip \ncommand ok \nlog ok \n");
 	run_end(&run);
 }
 
@@ -843,7 +851,7 @@ Test(check, junit_replaces_an_older_one)
 
 	run.prepare = write_old_junit;
 	check_once(&run, 0);
-	expect_junit(&run, "9 0 0 0\n9 0 0 0\ntrue\n" CASES_OK "command ok \nlog ok \n");
+	expect_junit(&run, "10 0 0 0\n10 0 0 0\ntrue\n" CASES_OK "command ok \nlog ok \n");
 	run_end(&run);
 }
 

@@ -26,6 +26,7 @@ static const char *no_nonlinear(const struct policy *policy)
 }
 
 const struct category_info categories[CATEGORY_COUNT] = {
+	{ "sigbus", true, "a page of a file mapping could not be had", "", "", NULL },
 	{ "nonlinear", true, "remap_file_pages was called", "", "", no_nonlinear },
 	{ "rewire", false, "mmap made a nonlinear window", "", "", no_nonlinear },
 	{ "pressure", true, "a process came near vm.max_map_count", "", "", NULL },

@@ -36,6 +36,13 @@ static const struct wording {
 	  "{file.path}: {mmfence.drift.pages} pages differ now[, at {mmfence.drift.ranges}]" },
 	{ "snapshot.end", "{file.path}: {mmfence.snapshot.fate}" },
 	{ "snapshot.grow", "{file.path}: {error.message}" },
+	{ "mapping.sigbus",
+	  "{file.path}: SIGBUS, {error.message} ({mmfence.sigbus.access} at "
+	  "{mmfence.sigbus.offset}[ of {file.size}], {mmfence.mapping.protection})"
+	  "[, open for writing in {mmfence.sigbus.writer_name} ({mmfence.sigbus.writer})]"
+	  "[; cure: {mmfence.sigbus.cure}]" },
+	{ "mapping.rescued", "{file.path}: {error.message}, {size:mmfence.rescue.length} at "
+			     "{mmfence.rescue.address} ({mmfence.mapping.protection})" },
 	{ "nonlinear.remap", "[{file.path}: ]{size:mmfence.mapping.length} at "
 			     "{mmfence.mapping.address} show page {mmfence.mapping.page_offset} of "
 			     "the file[, before page {mmfence.mapping.linear_page_offset}]"

@@ -207,6 +207,7 @@ struct census {
 
 /* What may be asked about a run: what happened there, each place once. */
 enum category {
+	CATEGORY_SIGBUS,
 	CATEGORY_NONLINEAR,
 	CATEGORY_REWIRE,
 	CATEGORY_PRESSURE,
@@ -225,6 +226,7 @@ struct finding {
 	char *key;
 	enum category category;
 	char *what, *where, *site; /* site: "module+0x1234", or "" */
+	char *cure;		   /* what would have prevented it, or NULL */
 	char *process;
 	int64_t times, pid, processes;
 	UT_hash_handle hh;

@@ -408,6 +408,32 @@ static void take_injected(struct entry *entry)
 		     "%s", scan_text(entry->scan, "mmfence.inject.rule"));
 }
 
+/* SIGBUS. */
+
+static struct finding *take_touch(struct entry *entry, const char *group)
+{
+	struct site *site = take_site(entry, group);
+	const char *reason = or_unknown(scan_text(entry->scan, "error.message"));
+
+	site->failed_records -= entry->failed; /* it was no call */
+	if (!*site->detail)
+		site->detail = keep(reason);
+	return finding_note(entry, CATEGORY_SIGBUS, 1, "%s", reason);
+}
+
+static void take_sigbus(struct entry *entry)
+{
+	struct finding *finding = take_touch(entry, "mapping.sigbus");
+
+	if (finding && !finding->cure)
+		finding->cure = keep(scan_text(entry->scan, "mmfence.sigbus.cure"));
+}
+
+static void take_rescued(struct entry *entry)
+{
+	take_touch(entry, "mapping.rescued");
+}
+
 /* What could not be seen or written. */
 
 static void take_gap(struct entry *entry)
@@ -522,6 +548,8 @@ static const struct taker {
 	{ "snapshot.drift", take_drift },
 	{ "snapshot.end", take_end },
 	{ "snapshot.grow", take_grow },
+	{ "mapping.sigbus", take_sigbus },
+	{ "mapping.rescued", take_rescued },
 	{ "nonlinear.remap", take_remap },
 	{ "nonlinear.rewire", take_rewire },
 	{ "nonlinear.pressure", take_pressure },

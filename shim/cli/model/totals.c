@@ -64,6 +64,10 @@ static void add_site(struct totals *totals, const struct site *site)
 		sum_add(&totals->failed, site->failed);
 	} else if (!strcmp(site->group, "nonlinear.rewire")) {
 		sum_add(&totals->windows, site->calls);
+	} else if (!strcmp(site->group, "mapping.sigbus")) {
+		sum_add(&totals->killed, site->records);
+	} else if (!strcmp(site->group, "mapping.rescued")) {
+		sum_add(&totals->rescued, site->records);
 	} else if (!strcmp(site->group, "selfmem.open")) {
 		sum_add(&totals->opened, site->records - site->refused);
 	} else if (!strcmp(site->group, "selfmem.map")) {
@@ -102,6 +106,17 @@ void say_calls(FILE *out, const struct totals *t)
 		plural(t->calls), (long long)t->sites, plural(t->sites));
 	if (t->failed)
 		fprintf(out, ", of which %lld failed", (long long)t->failed);
+}
+
+void say_sigbus(FILE *out, const struct totals *t)
+{
+	if (t->killed)
+		fprintf(out, "%lld time%s a program died of SIGBUS in a file mapping",
+			(long long)t->killed, plural(t->killed));
+	if (t->rescued)
+		fprintf(out, "%s%lld mapping%s of files that were cut off go%s on with zeros",
+			t->killed ? "; " : "", (long long)t->rescued, plural(t->rescued),
+			t->rescued == 1 ? "es" : "");
 }
 
 void say_drift(FILE *out, const struct totals *t)

@@ -13,6 +13,7 @@ struct totals {
 	int64_t preserved, drift_pages, drifted;
 	struct sum waits; /* of writers */
 	int64_t calls, failed, refused, sites, windows;
+	int64_t killed, rescued; /* by SIGBUS, and mappings that went on */
 	int64_t opened, views, unsynchronised, gaps, dropped, damaged, missing, holed;
 };
 
@@ -27,6 +28,8 @@ int64_t file_outlived(const struct file_row *row);
 void say_preserved(FILE *out, const struct totals *totals, const char *verb);
 /* "42 calls of remap_file_pages from 2 call sites, of which 2 failed" */
 void say_calls(FILE *out, const struct totals *totals);
+/* "1 process died of SIGBUS in a file mapping; 2 mappings go on with zeros beyond …" */
+void say_sigbus(FILE *out, const struct totals *totals);
 /* "3 pages of 1 file would have changed under the program" */
 void say_drift(FILE *out, const struct totals *totals);
 

@@ -436,6 +436,7 @@ json_t *report_document(struct model *model, struct symbols *symbols)
 	put(document, "events", events_json(model));
 	put(document, "hosts", hosts_json(model));
 	put(document, "processes", processes_json(model));
+	put(document, "sigbus", sites_json(model, "mapping.", symbols));
 	put(document, "snapshots", files_json(model));
 	put(document, "snapshot_sites", sites_json(model, "snapshot.", symbols));
 	put(document, "timeline", lives_json(model));

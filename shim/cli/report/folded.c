@@ -43,7 +43,9 @@ static const char *called(const char *action)
 						{ "selfmem.open", "open" },
 						{ "selfmem.map", "mmap" },
 						{ "snapshot.create", "mmap" },
-						{ "snapshot.unprotected", "mmap" } };
+						{ "snapshot.unprotected", "mmap" },
+						{ "mapping.sigbus", "SIGBUS" },
+						{ "mapping.rescued", "SIGBUS" } };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(names[i][0], action))
@@ -72,6 +74,7 @@ static void put_sites(FILE *out, const json_t *sites)
 
 void report_folded(const json_t *document, FILE *out)
 {
+	put_sites(out, get(document, "sigbus"));
 	put_sites(out, get(document, "nonlinear.sites"));
 	put_sites(out, get(document, "selfmem"));
 	put_sites(out, get(document, "snapshot_sites"));

@@ -527,6 +527,7 @@ void report_html(const json_t *document, FILE *out)
 	put_head(document, out);
 	put_verdict(document, out);
 	chart_lives(out, document);
+	put_sites(document, "sigbus", "SIGBUS in file mappings by call site", out);
 	put_files(document, out);
 	put_sites(document, "snapshot_sites", "Private file mappings by call site", out);
 	chart_areas(out, document);

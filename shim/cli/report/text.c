@@ -447,6 +447,7 @@ void report_text(const json_t *document, FILE *out)
 {
 	put_head(document, out);
 	put_verdict(document, out);
+	put_sites(document, "sigbus", "SIGBUS in file mappings by call site", out);
 	put_files(document, out);
 	put_unprotected(document, out);
 	put_sites(document, "nonlinear.sites", "Nonlinear mappings by call site", out);

@@ -14,6 +14,12 @@
 #define N(n)	  (long long)(n)
 #define PLURAL(n) N(n), plural(n)
 
+static void say_touched(FILE *out, const struct totals *t)
+{
+	say_sigbus(out, t);
+	fputc('.', out);
+}
+
 static void say_protected(FILE *out, const struct totals *t)
 {
 	if (!t->snapshots) {
@@ -117,19 +123,21 @@ static const char *state_of(const struct totals *t, json_int_t records)
 		return "nothing";
 	if (t->lost)
 		return "lost";
-	if (t->unprotected || t->gaps || t->dropped || t->missing || t->damaged)
+	if (t->killed || t->rescued || t->unprotected || t->gaps || t->dropped || t->missing ||
+	    t->damaged)
 		return "incomplete";
 	return "kept";
 }
 
 static json_t *numbers_of(const struct totals *t)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-			 "snapshots", t->snapshots, "files", t->files, "copied_bytes", t->copied,
-			 "preserved", t->preserved, "lost", t->lost, "refused",
-			 t->refused + t->denied + t->grown, "unprotected", t->unprotected,
-			 "nonlinear_calls", t->calls, "gaps", t->gaps, "dropped", t->dropped,
-			 "missing", t->missing, "damaged", t->damaged, "memory_opened", t->opened);
+	return json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"snapshots", t->snapshots, "files", t->files, "copied_bytes", t->copied,
+		"preserved", t->preserved, "lost", t->lost, "refused",
+		t->refused + t->denied + t->grown, "unprotected", t->unprotected, "nonlinear_calls",
+		t->calls, "gaps", t->gaps, "dropped", t->dropped, "missing", t->missing, "damaged",
+		t->damaged, "memory_opened", t->opened, "sigbus", t->killed, "rescued", t->rescued);
 }
 
 json_t *report_verdict(const struct model *model)
@@ -138,6 +146,8 @@ json_t *report_verdict(const struct model *model)
 	struct totals totals;
 
 	totals_take(&totals, model);
+	if (totals.killed || totals.rescued)
+		add_sentence(sentences, "sigbus", &totals, say_touched);
 	add_sentence(sentences, "protected", &totals, say_protected);
 	add_sentence(sentences, "lost", &totals, say_lost);
 	add_sentence(sentences, "refused", &totals, say_refused);

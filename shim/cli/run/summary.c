@@ -133,6 +133,37 @@ static void put_refusals(FILE *out, const struct model *model)
 	put_rows(out, &rows);
 }
 
+/* What would have prevented it, each of the first few once. */
+static void put_cures(FILE *out, const struct model *model)
+{
+	const char *said[TOP];
+	size_t count = 0, i;
+
+	for (const struct finding *it = model->findings; it && count < TOP; it = it->hh.next) {
+		if (it->category != CATEGORY_SIGBUS || !it->cure || !*it->cure)
+			continue;
+		for (i = 0; i < count && strcmp(said[i], it->cure); i++)
+			;
+		if (i < count)
+			continue;
+		said[count++] = it->cure;
+		fprintf(out, "%17scure: ", "");
+		put_visible(out, it->cure, 200);
+		fputc('\n', out);
+	}
+}
+
+static void put_sigbus(FILE *out, const struct model *model, const struct totals *t)
+{
+	if (!t->killed && !t->rescued)
+		return;
+	put_heading(out, "SIGBUS");
+	say_sigbus(out, t);
+	fputc('\n', out);
+	put_reasons(out, model, CATEGORY_SIGBUS);
+	put_cures(out, model);
+}
+
 static void put_protected(FILE *out, const struct totals *t)
 {
 	if (t->snapshots) {
@@ -341,6 +372,7 @@ void summary_print(const struct log *log, bool started, FILE *out)
 		put_no_records(out, &totals, cut, full);
 	else
 		put_records(out, model, cut);
+	put_sigbus(out, model, &totals);
 	put_protected(out, &totals);
 	put_unprotected(out, model, &totals);
 	put_refused(out, model, &totals);

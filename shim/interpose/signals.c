@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sigaction family, for SIGBUS alone: see signals.h. Async-signal-safe and without a lock: the
+ * kernel's own table says who handles the signal, and it is never emptied of the program's. A
+ * child of vfork has a table of its own in memory that is not.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "audit/event.h"
+#include "interpose/interpose.h"
+#include "interpose/signals.h"
+#include "kernel/home.h"
+#include "kernel/next.h"
+#include "policy/policy.h"
+#include "support/user.h"
+
+#define KERNEL_SA_RESTORER 0x04000000
+
+#ifdef __x86_64__
+
+/* Where the handler returns to, with tables for the unwinder, which steps from here to what was
+ * interrupted: its registers are in the context at the top of the stack, each at an offset in two
+ * bytes of LEB128. The nop is for unwinders, which look one byte before a return address. */
+#define SAVED(column, offset) ".cfi_escape 0x10, " #column ", 3, 0x77, " offset ";"
+
+/* clang-format off */
+__asm__(".text; .type signals_return, @function; .hidden signals_return; .globl signals_return;"
+	".cfi_startproc simple; .cfi_signal_frame;"
+	".cfi_escape 0x0f, 4, 0x77, 0xa0, 1, 6;" /* the stack pointer there, at 160 */
+	SAVED(8, "0xa8, 0") SAVED(9, "0xb0, 0") SAVED(10, "0xb8, 0") SAVED(11, "0xc0, 0")
+	SAVED(12, "0xc8, 0") SAVED(13, "0xd0, 0") SAVED(14, "0xd8, 0") SAVED(15, "0xe0, 0")
+	SAVED(5, "0xe8, 0") SAVED(4, "0xf0, 0") SAVED(6, "0xf8, 0") SAVED(3, "0x80, 1")
+	SAVED(1, "0x88, 1") SAVED(0, "0x90, 1") SAVED(2, "0x98, 1") SAVED(16, "0xa8, 1")
+	"nop; signals_return: mov $15, %rax; syscall;"
+	".cfi_endproc; .size signals_return, . - signals_return;");
+/* clang-format on */
+void signals_return(void) __attribute__((visibility("hidden")));
+
+#define RETURN_FLAG KERNEL_SA_RESTORER
+#define RETURN	    ((void *)signals_return)
+#define ALL_SIGNALS            \
+	{                      \
+		~NEVER_BLOCKED \
+	}
+
+#else /* The vdso has it. */
+#define RETURN_FLAG 0
+#define RETURN	    NULL
+#define ALL_SIGNALS                  \
+	{                            \
+		~NEVER_BLOCKED, ~0UL \
+	}
+#endif
+
+/* The kernel's table has these in no mask. */
+#define NEVER_BLOCKED (1UL << (SIGKILL - 1) | 1UL << (SIGSTOP - 1))
+
+/* All signals wait meanwhile. Calls go on that the signal interrupts where the kernel would have
+ * dropped it. */
+static const struct signal_action ours = {
+	.handler = (void *)sigbus_handle,
+	.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | RETURN_FLAG,
+	.restorer = RETURN,
+	.mask = ALL_SIGNALS,
+};
+
+/* SIG_DFL as the program left it: flags and mask stay what they were given with it. */
+static struct signal_action bare;
+
+static bool is_ours(const void *handler)
+{
+	return handler == ours.handler;
+}
+
+static bool is_normal(const struct signal_action *action)
+{
+	return action->handler == (void *)SIG_DFL;
+}
+
+static int set(const struct signal_action *action, struct signal_action *before)
+{
+	return sys_rt_sigaction(SIGBUS, action, before, SIGSET_BYTES);
+}
+
+static void remember(const struct signal_action *left)
+{
+	if (memcmp(&bare, left, sizeof(bare)) && home_is_here())
+		bare = *left;
+}
+
+/* What was there comes back, and what another thread has set meanwhile stays: *expected is what
+ * this one left there. */
+static void put_back(struct signal_action *put, struct signal_action *expected)
+{
+	struct signal_action now;
+
+	while (!set(put, &now) && memcmp(&now, expected, sizeof(now))) {
+		*expected = *put;
+		*put = now;
+	}
+}
+
+void signals_stand_in(void)
+{
+	struct signal_action left = ours;
+	struct signal_action before;
+
+	if (scope_silent() || (!audit_enabled() && !the_policy.sigbus_rescue[0]))
+		return;
+	if (set(&ours, &before) || is_ours(before.handler))
+		return;
+	if (is_normal(&before))
+		remember(&before);
+	else
+		put_back(&before, &left);
+}
+
+void signals_withdraw(void)
+{
+	struct signal_action left = bare, before;
+
+	if (!set(&left, &before) && !is_ours(before.handler))
+		put_back(&before, &left);
+}
+
+/* ---- handed on ---- */
+
+void signals_hand_on(const siginfo_t *info, bool repeats)
+{
+	int process = sys_getpid(), thread = sys_gettid();
+	struct signal_action before;
+
+	if (set(&bare, &before))
+		return;
+	if (sys_rt_tgsigqueueinfo(process, thread, SIGBUS, info))
+		sys_tgkill(process, thread, SIGBUS);
+	/* The first process of a container is spared what others send. */
+	if (!repeats && !signal_pending(SIGBUS))
+		set(&before, NULL);
+}
+
+/* ---- what the program is shown ---- */
+
+#define WORD_BYTES sizeof(bare.mask)
+
+static void show_bare(struct sigaction *out)
+{
+	out->sa_handler = SIG_DFL;
+	out->sa_flags = (int)bare.flags;
+	out->sa_restorer = (void (*)(void))bare.restorer;
+	memcpy(&out->sa_mask, bare.mask, WORD_BYTES);
+}
+
+EXPORT int sigaction(int signal, const struct sigaction *action, struct sigaction *before)
+{
+	if (unlikely(!next.sigaction))
+		next_resolve();
+	if (likely(signal != SIGBUS))
+		return next.sigaction(signal, action, before);
+	bool normal = action && action->sa_handler == SIG_DFL;
+	int r = next.sigaction(signal, action, before);
+	if (r)
+		return r;
+	if (before && is_ours((void *)before->sa_handler))
+		show_bare(before);
+	if (normal)
+		signals_stand_in();
+	return 0;
+}
+ALIAS(__sigaction, sigaction);
+
+static __sighandler_t answer(__sighandler_t handler, __sighandler_t before)
+{
+	if (before != SIG_ERR && handler == SIG_DFL)
+		signals_stand_in();
+	return is_ours((void *)before) ? SIG_DFL : before;
+}
+
+/* In no header any more. */
+__sighandler_t bsd_signal(int signal, __sighandler_t handler);
+
+#define SETTER(name)                                                                \
+	EXPORT __sighandler_t name(int signal, __sighandler_t handler)              \
+	{                                                                           \
+		if (unlikely(!next.name))                                           \
+			next_resolve();                                             \
+		__sighandler_t before = next.name(signal, handler);                 \
+		return likely(signal != SIGBUS) ? before : answer(handler, before); \
+	}
+
+SETTER(signal)
+SETTER(ssignal)
+SETTER(bsd_signal)
+SETTER(sysv_signal)
+SETTER(__sysv_signal)
+SETTER(sigset)
+
+/* libc reads the action, changes a flag, and sets it again: of ours, as if it were the program's.
+ */
+static void note_interrupt(void)
+{
+	struct signal_action now, left = bare;
+
+	if (set(NULL, &now))
+		return;
+	if (is_normal(&now)) {
+		signals_stand_in();
+	} else if (is_ours(now.handler)) {
+		left.flags = (bare.flags & ~(unsigned long)SA_RESTART) |
+			     (now.flags & (SA_RESTART | KERNEL_SA_RESTORER));
+		left.restorer = now.restorer;
+		remember(&left);
+		set(&ours, NULL);
+	}
+}
+
+EXPORT int siginterrupt(int signal, int flag)
+{
+	if (unlikely(!next.siginterrupt))
+		next_resolve();
+	int r = next.siginterrupt(signal, flag);
+	if (!r && signal == SIGBUS)
+		note_interrupt();
+	return r;
+}
+
+/* ---- by number ---- */
+
+/* What the kernel has read and written may be read and written here. */
+long signals_by_number(int signal, const struct signal_action *action, struct signal_action *before,
+		       size_t set_size)
+{
+	struct signal_action wanted = { .handler = ours.handler };
+
+	if (action && user_copy_in(&wanted, action, sizeof(wanted)))
+		return sys_rt_sigaction(signal, action, before, set_size);
+	long r = sys_rt_sigaction(signal, action, before, set_size);
+	if (r)
+		return r;
+	if (before && is_ours(before->handler))
+		*before = bare;
+	if (is_normal(&wanted))
+		signals_stand_in();
+	return 0;
+}
+
+#ifdef __i386__
+
+struct old_action {
+	void *handler;
+	unsigned long mask, flags;
+	void *restorer;
+};
+
+long signals_by_old_number(int signal, const void *action, void *before)
+{
+	struct old_action wanted = { .handler = ours.handler }, *out = before;
+
+	if (action && user_copy_in(&wanted, action, sizeof(wanted)))
+		wanted.handler = ours.handler;
+	long r = sys_call(SYS_sigaction, signal, (long)action, (long)before, 0, 0, 0);
+	if (r)
+		return r;
+	if (out && is_ours(out->handler))
+		*out = (struct old_action){ (void *)SIG_DFL, bare.mask[0], bare.flags,
+					    bare.restorer };
+	if (wanted.handler == (void *)SIG_DFL)
+		signals_stand_in();
+	return 0;
+}
+
+long signals_by_oldest_number(int signal, long handler)
+{
+	long r = sys_call(SYS_signal, signal, handler, 0, 0, 0, 0);
+
+	return sys_failed(r) ? r : (long)answer((__sighandler_t)handler, (__sighandler_t)r);
+}
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The search for a writer: the links of /proc/PID/fd, which tell by their own mode how a file was
+ * opened, and no link is followed: what others have open may be on a server that does not answer.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sigbus/sigbus.h"
+#include "sigbus/writer.h"
+#include "support/arena.h"
+#include "support/sys.h"
+#include "support/text.h"
+
+#define LINKS_MOST 20000 /* on a machine with more the search ends, and nobody is named */
+
+struct search {
+	const struct sigbus *it;
+	struct sigbus_writer *out;
+	int left;
+	int depth;
+	char entries[2][1024] __attribute__((aligned(8))); /* of /proc, and of a process's links */
+	char link[SIGBUS_PATH_BYTES];
+};
+
+struct entry {
+	uint64_t inode;
+	int64_t next;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+};
+
+/* Called for each number in the directory, until it says that it is enough. */
+typedef bool visitor(struct search *search, int directory, const char *name);
+
+static bool each_number(struct search *search, int directory, visitor *visit)
+{
+	char *entries = search->entries[search->depth++];
+	bool enough = false;
+	long got;
+
+	while (!enough &&
+	       (got = sys_getdents64(directory, entries, sizeof(search->entries[0]))) > 0)
+		for (long at = 0; at < got && !enough;) {
+			const struct entry *entry = (const struct entry *)(entries + at);
+
+			at += entry->length;
+			if (entry->name[0] >= '0' && entry->name[0] <= '9')
+				enough = visit(search, directory, entry->name);
+		}
+	search->depth--;
+	return enough;
+}
+
+static bool leads_there(struct search *search, int directory, const char *name)
+{
+	struct statx st;
+
+	if (!search->left)
+		return true;
+	search->left--;
+	if (sys_statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_MODE, &st) ||
+	    !(st.stx_mode & S_IWUSR))
+		return false;
+	long length = sys_readlinkat(directory, name, search->link, sizeof(search->link) - 1);
+	if (length <= 0)
+		return false;
+	search->link[length] = 0;
+	return !strcmp(search->link, search->it->path);
+}
+
+static void note(struct search *search, int directory, const char *name)
+{
+	int fd = sys_open_in(directory, "comm", O_RDONLY);
+	long got = fd < 0 ? 0 : sys_read(fd, search->out->name, sizeof(search->out->name) - 1);
+
+	if (fd >= 0)
+		sys_close(fd);
+	search->out->name[got > 0 ? got - 1 : 0] = 0; /* the newline */
+	for (; *name; name++)
+		search->out->pid = search->out->pid * 10 + (*name - '0');
+}
+
+static bool look_at_process(struct search *search, int proc, const char *name)
+{
+	int process = sys_open_in(proc, name, O_RDONLY | O_DIRECTORY);
+	int links = process < 0 ? -1 : sys_open_in(process, "fd", O_RDONLY | O_DIRECTORY);
+	bool found = links >= 0 && each_number(search, links, leads_there);
+
+	if (found && search->left)
+		note(search, process, name);
+	if (links >= 0)
+		sys_close(links);
+	if (process >= 0)
+		sys_close(process);
+	return found;
+}
+
+void sigbus_find_writer(const struct sigbus *it, struct sigbus_writer *out)
+{
+	struct search *search = it->unnamed ? NULL : arena_alloc(sizeof(*search));
+	int proc = search ? sys_open_in(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY) : -1;
+
+	if (proc >= 0) {
+		search->it = it;
+		search->out = out;
+		search->left = LINKS_MOST;
+		each_number(search, proc, look_at_process);
+		sys_close(proc);
+	}
+	arena_free(search, sizeof(*search));
+}
