@@ -99,7 +99,7 @@ $(eval $(call sanitizer_rule,tsan,gcc,thread))
 # Criterion binaries. Unit tests are linked with the rooms below interpose/ and, like the library,
 # with an unwinder of their own (-lunwind would take the place of libgcc's); preload tests
 # are linked with nothing of ours.
-UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem inject pages mapping
+UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem sigbus inject pages mapping
 UNIT_OBJ := $(filter-out $(UNSANITIZED),$(filter $(UNIT_ROOMS:%=$(B)/obj64/shim/%/%.o),$(SHIM_OBJ64)))
 # Of the command, what needs nothing else of it.
 UNIT_CLI := $(B)/cli/shim/cli/model/scan.o

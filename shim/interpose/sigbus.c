@@ -145,6 +145,15 @@ static bool serve_fault(const siginfo_t *info, const ucontext_t *context)
 	return goes_on;
 }
 
+/* A page that came back meanwhile would not have saved a program without us. */
+static bool is_repeated(const siginfo_t *info)
+{
+	char byte;
+
+	return (info->si_code == BUS_ADRERR || info->si_code == BUS_MCEERR_AR) &&
+	       user_copy_in(&byte, info->si_addr, 1);
+}
+
 /* What others send, and memory that fails, is none of ours. */
 void sigbus_handle(int signal, siginfo_t *info, void *context)
 {
@@ -157,5 +166,5 @@ void sigbus_handle(int signal, siginfo_t *info, void *context)
 		scope_leave(&scope);
 	}
 	if (!goes_on)
-		signals_hand_on(info, info->si_code > 0);
+		signals_hand_on(info, is_repeated(info));
 }

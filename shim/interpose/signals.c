@@ -131,12 +131,12 @@ void signals_hand_on(const siginfo_t *info, bool repeats)
 	int process = sys_getpid(), thread = sys_gettid();
 	struct signal_action before;
 
-	if (set(&bare, &before))
+	if (set(&bare, &before) || repeats)
 		return;
 	if (sys_rt_tgsigqueueinfo(process, thread, SIGBUS, info))
 		sys_tgkill(process, thread, SIGBUS);
 	/* The first process of a container is spared what others send. */
-	if (!repeats && !signal_pending(SIGBUS))
+	if (info->si_code <= 0 && !signal_pending(SIGBUS))
 		set(&before, NULL);
 }
 

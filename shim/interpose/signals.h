@@ -24,8 +24,8 @@ long signals_by_number(int signal, const struct signal_action *action, struct si
 long signals_by_old_number(int signal, const void *action, void *before);
 long signals_by_oldest_number(int signal, long handler);
 
-/* From the handler: the signal as it came, to the kernel's own action. For a fault that is
- * repeated the kernel may do the same by itself. */
+/* From the handler: the signal as it came, to the kernel's own action. A fault that is sure to be
+ * repeated the kernel sends again by itself. */
 void signals_hand_on(const siginfo_t *info, bool repeats);
 
 /* sigbus.c: the handler. */

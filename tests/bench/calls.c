@@ -8,6 +8,7 @@
  * its exit status whether the library is there at all.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -79,6 +80,24 @@ static void rewire(void)
 		die("mmap");
 }
 
+static void set_action(int signal)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL }, before;
+
+	if (sigaction(signal, &action, &before))
+		die("sigaction");
+}
+
+static void set_bus(void)
+{
+	set_action(SIGBUS);
+}
+
+static void set_other(void)
+{
+	set_action(SIGUSR1);
+}
+
 /* What a record of a call costs at least: so many bytes, appended to a file. */
 static void write_record(void)
 {
@@ -95,9 +114,10 @@ static const struct kind {
 	const char *name;
 	void (*call)(void);
 } kinds[] = {
-	{ "open", open_close },	   { "anonymous", map_anonymous },
-	{ "shared", map_shared },  { "readonly", map_shared_readonly },
-	{ "remap", remap },	   { "rewire", rewire },
+	{ "open", open_close },	    { "anonymous", map_anonymous },
+	{ "shared", map_shared },   { "readonly", map_shared_readonly },
+	{ "remap", remap },	    { "rewire", rewire },
+	{ "sigaction", set_other }, { "sigbus", set_bus },
 	{ "write", write_record },
 };
 

@@ -99,6 +99,8 @@ opened_fresh
 call "anonymous mmap + munmap" 1.03 anonymous
 call "shared writable file mmap + munmap" 1.05 shared
 call "shared read-only file mmap + munmap" 1.05 readonly
+call "sigaction" 1.10 sigaction
+call "  the same of SIGBUS, set to SIG_DFL, with a log" - sigbus "$log"
 remap_rows
 copied 1 50
 copied 16 8

@@ -3,8 +3,12 @@
  * S17: a program that touches what was cut off dies of SIGBUS as it would have died (dies/ and
  * the rest of these, each alone), or, where that was asked for, goes on with zeros (rescue/).
  */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <ucontext.h>
 
 #include "helper.h"
 
@@ -62,10 +66,12 @@ static void touch_page(volatile char *view, size_t page)
 	broken("page %zu could be read", page);
 }
 
+/* Open still, but not for writing. */
 static void shared(const void *unused)
 {
 	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
+	file_open(FILE_NAME);
 	cut(LEFT);
 	touch_page(view, 9);
 }
@@ -206,6 +212,19 @@ static void sent(const void *unused)
 		pause();
 }
 
+/* With the address of a fault that never was. */
+static void queued(const void *unused)
+{
+	siginfo_t info = { .si_signo = SIGBUS, .si_code = SI_QUEUE };
+
+	(void)unused;
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	info.si_addr = view + 9 * PAGE;
+	syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &info);
+	broken("it goes on");
+}
+
 static void default_again(const void *unused)
 {
 	(void)unused;
@@ -213,6 +232,61 @@ static void default_again(const void *unused)
 	cut(LEFT);
 	must(touch(view + 9 * PAGE) == SIGBUS);
 	must(signal(SIGBUS, SIG_DFL) == SIG_DFL);
+	touch_page(view, 9);
+}
+
+/* A stack of its own making, with no room for a handler's frame. */
+static ucontext_t outside, inside;
+
+static void little_room(void)
+{
+	(void)*(volatile char *)(handler_view + 9 * PAGE);
+}
+
+static void with_no_room(const void *unused)
+{
+	(void)unused;
+	handler_view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	own_stack(32768);
+	char *room = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(room != MAP_FAILED && mprotect(room + PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
+	must(getcontext(&inside) == 0);
+	inside.uc_stack.ss_sp = room;
+	inside.uc_stack.ss_size = PAGE + 512;
+	inside.uc_link = &outside;
+	makecontext(&inside, little_room, 0);
+	must(swapcontext(&outside, &inside) == 0);
+	broken("page 9 could be read");
+}
+
+/* A filter that kills for any call but the few that are no concern of signals. */
+static void filtered(const void *unused)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL),
+	};
+	struct sock_fprog program = { COUNT(code), code };
+
+	(void)unused;
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0);
+	touch_page(view, 9);
+}
+
+/* A filter that could not be had changes nothing. */
+static void not_filtered(const void *unused)
+{
+	(void)unused;
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) == -1);
 	touch_page(view, 9);
 }
 
@@ -261,6 +335,32 @@ static void traced(const void *unused)
 	promise(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "status %#x", status);
 	promise(last.si_code == BUS_ADRERR, "si_code %d", last.si_code);
 	promise(last.si_addr == view + 9 * PAGE + 7, "si_addr is wrong");
+}
+
+/* The page is back before anybody looks: a program that would have died dies all the same. */
+static void back_again(const void *unused)
+{
+	siginfo_t now;
+	int status;
+
+	(void)unused;
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	pid_t pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		must(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
+		(void)*(volatile char *)(view + 9 * PAGE + 7);
+		_exit(0);
+	}
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+		int signal = WSTOPSIG(status);
+		must(ptrace(PTRACE_GETSIGINFO, pid, NULL, &now) == 0);
+		if (signal == SIGBUS)
+			file_overwrite(FILE_NAME, 2, 0, PAGES);
+		must(ptrace(PTRACE_CONT, pid, NULL, (void *)(long)signal) == 0);
+	}
+	promise(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "status %#x", status);
 }
 
 /* A disk that is full, and a file with a hole. */
@@ -377,7 +477,6 @@ static void rescue_lost(const void *unused)
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	must(close(open(FILE_NAME, O_RDONLY | O_TRUNC)) == 0);
 	zeros(view, 0, PAGES);
-	must(munmap(view, PAGES * PAGE) == 0);
 }
 
 static void rescue_unlinked(const void *unused)
@@ -555,10 +654,15 @@ int main(int argc, char **argv)
 		DIES(chained),
 		DIES(raised),
 		DIES(sent),
+		DIES(queued),
 		DIES(default_again),
 		DIES(child_of_vfork),
+		DIES(with_no_room),
+		DIES(filtered),
+		DIES(not_filtered),
 		DIES(full),
 		{ "traced", traced, NULL, HOLDS_BARE },
+		{ "back_again", back_again, NULL, HOLDS_BARE },
 		BOTH(read),
 		BOTH(store),
 		BOTH(threads),

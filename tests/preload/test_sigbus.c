@@ -120,6 +120,7 @@ EACH_WIDTH(S17, a_shared_mapping_that_was_cut_is_said)
 		     "read", "r--s", LEFT);
 	expect_place(the_event(&run));
 	cr_expect_str_eq(field_string(the_event(&run), "mmfence.sigbus.snapshot"), "none");
+	cr_expect_eq(field_number(the_event(&run), "mmfence.sigbus.writer"), -1);
 	cr_expect(
 		strstr(field_string(the_event(&run), "mmfence.sigbus.cure"), "--snapshot-shared"));
 	run_end(&run);
@@ -184,12 +185,13 @@ IS_SAID(a_thread_is_said, "dies/in_a_thread")
 IS_SAID(a_handler_on_an_own_stack_is_said, "dies/on_an_own_stack")
 IS_SAID(a_handler_that_puts_back_what_it_found_is_followed, "dies/chained")
 IS_SAID(it_is_said_when_the_program_takes_its_handler_away, "dies/default_again")
+IS_SAID(a_stack_without_room_is_said, "dies/with_no_room")
 IS_SAID(a_child_of_vfork_is_said, "dies/child_of_vfork")
 
 /* Nothing of ours: neither is it said. */
 static void is_not_said(const char *variant, const char *name)
 {
-	struct run run = { 0 };
+	struct run run = { .expects = { NULL, "coverage.gap" } };
 
 	dies(&run, variant, name);
 	cr_expect_eq(count_events(&run, "mapping.sigbus"), 0);
@@ -199,6 +201,7 @@ static void is_not_said(const char *variant, const char *name)
 EACH_WIDTH(S17, a_signal_that_was_sent_is_no_fault)
 {
 	is_not_said(variant, "dies/sent");
+	is_not_said(variant, "dies/queued");
 }
 
 EACH_WIDTH(S17, a_signal_that_a_handler_sends_again_is_no_fault)
@@ -206,9 +209,35 @@ EACH_WIDTH(S17, a_signal_that_a_handler_sends_again_is_no_fault)
 	is_not_said(variant, "dies/raised");
 }
 
+/* No call is made that the program's own filter may kill for. */
+EACH_WIDTH(S17, a_program_under_a_filter_dies_as_without)
+{
+	is_not_said(variant, "dies/filtered");
+}
+
+EACH_WIDTH(S17, a_filter_that_failed_changes_nothing)
+{
+	struct run run = { .expects = { NULL, "coverage.gap" } };
+
+	dies(&run, variant, "dies/not_filtered");
+	the_event(&run);
+	run_end(&run);
+}
+
 EACH_WIDTH(S17, it_dies_of_the_fault_as_it_came)
 {
 	struct run run = { .variant = variant, .helper = "sigbus", .args = { "traced" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	the_event(&run);
+	run_end(&run);
+}
+
+/* By then the page is inside the file. */
+EACH_WIDTH(S17, it_dies_though_the_file_grew_again)
+{
+	struct run run = { .variant = variant, .helper = "sigbus", .args = { "back_again" } };
 
 	run_helper(&run);
 	run_must_hold(&run);
@@ -285,7 +314,6 @@ IS_RESCUED(a_cut_is_rescued_once_whatever_is_touched_first, "rescue/backwards", 
 IS_RESCUED(each_cut_is_rescued_once, "rescue/again", 2)
 IS_RESCUED(zeros_stay_when_the_file_grows, "rescue/grown", 1)
 IS_RESCUED(a_store_into_read_only_zeros_is_a_fault, "rescue/keeps_protection", 1)
-IS_RESCUED(a_lost_snapshot_is_rescued, "rescue/lost", 1)
 IS_RESCUED(a_file_without_a_name_is_rescued, "rescue/unlinked", 1)
 IS_RESCUED(a_handler_on_an_own_stack_is_rescued, "rescue/in_a_handler", 1)
 IS_RESCUED(a_child_is_rescued_by_itself, "rescue/in_a_child", 2)
@@ -295,6 +323,24 @@ IS_RESCUED(the_programs_handler_comes_first, "rescue/not_with_a_handler", 1)
 IS_RESCUED(zeros_are_locked_as_the_mapping_was, "rescue/locked", 1)
 IS_RESCUED(threads_that_fault_at_once_lose_no_store, "rescue/threads/shared", 200)
 IS_RESCUED(threads_in_private_mappings_lose_no_store, "rescue/threads/private", 200)
+
+/* And is a snapshot no more. */
+EACH_WIDTH(S17, a_lost_snapshot_is_rescued)
+{
+	struct run run = { .variant = variant,
+			   .helper = "sigbus",
+			   .args = { "rescue/lost" },
+			   .options = { RESCUE },
+			   .expects = { "snapshot.lost" } };
+
+	run_helper(&run);
+	run_must_hold(&run);
+	json_t *event = find_event(&run, "mapping.rescued");
+	cr_expect_str_eq(field_string(event, "mmfence.sigbus.snapshot"), "lost");
+	cr_expect_eq(field_number(event, "mmfence.sigbus.size_then"), 16 * 4096);
+	cr_expect_eq(count_events(&run, "snapshot.end"), 1);
+	run_end(&run);
+}
 
 /* From the page that is touched, since nobody tells where the file ends. */
 EACH_WIDTH(S17, a_file_that_nobody_may_ask_is_rescued)
@@ -405,6 +451,21 @@ Test(S17, the_summary_says_what_was_rescued)
 	run_helper(&run);
 	cr_expect_eq(run_exit(&run), 0, "%s", run.output);
 	cr_expect(strstr(run.errors, "2 mappings of files that were cut off go on with zeros\n"),
+		  "%s", run.errors);
+	run_end(&run);
+}
+
+/* Without a record: what came from elsewhere, or a handler's own end. */
+Test(S17, the_summary_says_where_it_was_not_seen)
+{
+	struct run run;
+
+	start_command(&run, "run", "--rescue=/no/file");
+	run.args[6] = "dies/sent";
+	run_helper(&run);
+	cr_expect_eq(run_exit(&run), 128 + SIGBUS);
+	cr_expect(strstr(run.errors, "  SIGBUS       the command died of it, but not of a file "
+				     "mapping that mmfence saw: "),
 		  "%s", run.errors);
 	run_end(&run);
 }

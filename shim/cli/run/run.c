@@ -303,6 +303,6 @@ int run_main(int argc, char **argv)
 	if (run_command(&run))
 		return STATUS_USAGE;
 	if (!run.quiet)
-		summary_print(&run.log, run_was_started(&run), stderr);
+		summary_print(&run.log, run_was_started(&run), run.status, stderr);
 	return run.status;
 }

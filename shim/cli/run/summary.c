@@ -3,6 +3,7 @@
  * Prints the model of a run in at most 24 lines: see summary.h. Paths in a log come from the
  * program: control characters never reach the terminal.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,8 +154,19 @@ static void put_cures(FILE *out, const struct model *model)
 	}
 }
 
-static void put_sigbus(FILE *out, const struct model *model, const struct totals *t)
+/* The handler of ours was not asked. */
+static void put_unseen_sigbus(FILE *out)
 {
+	put_heading(out, "SIGBUS");
+	fputs("the command died of it, but not of a file mapping that mmfence saw: it was sent by "
+	      "a\n                 process, or the program handles, ignores or blocks it\n",
+	      out);
+}
+
+static void put_sigbus(FILE *out, const struct model *model, const struct totals *t, int status)
+{
+	if (!t->killed && status == 128 + SIGBUS)
+		put_unseen_sigbus(out);
 	if (!t->killed && !t->rescued)
 		return;
 	put_heading(out, "SIGBUS");
@@ -349,7 +361,7 @@ static void put_records(FILE *out, const struct model *model, bool cut)
 	}
 }
 
-void summary_print(const struct log *log, bool started, FILE *out)
+void summary_print(const struct log *log, bool started, int status, FILE *out)
 {
 	struct totals totals;
 	struct model *model;
@@ -372,7 +384,7 @@ void summary_print(const struct log *log, bool started, FILE *out)
 		put_no_records(out, &totals, cut, full);
 	else
 		put_records(out, model, cut);
-	put_sigbus(out, model, &totals);
+	put_sigbus(out, model, &totals, status);
 	put_protected(out, &totals);
 	put_unprotected(out, model, &totals);
 	put_refused(out, model, &totals);

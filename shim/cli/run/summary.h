@@ -12,7 +12,7 @@
 
 #include "cli/run/log.h"
 
-/* started: whether the command was. */
-void summary_print(const struct log *log, bool started, FILE *out);
+/* started: whether the command was; status: how it ended. */
+void summary_print(const struct log *log, bool started, int status, FILE *out);
 
 #endif
