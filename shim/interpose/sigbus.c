@@ -116,8 +116,11 @@ static bool serve(struct sigbus *it, const struct trace *trace)
 		look_for_snapshot(it);
 	if (is_there_now(it, looked))
 		return true;
-	if (looked)
+	if (looked) {
+		if (looked != -ENODEV)
+			sigbus_report_unknown(it, trace, looked);
 		return false;
+	}
 	if (sigbus_is_cut(it) && sigbus_is_wanted(it)) {
 		error = rescue(it, trace);
 		if (!error)

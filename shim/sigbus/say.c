@@ -106,13 +106,18 @@ static struct record *begin(const struct sigbus *it, enum event_action action,
 	return record;
 }
 
-static void add_fault(struct record *record, const struct sigbus *it)
+static void add_touch(struct record *record, const struct sigbus *it)
 {
 	static const char *const names[] = { "read", "write", "execute" };
 
 	record_address(record, "mmfence.sigbus.address", it->address);
-	record_int(record, "mmfence.sigbus.offset", it->offset);
 	record_str(record, "mmfence.sigbus.access", names[it->access]);
+}
+
+static void add_fault(struct record *record, const struct sigbus *it)
+{
+	add_touch(record, it);
+	record_int(record, "mmfence.sigbus.offset", it->offset);
 	record_str(record, "mmfence.sigbus.snapshot", it->snapshot ? it->snapshot : "none");
 	if (it->size_then >= 0)
 		record_int(record, "mmfence.sigbus.size_then", it->size_then);
@@ -175,6 +180,16 @@ void sigbus_report(const struct sigbus *it, const struct trace *trace, int error
 		add_filesystem(record, it, &fs);
 	add_writer(record, &writer);
 	add_mapping(record, it);
+	record_emit(record);
+}
+
+void sigbus_report_unknown(const struct sigbus *it, const struct trace *trace, int error)
+{
+	if (!audit_enabled())
+		return;
+	struct record *record = record_begin(EVENT_MAPPING_SIGBUS, OUTCOME_FAILURE, trace);
+	record_error(record, error, "what is mapped there could not be looked up in /proc");
+	add_touch(record, it);
 	record_emit(record);
 }
 

@@ -54,6 +54,8 @@ long sigbus_rescue(void *rescue);
 
 /* error: that of a rescue that failed, or 0. */
 void sigbus_report(const struct sigbus *it, const struct trace *trace, int error);
+/* Where the kernel did not tell what is there, for this reason: there is no /proc, perhaps. */
+void sigbus_report_unknown(const struct sigbus *it, const struct trace *trace, int error);
 void sigbus_report_rescue(const struct sigbus *it, const struct rescue *rescue,
 			  const struct trace *trace);
 

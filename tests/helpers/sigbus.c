@@ -280,6 +280,15 @@ static void filtered(const void *unused)
 	touch_page(view, 9);
 }
 
+static void without_proc(const void *unused)
+{
+	(void)unused;
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	must(chroot(".") == 0 && chdir("/") == 0);
+	touch_page(view, 9);
+}
+
 /* A filter that could not be had changes nothing. */
 static void not_filtered(const void *unused)
 {
@@ -660,6 +669,7 @@ int main(int argc, char **argv)
 		DIES(with_no_room),
 		DIES(filtered),
 		DIES(not_filtered),
+		DIES(without_proc),
 		DIES(full),
 		{ "traced", traced, NULL, HOLDS_BARE },
 		{ "back_again", back_again, NULL, HOLDS_BARE },

@@ -256,6 +256,24 @@ with_java() {
 	fence javac -g:none Main.java && fence java -Xshare:auto -Xmx256m Main
 }
 
+# It handles SIGBUS itself: what is read of a file that was cut is an exception of its own.
+with_java_cut() {
+	cat >Cut.java <<-'END'
+		import java.nio.channels.*; import java.nio.file.*;
+		public class Cut {
+		  public static void main(String[] a) throws Exception {
+		    Files.write(Path.of("data"), new byte[1 << 20]);
+		    try (var c = FileChannel.open(Path.of("data"), StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+		      var m = c.map(FileChannel.MapMode.READ_ONLY, 0, 1 << 20); c.truncate(5000); int s = 0;
+		      try { for (int i = 0; i < 1 << 20; i++) s += m.get(i); System.out.println(s); }
+		      catch (InternalError e) { System.out.println(e.getMessage()); }
+		    }
+		  }
+		}
+	END
+	fence javac -g:none Cut.java && fence java -Xmx256m Cut
+}
+
 with_tar() {
 	local i
 	for i in $(seq 1 40); do
@@ -356,6 +374,7 @@ same python3 python3 with_python '' snapshot.create
 same perl perl with_perl
 same node node with_node
 same java javac with_java '' snapshot.create
+same java-cut javac with_java_cut
 same tar-and-xz xz with_tar
 same find find with_find
 same bash bash with_bash

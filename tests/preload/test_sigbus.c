@@ -245,6 +245,19 @@ EACH_WIDTH(S17, it_dies_though_the_file_grew_again)
 	run_end(&run);
 }
 
+EACH_WIDTH(S17, it_is_said_where_there_is_no_proc)
+{
+	struct run run = { 0 };
+
+	skip_unless_root();
+	dies(&run, variant, "dies/without_proc");
+	json_t *event = the_event(&run);
+	cr_expect_str_eq(field_string(event, "error.message"),
+			 "what is mapped there could not be looked up in /proc");
+	cr_expect(field(event, "mmfence.stack"));
+	run_end(&run);
+}
+
 static void with_a_small_disk(struct run *run)
 {
 	(void)run;

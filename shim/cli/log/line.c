@@ -37,8 +37,8 @@ static const struct wording {
 	{ "snapshot.end", "{file.path}: {mmfence.snapshot.fate}" },
 	{ "snapshot.grow", "{file.path}: {error.message}" },
 	{ "mapping.sigbus",
-	  "{file.path}: SIGBUS, {error.message} ({mmfence.sigbus.access} at "
-	  "{mmfence.sigbus.offset}[ of {file.size}], {mmfence.mapping.protection})"
+	  "[{file.path}: ]SIGBUS, {error.message} ({mmfence.sigbus.access}"
+	  "[ at {mmfence.sigbus.offset}][ of {file.size}][, {mmfence.mapping.protection}])"
 	  "[, open for writing in {mmfence.sigbus.writer_name} ({mmfence.sigbus.writer})]"
 	  "[; cure: {mmfence.sigbus.cure}]" },
 	{ "mapping.rescued", "{file.path}: {error.message}, {size:mmfence.rescue.length} at "
