@@ -46,7 +46,8 @@ EACH_WIDTH(bare, mode_off_changes_nothing)
 	struct run run = { .variant = variant,
 			   .helper = "overwrite",
 			   .args = { "--bare", "*/self/*" },
-			   .options = { "snapshot.mode=off" } };
+			   .options = { "snapshot.mode=off" },
+			   .expects = { "mapping.sigbus" } };
 
 	run_helper(&run);
 	run_must_hold(&run);
