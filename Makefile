@@ -58,7 +58,7 @@ SHIM_OBJ32 := $(SHIM_SRC:%.c=$(B)/obj32/%.o)
 # The command shares with the library the option table, what decides about mappings, what tells files
 # and file systems apart, system calls and areas, the page census and the text builder.
 CLI_SRC := $(sort $(wildcard shim/cli/*.c shim/cli/*/*.c)) $(sort $(wildcard shim/policy/*.c)) \
-	$(addprefix shim/snapshot/,decide.c places.c) shim/support/text.c $(addprefix shim/kernel/,file.c filesystem.c) \
+	$(addprefix shim/snapshot/,decide.c live.c places.c) shim/support/text.c $(addprefix shim/kernel/,file.c filesystem.c) \
 	$(addprefix shim/kernel/,guarded.c home.c lease.c proc_text.c symbol.c unnamed.c vma.c) \
 	$(addprefix shim/support/,arena.c auxiliary.c error.c lock.c place.c scratch.c sys.c) shim/audit/json.c \
 	$(filter-out shim/pages/exit.c,$(sort $(wildcard shim/pages/*.c)))

@@ -224,9 +224,13 @@ static long take_if_wanted(struct creation *creation)
 	struct decision decision;
 
 	decide(creation->request, creation->file, creation->path, &decision);
-	if (decision.verdict == VERDICT_IGNORE)
-		return (long)creation->address;
-	return take(creation, &decision);
+	if (decision.verdict == VERDICT_TAKE)
+		return take(creation, &decision);
+	if (decision.verdict == VERDICT_LEAVE) {
+		atomic_fetch_add(&total_unprotected, 1);
+		report_unprotected(creation, 0, decision.live, false);
+	}
+	return (long)creation->address;
 }
 
 long snapshot_create(const struct call *call, const struct map_request *request, uintptr_t address)

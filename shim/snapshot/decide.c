@@ -60,7 +60,8 @@ void decide(const struct map_request *request, const struct file *file, const ch
 	}
 	if (!named && (file->deleted || glob_list_match(the_policy.snapshot_exclude, path)))
 		return;
-	out->verdict = VERDICT_TAKE;
+	out->live = named ? NULL : live_reason(request, file);
+	out->verdict = out->live ? VERDICT_LEAVE : VERDICT_TAKE;
 	out->guard = the_policy.snapshot_guard != GUARD_NONE && !(request->protection & PROT_WRITE);
 	out->bytes =
 		file_bytes_at_most(file, request->offset,

@@ -92,12 +92,13 @@ struct snapshot_totals snapshot_totals(void);
 
 /* ---- within the room ---- */
 
-enum verdict { VERDICT_IGNORE, VERDICT_TAKE };
+enum verdict { VERDICT_IGNORE, VERDICT_TAKE, VERDICT_LEAVE /* plain, with a reason */ };
 
 struct decision {
 	enum verdict verdict;
 	bool guard;	     /* the plain mapping may stay while nobody writes */
 	bool shared;	     /* a shared read-only mapping */
+	const char *live;    /* why it is left plain */
 	const char *no_copy; /* why pages must not be copied for it, or NULL */
 	uint64_t bytes;	     /* that a copy would take at most */
 };
@@ -105,6 +106,9 @@ struct decision {
 /* path is what the kernel calls the file. */
 void decide(const struct map_request *request, const struct file *file, const char *path,
 	    struct decision *out);
+
+/* Why whoever makes this mapping wants to see what others write, or NULL. */
+const char *live_reason(const struct map_request *request, const struct file *file);
 
 struct capture {
 	/* what to capture, and where the mapping stands */

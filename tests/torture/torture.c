@@ -117,6 +117,7 @@ static void start(bool reader, uint64_t serial)
 		setenv("LD_PRELOAD", want.library, 1);
 	setenv("MMFENCE_AUDIT_LOG", want.log, 1);
 	setenv("MMFENCE_SNAPSHOT_SHARED", "**", 0);
+	setenv("MMFENCE_SNAPSHOT_PATHS", "**", 0); /* views beyond the end too */
 	/* Otherwise a snapshot that cannot be given would look like a broken one. */
 	setenv("MMFENCE_SNAPSHOT_ON_FAILURE", "deny", 0);
 	execl(want.program[narrow], narrow ? "torture32" : "torture", reader ? "reader" : "writer",

@@ -235,9 +235,10 @@ static void look_at_mappings(const struct mapped_file *mapped)
 
 	decide_whole(mapped, PROT_READ, &outlook.reading);
 	decide_whole(mapped, PROT_READ | PROT_WRITE, &outlook.storing);
-	if (outlook.reading.verdict == VERDICT_IGNORE) {
-		say_no_snapshots(the_policy.snapshot_mode == SNAPSHOT_OFF ? "snapshot.mode is off"
-									  : "snapshot.exclude");
+	if (outlook.reading.verdict != VERDICT_TAKE) {
+		say_no_snapshots(outlook.reading.live			    ? outlook.reading.live
+				 : the_policy.snapshot_mode == SNAPSHOT_OFF ? "snapshot.mode is off"
+									    : "snapshot.exclude");
 		return;
 	}
 	outlook.leased = doctor_lease(mapped);
