@@ -35,20 +35,59 @@ static struct {
 	void *argument;
 	atomic_int answered;
 	atomic_int poked;
+	atomic_bool queue_full;
 	bool end;
 } lease_thread;
 
-/* A signal that was lost because the queue was full is made good for by asking each lease now and
- * then: the kernel gives a writer's opponent tens of seconds. */
-#define ASK_SECONDS 1
+/* Where the signal queue is full (RLIMIT_SIGPENDING) a request cannot be told by a real-time
+ * signal: from then on another one stands in, which nothing sends on x86. */
+#define FULL_QUEUE_SIGNAL SIGSTKFLT
 
-static void wait_set(unsigned long set[8 / sizeof(long)])
+/* How often is looked whether a signal was lost, and whether the program is there yet: a part of
+ * what the kernel gives whoever holds a writer up. */
+#define MOST_SECONDS 5
+
+static long look_seconds(void)
 {
-	for (unsigned int i = 0; i < 8 / sizeof(long); i++)
-		set[i] = 0;
-	for (int number = REQUEST_SIGNAL; number <= LEASE_SIGNAL; number++)
-		set[(unsigned int)(number - 1) / (8 * sizeof(long))] |=
-			1UL << (unsigned int)(number - 1) % (8 * sizeof(long));
+	char text[16];
+	long seconds = 0;
+
+	if (sys_read_file("/proc/sys/fs/lease-break-time", text, sizeof(text)) <= 0)
+		return MOST_SECONDS;
+	for (const char *at = text; *at >= '0' && *at <= '9' && seconds < 4 * MOST_SECONDS; at++)
+		seconds = seconds * 10 + (*at - '0');
+	seconds /= 4;
+	return seconds > MOST_SECONDS ? MOST_SECONDS : seconds ? seconds : 1;
+}
+
+#define SET_BITS (8 * sizeof(long))
+
+static void add_signal(unsigned long set[SIGSET_WORDS], unsigned int number)
+{
+	set[(number - 1) / SET_BITS] |= 1UL << (number - 1) % SET_BITS;
+}
+
+static bool has_signal(const unsigned long set[SIGSET_WORDS], unsigned int number)
+{
+	return set[(number - 1) / SET_BITS] >> (number - 1) % SET_BITS & 1;
+}
+
+static void wait_set(unsigned long set[SIGSET_WORDS])
+{
+	memset(set, 0, SIGSET_BYTES);
+	add_signal(set, REQUEST_SIGNAL);
+	add_signal(set, LEASE_SIGNAL);
+	if (atomic_load(&lease_thread.queue_full))
+		add_signal(set, FULL_QUEUE_SIGNAL);
+}
+
+/* For a break that finds no room in the queue the kernel sends SIGIO instead, which stays pending:
+ * nobody takes it. */
+static bool break_was_lost(void)
+{
+	unsigned long pending[SIGSET_WORDS] = { 0 };
+
+	return sys_rt_sigpending(pending, SIGSET_BYTES) || has_signal(pending, SIGIO);
 }
 
 static void serve_request(void)
@@ -115,21 +154,24 @@ static void end_if_alone(void)
 
 static void serve(void)
 {
+	struct timespec seconds = { look_seconds(), 0 };
 	unsigned long set[SIGSET_WORDS];
 	siginfo_t info;
 
-	wait_set(set);
 	while (!lease_thread.end) {
-		struct timespec ask = { ASK_SECONDS, 0 };
-		long number = sys_rt_sigtimedwait(set, &info, &ask, SIGSET_BYTES);
+		wait_set(set);
+		long number = sys_rt_sigtimedwait(set, &info, &seconds, SIGSET_BYTES);
 		if (number == LEASE_SIGNAL) {
 			lease_thread_duties.broken(info.si_fd);
 			continue;
 		}
-		serve_request(); /* with a full queue the signal itself may have been refused */
-		if (number == REQUEST_SIGNAL)
+		if (number < 0 && lease_thread.task)
+			atomic_store(&lease_thread.queue_full, true);
+		serve_request();
+		if (number >= 0)
 			continue;
-		lease_thread_duties.ask_all();
+		if (break_was_lost())
+			lease_thread_duties.ask_all();
 		end_if_alone();
 	}
 }
@@ -173,6 +215,8 @@ static int prepare(void)
 	lease_thread.memory = proc_open_own(lease_thread.proc, "mem", O_RDWR);
 	lease_thread.stat = sys_open_in(lease_thread.proc, "stat", O_RDONLY);
 	capability_keep_for_leases();
+	if (!sys_limit(RLIMIT_SIGPENDING))
+		atomic_store(&lease_thread.queue_full, true);
 	return 0;
 }
 
@@ -211,11 +255,14 @@ static int start(void)
 
 static int wake(void)
 {
-	return sys_tgkill(home_process(), lease_thread.thread.number, REQUEST_SIGNAL);
+	int r = sys_tgkill(home_process(), lease_thread.thread.number, REQUEST_SIGNAL);
+
+	if (r == -EAGAIN && atomic_load(&lease_thread.queue_full))
+		r = sys_tgkill(home_process(), lease_thread.thread.number, FULL_QUEUE_SIGNAL);
+	return r;
 }
 
-/* With a full signal queue (RLIMIT_SIGPENDING) the signal is refused; then the lease thread finds
- * the request when it asks its leases. */
+/* The first one that finds no room in the queue is found when the thread looks. */
 static int wake_surely(void)
 {
 	struct timespec pause = { 0, 10000000 };

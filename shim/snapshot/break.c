@@ -27,32 +27,26 @@ static uint64_t microseconds(void)
 
 /* ---- what is mapped ---- */
 
-static size_t count_pieces(const struct lease *lease)
-{
-	struct piece piece;
-	size_t count = 0;
-
-	for (uintptr_t at = 0; lease_next_piece(lease, &at, &piece);)
-		count++;
-	return count;
-}
-
 /* 0 or -ENOMEM. */
-static int windows_get(struct lease *lease, struct windows *windows, size_t *pieces)
+static int windows_get(struct lease *lease, struct windows *windows, bool *needed)
 {
-	struct piece piece;
+	struct pieces pieces;
 	struct window window;
 
+	*windows = (struct windows){ .count = 0 };
 	snapshot_lock();
 	lease->state = LEASE_BREAKING;
-	*pieces = count_pieces(lease);
-	int r = windows_alloc(windows, *pieces);
-	for (uintptr_t at = 0; !r && lease_next_piece(lease, &at, &piece);) {
-		lease_window(lease, &piece, &window);
+	*needed = lease->snapshots;
+	int r = lease_pieces(lease, &pieces);
+	snapshot_unlock();
+	if (!r)
+		r = windows_alloc(windows, pieces.count);
+	for (size_t i = 0; !r && i < pieces.count; i++) {
+		lease_window(lease, &pieces.list[i], &window);
 		windows_add(windows, &window);
 	}
-	snapshot_unlock();
 	windows_join(windows);
+	pieces_free(&pieces);
 	return r;
 }
 
@@ -82,12 +76,11 @@ static uint64_t snapshots_leave(struct lease *lease, const struct preserve *pres
 				enum fate fate, unsigned int *count)
 {
 	struct store *store = fate == FATE_PRESERVED ? store_new(preserve) : NULL;
-	struct piece piece;
 	uint64_t first = 0;
 
-	for (uintptr_t at = 0; lease_next_piece(lease, &at, &piece);) {
-		struct snapshot *snapshot = piece.snapshot;
-		first = *count ? first : snapshot->id;
+	for (struct snapshot *snapshot = lease->snapshots; snapshot;
+	     snapshot = snapshot->next_guarded) {
+		first = *count && first < snapshot->id ? first : snapshot->id;
 		++*count;
 		snapshot->lease = NULL;
 		snapshot->fate = fate;
@@ -101,7 +94,7 @@ static uint64_t snapshots_leave(struct lease *lease, const struct preserve *pres
 		if (store)
 			store->users++;
 	}
-	lease->users = 0;
+	lease->snapshots = NULL;
 	if (store && !store->users) { /* all were unmapped meanwhile */
 		budget_release(store->charged);
 		arena_free(store, sizeof(*store));
@@ -203,22 +196,22 @@ struct job {
 	struct preserve preserve;
 	const char *trigger;
 	uint64_t started;
-	size_t pieces; /* that are mapped */
-	bool opened;   /* there is somewhere to put them, or result says why not */
+	bool needed; /* something is mapped */
+	bool opened; /* there is somewhere to put them, or result says why not */
 	int result;
 };
 
 static void job_begin(struct job *job, struct lease *lease, const char *trigger)
 {
 	struct windows windows;
-	size_t pieces;
-	int r = windows_get(lease, &windows, &pieces);
+	bool needed;
+	int r = windows_get(lease, &windows, &needed);
 
 	*job = (struct job){
 		.lease = lease,
 		.trigger = trigger,
 		.started = microseconds(),
-		.pieces = pieces,
+		.needed = needed,
 		.result = r,
 		.preserve = { .source = lease->fd,
 			      .path = lease->path,
@@ -232,7 +225,7 @@ static void job_begin(struct job *job, struct lease *lease, const char *trigger)
 static void job_open(struct job *job)
 {
 	job->opened = true;
-	if (!job->result && job->pieces)
+	if (!job->result && job->needed)
 		job->result = preserve_begin(&job->preserve);
 }
 
@@ -241,7 +234,7 @@ static void job_copy(struct job *job)
 {
 	if (!job->opened)
 		job_open(job);
-	if (!job->result && job->pieces)
+	if (!job->result && job->needed)
 		job->result = preserve_windows(&job->preserve);
 }
 
@@ -281,10 +274,10 @@ static int job_replace(struct job *job)
 static int job_end(struct job *job)
 {
 	/* Now: the copy may have taken long, or the process been stopped meanwhile. */
-	int stale = job->pieces ? check(job->lease, &job->preserve) : 0;
+	int stale = job->needed ? check(job->lease, &job->preserve) : 0;
 	int r = stale ? stale : job->result;
 
-	if (!r && !job->pieces)
+	if (!r && !job->needed)
 		lease_end(job->lease);
 	else if (!r)
 		r = job_replace(job);
@@ -356,7 +349,7 @@ void lease_break(struct lease *lease)
 	if (lease_is_copied(lease))
 		return;
 	job_begin(&job, lease, "break");
-	if (!beside.busy && job.pieces && may_take_long(&job)) {
+	if (!beside.busy && job.needed && may_take_long(&job)) {
 		beside.job = job;
 		atomic_store(&beside.done, false);
 		beside.busy = !thread_start(&beside.thread, copy_beside, NULL);

@@ -20,19 +20,18 @@
 #include "snapshot/lease.h"
 #include "support/gate.h"
 
-#define BATCH 128 /* the kernel takes 253 */
+#define BATCH 253 /* SCM_MAX_FD: no message takes more */
 
 /* The two ends, in the program's table, while the gate is closed. */
 static int ends[2] = { -1, -1 };
 
-/* A message: which files these descriptors lease. */
+/* A message: second leases, and what the signal of a break will call each. It is kept small, as
+ * some 20,000 leases are to fit into the socket before the child reads any. */
 struct parcel {
 	size_t count;
-	struct {
-		struct file_id key;
-		int signal_fd;
-	} labels[BATCH];
+	int signal_fds[BATCH];
 	int fds[BATCH];
+	struct lease *leases[BATCH]; /* on this side */
 };
 
 struct envelope {
@@ -44,8 +43,8 @@ struct envelope {
 static void envelope_make(struct envelope *envelope, struct parcel *parcel)
 {
 	memset(&envelope->header, 0, sizeof(envelope->header));
-	envelope->content.iov_base = parcel->labels;
-	envelope->content.iov_len = sizeof(parcel->labels);
+	envelope->content.iov_base = parcel->signal_fds;
+	envelope->content.iov_len = sizeof(parcel->signal_fds);
 	envelope->header.msg_iov = &envelope->content;
 	envelope->header.msg_iovlen = 1;
 	envelope->header.msg_control = envelope->control;
@@ -59,7 +58,7 @@ static int send_parcel(int socket, struct parcel *parcel)
 	struct envelope envelope;
 
 	envelope_make(&envelope, parcel);
-	envelope.content.iov_len = parcel->count * sizeof(*parcel->labels);
+	envelope.content.iov_len = parcel->count * sizeof(*parcel->signal_fds);
 	struct cmsghdr *control = CMSG_FIRSTHDR(&envelope.header);
 	control->cmsg_level = SOL_SOCKET;
 	control->cmsg_type = SCM_RIGHTS;
@@ -76,11 +75,8 @@ static void parcel_close(struct parcel *parcel, bool sent)
 	/* All first: a copy needs descriptors. */
 	for (size_t i = 0; i < parcel->count; i++)
 		sys_close(parcel->fds[i]);
-	for (size_t i = 0; !sent && i < parcel->count; i++) {
-		struct lease *lease = lease_find(&parcel->labels[i].key);
-		if (lease)
-			lease_preserve(lease, "fork");
-	}
+	for (size_t i = 0; !sent && i < parcel->count; i++)
+		lease_preserve(parcel->leases[i], "fork");
 	parcel->count = 0;
 }
 
@@ -139,8 +135,8 @@ static void hand_over(struct lease *lease, int socket, struct parcel *parcel)
 		lease_preserve(lease, "fork");
 		return;
 	}
-	parcel->labels[parcel->count].key = lease->key;
-	parcel->labels[parcel->count].signal_fd = fd;
+	parcel->leases[parcel->count] = lease;
+	parcel->signal_fds[parcel->count] = fd;
 	parcel->fds[parcel->count++] = fd;
 	if (parcel->count == BATCH || !lease_thread_can_spare(fd))
 		flush(socket, parcel);
@@ -208,9 +204,10 @@ void guard_after_fork_in_parent(void)
 
 /* ---- in the child ---- */
 
-static void adopt(const struct file_id *key, int signal_fd, int fd)
+static void adopt(int signal_fd, int fd)
 {
-	struct lease *lease = lease_find(key);
+	struct file file;
+	struct lease *lease = file_identify(fd, &file) ? NULL : lease_find(&file.id);
 
 	if (!lease) { /* its last snapshot went, or was preserved, before the fork itself */
 		sys_close(fd);
@@ -241,7 +238,7 @@ static bool receive(int socket, struct parcel *parcel)
 	parcel->count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 	memcpy(parcel->fds, CMSG_DATA(control), parcel->count * sizeof(int));
 	for (size_t i = 0; i < parcel->count; i++)
-		adopt(&parcel->labels[i].key, parcel->labels[i].signal_fd, parcel->fds[i]);
+		adopt(parcel->signal_fds[i], parcel->fds[i]);
 	return true;
 }
 

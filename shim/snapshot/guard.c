@@ -17,7 +17,7 @@
 #include "support/fault.h"
 
 struct lease *leases;
-static atomic_bool unused_leases;
+static struct lease *unused_leases; /* when this was last looked at */
 
 struct lease *lease_find(const struct file_id *key)
 {
@@ -44,6 +44,16 @@ struct grant {
 	int result;
 };
 
+static void guard_enter(struct lease *lease, struct snapshot *snapshot)
+{
+	snapshot->lease = lease;
+	snapshot->next_guarded = lease->snapshots;
+	snapshot->guarded_link = &lease->snapshots;
+	if (lease->snapshots)
+		lease->snapshots->guarded_link = &snapshot->next_guarded;
+	lease->snapshots = snapshot;
+}
+
 static int join(struct lease *lease, const struct piece *piece, struct snapshot **ended)
 {
 	struct snapshot *snapshot = piece->snapshot;
@@ -51,15 +61,13 @@ static int join(struct lease *lease, const struct piece *piece, struct snapshot 
 
 	if (r)
 		return r;
-	snapshot->lease = lease;
+	guard_enter(lease, snapshot);
 	snapshot->shown = lease->shown;
-	guard_covers(snapshot, piece->start, piece->end);
 	snapshot->engine = ENGINE_GUARD;
 	snapshot->consistency = PROVEN;
 	snapshot->whole = true;
 	snapshot->fate = FATE_UNTOUCHED;
 	snapshot->file_size = lease->file.size;
-	lease->users++;
 	return 0;
 }
 
@@ -74,18 +82,6 @@ static int join_existing(const struct file *file, const struct piece *piece,
 		r = lease->state == LEASE_HELD ? join(lease, piece, ended) : -EAGAIN;
 	snapshot_unlock();
 	return r;
-}
-
-void guard_covers(const struct snapshot *snapshot, uintptr_t start, uintptr_t end)
-{
-	struct lease *lease = snapshot->lease;
-
-	if (!lease)
-		return;
-	if (!lease->high || start < lease->low)
-		lease->low = start;
-	if (end > lease->high)
-		lease->high = end;
 }
 
 /* The lease is taken first, and the file looked at under it. */
@@ -221,9 +217,23 @@ int guard_take(const struct map_request *request, const struct file *file,
 
 /* ---- letting go ---- */
 
+/* Under the snapshot lock. */
+static void unused_remove(struct lease *lease)
+{
+	struct lease **link = &unused_leases;
+
+	if (!lease->is_unused)
+		return;
+	while (*link != lease)
+		link = &(*link)->next_unused;
+	__atomic_store_n(link, lease->next_unused, __ATOMIC_RELAXED);
+	lease->is_unused = false;
+}
+
 int lease_end(struct lease *lease)
 {
 	snapshot_lock();
+	unused_remove(lease);
 	HASH_DEL(leases, lease);
 	snapshot_unlock();
 	int r = lease->fd < 0 ? -EBADF : lease_release(lease->fd);
@@ -236,37 +246,50 @@ int lease_end(struct lease *lease)
 
 void guard_leave(struct snapshot *snapshot)
 {
-	if (--snapshot->lease->users == 0)
-		atomic_store(&unused_leases, true);
+	struct lease *lease = snapshot->lease;
+
 	snapshot->lease = NULL;
+	*snapshot->guarded_link = snapshot->next_guarded;
+	if (snapshot->next_guarded)
+		snapshot->next_guarded->guarded_link = snapshot->guarded_link;
+	if (lease->snapshots || lease->is_unused)
+		return;
+	lease->is_unused = true;
+	lease->next_unused = unused_leases;
+	__atomic_store_n(&unused_leases, lease, __ATOMIC_RELAXED);
 }
 
 void guard_left(void)
 {
-	if (atomic_load_explicit(&unused_leases, memory_order_relaxed))
+	if (__atomic_load_n(&unused_leases, __ATOMIC_RELAXED))
 		lease_thread_poke();
 }
 
-static bool unused(struct lease *lease)
+/* Somebody may have joined it again; one that is being copied ends by itself. */
+static struct lease *next_unused(void)
 {
+	struct lease *lease;
+
 	snapshot_lock();
-	bool is = lease->users == 0;
-	if (is)
+	while ((lease = unused_leases)) {
+		unused_remove(lease);
+		if (lease->snapshots || lease_is_copied(lease))
+			continue;
 		lease->state = LEASE_BREAKING; /* nobody joins any more */
+		break;
+	}
 	snapshot_unlock();
-	return is;
+	return lease;
 }
 
 void guard_drop_unused(void)
 {
-	struct lease *lease, *following;
+	struct lease *lease;
 
-	atomic_store(&unused_leases, false);
-	HASH_ITER (hh, leases, lease, following)
-		if (!lease_is_copied(lease) && unused(lease)) {
-			TEST_POINT("unused");
-			lease_end(lease);
-		}
+	while ((lease = next_unused())) {
+		TEST_POINT("unused");
+		lease_end(lease);
+	}
 }
 
 /* ---- breaks ---- */

@@ -47,8 +47,6 @@ void guard_before_limit(int resource, uint64_t limit);
 /* A file of that name is not guarded any more afterwards: true where there is a lease thread. */
 bool guard_let_in(int directory, const char *path);
 
-/* Under the snapshot lock: pieces of snapshots are, or may be, in this range from now on. */
-void guard_covers(const struct snapshot *snapshot, uintptr_t start, uintptr_t end);
 /* Under the snapshot lock: a guarded snapshot has ended. */
 void guard_leave(struct snapshot *snapshot);
 /* After the lock: lets the lease thread release what nobody needs. */

@@ -24,9 +24,10 @@ struct lease {
 	struct file_id key;
 	struct vma_file shown;
 	enum lease_state state;
-	unsigned int users;  /* snapshots */
-	uintptr_t low, high; /* all their pieces lie within */
-	int signal_fd;	     /* what a break's signal calls it: its number where it was taken */
+	struct snapshot *snapshots; /* that it guards */
+	struct lease *next_unused;
+	bool is_unused;	  /* and in the list of those */
+	int signal_fd;	  /* what a break's signal calls it: its number where it was taken */
 	int fd;		  /* in the lease thread's table; -1 in a child that has not adopted it */
 	struct file file; /* at the grant */
 	char *path;
@@ -66,9 +67,16 @@ void lease_lose(struct lease *lease, const char *reason);
 
 struct preserve;
 
-/* The next piece at or above *at that the lease guards; *at is its end then. */
-bool lease_next_piece(const struct lease *lease, uintptr_t *at, struct piece *piece);
-/* The part of the file that it shows. */
+/* What the lease guards, in the order of their addresses. */
+struct pieces {
+	struct piece *list;
+	size_t count, room;
+};
+
+/* Under the snapshot lock: 0 or -ENOMEM. */
+int lease_pieces(const struct lease *lease, struct pieces *out);
+void pieces_free(struct pieces *pieces);
+/* The part of the file that a piece shows. */
 void lease_window(const struct lease *lease, const struct piece *piece, struct window *out);
 /* Under the snapshot lock. What grew under the guard while the pages were preserved is preserved
  * here. 0 or -errno. */

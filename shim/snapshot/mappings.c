@@ -78,10 +78,19 @@ void report_ended(struct snapshot *ended)
 	}
 }
 
+/* Its pieces are found again between these. */
+static void covers(struct snapshot *snapshot, uintptr_t start, uintptr_t end)
+{
+	if (!snapshot->high || start < snapshot->low)
+		snapshot->low = start;
+	if (end > snapshot->high)
+		snapshot->high = end;
+}
+
 static void piece_add(const struct piece *piece)
 {
 	piece->snapshot->mapped += piece->end - piece->start;
-	guard_covers(piece->snapshot, piece->start, piece->end);
+	covers(piece->snapshot, piece->start, piece->end);
 	index_add(piece);
 }
 
@@ -93,7 +102,7 @@ static void pieces_move(uintptr_t start, uintptr_t end, uintptr_t target, struct
 	end += target - start;
 	for (uintptr_t at = target; at < end && index_next(at, &piece) && piece.start < end;
 	     at = piece.end)
-		guard_covers(piece.snapshot, piece.start, piece.end);
+		covers(piece.snapshot, piece.start, piece.end);
 }
 
 /* ---- looking again ----
@@ -293,7 +302,7 @@ static void index_grow(uintptr_t end, uintptr_t new_end)
 	if (new_end <= end || !index_next(end - 1, &piece) || piece.end != end)
 		return;
 	piece.snapshot->mapped += new_end - end;
-	guard_covers(piece.snapshot, piece.start, new_end);
+	covers(piece.snapshot, piece.start, new_end);
 	index_extend(end, new_end);
 }
 

@@ -16,17 +16,53 @@
 #include "snapshot/lease.h"
 #include "snapshot/preserve.h"
 #include "snapshot/private.h"
+#include "support/arena.h"
+#include "support/sort.h"
 
-bool lease_next_piece(const struct lease *lease, uintptr_t *at, struct piece *piece)
+/* Its pieces, into the list if there is one; how many. */
+static size_t pieces_of(const struct snapshot *snapshot, struct piece *list)
 {
-	if (*at < lease->low)
-		*at = lease->low;
-	while (*at < lease->high && index_next(*at, piece)) {
-		*at = piece->end;
-		if (piece->snapshot->lease == lease)
-			return true;
+	struct piece piece;
+	size_t count = 0;
+
+	for (uintptr_t at = snapshot->low; at < snapshot->high && index_next(at, &piece);
+	     at = piece.end) {
+		if (piece.snapshot != snapshot)
+			continue;
+		if (list)
+			list[count] = piece;
+		count++;
 	}
-	return false;
+	return count;
+}
+
+static uint64_t start_of(const void *piece)
+{
+	return ((const struct piece *)piece)->start;
+}
+
+#define EACH_SNAPSHOT(snapshot, lease)                                       \
+	for (const struct snapshot *snapshot = (lease)->snapshots; snapshot; \
+	     snapshot = snapshot->next_guarded)
+
+int lease_pieces(const struct lease *lease, struct pieces *out)
+{
+	*out = (struct pieces){ .room = 1 };
+	EACH_SNAPSHOT(snapshot, lease)
+	out->room += pieces_of(snapshot, NULL);
+	out->list = arena_alloc(out->room * sizeof(*out->list));
+	if (!out->list)
+		return -ENOMEM;
+	EACH_SNAPSHOT(snapshot, lease)
+	out->count += pieces_of(snapshot, out->list + out->count);
+	sort(out->list, out->count, sizeof(*out->list), start_of);
+	return 0;
+}
+
+void pieces_free(struct pieces *pieces)
+{
+	arena_free(pieces->list, pieces->room * sizeof(*pieces->list));
+	pieces->list = NULL;
 }
 
 void lease_window(const struct lease *lease, const struct piece *piece, struct window *out)
@@ -122,19 +158,20 @@ static int replace_piece(struct replacing *replacing, const struct piece *piece)
 static int replace_all(struct replacing *replacing, struct preserve *preserve)
 {
 	const struct lease *lease = replacing->lease;
-	struct piece piece;
+	struct pieces pieces;
 	struct window window;
-	int r = 0;
+	int r = lease_pieces(lease, &pieces);
 
-	for (uintptr_t at = 0; !r && lease_next_piece(lease, &at, &piece);) {
+	for (size_t i = 0; !r && i < pieces.count; i++) {
 		/* What grew under the guard while the pages were preserved is preserved here. */
-		lease_window(lease, &piece, &window);
+		lease_window(lease, &pieces.list[i], &window);
 		r = preserve_window(preserve, &window);
 		if (!r)
-			r = replace_piece(replacing, &piece);
+			r = replace_piece(replacing, &pieces.list[i]);
 		if (r && !preserve->reason)
 			preserve->reason = "the old pages could not be mapped";
 	}
+	pieces_free(&pieces);
 	return r;
 }
 

@@ -133,7 +133,7 @@ static void lose_cut_task(void *unused)
 
 	(void)unused;
 	HASH_ITER (hh, leases, lease, following)
-		if (lease->users && !lease_is_copied(lease) && lease_was_cut(lease))
+		if (lease->snapshots && !lease_is_copied(lease) && lease_was_cut(lease))
 			lease_lose(lease, guard_cut_off);
 }
 
@@ -145,8 +145,8 @@ void guard_look_at_end(void)
 		return;
 	snapshot_lock();
 	for (struct lease *lease = leases; lease && !doubtful; lease = lease->hh.next)
-		doubtful =
-			lease->users && !is_as_it_was(lease->path, &lease->key, lease->file.size);
+		doubtful = lease->snapshots &&
+			   !is_as_it_was(lease->path, &lease->key, lease->file.size);
 	snapshot_unlock();
 	if (doubtful)
 		lease_thread_call_running(lose_cut_task, NULL);

@@ -42,7 +42,9 @@ struct snapshot {
 	bool shared;			      /* a shared read-only mapping */
 	bool noexec;			      /* the file is on a mount without execution */
 	struct store *store;		      /* NULL: nothing is charged */
+	uintptr_t low, high;		      /* all its pieces lie within */
 	struct lease *lease;		      /* while it is guarded */
+	struct snapshot *next_guarded, **guarded_link; /* by the same lease */
 	enum engine engine;
 	enum fate fate;
 	uint64_t mapped; /* bytes of address space that show it */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sorting, joining and looking up parts of a file: see windows.h. On bare threads too, so that
- * libc's qsort, which may allocate, is out of the question.
+ * Joining and looking up parts of a file. On bare threads too.
  */
 #include <errno.h>
 
 #include "snapshot/windows.h"
 #include "support/arena.h"
+#include "support/sort.h"
 
 int windows_alloc(struct windows *windows, size_t capacity)
 {
@@ -27,35 +27,10 @@ void windows_add(struct windows *windows, const struct window *window)
 		windows->list[windows->count++] = *window;
 }
 
-/* ---- a heap sort ---- */
-
-static void swap(struct window *a, struct window *b)
+/* Files have no negative offsets. */
+static uint64_t start_of(const void *window)
 {
-	struct window c = *a;
-
-	*a = *b;
-	*b = c;
-}
-
-static void sift_down(struct window *list, size_t at, size_t count)
-{
-	for (size_t child; (child = 2 * at + 1) < count; at = child) {
-		if (child + 1 < count && list[child].start < list[child + 1].start)
-			child++;
-		if (list[child].start <= list[at].start)
-			return;
-		swap(&list[child], &list[at]);
-	}
-}
-
-static void sort(struct window *list, size_t count)
-{
-	for (size_t at = count / 2; at-- > 0;)
-		sift_down(list, at, count);
-	for (; count > 1; count--) {
-		swap(&list[0], &list[count - 1]);
-		sift_down(list, 0, count - 1);
-	}
+	return (uint64_t)((const struct window *)window)->start;
 }
 
 void windows_join(struct windows *windows)
@@ -63,7 +38,7 @@ void windows_join(struct windows *windows)
 	struct window *list = windows->list;
 	size_t kept = 0;
 
-	sort(list, windows->count);
+	sort(list, windows->count, sizeof(*list), start_of);
 	for (size_t i = 0; i < windows->count; i++) {
 		if (!kept || list[i].start > list[kept - 1].end)
 			list[kept++] = list[i];

@@ -401,6 +401,38 @@ static void hundred_breaks_meanwhile(const void *unused)
 
 /* --- limits --- */
 
+/* More leases than the kernel takes in one message, or the socket in small ones. */
+#define THOUSANDS 7000
+
+static void thousands_of_files(const void *unused)
+{
+	static char *views[THOUSANDS];
+	struct rlimit limit;
+	char name[32];
+
+	(void)unused;
+	must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	if (limit.rlim_max < THOUSANDS + 500)
+		skip("RLIMIT_NOFILE is lower than this takes");
+	limit.rlim_cur = limit.rlim_max;
+	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	for (size_t i = 0; i < THOUSANDS; i++) {
+		name_of(i, name);
+		file_make(name, 1, 1);
+		views[i] = view_make(name, PROT_READ, 0, 1);
+	}
+	pid_t child = fork();
+	must(child >= 0);
+	if (!child) {
+		for (size_t i = 0; i < THOUSANDS; i++)
+			guarded_check(views[i], "the child");
+		_exit(0);
+	}
+	child_wait(child);
+	for (size_t i = 0; i < THOUSANDS; i++)
+		guarded_check(views[i], "the parent");
+}
+
 /* No descriptor is left for the second lease: both sides have the old pages at once. */
 static void at_the_descriptor_limit(const void *unused)
 {
@@ -699,6 +731,7 @@ int main(int argc, char **argv)
 		{ "parent_exits_at_once", all_before_exit_at_once, &one, false },
 		{ "all_ancestors_exit_at_once", all_before_exit_at_once, &five, false },
 		{ "grandchildren", grandchildren, NULL, false },
+		{ "thousands_of_files", thousands_of_files, NULL, false },
 		{ "many_children", many_children, NULL, false },
 		{ "child_unmaps", child_unmaps, NULL, false },
 		{ "parent_unmaps", parent_unmaps, NULL, false },

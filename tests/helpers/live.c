@@ -71,6 +71,7 @@ static bool sees_growth(size_t mapped)
 static void ahead(const void *unused)
 {
 	(void)unused;
+	promise(sees_growth(PAGES + 1), "what was added cannot be read: one page");
 	promise(sees_growth(PAGES + 2), "what was added cannot be read");
 }
 

@@ -43,7 +43,7 @@ SUITES = {
     "policy": ("glob policy inject", "S7 S8 A5 inject command"),
     "selfmem": ("", "M1 M2 M3 M4 M5 M6"),
     "snapshot": ("", "S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 S12"),
-    "support": ("arena", "P2 S6 A2"),
+    "support": ("arena sort", "P2 S6 A2"),
 }
 SCRIPTS = ["real", "attacked"]
 SECONDS = {"unit": 120, "faults": 900, "preload": 900, "real": 900, "attacked": 600}
@@ -191,7 +191,7 @@ def run(copy, build, suite, pattern=None):
         command = [build / "tests" / suite, "--jobs", "2", "--fail-fast", "--verbose=1", "--color=never"]
         command += ["--filter", pattern] if pattern else []
     env = environment(build)
-    out = open(Path(env["MMFENCE_TMP"]) / "out", "w+")
+    out = open(Path(env["MMFENCE_TMP"]) / "out", "w+", errors="replace")
     child = subprocess.Popen(command, cwd=copy.place / "copy", env=env, stdin=subprocess.DEVNULL,
                              stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     try:

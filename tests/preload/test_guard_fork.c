@@ -58,6 +58,21 @@ EACH_WIDTH(S6, fork_without_descriptors_preserves)
 	run_end(&run);
 }
 
+/* Without a log, which would be of some thousand records. */
+EACH_WIDTH(S6, fork_with_thousands_of_files_copies_none)
+{
+	struct run run = { .variant = variant,
+			   .helper = "guard_fork",
+			   .args = { "thousands_of_files" },
+			   .log = "" };
+
+	if (kernel_is_before("5.6"))
+		cr_skip_test("before Linux 5.6 no descriptor is handed over");
+	run_helper(&run);
+	run_must_hold(&run);
+	run_end(&run);
+}
+
 /* What cannot be kept is said. */
 EACH_WIDTH(S6, raw_clone_that_comes_too_late_is_said_to_be_lost)
 {

@@ -31,7 +31,7 @@ LEFT_PLAIN(berkeley_tree_is_left_plain, "btree", "Berkeley")
 LEFT_PLAIN(berkeley_hash_is_left_plain, "hash", "Berkeley")
 LEFT_PLAIN(berkeley_queue_is_left_plain, "queue", "Berkeley")
 LEFT_PLAIN(who_maps_beyond_the_end_is_left_plain, "ahead", "beyond the file's end")
-WIDTHS_HOLD(S16, named_files_are_taken_in, "live", "named_*", .options = { "snapshot.paths=*" })
+WIDTHS_HOLD(S16, named_files_are_taken_in, "live", "named_*", .options = { "snapshot.paths=**" })
 WIDTHS_HOLD(S16, others_are_snapshots, "live", "other_*")
 
 /* Nobody is denied what it does on purpose. */
@@ -44,5 +44,6 @@ EACH_WIDTH(S16, left_plain_is_not_denied)
 
 	run_helper(&run);
 	run_must_hold(&run);
+	cr_assert(find_event(&run, "snapshot.unprotected"));
 	run_end(&run);
 }

@@ -10,7 +10,7 @@
 /* --- S2 --- */
 
 /* Whoever maps beyond the end of a file gets no snapshot otherwise (S16). */
-#define BEYOND .options = { "snapshot.paths=*" }
+#define BEYOND .options = { "snapshot.paths=**" }
 
 HELPER_HOLDS(S2, snapshot_survives_truncation_to_nothing, "cut", "to_zero/*")
 HELPER_HOLDS(S2, snapshot_survives_truncation_to_mid_page, "cut", "to_mid_page/*")
