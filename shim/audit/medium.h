@@ -27,6 +27,11 @@ struct medium {
 	/* The whole line, or -errno. -EBADF: what was open is gone, and a new one may be had.
 	 * -ECONNABORTED: it is of no use any more. size is the file's. */
 	int (*write)(int fd, uint64_t size, const struct line *line);
+	/* Whether the name leads whoever is started now to what is open; NULL where there is none.
+	 */
+	bool (*leads)(void);
+	/* The descriptor, which was handed on by the program before, is the log; or NULL. */
+	void (*adopt)(int fd);
 	/* In a forked child, which has the parent's descriptor; or NULL. True: it goes elsewhere.
 	 */
 	bool (*after_fork)(void);

@@ -12,6 +12,7 @@
 #include "audit/clock.h"
 #include "audit/identity.h"
 #include "audit/medium.h"
+#include "kernel/capability.h"
 #include "kernel/guarded.h"
 #include "kernel/home.h"
 #include "kernel/lease_thread.h"
@@ -259,6 +260,28 @@ bool sink_hand_over(int fd)
 
 	return !lease_thread_call(hold, &fd) && guarded_in_other_table(GUARDED_LOG, &thread) >= 0 &&
 	       can_fetch();
+}
+
+/* ---- over exec ---- */
+
+int sink_hand_on(char *text)
+{
+	if (!sink_enabled() || !medium->leads || !opening_take())
+		return HAND_NEEDLESS;
+	guarded_open_begin();
+	bool leads = medium->leads();
+	guarded_open_end();
+	atomic_flag_clear(&opening);
+	if (leads && !capability_ends_with_exec())
+		return HAND_NEEDLESS;
+	int fd = guarded_hand_on(GUARDED_LOG, text);
+	return fd >= 0 ? fd : leads ? HAND_NEEDLESS : HAND_IMPOSSIBLE;
+}
+
+void sink_adopt(const char *text)
+{
+	if (sink_enabled() && medium->adopt && guarded_adopt(GUARDED_LOG, text))
+		medium->adopt(guarded_get_unchecked(GUARDED_LOG));
 }
 
 /* ---- writing ---- */

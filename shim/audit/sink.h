@@ -41,6 +41,13 @@ void sink_share(void);
 void sink_stay(void);
 /* The same, if only the lease thread has it, which is about to end, or which a child has not. */
 void sink_take_back(void);
+/* For the program that is about to replace this one, and would not find the log by its name: as
+ * guarded_hand_on. HAND_NEEDLESS where it would, or there is no such log; HAND_IMPOSSIBLE where
+ * nothing can be handed on. */
+enum { HAND_NEEDLESS = -1, HAND_IMPOSSIBLE = -2 };
+int sink_hand_on(char *text);
+/* There. */
+void sink_adopt(const char *text);
 /* One record, with one call of the kernel. A failure is counted, never reported. */
 void sink_write(const struct line *line);
 /* All records dropped in this process. */

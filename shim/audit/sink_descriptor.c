@@ -113,4 +113,8 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 	return r < 0 ? (int)r : atomic_load(&raises) == SIGPIPE ? -EAGAIN : -ENOSPC;
 }
 
-const struct medium sink_descriptor = { configure, refresh, write_to, NULL, false };
+const struct medium sink_descriptor = {
+	.configure = configure,
+	.refresh = refresh,
+	.write = write_to,
+};

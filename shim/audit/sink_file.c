@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -28,7 +29,8 @@ static char template[PATH_MAX];
 static char path[PATH_MAX];    /* the template expanded; empty before the first open */
 static struct place log_place; /* what was opened, and under which root directory */
 static struct place root_place;
-static atomic_int raises; /* the signal that a failed write may raise */
+static struct place directory_place; /* where its name is */
+static atomic_int raises;	     /* the signal that a failed write may raise */
 static atomic_bool readable;
 static atomic_bool torn;	    /* the file ends in part of a record */
 static _Atomic uint64_t whole_size; /* how large the file was after our last record, or 0 */
@@ -58,8 +60,24 @@ static int open_path(void)
 	return fd == -EACCES ? sys_open(path, OPEN_FLAGS, 0600) : fd;
 }
 
+/* One thread at a time. */
+static int look_at_directory(struct statx *st)
+{
+	static char directory[PATH_MAX];
+	char *end;
+
+	strcpy(directory, path);
+	end = strrchr(directory, '/');
+	if (!end)
+		return -ENOENT;
+	end[end == directory] = 0;
+	return look_at(directory, st);
+}
+
 static void set_place(const struct statx *st)
 {
+	struct statx directory;
+
 	if (!place_equals(&log_place, st)) {
 		atomic_store(&whole_size, 0);
 		atomic_store(&torn, false);
@@ -67,6 +85,8 @@ static void set_place(const struct statx *st)
 	atomic_store(&raises, quiet_signal(st));
 	place_set(&log_place, st);
 	place_root(&root_place);
+	if (!look_at_directory(&directory))
+		place_set(&directory_place, &directory);
 }
 
 /* Not under another root: there the path may name something else. */
@@ -194,6 +214,34 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 	return r < 0 ? (int)r : -ENOSPC;
 }
 
+/* A log that was renamed gets its successor in the same directory. In another mount namespace, or
+ * under another root, the name may be free, and nothing is to be made there. */
+static bool leads(void)
+{
+	struct statx st;
+	bool here = !look_at_directory(&st) && place_equals(&directory_place, &st);
+	int fd = here ? open_path() : sys_open(path, OPEN_FLAGS & ~O_CREAT, 0);
+
+	if (fd < 0)
+		return false;
+	bool same = here || (!sys_fstat(fd, &st) && place_equals(&log_place, &st));
+	sys_close(fd);
+	return same;
+}
+
+/* It stays, whatever becomes of the name: the program before could not reach it by that. */
+static void adopt(int fd)
+{
+	struct statx st;
+
+	if (template_expand(template, path, sizeof(path)))
+		path[0] = 0;
+	if (!sys_fstat(fd, &st))
+		set_place(&st);
+	atomic_store(&readable, (sys_fcntl(fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR);
+	root_place = (struct place){ 0 };
+}
+
 static bool after_fork(void)
 {
 	if (!template_has_pid(template))
@@ -202,4 +250,12 @@ static bool after_fork(void)
 	return true;
 }
 
-const struct medium sink_file = { configure, refresh, write_to, after_fork, true };
+const struct medium sink_file = {
+	.configure = configure,
+	.refresh = refresh,
+	.write = write_to,
+	.leads = leads,
+	.adopt = adopt,
+	.after_fork = after_fork,
+	.has_name = true,
+};

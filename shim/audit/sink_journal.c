@@ -114,4 +114,9 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 	return r < 0 ? (int)r : 0;
 }
 
-const struct medium sink_journal = { configure, refresh, write_to, NULL, true };
+const struct medium sink_journal = {
+	.configure = configure,
+	.refresh = refresh,
+	.write = write_to,
+	.has_name = true,
+};

@@ -72,4 +72,9 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 	return -ECONNABORTED;
 }
 
-const struct medium sink_syslog = { configure, refresh, write_to, NULL, true };
+const struct medium sink_syslog = {
+	.configure = configure,
+	.refresh = refresh,
+	.write = write_to,
+	.has_name = true,
+};

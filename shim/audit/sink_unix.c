@@ -40,4 +40,9 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 	return r < 0 ? (int)r : 0;
 }
 
-const struct medium sink_unix = { configure, refresh, write_to, NULL, true };
+const struct medium sink_unix = {
+	.configure = configure,
+	.refresh = refresh,
+	.write = write_to,
+	.has_name = true,
+};

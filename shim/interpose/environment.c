@@ -4,9 +4,12 @@
  * asked: it runs in children of vfork, whose memory is their parent's.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 #include <string.h>
 
 #include "interpose/environment.h"
+#include "kernel/guarded.h"
 #include "support/sys.h"
 #include "support/user.h"
 #include "support/arena.h"
@@ -19,6 +22,8 @@
 #define OPTION_SIZE  (sizeof(OPTION) - 1)
 #define LIBRARY	     "libmmfence.so"
 #define MOST_OPTIONS 64
+#define LOG	     "MMFENCE_HANDED_LOG="
+#define LOG_SIZE     (sizeof(LOG) - 1)
 
 static char *our_entry;
 static char *our_options[MOST_OPTIONS];
@@ -64,7 +69,8 @@ void environment_remember(char *const *environment)
 	if (our_entry)
 		memcpy(our_entry, entry, length);
 	for (; *environment && option_count < MOST_OPTIONS; environment++)
-		if (!strncmp(*environment, OPTION, OPTION_SIZE)) {
+		if (!strncmp(*environment, OPTION, OPTION_SIZE) &&
+		    strncmp(*environment, LOG, LOG_SIZE)) {
 			our_options[option_count] = arena_strdup(*environment);
 			option_count += our_options[option_count] != NULL;
 		}
@@ -106,7 +112,8 @@ static size_t text_bytes(char *const *environment)
 {
 	const char *value = environment_get(environment, "LD_PRELOAD");
 
-	return PRELOAD_SIZE + strlen(our_entry) + 1 + (value ? strlen(value) : 0) + 1;
+	return PRELOAD_SIZE + (our_entry ? strlen(our_entry) : 0) + 1 +
+	       (value ? strlen(value) : 0) + 1;
 }
 
 /* The pointers come first. */
@@ -116,12 +123,12 @@ static size_t array_bytes(char *const *environment)
 
 	while (environment && environment[count])
 		count++;
-	return (count + option_count + 2) * sizeof(char *);
+	return (count + option_count + 3) * sizeof(char *);
 }
 
 size_t environment_bytes(char *const *environment)
 {
-	return array_bytes(environment) + text_bytes(environment);
+	return array_bytes(environment) + text_bytes(environment) + LOG_SIZE + GUARDED_TEXT_BYTES;
 }
 
 static void preload_text(char *const *environment, char *out)
@@ -146,19 +153,100 @@ static bool option_given(char *const *environment, const char *assignment)
 	return false;
 }
 
-void environment_follow(char *const *environment, char **pointers)
+/* The others' entries. */
+static void text_without(char *const *environment, char *out)
+{
+	const char *value = environment_get(environment, "LD_PRELOAD");
+	size_t length = 0;
+	const char *entry = find_entry(value, &length);
+	struct text text;
+
+	text_init(&text, out, text_bytes(environment));
+	text_add(&text, PRELOAD);
+	if (!entry)
+		return;
+	text_add_bytes(&text, value, (size_t)(entry - value));
+	text_add(&text, entry + length);
+}
+
+void environment_copy(char *const *environment, enum preload preload, const char *log,
+		      char **pointers)
 {
 	char *bytes = (char *)pointers + array_bytes(environment);
 
-	preload_text(environment, bytes);
-	*pointers++ = bytes;
+	if (preload != PRELOAD_STAYS) {
+		(preload == PRELOAD_ADDED ? preload_text : text_without)(environment, bytes);
+		*pointers++ = bytes;
+		bytes += strlen(bytes) + 1;
+	}
 	for (char *const *at = environment; at && *at; at++)
-		if (strncmp(*at, PRELOAD, PRELOAD_SIZE))
+		if (preload == PRELOAD_STAYS || strncmp(*at, PRELOAD, PRELOAD_SIZE))
 			*pointers++ = *at;
-	for (size_t i = 0; i < option_count; i++)
+	for (size_t i = 0; preload == PRELOAD_ADDED && i < option_count; i++)
 		if (!option_given(environment, our_options[i]))
 			*pointers++ = our_options[i];
+	if (log) {
+		strcpy(bytes, LOG);
+		strcat(bytes, log);
+		*pointers++ = bytes;
+	}
 	*pointers = NULL;
+}
+
+/* ---- the library ---- */
+
+/* What $LIB is to the dynamic linkers of Debian, of Fedora and Arch, and others. */
+static const char *const lib64[] = { "lib/x86_64-linux-gnu", "lib64", "lib" };
+static const char *const lib32[] = { "lib/i386-linux-gnu", "lib32", "lib" };
+#define LIB_NAMES 3
+
+#define TOKEN "$LIB"
+
+static bool is_there(const char *before, size_t length, const char *lib, const char *after)
+{
+	char path[1024];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_add_bytes(&text, before, length);
+	text_add(&text, lib);
+	text_add(&text, after);
+	return text.overflow || !sys_faccessat(AT_FDCWD, path, F_OK);
+}
+
+bool environment_library_is_there(int bits)
+{
+	const char *token = our_entry ? strstr(our_entry, TOKEN) : NULL;
+	const char *const *names = bits == 64 ? lib64 : lib32;
+	bool found = false;
+
+	/* A name is searched for, and other tokens are for the linker to know. */
+	if (!our_entry || our_entry[0] != '/' || strchr(our_entry, '$') != token ||
+	    strchr(our_entry, '{'))
+		return true;
+	if (!token)
+		return is_there(our_entry, strlen(our_entry), "", "");
+	for (int i = 0; !found && i < LIB_NAMES; i++)
+		found = is_there(our_entry, (size_t)(token - our_entry), names[i],
+				 token + strlen(TOKEN));
+	return found;
+}
+
+/* ---- the log ---- */
+
+const char *environment_take_log(char **environment)
+{
+	const char *log = NULL;
+	char **to = environment;
+
+	for (; environment && *environment; environment++)
+		if (!strncmp(*environment, LOG, LOG_SIZE))
+			log = *environment + LOG_SIZE;
+		else
+			*to++ = *environment;
+	if (to)
+		*to = NULL;
+	return log;
 }
 
 /* "export NAME='value'; ", with each quote in the value as '\''. */

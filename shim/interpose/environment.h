@@ -27,10 +27,25 @@ const char *environment_preload(void);
  * is not NULL. */
 size_t environment_shell(char *const *environment, char *out);
 
-/* How much memory environment_follow needs for this environment. */
+/* How much memory environment_copy needs for this environment, whatever is added. */
 size_t environment_bytes(char *const *environment);
 
-/* A copy of the environment with our preload first and our options, in the memory given. */
-void environment_follow(char *const *environment, char **pointers);
+enum preload {
+	PRELOAD_STAYS,
+	PRELOAD_ADDED,	/* first, and our options with it */
+	PRELOAD_DROPPED /* where the linker would only complain of it */
+};
+
+/* A copy of the environment, in the memory given; with the log that is handed on (audit/sink.h), or
+ * NULL. */
+void environment_copy(char *const *environment, enum preload preload, const char *log,
+		      char **pointers);
+
+/* Whether a program of this many bits would find the library where the preload entry says. */
+bool environment_library_is_there(int bits);
+
+/* At start: the log that was handed on to this program, or NULL; nobody else finds it afterwards.
+ */
+const char *environment_take_log(char **environment);
 
 #endif

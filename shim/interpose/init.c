@@ -46,6 +46,7 @@ static void get_ready(void)
 			sys_sched_yield();
 		return;
 	}
+	const char *log = environment_take_log(environ);
 	process_settle();
 	load_policy();
 	inject_prepare(the_policy.process_inject);
@@ -55,6 +56,8 @@ static void get_ready(void)
 				    environment_get(environ, "HOME"));
 	if (the_policy.audit_log[0])
 		sink_configure(the_policy.audit_log);
+	if (log && !auxiliary(AT_SECURE))
+		sink_adopt(log);
 	atomic_store(&readiness, READY);
 }
 

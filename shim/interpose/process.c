@@ -20,6 +20,7 @@
 #include "interpose/environment.h"
 #include "interpose/interpose.h"
 #include "interpose/process.h"
+#include "kernel/guarded.h"
 #include "kernel/home.h"
 #include "kernel/next.h"
 #include "kernel/program.h"
@@ -141,6 +142,8 @@ static bool library_for(int bits)
 	return entry && strstr(entry, "$LIB");
 }
 
+static const char library_gap[] = "library";
+
 static bool find_gap(const struct program *program, bool preloaded, struct gap *gap)
 {
 	switch (program->kind) {
@@ -164,6 +167,11 @@ static bool find_gap(const struct program *program, bool preloaded, struct gap *
 		*gap = (struct gap){ "architecture",
 				     "no library for programs of this word size: the "
 				     "preload entry has no $LIB" };
+		return true;
+	}
+	if (preloaded && !environment_library_is_there(program->bits)) {
+		*gap = (struct gap){ library_gap,
+				     "the library is not where the preload entry says" };
 		return true;
 	}
 	*gap = (struct gap){ "environment", "the preload was taken out of the environment" };
@@ -238,9 +246,36 @@ static bool look_for_gap(const struct target *target, bool preloaded, struct gap
 	return true;
 }
 
+/* The environment that the next program gets: envp, or a copy with what it lacks. */
+struct followed {
+	char **environment;
+	enum preload preload;
+	int log; /* a copy of the log's descriptor that stays open over exec, or negative */
+	char log_text[GUARDED_TEXT_BYTES];
+	size_t size; /* of the copy; 0: there is none */
+	void *block; /* where it lies, if not on the stack */
+};
+
+static const struct gap log_gap = {
+	"log", "what is started cannot open the log, and it could not be handed on"
+};
+
+/* To a program that has the library, and may lack the right, or the sight, to open the log. */
+static void hand_on_log(const struct call *call, const char *path, bool room,
+			struct followed *follow)
+{
+	follow->log = sink_hand_on(follow->log_text);
+	if (follow->log >= 0 && !room) {
+		sys_close(follow->log);
+		follow->log = HAND_IMPOSSIBLE;
+	}
+	if (follow->log == HAND_IMPOSSIBLE)
+		report_gap(call, path, &log_gap);
+}
+
 /* What this process knows is lost with its memory; a child that shares memory loses nothing. */
 static void before_exec(const struct call *call, const struct target *target, bool preloaded,
-			bool replaces)
+			bool replaces, bool room, struct followed *follow)
 {
 	char found[FOUND_BYTES];
 	uintptr_t page = 1;
@@ -251,8 +286,14 @@ static void before_exec(const struct call *call, const struct target *target, bo
 	if (!audit_enabled() || scope_silent() || !user_readable_string(target->path, &page) ||
 	    !enter(&scope))
 		return;
-	if (look_for_gap(target, preloaded, &gap, found))
+	if (look_for_gap(target, preloaded, &gap, found)) {
 		report_gap(call, found, &gap);
+		if (gap.reason == library_gap && room)
+			follow->preload =
+				follow->preload == PRELOAD_ADDED ? PRELOAD_STAYS : PRELOAD_DROPPED;
+	} else {
+		hand_on_log(call, found, room, follow);
+	}
 	if (replaces && home_is_here()) {
 		nonlinear_totals(); /* drift is left to the end: exec may fail */
 		inject_totals();
@@ -274,62 +315,76 @@ void process_not_followed(const struct call *call, const char *path)
 
 /* ---- the preload is put back ---- */
 
-static bool must_follow(char *const *envp)
-{
-	/* Readable: else the kernel says what is wrong with it. */
-	return the_policy.process_follow == FOLLOW_EXEC && environment_preload() &&
-	       environment_readable(envp) && !environment_has_preload(envp);
-}
-
-/* The environment that the next program gets: envp, or a copy with our preload. */
-struct followed {
-	char **environment;
-	size_t size; /* of the copy; 0: there is none */
-	void *block; /* where it lies, if not on the stack */
-};
-
 /* More than a small stack has room for. */
 #define STACK_MOST 8192
 
-/* On the stack, because exec may run in a child of vfork: any other memory would be its parent's,
- * and nobody would be left to free it. So there, and under a filter, a copy that is too large for
- * that is not made. */
-static struct followed follow_begin(char *const *envp, bool replaces)
+/* A copy of the environment is on the stack, because exec may run in a child of vfork: any other
+ * memory would be its parent's, and nobody would be left to free it. So there, and under a filter,
+ * a copy that is too large for that is not made. */
+static bool has_room(size_t size, bool replaces)
 {
-	struct followed follow = { .environment = (char **)(uintptr_t)envp };
+	return size <= STACK_MOST || (!scope_silent() && (!replaces || home_is_here()));
+}
 
-	if (!must_follow(envp))
+static void *large_block(size_t size)
+{
+	long block = size <= STACK_MOST ? -ENOMEM
+					: place_map(size, PROT_READ | PROT_WRITE,
+						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return sys_failed(block) ? NULL : (void *)block;
+}
+
+static void log_end(struct followed *follow)
+{
+	if (follow->log >= 0)
+		sys_close(follow->log);
+	follow->log = HAND_NEEDLESS;
+}
+
+static struct followed follow_begin(const struct call *call, const struct target *target,
+				    char *const *envp, bool replaces)
+{
+	struct followed follow = { .environment = (char **)(uintptr_t)envp, .log = HAND_NEEDLESS };
+	/* Readable: else the kernel says what is wrong with it. */
+	bool readable = environment_readable(envp);
+	bool preloaded = !environment_preload() || !readable || environment_has_preload(envp);
+	size_t size = readable ? environment_bytes(envp) : 0;
+	bool room = readable && has_room(size, replaces);
+
+	if (!preloaded && room && the_policy.process_follow == FOLLOW_EXEC)
+		follow.preload = PRELOAD_ADDED;
+	before_exec(call, target, preloaded || follow.preload == PRELOAD_ADDED, replaces, room,
+		    &follow);
+	if (follow.preload == PRELOAD_STAYS && follow.log < 0)
 		return follow;
-	follow.size = environment_bytes(envp);
-	if (follow.size <= STACK_MOST)
-		return follow;
-	bool room = !scope_silent() && (!replaces || home_is_here());
-	long block = !room ? -ENOMEM
-			   : place_map(follow.size, PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (sys_failed(block))
+	follow.size = size;
+	follow.block = large_block(size);
+	if (size > STACK_MOST && !follow.block) { /* as if the kernel had none for exec either */
+		process_not_followed(call, target->path);
+		log_end(&follow);
 		follow.size = 0;
-	else
-		follow.block = (void *)block;
+	}
 	return follow;
 }
 
 static void follow_fill(struct followed *follow, char *const *envp, void *memory)
 {
-	environment_follow(envp, memory);
+	environment_copy(envp, follow->preload, follow->log < 0 ? NULL : follow->log_text, memory);
 	follow->environment = memory;
 }
 
-static void follow_end(const struct followed *follow)
+static void follow_end(struct followed *follow)
 {
+	log_end(follow);
 	if (follow->block)
 		place_unmap((long)follow->block, follow->size);
 }
 
 /* A macro, because alloca lasts as long as its function. */
-#define FOLLOW(follow, envp, replaces)                         \
-	struct followed follow = follow_begin(envp, replaces); \
-	if ((follow).size)                                     \
+#define FOLLOW(follow, call, target, envp, replaces)                            \
+	struct followed follow = follow_begin(call, &(target), envp, replaces); \
+	if ((follow).size)                                                      \
 	follow_fill(&(follow), envp, (follow).block ? (follow).block : alloca((follow).size))
 
 /* Calls, and where our preload was what made the environment too long, calls again without. */
@@ -339,6 +394,7 @@ static void follow_end(const struct followed *follow)
 		type result = __VA_ARGS__;                        \
 		if (unlikely(follow.size && (too_long))) {        \
 			process_not_followed(call, path);         \
+			log_end(&follow);                         \
 			environment = (char **)(uintptr_t)(envp); \
 			result = __VA_ARGS__;                     \
 		}                                                 \
@@ -346,19 +402,12 @@ static void follow_end(const struct followed *follow)
 		return result;                                    \
 	} while (0)
 
-static bool will_be_preloaded(char *const *envp)
-{
-	return !environment_preload() || !environment_readable(envp) ||
-	       environment_has_preload(envp);
-}
-
 long process_execveat(const struct call *call, int directory, const char *path, char *const *argv,
 		      char *const *envp, int flags)
 {
 	struct target target = { directory, path, false };
-	FOLLOW(follow, envp, true);
+	FOLLOW(follow, call, target, envp, true);
 
-	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	if (directory == AT_FDCWD && !flags)
 		START(long, result == -E2BIG, call, path, envp,
 		      sys_execve(path, argv, environment));
@@ -374,9 +423,8 @@ static int exec_path(const struct call *call, const char *path, char *const *arg
 		     char *const *envp)
 {
 	struct target target = { AT_FDCWD, path, false };
-	FOLLOW(follow, envp, true);
+	FOLLOW(follow, call, target, envp, true);
 
-	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	START(int, TOO_LONG, call, path, envp,
 	      next.execve ? next.execve(path, argv, environment)
 			  : (int)libc_result(sys_execve(path, argv, environment)));
@@ -397,9 +445,8 @@ static int exec_search(const struct call *call, const char *file, char *const *a
 		       char *const *envp)
 {
 	struct target target = { AT_FDCWD, file, true };
-	FOLLOW(follow, envp, true);
+	FOLLOW(follow, call, target, envp, true);
 
-	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	if (!next.execvp)
 		next_resolve();
 	START(int, TOO_LONG, call, file, envp,
@@ -431,9 +478,8 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	struct target target = { fd, "", false };
 	const struct call *call = CALL_HERE("fexecve");
-	FOLLOW(follow, envp, true);
+	FOLLOW(follow, call, target, envp, true);
 
-	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	if (!next.fexecve)
 		next_resolve();
 	START(int, TOO_LONG, call, "", envp, next.fexecve(fd, argv, environment));
@@ -444,9 +490,8 @@ EXPORT int execveat(int directory, const char *path, char *const argv[], char *c
 {
 	struct target target = { directory, path, false };
 	const struct call *call = CALL_HERE("execveat");
-	FOLLOW(follow, envp, true);
+	FOLLOW(follow, call, target, envp, true);
 
-	before_exec(call, &target, will_be_preloaded(follow.environment), true);
 	START(int, TOO_LONG, call, path, envp,
 	      next.execveat
 		      ? next.execveat(directory, path, argv, environment, flags)
@@ -503,9 +548,8 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 {
 	struct target target = { AT_FDCWD, path, false };
 	const struct call *call = CALL_HERE("posix_spawn");
-	FOLLOW(follow, envp, false);
+	FOLLOW(follow, call, target, envp, false);
 
-	before_exec(call, &target, will_be_preloaded(follow.environment), false);
 	if (!next.posix_spawn)
 		next_resolve();
 	START(int, result == E2BIG, call, path, envp,
@@ -517,9 +561,8 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
 {
 	struct target target = { AT_FDCWD, file, true };
 	const struct call *call = CALL_HERE("posix_spawnp");
-	FOLLOW(follow, envp, false);
+	FOLLOW(follow, call, target, envp, false);
 
-	before_exec(call, &target, will_be_preloaded(follow.environment), false);
 	if (!next.posix_spawnp)
 		next_resolve();
 	START(int, result == E2BIG, call, file, envp,

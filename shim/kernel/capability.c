@@ -47,6 +47,14 @@ void capability_keep_for_leases(void)
 		capabilities_set(effective & KEPT, permitted & KEPT);
 }
 
+/* Only root's come back, and ambient ones stay; which these are is not worth asking. */
+bool capability_ends_with_exec(void)
+{
+	uint64_t effective, permitted;
+
+	return sys_geteuid() && !capabilities_get(&effective, &permitted) && effective;
+}
+
 int credentials_get(struct credentials *out)
 {
 	long r = sys_getresuid(&out->uid[0], &out->uid[1], &out->uid[2]);

@@ -6,6 +6,7 @@
 #ifndef MMFENCE_KERNEL_CAPABILITY_H
 #define MMFENCE_KERNEL_CAPABILITY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,6 +24,9 @@ int credentials_get(struct credentials *out);
 /* Makes the calling thread's the same; capabilities only as far as leases need them. 0 or -errno.
  */
 int credentials_set(const struct credentials *wanted);
+
+/* Whether exec takes capabilities away: what opens now may not open afterwards. */
+bool capability_ends_with_exec(void);
 
 /* Gives up all capabilities of the calling thread but those that opening files again, leases, and
  * following a change of identity need; and no exec could bring any back. */

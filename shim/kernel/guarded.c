@@ -12,6 +12,7 @@
 #include "kernel/home.h"
 #include "support/sys.h"
 #include "support/fault.h"
+#include "support/text.h"
 
 #define NUMBERS	 1024 /* ours are below */
 #define NOTES	 16
@@ -250,6 +251,68 @@ bool guarded_keep(enum guarded_slot which, int *fd)
 		return false;
 	change_note(&passing, *fd + 1, 0);
 	return true;
+}
+
+/* ---- over exec ---- */
+
+#define LEAST_COPY 100 /* not a number that a shell or a script names */
+
+int guarded_hand_on(enum guarded_slot which, char buffer[GUARDED_TEXT_BYTES])
+{
+	const struct statx *opened = &slot_of(which)->opened;
+	int fd = guarded_get(which);
+	int copy = fd < 0 ? fd : sys_fcntl(fd, F_DUPFD, LEAST_COPY);
+	const uint64_t numbers[] = { (uint64_t)copy,
+				     opened->stx_dev_major,
+				     opened->stx_dev_minor,
+				     opened->stx_ino,
+				     (uint64_t)opened->stx_btime.tv_sec,
+				     opened->stx_btime.tv_nsec };
+	struct text text;
+
+	if (copy < 0)
+		return -1;
+	text_init(&text, buffer, GUARDED_TEXT_BYTES);
+	for (unsigned int i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		text_add(&text, i ? "." : "");
+		text_add_hex(&text, numbers[i], 1);
+	}
+	return copy;
+}
+
+static uint64_t next_number(const char **at)
+{
+	uint64_t value = 0;
+
+	for (;; ++*at) {
+		if (**at >= '0' && **at <= '9')
+			value = value * 16 + (uint64_t)(**at - '0');
+		else if (**at >= 'a' && **at <= 'f')
+			value = value * 16 + (uint64_t)(**at - 'a' + 10);
+		else
+			break;
+	}
+	*at += **at == '.';
+	return value;
+}
+
+bool guarded_adopt(enum guarded_slot which, const char *text)
+{
+	struct statx opened = { 0 };
+	uint64_t size;
+	int fd = (int)next_number(&text);
+
+	opened.stx_dev_major = (uint32_t)next_number(&text);
+	opened.stx_dev_minor = (uint32_t)next_number(&text);
+	opened.stx_ino = next_number(&text);
+	opened.stx_btime.tv_sec = (int64_t)next_number(&text);
+	opened.stx_btime.tv_nsec = (uint32_t)next_number(&text);
+	if (fd < LEAST_COPY || !still_is(fd, &opened, &size))
+		return false;
+	bool kept = guarded_keep(which, &fd);
+	if (!kept)
+		sys_close(fd);
+	return kept;
 }
 
 /* ---- closing ---- */

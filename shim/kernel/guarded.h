@@ -18,6 +18,13 @@
 
 enum guarded_slot { GUARDED_LOG, GUARDED_MAPS, GUARDED_COUNT };
 
+#define GUARDED_TEXT_BYTES 112
+/* For the program that replaces this one: a copy of the slot's descriptor that stays open over
+ * exec, and text that says which it is and what it is open on. Its number, or -1. */
+int guarded_hand_on(enum guarded_slot slot, char text[GUARDED_TEXT_BYTES]);
+/* There: keeps it in the slot, if it is what the text says. */
+bool guarded_adopt(enum guarded_slot slot, const char *text);
+
 /* Around each use: in between it is not closed through libc, and its number not taken. */
 void guarded_enter(enum guarded_slot slot);
 /* Closes it, where it is not welcome and nobody else uses it. */

@@ -731,7 +731,7 @@ int main(int argc, char **argv)
 		{ "parent_exits_at_once", all_before_exit_at_once, &one, false },
 		{ "all_ancestors_exit_at_once", all_before_exit_at_once, &five, false },
 		{ "grandchildren", grandchildren, NULL, false },
-		{ "thousands_of_files", thousands_of_files, NULL, false },
+		{ "thousands_of_files", thousands_of_files, NULL, HOLDS_BARE },
 		{ "many_children", many_children, NULL, false },
 		{ "child_unmaps", child_unmaps, NULL, false },
 		{ "parent_unmaps", parent_unmaps, NULL, false },

@@ -26,7 +26,10 @@ static void part_is_the_same(const char *variant, const char *part)
 	struct run bare = {
 		.variant = variant, .helper = "calls", .args = { part }, .preload = RUN_BARE
 	};
-	struct run fenced = { .variant = variant, .helper = "calls", .args = { part } };
+	struct run fenced = { .variant = variant,
+			      .helper = "calls",
+			      .args = { part },
+			      .options = { "snapshot.paths=**" } };
 
 	run_helper(&bare);
 	if (getenv("MMFENCE_USERLAND") && WIFSIGNALED(bare.status))

@@ -229,3 +229,60 @@ EACH_WIDTH(A6, script)
 
 /* P1: a shell is started with the preload put back, and the program sees nothing of it. */
 HELPER_HOLDS(P1, shells_leave_signals_alone, "shell", NULL)
+
+/* ---- A7: the log of a program that may not open it any more ---- */
+
+static void writes_on(const char *variant, const char *how, const char *further)
+{
+	struct run run = { .variant = variant, .helper = "handed", .args = { how, further } };
+
+	skip_unless_root();
+	run_helper(&run);
+	cr_assert(run_exit(&run) == 0, "%s", run.errors);
+	json_t *opened = find_event(&run, "selfmem.open");
+	cr_assert(opened, "the program that was started wrote nothing");
+	cr_assert(find_event(&run, "process.start"));
+	cr_assert(count_events(&run, "coverage.gap") == 0);
+	run_end(&run);
+}
+
+EACH_VARIANT(A7, log_is_handed_to_who_may_not_open_it)
+{
+	writes_on(variant, "drop", NULL);
+}
+
+EACH_WIDTH(A7, log_is_handed_on_by_a_child_of_vfork)
+{
+	writes_on(variant, "drop", "vfork");
+}
+
+EACH_WIDTH(A7, log_is_handed_to_who_may_open_it_until_exec)
+{
+	writes_on(variant, "keep", NULL);
+}
+
+/* A6, P1: a library that is not there is a gap, and no message of the dynamic linker's. */
+EACH_WIDTH(A6, library_that_is_gone)
+{
+	struct run run = { .variant = variant, .helper = "handed", .args = { "unlink" } };
+	char copy[] = "/tmp/mmfence-gone.XXXXXX", text[256];
+
+	cr_assert(mkdtemp(copy));
+	snprintf(text, sizeof(text), "cp %s %s/libmmfence.so",
+		 build_path(!strcmp(variant, "m32") ? "lib32/libmmfence.so"
+						    : "lib/x86_64-linux-gnu/libmmfence.so"),
+		 copy);
+	cr_assert(system(text) == 0);
+	snprintf(text, sizeof(text), "%s/libmmfence.so", copy);
+	run.preload = text;
+	run.args[1] = text;
+	run_helper(&run);
+	cr_assert(run_exit(&run) == 0);
+	cr_assert_str_empty(run.errors);
+	json_t *gap = find_event(&run, "coverage.gap");
+	cr_assert(gap);
+	cr_assert_str_eq(field_string(gap, "mmfence.gap.reason"), "library");
+	cr_assert(count_events(&run, "selfmem.open") == 0);
+	rmdir(copy);
+	run_end(&run);
+}

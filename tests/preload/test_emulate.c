@@ -76,12 +76,12 @@ Test(N2, agrees_with_the_kernel_32_bit, .timeout = 400)
 /* Where snapshots are, the answers are the kernel's too. */
 Test(N2, agrees_beside_snapshots, .timeout = 400)
 {
-	agree("plain", "snapshot.mode=on", NULL);
+	agree("plain", "snapshot.paths=**", NULL);
 }
 
 Test(N2, agrees_on_an_old_kernel, .timeout = 400)
 {
-	agree("plain", "snapshot.mode=on", filter_as_before_6_7);
+	agree("plain", "snapshot.paths=**", filter_as_before_6_7);
 }
 
 Test(N2, agrees_on_an_old_kernel_32_bit, .timeout = 400)

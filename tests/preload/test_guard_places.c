@@ -43,7 +43,8 @@ static void holds_on(const char *variant, enum stage stage, const char *helper, 
 	struct run run = { .variant = variant,
 			   .helper = helper,
 			   .args = { pattern },
-			   .options = { "snapshot.shared=**/guard.data", "snapshot.paths=**/cut.data" },
+			   .options = { "snapshot.shared=**/guard.data",
+					"snapshot.paths=**/cut.data" },
 			   .seconds = 120 };
 
 	stage_on(&run, stage);

@@ -66,7 +66,7 @@ VIEWS_HOLD(M4, refused_view_leaves_its_place_alone, "fixed_and_nothing_there", E
 VIEWS_HOLD(M4, source_outside_the_address_space, "outside", EMULATE, NULL)
 VIEWS_HOLD(M4, what_cannot_be_turned_is_refused, "what_cannot_be_turned", EMULATE, NULL)
 VIEWS_HOLD(M4, signal_stack_is_refused, "stack_of_its_own", EMULATE, NULL)
-VIEWS_HOLD(M4, past_the_end_of_a_file, "past_the_end", EMULATE, NULL)
+VIEWS_HOLD(M4, past_the_end_of_a_file, "past_the_end", EMULATE, "snapshot.paths=**")
 VIEWS_HOLD(M4, memory_of_another_is_refused, "memory_of_another", EMULATE, NULL)
 VIEWS_HOLD(M4, no_address_space, "no_address_space", EMULATE, NULL)
 VIEWS_HOLD(M4, no_more_areas, "no_more_areas", EMULATE, NULL)

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A7: what becomes of the log when a program does not stay what it was: it drops privileges, closes
+ * the log first, or finds its library gone, and then starts itself again as "open", which opens its
+ * own memory.
+ */
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "helper.h"
+
+static void drop_privileges(void)
+{
+	must(setgroups(0, NULL) == 0 && setresgid(65534, 65534, 65534) == 0 &&
+	     setresuid(65534, 65534, 65534) == 0);
+}
+
+/* As setpriv does: until exec it may still open what it likes. */
+static void keep_capabilities(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+
+	must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0);
+	drop_privileges();
+	must(syscall(SYS_capget, &header, data) == 0);
+	data[0].effective = data[0].permitted;
+	data[1].effective = data[1].permitted;
+	must(syscall(SYS_capset, &header, data) == 0);
+}
+
+static int open_memory(void)
+{
+	int fd = open("/proc/self/mem", O_RDONLY);
+
+	must(fd >= 0);
+	must(!getenv("MMFENCE_HANDED_LOG"));
+	return 0;
+}
+
+static void exec_self(const char *self, char *const *environment)
+{
+	char *const argv[] = { (char *)(uintptr_t)self, (char *)(uintptr_t) "open", NULL };
+
+	execve(self, argv, environment);
+	must(!"exec");
+}
+
+/* The child's own, which is a child of vfork's where libc makes one. */
+static void spawn_self(const char *self)
+{
+	pid_t child = vfork();
+	int status;
+
+	if (!child) {
+		execl(self, self, "open", (char *)NULL);
+		_exit(127);
+	}
+	must(waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* It is in the way of nobody: an exec that fails leaves nothing behind. */
+static void exec_nothing(void)
+{
+	int before = dup(0);
+
+	must(execl("/nonexistent", "x", (char *)NULL) == -1 && errno == ENOENT);
+	int after = dup(0);
+	promise(after == before + 1, "a descriptor was left behind");
+	for (int fd = 100; fd < 900; fd++)
+		promise(fcntl(fd, F_GETFD) == -1, "descriptor %d was left behind", fd);
+}
+
+int main(int argc, char **argv)
+{
+	must(argc >= 2);
+	if (!strcmp(argv[1], "open"))
+		return open_memory();
+	if (!strcmp(argv[1], "drop"))
+		drop_privileges();
+	else if (!strcmp(argv[1], "keep"))
+		keep_capabilities();
+	else if (!strcmp(argv[1], "unlink"))
+		must(argc == 3 && unlink(argv[2]) == 0);
+	if (!strcmp(argv[1], "drop"))
+		exec_nothing();
+	if (argc == 3 && !strcmp(argv[2], "vfork"))
+		spawn_self(argv[0]);
+	else
+		exec_self(argv[0], environ);
+	return 0;
+}
