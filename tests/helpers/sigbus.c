@@ -3,6 +3,7 @@
  * S17: a program that touches what was cut off dies of SIGBUS as it would have died (dies/ and
  * the rest of these, each alone), or, where that was asked for, goes on with zeros (rescue/).
  */
+#include <dlfcn.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -120,6 +121,80 @@ static void lost(const void *unused)
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	must(close(open(FILE_NAME, O_RDONLY | O_TRUNC)) == 0);
 	touch_page(view, 9);
+}
+
+/* Two pages more than the file has. */
+static char *map_beyond(void)
+{
+	file_make(FILE_NAME, 1, 8);
+	return view_make(FILE_NAME, PROT_READ, 0, 10);
+}
+
+static void beyond(const void *unused)
+{
+	(void)unused;
+	touch_page(map_beyond(), 9);
+}
+
+/* Whom the kernel does not tell what file is mapped. */
+static void be_nobody(void)
+{
+	if (geteuid() == 0)
+		must(chmod(".", 0777) == 0 && setresuid(65534, 65534, 65534) == 0);
+}
+
+/* The old pages are elsewhere by then, as many as there were. */
+static void beyond_preserved(const void *unused)
+{
+	(void)unused;
+	be_nobody();
+	char *view = map_beyond();
+	file_overwrite(FILE_NAME, 2, 0, 8);
+	touch_page(view, 9);
+}
+
+/* A library of libc's that has a function without relations. */
+static void copy_library(const char *to)
+{
+	static const char *const places[] = {
+#ifdef __x86_64__
+		"/lib/x86_64-linux-gnu/libresolv.so.2",
+		"/usr/lib64/libresolv.so.2",
+#else
+		"/lib/i386-linux-gnu/libresolv.so.2",
+		"/usr/lib32/libresolv.so.2",
+#endif
+		"/usr/lib/libresolv.so.2",
+	};
+	char block[4096];
+	ssize_t got;
+	int from = -1, out = open(to, O_WRONLY | O_CREAT, 0700);
+
+	for (size_t i = 0; from < 0 && i < COUNT(places); i++)
+		from = open(places[i], O_RDONLY);
+	if (from < 0)
+		skip("no libresolv.so.2");
+	while ((got = read(from, block, sizeof(block))) > 0)
+		must(write(out, block, (size_t)got) == got);
+	must(got == 0 && close(from) == 0 && close(out) == 0);
+}
+
+static void plugin(const void *unused)
+{
+	unsigned int (*get)(const unsigned char *from);
+
+	(void)unused;
+	copy_library("plugin.so");
+	void *library = dlopen("./plugin.so", RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		skip("%s", dlerror());
+	*(void **)&get = dlsym(library, "ns_get16");
+	if (!get)
+		skip("%s", dlerror());
+	must(get((const unsigned char *)"\1\2") == 258);
+	must(close(open("plugin.so", O_WRONLY | O_TRUNC)) == 0);
+	get((const unsigned char *)"\1\2");
+	broken("it was called");
 }
 
 static void *toucher(void *view)
@@ -500,9 +575,7 @@ static void rescue_unlinked(const void *unused)
 /* Nobody tells then how long the file is. */
 static void rescue_unlinked_unprivileged(const void *unused)
 {
-	must(chmod(".", 0777) == 0);
-	if (geteuid() == 0)
-		must(setresuid(65534, 65534, 65534) == 0);
+	be_nobody();
 	rescue_unlinked(unused);
 }
 
@@ -658,6 +731,9 @@ int main(int argc, char **argv)
 		DIES(unlinked),
 		DIES(held),
 		DIES(lost),
+		DIES(beyond),
+		DIES(beyond_preserved),
+		DIES(plugin),
 		DIES(in_a_thread),
 		DIES(on_an_own_stack),
 		DIES(chained),
