@@ -78,6 +78,9 @@ static uint64_t snapshots_leave(struct lease *lease, const struct preserve *pres
 	struct store *store = fate == FATE_PRESERVED ? store_new(preserve) : NULL;
 	uint64_t first = 0;
 
+	if (fate == FATE_PRESERVED)
+		budget_keep(preserve->charged);
+
 	for (struct snapshot *snapshot = lease->snapshots; snapshot;
 	     snapshot = snapshot->next_guarded) {
 		first = *count && first < snapshot->id ? first : snapshot->id;

@@ -16,10 +16,11 @@
 #include "support/arena.h"
 #include "support/text.h"
 
-#define ASK_AGAIN_BYTES (8ULL << 20)
+#define ASK_AGAIN_BYTES (1ULL << 20)
 #define TEXT_BYTES	16384
 
 static atomic_ullong limit, charged;
+static atomic_ullong under_way; /* of it, what no store has yet */
 
 static uint64_t number_after(const char *text, const char *key, uint64_t otherwise)
 {
@@ -153,20 +154,38 @@ int budget_charge(uint64_t bytes, const char **reason)
 {
 	uint64_t most = limit_get();
 
+	atomic_fetch_add(&under_way, bytes);
 	if (atomic_fetch_add(&charged, bytes) + bytes > most) {
-		atomic_fetch_sub(&charged, bytes);
+		budget_return(bytes);
 		*reason = "snapshot.memory is used up";
 		return -ENOMEM;
 	}
 	if (bytes >= ASK_AGAIN_BYTES && bytes > available() / 2) {
-		atomic_fetch_sub(&charged, bytes);
+		budget_return(bytes);
 		*reason = "not enough memory is available";
 		return -ENOMEM;
 	}
 	return 0;
 }
 
+void budget_return(uint64_t bytes)
+{
+	atomic_fetch_sub(&charged, bytes);
+	atomic_fetch_sub(&under_way, bytes);
+}
+
+void budget_keep(uint64_t bytes)
+{
+	atomic_fetch_sub(&under_way, bytes);
+}
+
 void budget_release(uint64_t bytes)
 {
 	atomic_fetch_sub(&charged, bytes);
+}
+
+/* Threads that were making copies are the parent's. */
+void budget_after_fork(void)
+{
+	atomic_fetch_sub(&charged, atomic_exchange(&under_way, 0));
 }

@@ -252,7 +252,7 @@ static void capture_here(struct capture *capture)
 
 	capture->result = 0;
 	if (capture_steps(&work) && capture->charged) {
-		budget_release(capture->charged);
+		budget_return(capture->charged);
 		capture->charged = 0;
 	}
 	if (work.leased)

@@ -169,12 +169,15 @@ static int capture_and_enter(struct capture *capture, const struct piece *piece)
 	snapshot_lock();
 	if (!r)
 		r = piece_enter(piece, &ended);
+	if (!r)
+		budget_keep(capture->charged);
 	snapshot_unlock();
 	report_ended(ended);
 	if (!r)
 		return 0;
-	if (!piece->snapshot->store)
-		budget_release(capture->charged);
+	budget_return(capture->charged);
+	arena_free(piece->snapshot->store, sizeof(*piece->snapshot->store));
+	piece->snapshot->store = NULL;
 	capture->reason = "no memory for the index";
 	return r;
 }

@@ -456,5 +456,6 @@ void snapshot_after_fork(void)
 {
 	gate_open();
 	lock_reset(&snapshots_lock);
+	budget_after_fork();
 	totals_reset();
 }

@@ -130,7 +130,7 @@ static int begin_memory(struct preserve *preserve)
 		return r;
 	r = sized(preserve, unnamed_memory("mmfence", 0), ENGINE_MEMORY);
 	if (r) {
-		budget_release(preserve->most);
+		budget_return(preserve->most);
 		preserve->reason = r == -EFBIG ? "RLIMIT_FSIZE is less than the file's size"
 					       : "no file in memory can be made";
 		return r;
@@ -248,6 +248,6 @@ void preserve_end(struct preserve *preserve, bool failed)
 	preserve->target = -1;
 	if (!failed)
 		return;
-	budget_release(preserve->charged);
+	budget_return(preserve->charged);
 	preserve->charged = 0;
 }

@@ -156,6 +156,11 @@ void totals_reset(void);
 
 /* Memory for copies: 0, or -ENOMEM and why. On the capture thread: opens files. */
 int budget_charge(uint64_t bytes, const char **reason);
+/* There will be no copy. */
+void budget_return(uint64_t bytes);
+/* Under the snapshot lock: the copy is there, and charged until budget_release. */
+void budget_keep(uint64_t bytes);
 void budget_release(uint64_t bytes);
+void budget_after_fork(void);
 
 #endif
