@@ -81,7 +81,7 @@ $(B)/flags: FORCE
 	@echo '$(CC) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS)' >$@
 
 # These are what the compiler would call.
-$(B)/obj64/shim/support/string.o $(B)/obj32/shim/support/string.o: SHIM_CFLAGS += -fno-builtin
+%/shim/support/string.o: SHIM_CFLAGS += -fno-builtin
 
 $(B)/obj64/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
