@@ -130,22 +130,66 @@ static bool serve(struct sigbus *it, const struct trace *trace)
 	return false;
 }
 
-/* Unwound before the lock is taken. */
-static bool serve_fault(const siginfo_t *info, const ucontext_t *context)
+/* Calls on another stack, of which this is the end. The unwinder finds the way back by the frame
+ * pointer. */
+typedef void called(void *argument);
+#ifdef __x86_64__
+void sigbus_call_on(void *end, called *function, void *argument)
+	__attribute__((visibility("hidden")));
+#define CALL_ON                                                        \
+	"push %rbp; .cfi_adjust_cfa_offset 8; .cfi_rel_offset rbp, 0;" \
+	"mov %rsp, %rbp; .cfi_def_cfa_register rbp;"                   \
+	"mov %rdi, %rsp; mov %rdx, %rdi; call *%rsi;"                  \
+	"leave; .cfi_def_cfa rsp, 8; .cfi_restore rbp; ret;"
+#else
+void sigbus_call_on(void *end, called *function, void *argument)
+	__attribute__((regparm(3), visibility("hidden")));
+#define CALL_ON                                                        \
+	"push %ebp; .cfi_adjust_cfa_offset 4; .cfi_rel_offset ebp, 0;" \
+	"mov %esp, %ebp; .cfi_def_cfa_register ebp;"                   \
+	"mov %eax, %esp; sub $12, %esp; push %ecx; call *%edx;"        \
+	"leave; .cfi_def_cfa esp, 4; .cfi_restore ebp; ret;"
+#endif
+__asm__(".text; .type sigbus_call_on, @function; .hidden sigbus_call_on; .globl sigbus_call_on;"
+	"sigbus_call_on: .cfi_startproc;" CALL_ON
+	".cfi_endproc; .size sigbus_call_on, . - sigbus_call_on;");
+
+struct fault {
+	const siginfo_t *info;
+	const ucontext_t *context;
+	bool goes_on;
+};
+
+static void serve_fault(void *argument)
 {
+	struct fault *fault = argument;
 	struct sigbus *it = arena_alloc(sizeof(*it));
-	struct trace trace;
+	struct trace trace = { 0 };
 
 	if (!it)
-		return false;
-	trace_capture_fault(&trace, (uintptr_t)context->uc_mcontext.gregs[REGISTER_IP]);
-	it->address = (uintptr_t)info->si_addr;
-	it->access = access_of(context);
-	lock_take(&lock);
-	bool goes_on = serve(it, &trace);
-	lock_drop(&lock);
+		return;
+	if (audit_enabled())
+		trace_capture_fault(&trace,
+				    (uintptr_t)fault->context->uc_mcontext.gregs[REGISTER_IP]);
+	it->address = (uintptr_t)fault->info->si_addr;
+	it->access = access_of(fault->context);
+	fault->goes_on = serve(it, &trace);
 	arena_free(it, sizeof(*it));
-	return goes_on;
+}
+
+/* The program's stack for signals may have no room for more than the kernel's frame: ours is used
+ * under the lock. */
+#define STACK_BYTES 32768
+static char stack[STACK_BYTES] __attribute__((aligned(16)));
+
+static bool serve_on_own_stack(const siginfo_t *info, const ucontext_t *context)
+{
+	struct fault fault = { info, context, false };
+
+	lock_take(&lock);
+	sigbus_call_on(stack + STACK_BYTES, serve_fault, &fault);
+	lock_drop(&lock);
+	return fault.goes_on;
 }
 
 /* A page that came back meanwhile would not have saved a program without us. */
@@ -165,7 +209,7 @@ void sigbus_handle(int signal, siginfo_t *info, void *context)
 
 	(void)signal;
 	if (fault && enter(&scope)) {
-		goes_on = serve_fault(info, context);
+		goes_on = serve_on_own_stack(info, context);
 		scope_leave(&scope);
 	}
 	if (!goes_on)

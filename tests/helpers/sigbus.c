@@ -241,6 +241,39 @@ static void on_an_own_stack(const void *unused)
 	raise(SIGUSR1);
 }
 
+/* Two frames of the kernel's and little more, and nothing is mapped below. */
+static void small_own_stack(void)
+{
+	size_t least = 2 * (size_t)sysconf(_SC_MINSIGSTKSZ) + 1024;
+	size_t size = (least + PAGE - 1) & ~(PAGE - 1);
+	char *low = mmap(NULL, size + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t stack = { .ss_sp = low + PAGE, .ss_size = least };
+
+	must(low != MAP_FAILED && mprotect(low + PAGE, size, PROT_READ | PROT_WRITE) == 0);
+	must(sigaltstack(&stack, NULL) == 0);
+}
+
+static volatile sig_atomic_t small_touched;
+
+static void small_handler(int signal)
+{
+	(void)signal;
+	(void)*(volatile char *)(handler_view + 9 * PAGE);
+	small_touched = 1;
+}
+
+static void on_a_small_stack(const void *unused)
+{
+	struct sigaction action = { .sa_handler = small_handler, .sa_flags = SA_ONSTACK };
+
+	(void)unused;
+	handler_view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	small_own_stack();
+	must(sigaction(SIGUSR1, &action, NULL) == 0 && raise(SIGUSR1) == 0);
+	promise(small_touched, "it was not called");
+}
+
 /* A crash handler: puts back what it found, and lets it happen again. */
 static struct sigaction found;
 static volatile sig_atomic_t handled;
@@ -736,6 +769,7 @@ int main(int argc, char **argv)
 		DIES(plugin),
 		DIES(in_a_thread),
 		DIES(on_an_own_stack),
+		DIES(on_a_small_stack),
 		DIES(chained),
 		DIES(raised),
 		DIES(sent),
@@ -760,6 +794,7 @@ int main(int argc, char **argv)
 		RESCUE(unlinked),
 		RESCUE(unlinked_unprivileged),
 		RESCUE(in_a_handler),
+		{ "rescue/on_a_small_stack", on_a_small_stack, NULL, false },
 		RESCUE(in_a_child),
 		RESCUE(in_a_child_of_vfork),
 		RESCUE(is_no_matter_of_calls),
