@@ -49,8 +49,7 @@ HELD(S1, mapped_while_the_lease_is_given_back, "mapped_while_let_go", COPY)
 HELD(S6, forked_while_it_is_copied, "forked_while_copied", COPY)
 HELD(S6, forked_while_it_is_copied_beside, "forked_while_copied_beside", COPY)
 /* What the parent is about to take is not charged to the child. */
-HELD(S13, forked_while_it_is_copied_with_memory_for_one, "forked_while_copied", COPY,
-     "snapshot.memory=48K")
+HELD(S13, forked_with_memory_for_one_copy, "forked_while_captured", COPY, "snapshot.memory=8M")
 HELD(S6, broken_before_the_child_adopts_it, "broken_before_adoption", COPY)
 HELD(S6, tables_stand_still_while_a_fork_begins, "fork_begins", COPY)
 HELD(M4, a_view_goes_while_a_fork_splits, "unmapped_while_split", "selfmem.map=emulate",

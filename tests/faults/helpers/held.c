@@ -460,6 +460,36 @@ static void forked_while_copied(const void *pages)
 	view_check(shared_view, 1, 0, *shared_pages, "in the parent");
 }
 
+static void map_writable(void *name)
+{
+	view_make(name, PROT_READ | PROT_WRITE, 0, many);
+}
+
+/* With memory for one copy, which the parent is about to make. */
+static void forked_while_captured(const void *unused)
+{
+	static char other[] = "other", name[] = NAME;
+	struct actor actor;
+
+	(void)unused;
+	file_make(NAME, 1, many);
+	file_make(other, 1, many);
+	hold_before_copy();
+	actor_start(&actor, map_writable, name);
+	hold_wait(hold);
+	pid_t pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		char *view = view_make(other, PROT_READ | PROT_WRITE, 0, many);
+		promise(!strcmp(engine_at(view), "memory"), "in a child: engine %s",
+			engine_at(view));
+		_exit(0);
+	}
+	child_wait(pid);
+	hold_end(hold);
+	actor_join(&actor);
+}
+
 /* A break begins while the leases are on their way to the child. */
 static void broken_before_adoption(const void *unused)
 {
@@ -711,6 +741,7 @@ int main(int argc, char **argv)
 		{ "mapped_while_let_go", mapped_while_let_go, NULL, false },
 		{ "forked_while_copied", forked_while_copied, &few, false },
 		{ "forked_while_copied_beside", forked_while_copied, &many, false },
+		{ "forked_while_captured", forked_while_captured, NULL, false },
 		{ "broken_before_adoption", broken_before_adoption, NULL, false },
 		{ "fork_begins", fork_begins, NULL, false },
 		{ "unmapped_while_split", unmapped_while_split, NULL, false },
