@@ -16,6 +16,7 @@
 #include "kernel/next.h"
 #include "selfmem/selfmem.h"
 #include "snapshot/guard.h"
+#include "kernel/lease.h"
 #include "kernel/lease_thread.h"
 
 /* What a file is shows only once it is open; the caller closes it again. */
@@ -68,16 +69,49 @@ static int finish_open(const struct call *call, int fd, int flags)
 	return fd < 0 ? fd : (int)libc_result(opened(call, fd, flags));
 }
 
-/* A lease refuses a writer that does not wait. The program's own is not to notice ours. */
+#define LONGEST_WAIT 50000000 /* nanoseconds between two looks */
+#define MOST_LOOKS   2000     /* longer than the kernel lets anybody hold a writer up */
+
+static enum lease_owner look_at_owner(int directory, const char *path)
+{
+	enum lease_owner owner = LEASE_FOREIGN;
+	struct scope scope;
+	struct file file;
+
+	if (!enter(&scope))
+		return owner;
+	if (!file_at(directory, path, &file) && file.kind == FILE_ORDINARY)
+		owner = lease_owner_of(file.inode);
+	scope_leave(&scope);
+	return owner;
+}
+
+/* Another fenced process has been told, and is at it: false where it is not one. No scope is held
+ * meanwhile. */
+static bool await_others(int directory, const char *path)
+{
+	struct timespec pause = { 0, 500000 };
+	enum lease_owner owner = look_at_owner(directory, path);
+
+	for (int look = 0; owner == LEASE_FENCED && look < MOST_LOOKS; look++) {
+		sys_nanosleep(&pause, NULL);
+		if (pause.tv_nsec < LONGEST_WAIT)
+			pause.tv_nsec *= 2;
+		owner = look_at_owner(directory, path);
+	}
+	return owner == LEASE_NOBODYS;
+}
+
+/* A lease refuses a writer that does not wait. Fenced programs are not to notice ours. */
 bool open_again(int directory, const char *path, int flags)
 {
 	struct scope scope;
 
-	if (!(flags & O_NONBLOCK) || !lease_thread_running() || !enter(&scope))
+	if (!(flags & O_NONBLOCK) || scope_silent() || !enter(&scope))
 		return false;
-	bool again = guard_let_in(directory, path);
+	bool again = lease_thread_running() && guard_let_in(directory, path);
 	scope_leave(&scope);
-	return again;
+	return await_others(directory, path) || again;
 }
 
 /* Then errno is again what it was before. */

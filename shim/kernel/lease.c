@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 
 #include "kernel/filesystem.h"
 #include "kernel/lease.h"
+#include "kernel/proc_text.h"
 #include "support/sys.h"
+#include "support/text.h"
 
 void lease_set_owner(int fd, pid_t thread)
 {
@@ -49,6 +52,82 @@ int lease_try(int fd)
 		lease_release(fd);
 	return r;
 }
+
+/* ---- other processes' ---- */
+
+#define TEXT_BYTES 4096
+
+/* The text has a line with this in it. */
+static bool text_has(const char *path, const char *wanted)
+{
+	char buffer[TEXT_BYTES];
+	struct proc_text text;
+	bool has = false;
+	char *line;
+
+	proc_text_begin(&text, sys_open(path, O_RDONLY | O_CLOEXEC, 0), buffer, sizeof(buffer));
+	while (!has && (line = proc_text_next(&text)))
+		has = strstr(line, wanted);
+	if (text.fd >= 0)
+		sys_close(text.fd);
+	return has;
+}
+
+static bool is_fenced(uint64_t pid)
+{
+	char path[40];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_add(&text, "/proc/");
+	text_add_uint(&text, pid);
+	text_add(&text, "/maps");
+	return pid != (uint64_t)sys_getpid() && text_has(path, "/libmmfence.so");
+}
+
+static uint64_t number_at(const char *at)
+{
+	uint64_t number = 0;
+
+	for (; *at >= '0' && *at <= '9'; at++)
+		number = number * 10 + (uint64_t)(*at - '0');
+	return number;
+}
+
+#define PID_FIELD 4
+
+/* "1: LEASE  ACTIVE    READ  pid major:minor:inode 0 EOF", or BREAKING and UNLCK. */
+static uint64_t owner_if_of(const char *line, uint64_t inode)
+{
+	const char *end = strrchr(line, ':'), *at = line;
+
+	if (!strstr(line, " LEASE ") || !end || number_at(end + 1) != inode)
+		return 0;
+	for (int field = 0; at && field < PID_FIELD; field++) {
+		at = strchr(at, ' ');
+		while (at && *at == ' ')
+			at++;
+	}
+	return at ? number_at(at) : 0;
+}
+
+enum lease_owner lease_owner_of(uint64_t inode)
+{
+	char buffer[TEXT_BYTES];
+	struct proc_text text;
+	uint64_t owner = 0;
+	char *line;
+
+	proc_text_begin(&text, sys_open("/proc/locks", O_RDONLY | O_CLOEXEC, 0), buffer,
+			sizeof(buffer));
+	while (!owner && (line = proc_text_next(&text)))
+		owner = owner_if_of(line, inode);
+	if (text.fd >= 0)
+		sys_close(text.fd);
+	return !owner ? LEASE_NOBODYS : is_fenced(owner) ? LEASE_FENCED : LEASE_FOREIGN;
+}
+
+/* ---- why there is none ---- */
 
 const char *lease_refusal(int error)
 {

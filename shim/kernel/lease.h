@@ -30,6 +30,11 @@ int lease_release(int fd);
 /* Takes one and gives it back: 0 or -errno. */
 int lease_try(int fd);
 
+/* Who holds a lease on this inode, or is about to release it: another process in which mmfence is
+ * (the lease is mmfence's then, or as good as), or one in which it is not. */
+enum lease_owner { LEASE_NOBODYS, LEASE_FENCED, LEASE_FOREIGN };
+enum lease_owner lease_owner_of(uint64_t inode);
+
 /* Why there is none, for events and doctor: of lease_take's -errno, or 0 where it is not trusted.
  */
 const char *lease_refusal(int error);

@@ -649,7 +649,27 @@ static void nonblocking_writer_gets_in(const void *unused)
 	other_end(&other);
 }
 
-/* --- P1: the program's own lease is not to be noticed --- */
+/* --- P1: the program's own lease is not to be noticed, nor another fenced program's --- */
+
+static void nonblocking_fenced_writer(const void *argument)
+{
+	int fd = open(FILE_NAME, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+
+	(void)argument;
+	promise(fd >= 0, "refused: %s", strerror(errno));
+	must(write(fd, "changed", 7) == 7 && close(fd) == 0);
+}
+
+static void nonblocking_fenced_gets_in(const void *unused)
+{
+	struct other other = other_start(nonblocking_fenced_writer, NULL);
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+
+	(void)unused;
+	other_go(&other);
+	view_check(view, 1, 0, PAGES, "after a writer that does not wait");
+	other_end(&other);
+}
 
 #define OWN_FLAGS (O_WRONLY | O_NONBLOCK | O_CLOEXEC)
 
@@ -847,6 +867,7 @@ int main(int argc, char **argv)
 		{ "unmapped_frees_the_file", unmapped_frees_the_file, NULL, HOLDS_BARE },
 		{ "one_lease_for_many_mappings", one_lease_for_many_mappings, NULL, false },
 		{ "nonblocking_writer", nonblocking_writer_gets_in, NULL, false },
+		{ "nonblocking_fenced", nonblocking_fenced_gets_in, NULL, false },
 		{ "own_nonblocking/open", own_nonblocking, &by_open, false },
 		{ "own_nonblocking/openat", own_nonblocking, &by_openat, false },
 		{ "own_nonblocking/number", own_nonblocking, &by_number, false },

@@ -133,6 +133,8 @@ EACH_WIDTH(S11, munmap_of_all_lets_the_writer_in_without_a_copy)
 
 WIDTHS_HOLD(S11, another_writer_that_does_not_wait_gets_ewouldblock_once, "guard_view",
 	    "nonblocking_writer")
+WIDTHS_HOLD(S15, fenced_writer_that_does_not_wait_is_not_refused, "guard_view",
+	    "nonblocking_fenced")
 WIDTHS_HOLD(P1, own_open_without_waiting_is_not_refused, "guard_view", "own_nonblocking/*")
 
 /* The pages go to a file system that is frozen while the case runs: what waits for them hangs. */
