@@ -169,6 +169,7 @@ lint-run: all
 	sh tests/lint/format.sh $(SOURCES)
 	sh tests/lint/exports.sh $(B)
 	sh tests/lint/forbidden.sh $(B)
+	sh tests/lint/rooms.sh
 	sh tests/lint/needed.sh $(B)
 	sh tests/lint/shipped.sh $(B)
 	sh tests/lint/readme.sh

@@ -4,6 +4,7 @@
  * another library's constructor).
  */
 #include <stdatomic.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "audit/sink.h"
@@ -12,6 +13,7 @@
 #include "interpose/interpose.h"
 #include "interpose/signals.h"
 #include "kernel/next.h"
+#include "kernel/thread.h"
 #include "policy/policy.h"
 #include "snapshot/places.h"
 #include "support/auxiliary.h"
@@ -37,6 +39,14 @@ static void load_policy(void)
 	policy_from_sources(&the_policy, NULL, auxiliary(AT_SECURE) ? NULL : environ, complain);
 }
 
+/* It puts libraries of its own first. */
+static bool is_under_valgrind(void)
+{
+	const char *preload = environment_get(environ, "LD_PRELOAD");
+
+	return preload && strstr(preload, "/vgpreload_");
+}
+
 static void get_ready(void)
 {
 	int expected = NOT_READY;
@@ -48,6 +58,8 @@ static void get_ready(void)
 	}
 	const char *log = environment_take_log(environ);
 	process_settle();
+	if (is_under_valgrind())
+		thread_fetch_none();
 	load_policy();
 	inject_prepare(the_policy.process_inject);
 	if (!auxiliary(AT_SECURE))

@@ -185,11 +185,19 @@ int thread_open_again(int self, pid_t thread, int fd, int flags)
 
 #define PIDFD_OF_THREAD O_EXCL
 
+static bool fetch_none;
+
+void thread_fetch_none(void)
+{
+	fetch_none = true;
+}
+
 int thread_fetch(pid_t thread, int fd)
 {
+	if (fetch_none)
+		return -ENOSYS;
 	int table =
 		thread ? sys_pidfd_open(thread, PIDFD_OF_THREAD) : sys_pidfd_open(sys_getpid(), 0);
-
 	if (table < 0)
 		return table;
 	int copy = sys_pidfd_getfd(table, fd, 0);

@@ -51,6 +51,9 @@ int thread_open_again(int self, pid_t thread, int fd, int flags);
 /* The same open file as in that thread's table (0: the process's), close-on-exec: what may not be
  * opened anew. Since Linux 5.6; of a thread that is not the first one since 6.9. */
 int thread_fetch(pid_t thread, int fd);
+/* From now on there are none to be had: valgrind complains, on the program's standard error, of
+ * calls that it does not know. */
+void thread_fetch_none(void);
 
 /* What the kernel tells of a descriptor of the calling thread's own table. */
 int thread_open_info(int self, int fd);

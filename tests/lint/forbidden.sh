@@ -7,7 +7,7 @@
 set -eu
 build=${1:?usage: forbidden.sh BUILD}
 export LC_ALL=C
-rooms='kernel policy snapshot nonlinear selfmem sigbus pages inject audit support'
+rooms='kernel policy mapping snapshot nonlinear selfmem sigbus pages inject audit support'
 
 # Names, as patterns of a whole line.
 forbidden='malloc|calloc|realloc|reallocarray|free|memalign|aligned_alloc|posix_memalign|valloc
