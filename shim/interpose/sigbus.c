@@ -52,7 +52,6 @@ static enum sigbus_access access_of(const ucontext_t *context)
 
 static void look_for_snapshot(struct sigbus *it)
 {
-	static const char *const fates[] = { "untouched", "preserved", "private", "lost" };
 	struct piece piece;
 
 	if (!index_may_touch(it->address, it->address + 1))
@@ -62,8 +61,8 @@ static void look_for_snapshot(struct sigbus *it)
 		const struct snapshot *snapshot = piece.snapshot;
 		bool copied = snapshot->fate == FATE_PRESERVED || snapshot->fate == FATE_PRIVATE;
 
-		sigbus_note_snapshot(it, snapshot->path, snapshot->file_size, fates[snapshot->fate],
-				     copied);
+		sigbus_note_snapshot(it, snapshot->path, snapshot->file_size,
+				     fate_name(snapshot->fate), copied);
 	}
 	snapshot_unlock();
 }

@@ -12,6 +12,7 @@
 #include "kernel/thread.h"
 #include "kernel/attributes.h"
 #include "support/arena.h"
+#include "support/text.h"
 
 #define BUFFER_BYTES 16384
 
@@ -43,20 +44,6 @@ static bool is_header(const char *line)
 	return (line[0] >= '0' && line[0] <= '9') || (line[0] >= 'a' && line[0] <= 'f');
 }
 
-static uintptr_t hexadecimal(const char **at)
-{
-	uintptr_t value = 0;
-
-	for (;; (*at)++) {
-		if (**at >= '0' && **at <= '9')
-			value = value * 16 + (uintptr_t)(**at - '0');
-		else if (**at >= 'a' && **at <= 'f')
-			value = value * 16 + (uintptr_t)(**at - 'a' + 10);
-		else
-			return value;
-	}
-}
-
 static void parse_flags(const char *at, struct attributes *out)
 {
 	for (; at[0] && at[1]; at += at[2] ? 3 : 2) {
@@ -70,24 +57,24 @@ static void parse_flags(const char *at, struct attributes *out)
 	}
 }
 
-static int decimal(const char *at)
+static int key_in(const char *at)
 {
-	int value = 0;
+	uint64_t key;
 
-	while (*at == ' ')
-		at++;
-	for (; *at >= '0' && *at <= '9'; at++)
-		value = value * 10 + (*at - '0');
-	return value;
+	text_read_number(at + strspn(at, " "), 10, &key);
+	return (int)key;
 }
 
 /* ---- an area at a time ---- */
 
 static void read_header(struct attributes_walk *walk, const char *line)
 {
-	walk->next_start = hexadecimal(&line);
-	line++;
-	walk->next_end = hexadecimal(&line);
+	uint64_t start, end;
+
+	line = text_read_number(line, 16, &start) + 1;
+	text_read_number(line, 16, &end);
+	walk->next_start = (uintptr_t)start;
+	walk->next_end = (uintptr_t)end;
 	walk->more = true;
 }
 
@@ -106,7 +93,7 @@ static void read_area(struct attributes_walk *walk)
 		else if (!strncmp(line, "VmFlags:", 8))
 			parse_flags(line + 8, &walk->attributes);
 		else if (!strncmp(line, "ProtectionKey:", 14))
-			walk->attributes.key = decimal(line + 14);
+			walk->attributes.key = key_in(line + 14);
 	}
 }
 

@@ -282,16 +282,9 @@ int guarded_hand_on(enum guarded_slot which, char buffer[GUARDED_TEXT_BYTES])
 
 static uint64_t next_number(const char **at)
 {
-	uint64_t value = 0;
+	uint64_t value;
 
-	for (;; ++*at) {
-		if (**at >= '0' && **at <= '9')
-			value = value * 16 + (uint64_t)(**at - '0');
-		else if (**at >= 'a' && **at <= 'f')
-			value = value * 16 + (uint64_t)(**at - 'a' + 10);
-		else
-			break;
-	}
+	*at = text_read_number(*at, 16, &value);
 	*at += **at == '.';
 	return value;
 }

@@ -28,8 +28,8 @@ bool lease_is_trusted(const struct file *file)
 
 int lease_take(int fd, pid_t thread)
 {
-	lease_set_owner(fd,
-			thread); /* first: a break in between would kill the process with SIGIO */
+	/* First: a break in between would kill the process with SIGIO. */
+	lease_set_owner(fd, thread);
 	return sys_fcntl(fd, F_SETLEASE, F_RDLCK);
 }
 
@@ -87,10 +87,9 @@ static bool is_fenced(uint64_t pid)
 
 static uint64_t number_at(const char *at)
 {
-	uint64_t number = 0;
+	uint64_t number;
 
-	for (; *at >= '0' && *at <= '9'; at++)
-		number = number * 10 + (uint64_t)(*at - '0');
+	text_read_number(at, 10, &number);
 	return number;
 }
 

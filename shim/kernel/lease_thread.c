@@ -22,6 +22,8 @@
 #include "kernel/thread.h"
 #include "kernel/lease_thread.h"
 #include "support/lock.h"
+#include "support/scope.h"
+#include "support/text.h"
 
 enum state { ABSENT, STARTING, RUNNING, ENDING };
 
@@ -49,15 +51,14 @@ static struct {
 
 static long look_seconds(void)
 {
-	char text[16];
-	long seconds = 0;
+	uint64_t seconds;
+	char text[24];
 
 	if (sys_read_file("/proc/sys/fs/lease-break-time", text, sizeof(text)) <= 0)
 		return MOST_SECONDS;
-	for (const char *at = text; *at >= '0' && *at <= '9' && seconds < 4 * MOST_SECONDS; at++)
-		seconds = seconds * 10 + (*at - '0');
+	text_read_number(text, 10, &seconds);
 	seconds /= 4;
-	return seconds > MOST_SECONDS ? MOST_SECONDS : seconds ? seconds : 1;
+	return seconds > MOST_SECONDS ? MOST_SECONDS : seconds ? (long)seconds : 1;
 }
 
 #define SET_BITS (8 * sizeof(long))
@@ -67,11 +68,6 @@ static void add_signal(unsigned long set[SIGSET_WORDS], unsigned int number)
 	set[(number - 1) / SET_BITS] |= 1UL << (number - 1) % SET_BITS;
 }
 
-static bool has_signal(const unsigned long set[SIGSET_WORDS], unsigned int number)
-{
-	return set[(number - 1) / SET_BITS] >> (number - 1) % SET_BITS & 1;
-}
-
 static void wait_set(unsigned long set[SIGSET_WORDS])
 {
 	memset(set, 0, SIGSET_BYTES);
@@ -79,15 +75,6 @@ static void wait_set(unsigned long set[SIGSET_WORDS])
 	add_signal(set, LEASE_SIGNAL);
 	if (atomic_load(&lease_thread.queue_full))
 		add_signal(set, FULL_QUEUE_SIGNAL);
-}
-
-/* For a break that finds no room in the queue the kernel sends SIGIO instead, which stays pending:
- * nobody takes it. */
-static bool break_was_lost(void)
-{
-	unsigned long pending[SIGSET_WORDS] = { 0 };
-
-	return sys_rt_sigpending(pending, SIGSET_BYTES) || has_signal(pending, SIGIO);
 }
 
 static void serve_request(void)
@@ -108,14 +95,13 @@ static void serve_request(void)
 /* In "pid (name) state ppid …" the name may hold anything; at is its end, the state is field 3. */
 static long stat_field(const char *at, int wanted)
 {
-	long value = 0;
+	uint64_t value;
 
 	at++;
 	for (int field = 3; field < wanted && at; field++)
 		at = strchr(at + 1, ' ');
-	for (at = at ? at + 1 : ""; *at >= '0' && *at <= '9'; at++)
-		value = value * 10 + (*at - '0');
-	return value;
+	text_read_number(at ? at + 1 : "", 10, &value);
+	return (long)value;
 }
 
 #define STAT_THREADS 20
@@ -170,7 +156,9 @@ static void serve(void)
 		serve_request();
 		if (number >= 0)
 			continue;
-		if (break_was_lost())
+		/* For a break that finds no room in the queue the kernel sends SIGIO instead, which
+		 * stays pending: nobody takes it. */
+		if (signal_pending(SIGIO))
 			lease_thread_duties.ask_all();
 		end_if_alone();
 	}

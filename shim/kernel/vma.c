@@ -13,6 +13,7 @@
 
 #include "kernel/guarded.h"
 #include "support/sys.h"
+#include "support/text.h"
 #include "kernel/vma.h"
 #include "support/arena.h"
 #include "support/scratch.h"
@@ -63,39 +64,23 @@ int vma_query(int fd, uintptr_t address, struct vma *out, char *name, size_t nam
 	return 0;
 }
 
-static const char *parse_number(const char *at, unsigned int base, uint64_t *value)
-{
-	for (*value = 0;; at++) {
-		unsigned int digit;
-		if (*at >= '0' && *at <= '9')
-			digit = (unsigned int)(*at - '0');
-		else if (*at >= 'a' && *at <= 'f')
-			digit = (unsigned int)(*at - 'a' + 10);
-		else
-			return at;
-		if (digit >= base)
-			return at;
-		*value = *value * base + digit;
-	}
-}
-
 /* "start-end rwxp offset major:minor inode   name": where the name is. */
 static const char *parse(const char *at, struct vma *out)
 {
 	uint64_t start, end, major, minor;
 
-	at = parse_number(at, 16, &start) + 1;
-	at = parse_number(at, 16, &end) + 1;
+	at = text_read_number(at, 16, &start) + 1;
+	at = text_read_number(at, 16, &end) + 1;
 	out->start = (uintptr_t)start;
 	out->end = (uintptr_t)end;
 	out->protection = (at[0] == 'r' ? PROT_READ : 0) | (at[1] == 'w' ? PROT_WRITE : 0) |
 			  (at[2] == 'x' ? PROT_EXEC : 0);
 	out->shared = at[3] == 's';
-	at = parse_number(at + 5, 16, &out->offset) + 1;
-	at = parse_number(at, 16, &major) + 1;
-	at = parse_number(at, 16, &minor) + 1;
+	at = text_read_number(at + 5, 16, &out->offset) + 1;
+	at = text_read_number(at, 16, &major) + 1;
+	at = text_read_number(at, 16, &minor) + 1;
 	out->device = major << 32 | minor;
-	at = parse_number(at, 10, &out->inode);
+	at = text_read_number(at, 10, &out->inode);
 	while (*at == ' ')
 		at++;
 	return at;
@@ -258,6 +243,17 @@ void vma_walk_end(struct vma_walk *walk)
 	if (walk->maps < 0 && walk->text.buffer && walk->text.fd >= 0)
 		sys_close(walk->text.fd);
 	arena_free(walk->text.buffer, WALK_BYTES);
+}
+
+void vma_link(const struct vma *area, char out[VMA_LINK_BYTES])
+{
+	struct text text;
+
+	text_init(&text, out, VMA_LINK_BYTES);
+	text_add(&text, "/proc/self/map_files/");
+	text_add_hex(&text, area->start, 1);
+	text_add_char(&text, '-');
+	text_add_hex(&text, area->end, 1);
 }
 
 void vma_protection_text(int protection, bool shared, char out[5])

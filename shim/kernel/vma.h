@@ -66,6 +66,10 @@ bool vma_shares_file(const struct vma *a, const struct vma *b);
  * which is none with a major number. There only names tell, of both areas as they are now. */
 bool vma_shares_file_by_name(const struct vma *a, const struct vma *b);
 
+/* The kernel's link to the very file that an area maps, for the privileged. */
+#define VMA_LINK_BYTES 64
+void vma_link(const struct vma *area, char out[VMA_LINK_BYTES]);
+
 /* "rw-p" and the like, for events. */
 void vma_protection_text(int protection, bool shared, char out[5]);
 

@@ -15,6 +15,7 @@
 #include "nonlinear/pressure.h"
 #include "support/lock.h"
 #include "support/scratch.h"
+#include "support/text.h"
 
 /* At the limit the kernel refuses calls that would pass it: one makes up to two areas, and mremap
  * wants room for some more. */
@@ -104,13 +105,12 @@ static uint64_t count_areas(void)
 
 static uint64_t area_limit(void)
 {
-	uint64_t limit = 0;
+	uint64_t limit;
 	char text[24];
 
 	if (sys_read_file("/proc/sys/vm/max_map_count", text, sizeof(text)) <= 0)
 		return 65530; /* the kernel's default */
-	for (const char *at = text; *at >= '0' && *at <= '9'; at++)
-		limit = limit * 10 + (uint64_t)(*at - '0');
+	text_read_number(text, 10, &limit);
 	return limit;
 }
 

@@ -14,7 +14,6 @@
 #include "nonlinear/reopen.h"
 #include "support/arena.h"
 #include "support/lock.h"
-#include "support/text.h"
 
 #define PATH_BYTES 4096
 #define OPEN_FLAGS (O_RDWR | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
@@ -39,17 +38,6 @@ const char *way_name(enum way way)
 	return names[way];
 }
 
-static void link_name(const struct vma *area, char *out, size_t size)
-{
-	struct text text;
-
-	text_init(&text, out, size);
-	text_add(&text, "/proc/self/map_files/");
-	text_add_hex(&text, area->start, 1);
-	text_add_char(&text, '-');
-	text_add_hex(&text, area->end, 1);
-}
-
 static bool is_the_file(int fd, const struct vma *area)
 {
 	struct statx st;
@@ -61,10 +49,10 @@ static bool is_the_file(int fd, const struct vma *area)
 
 static int open_file(struct errand *errand)
 {
-	char link[64];
+	char link[VMA_LINK_BYTES];
 	int fd;
 
-	link_name(errand->area, link, sizeof(link));
+	vma_link(errand->area, link);
 	errand->way = WAY_MAP_FILES;
 	fd = sys_open(link, OPEN_FLAGS & ~O_NOFOLLOW, 0);
 	if (fd >= 0 || errand->name[0] != '/')

@@ -16,14 +16,9 @@
 /* The very file that is mapped; for the privileged alone. */
 static int stat_of_area(const struct vma *area, struct statx *out)
 {
-	char path[64];
-	struct text text;
+	char path[VMA_LINK_BYTES];
 
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/self/map_files/");
-	text_add_hex(&text, area->start, 1);
-	text_add_char(&text, '-');
-	text_add_hex(&text, area->end, 1);
+	vma_link(area, path);
 	return sys_statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, out);
 }
 

@@ -20,6 +20,11 @@
 
 static const char *const fate_names[] = { "untouched", "preserved", "private", "lost" };
 
+const char *fate_name(enum fate fate)
+{
+	return fate_names[fate];
+}
+
 static struct lock snapshots_lock;
 static uint64_t next_id = 1;
 /* ---- ends ---- */
@@ -71,7 +76,7 @@ void report_ended(struct snapshot *ended)
 		struct record *record = record_begin(EVENT_SNAPSHOT_END, OUTCOME_SUCCESS, NULL);
 		record_str(record, "file.path", ended->path);
 		record_uint(record, "mmfence.snapshot.id", ended->id);
-		record_str(record, "mmfence.snapshot.fate", fate_names[ended->fate]);
+		record_str(record, "mmfence.snapshot.fate", fate_name(ended->fate));
 		record_emit(record);
 		snapshot_free(ended);
 		ended = next;

@@ -151,6 +151,7 @@ bool piece_is_there(const struct piece *piece, uintptr_t start, uintptr_t end);
 void snapshot_free(struct snapshot *snapshot);
 
 const char *engine_name(enum engine engine);
+const char *fate_name(enum fate fate);
 
 void totals_reset(void);
 

@@ -68,3 +68,19 @@ void text_add_hex(struct text *text, uint64_t value, int min_digits)
 	}
 	text_add_bytes(text, digits + at, sizeof(digits) - (size_t)at);
 }
+
+const char *text_read_number(const char *at, unsigned int base, uint64_t *value)
+{
+	for (*value = 0;; at++) {
+		unsigned int digit;
+		if (*at >= '0' && *at <= '9')
+			digit = (unsigned int)(*at - '0');
+		else if (*at >= 'a' && *at <= 'f')
+			digit = (unsigned int)(*at - 'a' + 10);
+		else
+			return at;
+		if (digit >= base)
+			return at;
+		*value = *value * base + digit;
+	}
+}

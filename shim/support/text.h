@@ -26,4 +26,7 @@ void text_add_int(struct text *text, int64_t value);
 /* Lower-case hexadecimal, no prefix, at least min_digits. */
 void text_add_hex(struct text *text, uint64_t value, int min_digits);
 
+/* Reads a number without a sign, in base 10 or 16; returns what follows it. */
+const char *text_read_number(const char *at, unsigned int base, uint64_t *value);
+
 #endif

@@ -79,14 +79,14 @@ int main(int argc, char **argv)
 	must(argc >= 2);
 	if (!strcmp(argv[1], "open"))
 		return open_memory();
-	if (!strcmp(argv[1], "drop"))
+	if (!strcmp(argv[1], "drop")) {
 		drop_privileges();
-	else if (!strcmp(argv[1], "keep"))
-		keep_capabilities();
-	else if (!strcmp(argv[1], "unlink"))
-		must(argc == 3 && unlink(argv[2]) == 0);
-	if (!strcmp(argv[1], "drop"))
 		exec_nothing();
+	} else if (!strcmp(argv[1], "keep")) {
+		keep_capabilities();
+	} else if (!strcmp(argv[1], "unlink")) {
+		must(argc == 3 && unlink(argv[2]) == 0);
+	}
 	if (argc == 3 && !strcmp(argv[2], "vfork"))
 		spawn_self(argv[0]);
 	else

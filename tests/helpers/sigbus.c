@@ -426,58 +426,61 @@ static void child_of_vfork(const void *unused)
 	kill(getpid(), SIGBUS);
 }
 
-/* What kills it is the fault as it came: seen by who traces it. */
-static void traced(const void *unused)
+/* A traced child touches a page that was cut off, and each SIGBUS that it stops at is shown; it
+ * dies of the last one. */
+static void die_traced(const char *view, void (*seen)(const siginfo_t *info))
 {
-	siginfo_t last = { 0 }, now;
+	siginfo_t info;
 	int status;
-
-	(void)unused;
-	char *view = map(PROT_READ, MAP_SHARED);
-	cut(LEFT);
 	pid_t pid = fork();
+
 	must(pid >= 0);
 	if (!pid) {
 		must(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
-		(void)*(volatile char *)(view + 9 * PAGE + 7);
+		(void)*(const volatile char *)(view + 9 * PAGE + 7);
 		_exit(0);
 	}
 	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
 		int signal = WSTOPSIG(status);
-		must(ptrace(PTRACE_GETSIGINFO, pid, NULL, &now) == 0);
+		must(ptrace(PTRACE_GETSIGINFO, pid, NULL, &info) == 0);
 		if (signal == SIGBUS)
-			last = now;
+			seen(&info);
 		must(ptrace(PTRACE_CONT, pid, NULL, (void *)(long)signal) == 0);
 	}
 	promise(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "status %#x", status);
-	promise(last.si_code == BUS_ADRERR, "si_code %d", last.si_code);
-	promise(last.si_addr == view + 9 * PAGE + 7, "si_addr is wrong");
+}
+
+static siginfo_t last_seen;
+
+static void remember_last(const siginfo_t *info)
+{
+	last_seen = *info;
+}
+
+/* What kills it is the fault as it came: seen by who traces it. */
+static void traced(const void *unused)
+{
+	(void)unused;
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	die_traced(view, remember_last);
+	promise(last_seen.si_code == BUS_ADRERR, "si_code %d", last_seen.si_code);
+	promise(last_seen.si_addr == view + 9 * PAGE + 7, "si_addr is wrong");
+}
+
+static void grow_back(const siginfo_t *info)
+{
+	(void)info;
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
 }
 
 /* The page is back before anybody looks: a program that would have died dies all the same. */
 static void back_again(const void *unused)
 {
-	siginfo_t now;
-	int status;
-
 	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
-	pid_t pid = fork();
-	must(pid >= 0);
-	if (!pid) {
-		must(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
-		(void)*(volatile char *)(view + 9 * PAGE + 7);
-		_exit(0);
-	}
-	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
-		int signal = WSTOPSIG(status);
-		must(ptrace(PTRACE_GETSIGINFO, pid, NULL, &now) == 0);
-		if (signal == SIGBUS)
-			file_overwrite(FILE_NAME, 2, 0, PAGES);
-		must(ptrace(PTRACE_CONT, pid, NULL, (void *)(long)signal) == 0);
-	}
-	promise(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "status %#x", status);
+	die_traced(view, grow_back);
 }
 
 /* A disk that is full, and a file with a hole. */

@@ -42,6 +42,7 @@ SUITES = {
     "pages": ("", "pages page"),
     "policy": ("glob policy inject", "S7 S8 A5 inject command"),
     "selfmem": ("", "M1 M2 M3 M4 M5 M6"),
+    "sigbus": ("", "S17"),
     "snapshot": ("", "S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 S12"),
     "support": ("arena sort", "P2 S6 A2"),
 }
