@@ -60,8 +60,9 @@ calls() {
 
 # nonlinear LOG: the calls and call sites, in words.
 nonlinear() {
-	echo "the log has $(calls "$1") calls of remap_file_pages from" \
-		"$(events nonlinear.total "$1") call site(s)"
+	sites=$(events nonlinear.total "$1")
+	[ "$sites" = 1 ] && sites="1 call site" || sites="$sites call sites"
+	echo "the log has $(calls "$1") calls of remap_file_pages from $sites"
 }
 
 # meddled LOG COMMAND…: runs a program that maps ./data, says a line when it has, and waits for
@@ -175,7 +176,8 @@ promise "the mapping is recorded" "$(events selfmem.map alias.jsonl)" = 1
 title "nonlinear_window: a window over a larger file, filled with remap_file_pages"
 status=0
 run - "$build/examples/nonlinear_window" >bare 2>&1 || status=$?
-line bare: "$(cat bare)"
+line bare: "$(sed -n 1p bare)"
+line "" "$(sed -n 2p bare)"
 status=0
 run window.jsonl "$build/examples/nonlinear_window" >fenced 2>&1 || status=$?
 line fenced: "the same ($(ending $status)); $(nonlinear window.jsonl)"
@@ -202,7 +204,7 @@ promise "calls are recorded" "$(calls stress.jsonl)" -gt 0
 
 if [ $broken = 0 ]; then
 	printf '\nEvery fenced run did as promised.\n'
-	printf 'Now with a program of yours: build/bin/mmfence run -- COMMAND…\n'
+	printf 'Now a program of yours: build/bin/mmfence run -- COMMAND…\n'
 	exit 0
 fi
 printf '\n%d promise(s) were not kept.\n' $broken

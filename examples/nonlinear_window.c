@@ -202,7 +202,7 @@ static const struct way ways[] = {
 	{ "the whole file mapped", by_whole, NULL },
 };
 
-enum order { IN_ORDER, AT_RANDOM, IN_RUNS, ORDERS };
+enum order { IN_ORDER, SHUFFLED, IN_RUNS, ORDERS };
 static const char *const order_names[] = { "in order", "at random", "in runs of 16" };
 
 static size_t next_page(enum order order, size_t step, size_t pages)
@@ -212,11 +212,11 @@ static size_t next_page(enum order order, size_t step, size_t pages)
 
 	if (order == IN_ORDER)
 		return step % pages;
-	if (order == AT_RANDOM || step % 16 == 0) {
+	if (order == SHUFFLED || step % 16 == 0) {
 		random = random * 1664525 + 1013904223;
 		start = (random >> 8) % pages;
 	}
-	return order == AT_RANDOM ? start : (start + step % 16) % pages;
+	return order == SHUFFLED ? start : (start + step % 16) % pages;
 }
 
 /* The ns of a step; 0 when there is no such call. */
@@ -320,8 +320,8 @@ int main(int argc, char **argv)
 	map_window(&window);
 	wrong = wander(&window, pages, steps);
 	visits = count_visits(window.fd, pages, window.page_size);
-	printf("%zu pages of a file of %zu were brought into a window of %zu; %zu were wrong, and "
-	       "the file counts %ju visits.\n",
+	printf("%zu pages of a file of %zu were brought into a window of %zu.\n"
+	       "%zu were wrong, and the file counts %ju visits.\n",
 	       steps, pages, window.slots, wrong, (uintmax_t)visits);
 	return wrong == 0 && visits == steps ? 0 : 1;
 }

@@ -41,7 +41,7 @@ static int alias(unsigned char *low, unsigned char *high)
 	view = mmap(high, WRAP, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
 		    (off_t)(uintptr_t)low);
 	if (view == MAP_FAILED)
-		say_refused("A shared writable mapping of /proc/self/mem");
+		say_refused("Mapping /proc/self/mem");
 	close(fd);
 	return view == MAP_FAILED ? -1 : 0;
 }
@@ -71,8 +71,7 @@ int main(void)
 		return 1;
 	}
 	high = low + MIB;
-	printf("The guest has 1 MiB at %p; it should see the first 64 KiB again at %p.\n",
-	       (void *)low, (void *)high);
+	printf("Guest: 1 MiB at %p; the first 64 KiB also at %p.\n", (void *)low, (void *)high);
 	aliased = alias(low, high) == 0;
 	if (aliased)
 		printf("The kernel gave a second view of the same memory.\n");
@@ -87,7 +86,7 @@ int main(void)
 	wrap_around(aliased, low, high);
 	down = guest_sees(low, "written past 1 MiB");
 
-	printf("What the guest wrote at 0 it %s at 1 MiB, and what it wrote there it %s at 0.\n",
+	printf("What it wrote at 0 it %s at 1 MiB; what it wrote there it %s at 0.\n",
 	       up ? "saw" : "did not see", down ? "saw" : "did not see");
 	return up && down ? 0 : 1;
 }

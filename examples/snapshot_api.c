@@ -24,8 +24,7 @@
 
 #define SIZE (1024 * 1024)
 
-static const char *const engines[] = { "guarded by a lease", "in a clone", "in memory",
-				       "in a spill file" };
+static const char *const engines[] = { "guarded", "in a clone", "in memory", "in a spill file" };
 static const char *const consistencies[] = { "perhaps torn", "verified", "proven" };
 static const char *const fates[] = { "untouched", "preserved", "private", "lost" };
 
@@ -68,13 +67,12 @@ static void say(const char *when, const char *map, char expected)
 {
 	struct mmfence_snapshot s;
 
-	printf("%-38s it reads %c...%c", when, map[0], map[SIZE - 1]);
+	printf("%-17s %c...%c", when, map[0], map[SIZE - 1]);
 	if (mmfence_snapshot_info(map, &s))
 		printf(" (%s)\n", errno == ENOSYS ? "no mmfence" : "no snapshot");
 	else
-		printf(" (snapshot %llu of %lld bytes: %s, %s, %s)\n", (unsigned long long)s.id,
-		       (long long)s.file_size, engines[s.engine], consistencies[s.consistency],
-		       fates[s.fate]);
+		printf(" (snapshot %llu: %s, %s, %s)\n", (unsigned long long)s.id,
+		       engines[s.engine], consistencies[s.consistency], fates[s.fate]);
 	if (mmfence_active() && (map[0] != expected || map[SIZE - 1] != expected))
 		disappointed = 1;
 }
@@ -121,13 +119,13 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	say("Mapped:", map, 'a');
 	overwrite(path, 'b');
-	say("Another process wrote b:", map, 'a');
+	say("Somebody wrote b:", map, 'a');
 	wish("mmfence_snapshot_refresh", mmfence_snapshot_refresh(map));
 	say("Refreshed:", map, 'b');
 	wish("mmfence_snapshot_preserve", mmfence_snapshot_preserve(map));
-	say("Preserved, though nobody came:", map, 'b');
+	say("Preserved:", map, 'b');
 	overwrite(path, 'c');
-	say("Another process wrote c:", map, 'b');
+	say("Somebody wrote c:", map, 'b');
 	unlink(path);
 	return disappointed;
 }

@@ -36,7 +36,7 @@ trap 'exit 130' HUP INT TERM
 umask 022
 chmod 755 "$MMFENCE_TMP"
 mkdir -p "$MMFENCE_BUILD/tests" "$MMFENCE_BUILD/faults" "$MMFENCE_TMP/tests"
-for part in bin lib lib32 lib64 helpers examples torture faults/libmmfence.so \
+for part in bin lib lib32 lib64 man helpers examples torture faults/libmmfence.so \
 	tests/unit tests/preload tests/guest tests/as_kernel tests/faults; do
 	[ ! -e "$built/$part" ] || cp -a "$built/$part" "$MMFENCE_BUILD/$part"
 done

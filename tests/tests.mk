@@ -10,7 +10,7 @@
 
 CHECK_SUITES := unit preload real attacked torture
 # What needs more than compilers and small programs.
-MORE_SUITES  := builds sanitize userland fleet kernels vm
+MORE_SUITES  := builds sanitize fuzz model userland fleet kernels vm
 # Last: it looks at what the others recorded.
 LAST_SUITES  := schema
 
@@ -102,7 +102,7 @@ $(eval $(call sanitizer_rule,tsan,gcc,thread))
 UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem sigbus inject pages mapping
 UNIT_OBJ := $(filter-out $(UNSANITIZED),$(filter $(UNIT_ROOMS:%=$(B)/obj64/shim/%/%.o),$(SHIM_OBJ64)))
 # Of the command, what needs nothing else of it.
-UNIT_CLI := $(B)/cli/shim/cli/model/scan.o
+UNIT_CLI := $(addprefix $(B)/cli/shim/cli/,model/scan.o text/text.o)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(T)/obj/unit/%.o,$(sort $(wildcard tests/unit/*.c)))
 PRELOAD_TESTS := $(patsubst tests/preload/%.c,$(T)/obj/preload/%.o,$(sort $(wildcard tests/preload/*.c)))
 
@@ -116,6 +116,19 @@ $(T)/obj/preload/%.o: tests/preload/%.c $(B)/flags
 	$(call say,CC)
 	$(Q)$(CC) -O1 -g $(COMMON) -c -o $@ $<
 
+# The tests that stand in helpers (tests/preload/test_promises.c).
+$(T)/promises.h: $(wildcard tests/helpers/*.c) tests/tests.mk
+	@mkdir -p $(@D)
+	$(Q)for helper in $(basename $(notdir $(filter %.c,$^))); do \
+		printf '#ifndef WITH_%s\n#define WITH_%s\n#endif\n' $$helper $$helper; \
+		sed -nE "s/^PROMISE\((\w+, \w+).*/PROMISED(EACH_VARIANT, \1, $$helper)/p; \
+			s/^PROMISE_WIDTHS\((\w+, \w+).*/PROMISED(EACH_WIDTH, \1, $$helper)/p" \
+			tests/helpers/$$helper.c; \
+	done >$@
+
+$(T)/obj/preload/test_promises.o: $(T)/promises.h
+$(T)/obj/preload/test_promises.o: COMMON += -I$(T)
+
 $(T)/obj/shm.o: tests/shm.c
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -123,7 +136,7 @@ $(T)/obj/shm.o: tests/shm.c
 
 $(T)/unit: $(T)/obj/shm.o $(UNIT_TESTS) $(UNIT_OBJ) $(UNIT_CLI)
 	$(call say,LD)
-	$(Q)$(CC) -static-libgcc -o $@ $^ -lcriterion -ljansson -ldl
+	$(Q)$(CC) -static-libgcc $(LDFLAGS) -o $@ $^ -lcriterion -ljansson -lyajl -ldl
 
 $(T)/rooms: tests/sanitize/rooms.c $(UNIT_OBJ)
 	@mkdir -p $(@D)
@@ -167,5 +180,6 @@ test-%: check-build
 
 -include $(HELPER_PROGRAMS:=.d) $(UNIT_TESTS:.o=.d) $(PRELOAD_TESTS:.o=.d)
 include tests/bench/bench.mk
+include tests/fuzz/fuzz.mk
 include tests/faults/faults.mk
 include tests/torture/torture.mk

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the clock through the kernel's vdso, found once by the constructor, and by
- * a system call before that or where there is none. See clock.h.
+ * The time, without libc: its clock_gettime may be another preload library's, which lies, locks or
+ * needs TLS. Async-signal-safe, and usable on the lease thread. Read
+ * through the kernel's vdso, found once by the constructor, and by a system call before that or
+ * where there is none.
  */
-#include <string.h>
 
-#include "audit/clock.h"
+#include "audit/identity.h"
 #include "support/sys.h"
 #include "kernel/symbol.h"
 

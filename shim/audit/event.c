@@ -7,26 +7,18 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "audit/clock.h"
+#include "audit/identity.h"
 #include "audit/json.h"
-#include "audit/preface.h"
 #include "audit/record.h"
 #include "audit/sink.h"
-#include "audit/stack.h"
-#include "support/error.h"
+#include "kernel/vma.h"
+#include "support/call.h"
+#include "support/sys.h"
 
 #define NUMBER_BYTES 24
 
 _Static_assert(sizeof(struct record) <= RECORD_HEAD_BYTES, "struct record outgrew its place");
 _Static_assert(RECORD_WORK_BYTES >= 4096, "no room for a path");
-
-static const char *const action_names[] = {
-#define EVENT(id, action, category, type, doc) action,
-#define FIELD(id, name, type, doc)
-#include "audit/events.def"
-#undef EVENT
-#undef FIELD
-};
 
 static const char *const types[] = {
 #define EVENT(id, action, category, type, doc) type,
@@ -46,11 +38,6 @@ static const char *const headers[] = {
 #undef EVENT
 #undef FIELD
 };
-
-const char *event_action_name(enum event_action action)
-{
-	return action_names[action];
-}
 
 bool audit_enabled(void)
 {
@@ -228,6 +215,19 @@ void record_number_string(struct record *record, const char *name, uint64_t valu
 	text_add_char(text, '"');
 }
 
+void record_mapping(struct record *record, uintptr_t address, uint64_t length, int64_t offset,
+		    int protection, bool shared)
+{
+	char text[5];
+
+	vma_protection_text(protection, shared, text);
+	if (address)
+		record_address(record, "mmfence.mapping.address", address);
+	record_uint(record, "mmfence.mapping.length", length);
+	record_int(record, "mmfence.mapping.offset", offset);
+	record_str(record, "mmfence.mapping.protection", text);
+}
+
 void record_site(struct record *record, uint64_t hash)
 {
 	char buffer[20];
@@ -254,7 +254,7 @@ void record_error(struct record *record, int error, const char *message)
 
 static void add_process(struct record *record, const struct identity *who)
 {
-	const struct program *program = identity_program();
+	const struct image *program = identity_image();
 	struct text *text = &record->main.text;
 
 	record_int(record, "process.pid", who->pid);
@@ -324,6 +324,17 @@ struct record *record_begin(enum event_action action, enum event_outcome outcome
 	who = identity_get();
 	preface_write(&who);
 	return record_open(action, outcome, trace, &who);
+}
+
+struct record *record_of_call(enum event_action action, enum event_outcome outcome,
+			      const struct call *call)
+{
+	struct trace trace;
+
+	if (!sink_enabled())
+		return NULL;
+	trace_capture(&trace, call->ip, call->cfa);
+	return record_begin(action, outcome, &trace);
 }
 
 /* The regions follow each other, so that this moves text down, never onto what is still needed. */

@@ -31,12 +31,16 @@ enum event_action {
 
 enum event_outcome { OUTCOME_SUCCESS, OUTCOME_FAILURE, OUTCOME_UNKNOWN };
 
+struct call;
 struct record;
 struct trace;
 
 /* trace may be NULL. A trace adds mmfence.stack and mmfence.modules. */
 struct record *record_begin(enum event_action action, enum event_outcome outcome,
 			    const struct trace *trace);
+/* With the backtrace of a wrapped call. */
+struct record *record_of_call(enum event_action action, enum event_outcome outcome,
+			      const struct call *call);
 void record_str(struct record *record, const char *name, const char *value);
 void record_int(struct record *record, const char *name, int64_t value);
 void record_uint(struct record *record, const char *name, uint64_t value);
@@ -45,6 +49,9 @@ void record_bool(struct record *record, const char *name, bool value);
 void record_address(struct record *record, const char *name, uintptr_t value);
 /* An unsigned number as a decimal string (ECS has file.inode so). */
 void record_number_string(struct record *record, const char *name, uint64_t value);
+/* mmfence.mapping: address (0: none), length, offset in the file, "rw-p" and the like. */
+void record_mapping(struct record *record, uintptr_t address, uint64_t length, int64_t offset,
+		    int protection, bool shared);
 /* mmfence.site: a call site, by the hash of its backtrace. */
 void record_site(struct record *record, uint64_t hash);
 /* error.code as the errno's name ("ENOMEM"), and error.message if given; error 0: no code. */
@@ -53,8 +60,6 @@ void record_error(struct record *record, int error, const char *message);
 unsigned long record_unfinished(void);
 /* Writes it, and gives the buffer back. */
 void record_emit(struct record *record);
-
-const char *event_action_name(enum event_action action);
 
 /* Whether records go anywhere: a cheap test before costly preparations. */
 bool audit_enabled(void);

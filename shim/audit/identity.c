@@ -19,8 +19,8 @@
 
 enum { UNKNOWN, BUSY, KNOWN };
 
-static struct program program;
-static atomic_int program_state;
+static struct image image LARGE;
+static atomic_int image_state;
 
 /* The process whose memory this is, and others that live in it: vfork children, raw clones. A pid
  * when its process.start is on file, the same negative while it is being written. */
@@ -28,7 +28,6 @@ static atomic_int owner;
 static atomic_int guests[GUESTS];
 static atomic_ulong sequence; /* of the last record */
 static atomic_ulong finished; /* how many were written, or could not be */
-static atomic_int settler;    /* whose memory it is, whether it writes records or not */
 
 /* The owner's first thread, which most programs have alone, needs one system call. */
 struct identity identity_get(void)
@@ -58,7 +57,7 @@ static void read_executable(char *path, size_t size)
 	path[length > 0 ? length : 0] = 0;
 }
 
-static void make_json(struct program *it)
+static void make_json(struct image *it)
 {
 	size_t name = strlen(it->name), path = strlen(it->executable);
 	struct text text;
@@ -74,21 +73,21 @@ static void make_json(struct program *it)
 	it->json_length = result == JSON_WHOLE ? text.length : 0;
 }
 
-const struct program *identity_program(void)
+const struct image *identity_image(void)
 {
 	int state = UNKNOWN;
 
-	if (atomic_load_explicit(&program_state, memory_order_acquire) == KNOWN)
-		return &program;
-	if (atomic_compare_exchange_strong(&program_state, &state, BUSY)) {
-		read_name(program.name, sizeof(program.name));
-		read_executable(program.executable, sizeof(program.executable));
-		make_json(&program);
-		atomic_store(&program_state, KNOWN);
+	if (atomic_load_explicit(&image_state, memory_order_acquire) == KNOWN)
+		return &image;
+	if (atomic_compare_exchange_strong(&image_state, &state, BUSY)) {
+		read_name(image.name, sizeof(image.name));
+		read_executable(image.executable, sizeof(image.executable));
+		make_json(&image);
+		atomic_store(&image_state, KNOWN);
 	}
-	for (int i = 0; i < PATIENCE && atomic_load(&program_state) == BUSY; i++)
+	for (int i = 0; i < PATIENCE && atomic_load(&image_state) == BUSY; i++)
 		sys_sched_yield();
-	return atomic_load(&program_state) == KNOWN ? &program : NULL;
+	return atomic_load(&image_state) == KNOWN ? &image : NULL;
 }
 
 static atomic_int *place_of(int pid)
@@ -140,21 +139,11 @@ unsigned long identity_unfinished(void)
 	return atomic_load(&sequence) - done;
 }
 
-void identity_settle(void)
-{
-	atomic_store(&settler, sys_getpid());
-}
-
-int identity_settler(void)
-{
-	return atomic_load(&settler);
-}
-
 void identity_forget(void)
 {
 	atomic_store(&sequence, 0);
 	atomic_store(&finished, 0);
-	atomic_store(&program_state, UNKNOWN);
+	atomic_store(&image_state, UNKNOWN);
 	atomic_store(&owner, 0);
 	for (int i = 0; i < GUESTS; i++)
 		atomic_store(&guests[i], 0);

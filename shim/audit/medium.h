@@ -35,6 +35,10 @@ struct medium {
 	/* In a forked child, which has the parent's descriptor; or NULL. True: it goes elsewhere.
 	 */
 	bool (*after_fork)(void);
+	/* Whether no other process has a log of this name; removes it if nothing is in it (true: it
+	 * is gone). Both or none. */
+	bool (*own_name)(void);
+	bool (*drop_empty)(void);
 	/* It can be opened again as long as the place is what it was; else only as long as a
 	 * descriptor of the program's is. */
 	bool has_name;
@@ -56,5 +60,17 @@ int quiet_signal(const struct statx *st);
  * the one that it may raise (0: none is expected). Bytes, or -errno. */
 struct iovec;
 long quiet_write(int fd, const struct iovec *parts, int count, int flags, int raises);
+
+/* ---- template.c ---- */
+
+/* Copies the template; a relative one gets the working directory of now in front. */
+int template_absolute(const char *path, char *out, size_t size);
+/*
+ * %p pid, %e program, %h host, %t seconds since 1970, %% percent. 0, or -ENAMETOOLONG.
+ * `anew`: a number that nobody can know before follows the pid.
+ */
+int template_expand(const char *template, bool anew, char *out, size_t size);
+/* Whether each process has a file of its own. */
+bool template_has_pid(const char *template);
 
 #endif

@@ -11,28 +11,26 @@
 
 #include "audit/identity.h"
 #include "audit/trace.h"
-#include "kernel/loaded.h"
-#include "support/user.h"
 #include "kernel/symbol.h"
+#include "support/user.h"
 
 #define NOTE_ALIGN(x) (((size_t)(x) + 3) & ~(size_t)3)
 
 /* The loader knows the main program by an empty name. */
 static const char *module_path(const struct link_map *library)
 {
-	const struct program *program;
+	const struct image *program;
 
 	if (symbol_is_vdso(library))
 		return "[vdso]";
 	if (library->l_name[0])
 		return library->l_name;
-	program = identity_program();
+	program = identity_image();
 	return program ? program->executable : "";
 }
 
 /* Headers and notes are copied by a call that can fail: a packer, or a program that does not want
  * to be looked into, may have unmapped them, or have written something else there. */
-#define SEGMENTS  32
 #define NOTE_MOST 16 /* notes of one segment that are looked at */
 
 static bool read_id(uintptr_t note, struct module *out)
@@ -82,42 +80,24 @@ static void look_into(const ElfW(Phdr) * segment, struct module *out)
 
 static void find_build_id(struct module *out)
 {
-	ElfW(Phdr) segments[SEGMENTS];
-	ElfW(Ehdr) elf;
+	ElfW(Phdr) segments[LOADED_SEGMENTS];
+	size_t count = loaded_segments(out->start, segments);
 
-	if (user_copy_in(&elf, (const void *)out->start, sizeof(elf)) ||
-	    memcmp(elf.e_ident, ELFMAG, SELFMAG) || elf.e_phentsize != sizeof(*segments))
-		return;
-	size_t count = elf.e_phnum < SEGMENTS ? elf.e_phnum : SEGMENTS;
-	if (elf.e_phoff > out->end - out->start ||
-	    user_copy_in(segments, (const void *)(out->start + elf.e_phoff),
-			 count * sizeof(*segments)))
-		return;
 	for (size_t i = 0; i < count && !out->build_id_length; i++)
 		look_into(&segments[i], out);
 }
 
-int module_range(uintptr_t address, struct module_range *out)
+int module_find(uintptr_t address, struct module *out)
 {
 	struct loaded module;
 	int r = loaded_find(address, &module);
 
-	if (!r)
-		*out = (struct module_range){ module.start, module.end, module.library };
-	return r;
-}
-
-int module_find(uintptr_t address, struct module *out)
-{
-	struct module_range range;
-	int r = module_range(address, &range);
-
 	if (r)
 		return r;
-	out->path = module_path(range.handle);
-	out->start = range.start;
-	out->end = range.end;
-	out->bias = range.handle->l_addr;
+	out->path = module_path(module.library);
+	out->start = module.start;
+	out->end = module.end;
+	out->bias = module.library->l_addr;
 	out->build_id_length = 0;
 	find_build_id(out);
 	return 0;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process.start and log.dropped: see preface.h. Called before the record's own
- * buffer is taken: a thread never holds two, or all could wait for each other.
+ * What must be in the log before a record: who the process is, and how many records are missing.
+ * Both are tried again until they are on file. Called before the record's own buffer is taken: a
+ * thread never holds two, or all could wait for each other.
  */
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "audit/preface.h"
 #include "audit/record.h"
 #include "audit/sink.h"
+#include "kernel/thread.h"
 #include "support/sys.h"
 #include "support/fault.h"
 
@@ -61,7 +62,7 @@ static int write_start(const struct identity *who)
 	record_str(record, "mmfence.version", MMFENCE_VERSION);
 	add_host(record);
 	record_int(record, "mmfence.bits", 8 * (int)sizeof(long));
-	record_int(record, "mmfence.memory_of", identity_settler());
+	record_int(record, "mmfence.memory_of", home_process());
 	return write_now(record);
 }
 

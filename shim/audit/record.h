@@ -14,7 +14,8 @@
 #include "audit/event.h"
 #include "audit/identity.h"
 #include "audit/sink.h"
-#include "support/scratch.h"
+#include "audit/trace.h"
+#include "support/arena.h"
 #include "support/text.h"
 
 #define RECORD_NAME    80  /* longest dotted name and its NUL */
@@ -53,5 +54,14 @@ struct line record_close(struct record *record);
 
 /* RECORD_WORK_BYTES for the caller's own preparations. */
 char *record_work(struct record *record);
+
+/* ---- preface.c ---- */
+
+void preface_write(const struct identity *who);
+
+/* ---- stack.c ---- */
+
+/* Appends "stack":[…],"modules":[…] as far as limit bytes go; false when some did not fit. */
+bool stack_add(struct text *out, const struct trace *trace, size_t limit);
 
 #endif

@@ -7,16 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <time.h>
 
-#include "audit/clock.h"
 #include "audit/identity.h"
 #include "audit/medium.h"
 #include "kernel/capability.h"
 #include "kernel/guarded.h"
-#include "kernel/home.h"
-#include "kernel/lease_thread.h"
 #include "kernel/thread.h"
+#include "kernel/lease_thread.h"
 #include "support/sys.h"
 
 #define PATIENCE 1000 /* turns of waiting for a thread that opens the log */
@@ -30,6 +29,7 @@ static const struct medium *const media[] = {
 
 static const struct medium *medium;
 static atomic_bool enabled;
+static bool keep_empty;
 static atomic_flag opening;
 static atomic_ulong looked; /* second of the last look at what is open */
 static atomic_ulong dropped_pending, dropped_total;
@@ -173,19 +173,21 @@ static int log_enter(struct log *log)
 	return r;
 }
 
-bool sink_ready(void)
+int sink_open(void)
 {
 	struct log log;
 	int r = sink_enabled() ? log_enter(&log) : -ENOENT;
 
 	if (!r)
 		log_leave(&log);
-	return !r || r == -EMFILE;
+	return r;
 }
 
-void sink_open(void)
+bool sink_ready(void)
 {
-	sink_ready();
+	int r = sink_open();
+
+	return !r || r == -EMFILE;
 }
 
 /* ---- where the program does not want it ---- */
@@ -264,6 +266,16 @@ bool sink_hand_over(int fd)
 
 /* ---- over exec ---- */
 
+/* Its directory was removed, or replaced: what is written there is lost, and whoever comes next
+ * makes a log of its own under the name. */
+static bool is_deleted(void)
+{
+	int fd = guarded_get(GUARDED_LOG);
+	struct statx st;
+
+	return fd >= 0 && !sys_fstat(fd, &st) && S_ISREG(st.stx_mode) && !st.stx_nlink;
+}
+
 int sink_hand_on(char *text)
 {
 	if (!sink_enabled() || !medium->leads || !opening_take())
@@ -272,7 +284,7 @@ int sink_hand_on(char *text)
 	bool leads = medium->leads();
 	guarded_open_end();
 	atomic_flag_clear(&opening);
-	if (leads && !capability_ends_with_exec())
+	if (leads ? !capability_ends_with_exec() : is_deleted())
 		return HAND_NEEDLESS;
 	int fd = guarded_hand_on(GUARDED_LOG, text);
 	return fd >= 0 ? fd : leads ? HAND_NEEDLESS : HAND_IMPOSSIBLE;
@@ -378,6 +390,22 @@ unsigned long sink_dropped_take(int *error)
 void sink_dropped_return(unsigned long count)
 {
 	atomic_fetch_add(&dropped_pending, count);
+}
+
+void sink_keep_empty(void)
+{
+	keep_empty = true;
+}
+
+bool sink_may_be_empty(void)
+{
+	return sink_enabled() && medium->drop_empty && !keep_empty && medium->own_name();
+}
+
+void sink_drop_empty(void)
+{
+	if (sink_may_be_empty() && medium->drop_empty())
+		guarded_drop(GUARDED_LOG); /* a record that comes after all gets a new one */
 }
 
 void sink_after_fork(void)

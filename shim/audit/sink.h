@@ -27,8 +27,14 @@ struct line {
  * relative path means the working directory of now. Opens nothing. */
 void sink_configure(const char *where);
 bool sink_enabled(void);
-/* Opens the log now, if one is configured: a program that fills its table later keeps it. */
-void sink_open(void);
+/* Opens the log now, if one is configured: a program that fills its table later keeps it. 0, or
+ * -errno; EPERM: what is there is no log for this user (target_refusal). */
+int sink_open(void);
+/* At the end of the process or of its image: no empty file stays behind, where it is this process's
+ * alone, and `mmfence run' does not look for it. */
+bool sink_may_be_empty(void); /* without a call */
+void sink_drop_empty(void);
+void sink_keep_empty(void);
 /* Whether it can be opened again. */
 bool sink_has_name(void);
 /* Whether the lease thread has it open, in its table, from now on, and it can be had from there:

@@ -44,13 +44,10 @@ static bool configure(const struct target *target)
 static int open_anew(void)
 {
 	char path[32];
-	struct text text;
 	struct statx st;
 	int fd;
 
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/self/fd/");
-	text_add_int(&text, number);
+	text_make(path, sizeof(path), "/proc/self/fd/%u", (unsigned int)number);
 	fd = sys_open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd >= 0 && (sys_fstat(fd, &st) || !place_equals(&place, &st))) {
 		sys_close(fd);

@@ -15,19 +15,21 @@
 #include <time.h>
 
 #include "audit/medium.h"
-#include "audit/template.h"
 #include "support/sys.h"
 
-/* How often, and how far apart, a log that ends in part of a record is looked at. */
+/* How often, and how far apart, a log that ends in part of a record is looked at: without a change,
+ * and in all, which is 10 ms. */
 #define TORN_LOOKS	 20
+#define TORN_LOOKS_MOST	 60
 #define TORN_NANOSECONDS 100000
 
 /* Nonblocking, so that a pipe nobody reads delays nobody. */
-#define OPEN_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
+#define OPEN_FLAGS (O_WRONLY | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
+#define TURNS	   4 /* at opening, while others make and rename it */
 
-static char template[PATH_MAX];
-static char path[PATH_MAX];    /* the template expanded; empty before the first open */
-static struct place log_place; /* what was opened, and under which root directory */
+static char template[PATH_MAX] LARGE;
+static char path[PATH_MAX] LARGE; /* the template expanded; empty before the first open */
+static struct place log_place;	  /* what was opened, and under which root directory */
 static struct place root_place;
 static struct place directory_place; /* where its name is */
 static atomic_int raises;	     /* the signal that a failed write may raise */
@@ -48,22 +50,62 @@ static int look_at(const char *name, struct statx *st)
 }
 
 /* A file is opened to be read too, if that is allowed; a pipe must not be. */
-static int open_path(void)
+static int open_as(bool file, int more)
 {
-	struct statx st;
-	bool file = look_at(path, &st) || S_ISREG(st.stx_mode);
 	int fd = -EACCES;
 
 	if (file)
-		fd = sys_open(path, (OPEN_FLAGS & ~O_ACCMODE) | O_RDWR, 0600);
+		fd = sys_open(path, (OPEN_FLAGS & ~O_ACCMODE) | O_RDWR | more, 0600);
 	atomic_store(&readable, fd >= 0);
-	return fd == -EACCES ? sys_open(path, OPEN_FLAGS, 0600) : fd;
+	return fd == -EACCES ? sys_open(path, OPEN_FLAGS | more, 0600) : fd;
+}
+
+static bool refused(int fd)
+{
+	struct statx st;
+
+	return sys_fstat(fd, &st) || (template_has_pid(template) && !S_ISREG(st.stx_mode)) ||
+	       target_refusal(st.stx_mode, st.stx_uid, st.stx_nlink, (uint32_t)sys_geteuid());
+}
+
+/* What this very call makes is ours, whatever owner the file system gives it. */
+static int open_name(void)
+{
+	int fd = -ENOENT;
+
+	for (int i = 0; i < TURNS && (fd == -ENOENT || fd == -EEXIST); i++) {
+		struct statx st;
+		bool made = look_at(path, &st);
+
+		fd = open_as(made || S_ISREG(st.stx_mode), made ? O_CREAT | O_EXCL : 0);
+		if (fd >= 0 && !made && refused(fd)) {
+			sys_close(fd);
+			return -EPERM;
+		}
+	}
+	return fd;
+}
+
+/* Who may create files in the directory can take the name of a process's log, and would switch its
+ * records off. */
+static int open_path(void)
+{
+	int fd = open_name();
+	bool is_taken =
+		fd == -EPERM || fd == -EACCES || fd == -ELOOP || fd == -EISDIR || fd == -ENXIO;
+
+	if (!is_taken || !template_has_pid(template))
+		return fd;
+	if (!template_expand(template, true, path, sizeof(path)))
+		return open_name();
+	path[0] = 0;
+	return fd;
 }
 
 /* One thread at a time. */
 static int look_at_directory(struct statx *st)
 {
-	static char directory[PATH_MAX];
+	static char directory[PATH_MAX] LARGE;
 	char *end;
 
 	strcpy(directory, path);
@@ -89,6 +131,13 @@ static void set_place(const struct statx *st)
 		place_set(&directory_place, &directory);
 }
 
+static bool know_path(void)
+{
+	if (!path[0] && template_expand(template, false, path, sizeof(path)))
+		path[0] = 0;
+	return path[0];
+}
+
 /* Not under another root: there the path may name something else. */
 static int open_file(void)
 {
@@ -97,10 +146,8 @@ static int open_file(void)
 
 	if (root_place.inode && !place_is_root(&root_place))
 		return -ENOENT;
-	if (!path[0] && template_expand(template, path, sizeof(path))) {
-		path[0] = 0;
+	if (!know_path())
 		return -ENAMETOOLONG;
-	}
 	fd = open_path();
 	if (fd < 0)
 		return fd;
@@ -168,7 +215,7 @@ static bool ends_torn(int fd, uint64_t size)
 	if (size == atomic_load_explicit(&whole_size, memory_order_relaxed) ||
 	    !atomic_load_explicit(&readable, memory_order_relaxed))
 		return false;
-	for (int look = 0; look < TORN_LOOKS; look++) {
+	for (int look = 0, same = 0; look < TORN_LOOKS_MOST && same < TORN_LOOKS; look++, same++) {
 		if (ends_in_newline(fd, size))
 			return false;
 		sys_nanosleep(&moment, NULL);
@@ -176,7 +223,7 @@ static bool ends_torn(int fd, uint64_t size)
 		if (sys_fstat(fd, &st))
 			return false;
 		if (st.stx_size != size)
-			look = 0;
+			same = 0;
 		size = st.stx_size;
 	}
 	return true;
@@ -219,8 +266,8 @@ static int write_to(int fd, uint64_t size, const struct line *line)
 static bool leads(void)
 {
 	struct statx st;
-	bool here = !look_at_directory(&st) && place_equals(&directory_place, &st);
-	int fd = here ? open_path() : sys_open(path, OPEN_FLAGS & ~O_CREAT, 0);
+	bool here = know_path() && !look_at_directory(&st) && place_equals(&directory_place, &st);
+	int fd = here ? open_path() : sys_open(path, OPEN_FLAGS, 0);
 
 	if (fd < 0)
 		return false;
@@ -234,12 +281,27 @@ static void adopt(int fd)
 {
 	struct statx st;
 
-	if (template_expand(template, path, sizeof(path)))
-		path[0] = 0;
+	path[0] = 0;
+	know_path();
 	if (!sys_fstat(fd, &st))
 		set_place(&st);
 	atomic_store(&readable, (sys_fcntl(fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR);
 	root_place = (struct place){ 0 };
+}
+
+/* Others that have it open would write to nowhere. */
+static bool own_name(void)
+{
+	return path[0] && template_has_pid(template);
+}
+
+static bool drop_empty(void)
+{
+	struct statx st;
+
+	return place_is_root(&root_place) &&
+	       !sys_statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &st) &&
+	       S_ISREG(st.stx_mode) && !st.stx_size && !sys_unlink(path);
 }
 
 static bool after_fork(void)
@@ -257,5 +319,7 @@ const struct medium sink_file = {
 	.leads = leads,
 	.adopt = adopt,
 	.after_fork = after_fork,
+	.own_name = own_name,
+	.drop_empty = drop_empty,
 	.has_name = true,
 };

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traces as JSON: see stack.h. A kept text is used again only if the trace is the
- * same to the last address, and the modules at those addresses are still the ones
- * that were loaded then. Readers never wait for writers.
+ * A trace as JSON: mmfence.stack and mmfence.modules. The text of a trace that was written lately
+ * is kept, since programs call from the same places again and again. A kept text is used again only
+ * if the trace is the same to the last address, and the modules at those addresses are still the
+ * ones that were loaded then. Readers never wait for writers.
  */
 #include <stdatomic.h>
 #include <string.h>
 
 #include "audit/json.h"
-#include "audit/stack.h"
+#include "audit/record.h"
+#include "kernel/symbol.h"
+#include "support/sys.h"
 
 #define KEPT	     32
 #define KEPT_BYTES   3072
@@ -20,7 +23,7 @@
 
 struct modules {
 	uint32_t count;
-	struct module_range range[KEPT_MODULES];
+	struct loaded range[KEPT_MODULES];
 };
 
 struct kept {
@@ -31,7 +34,7 @@ struct kept {
 	char text[KEPT_BYTES];
 };
 
-static struct kept kept[KEPT];
+static struct kept kept[KEPT] LARGE;
 
 static void add_address(struct text *out, uintptr_t address)
 {
@@ -82,7 +85,7 @@ static bool add_module(struct text *out, const struct module *module, size_t end
 }
 
 /* Whether an earlier frame lies in the same module. */
-static bool seen(const struct trace *trace, uint32_t before, const struct module_range *range)
+static bool seen(const struct trace *trace, uint32_t before, const struct loaded *range)
 {
 	for (uint32_t i = 0; i < before; i++)
 		if (trace->frame[i] >= range->start && trace->frame[i] < range->end)
@@ -98,10 +101,10 @@ static bool add_modules(struct text *out, const struct trace *trace, size_t end,
 	modules->count = 0;
 	text_add(out, ",\"modules\":[");
 	for (uint32_t i = 0; i < trace->count; i++) {
-		struct module_range range;
+		struct loaded range;
 		struct module module;
 
-		if (module_range(trace->frame[i], &range) || seen(trace, i, &range) ||
+		if (loaded_find(trace->frame[i], &range) || seen(trace, i, &range) ||
 		    module_find(trace->frame[i], &module))
 			continue;
 		if (out->length + MODULE_BYTES + JSON_STRING_MIN + 1 > end)
@@ -130,11 +133,11 @@ static bool same_trace(const struct trace *a, const struct trace *b)
 static bool still_loaded(const struct modules *modules)
 {
 	for (uint32_t i = 0; i < modules->count; i++) {
-		const struct module_range *old = &modules->range[i];
-		struct module_range now;
+		const struct loaded *old = &modules->range[i];
+		struct loaded now;
 
-		if (module_range(old->start, &now) || now.start != old->start ||
-		    now.end != old->end || now.handle != old->handle)
+		if (loaded_find(old->start, &now) || now.start != old->start ||
+		    now.end != old->end || now.library != old->library)
 			return false;
 	}
 	return true;
@@ -180,7 +183,7 @@ static void remember(const struct trace *trace, const char *text, size_t length,
 
 bool stack_add(struct text *out, const struct trace *trace, size_t limit)
 {
-	size_t start = out->length, end = start + limit - 4; /* the brackets */
+	size_t start = out->length, end = start + limit - sizeof("],\"modules\":[]");
 	struct modules modules;
 	bool whole;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Template to path: see template.h. What comes from outside (the program's name,
- * the host's) is one component of the path and can never be more.
+ * The name of the log: a template, made a path when the log is first opened. What comes from
+ * outside (the program's name, the host's) is one component of the path and can never be more.
  */
 #include <errno.h>
 #include <limits.h>
@@ -9,9 +9,8 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-#include "audit/clock.h"
 #include "audit/identity.h"
-#include "audit/template.h"
+#include "audit/medium.h"
 #include "support/sys.h"
 #include "support/text.h"
 
@@ -52,7 +51,7 @@ static void add_component(struct text *text, const char *name)
 
 static void add_program(struct text *text)
 {
-	const struct program *program = identity_program();
+	const struct image *program = identity_image();
 	const char *slash;
 
 	if (!program)
@@ -77,11 +76,23 @@ static void add_time(struct text *text)
 	text_add_int(text, now.seconds);
 }
 
-static void add_directive(struct text *text, char directive)
+static void add_process(struct text *text, bool anew)
+{
+	struct moment now;
+
+	text_add_int(text, sys_getpid());
+	if (!anew)
+		return;
+	clock_read(CLOCK_REALTIME, &now);
+	text_add_char(text, '-');
+	text_add_int(text, now.nanoseconds);
+}
+
+static void add_directive(struct text *text, char directive, bool anew)
 {
 	switch (directive) {
 	case 'p':
-		text_add_int(text, sys_getpid());
+		add_process(text, anew);
 		break;
 	case 'e':
 		add_program(text);
@@ -99,14 +110,14 @@ static void add_directive(struct text *text, char directive)
 	}
 }
 
-int template_expand(const char *template, char *out, size_t size)
+int template_expand(const char *template, bool anew, char *out, size_t size)
 {
 	struct text text;
 
 	text_init(&text, out, size);
 	for (const char *c = template; *c; c++) {
 		if (*c == '%' && c[1])
-			add_directive(&text, *++c);
+			add_directive(&text, *++c, anew);
 		else
 			text_add_char(&text, *c);
 	}

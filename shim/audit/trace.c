@@ -10,6 +10,7 @@
 #include <unwind.h>
 
 #include "audit/trace.h"
+#include "support/sys.h"
 
 #define ENTRIES	  256
 #define OWN_DEPTH 64 /* the shim's own frames, at most */
@@ -25,7 +26,7 @@ struct entry {
 	uint32_t slot[TRACE_FRAMES]; /* words above the first return address */
 };
 
-static struct entry entries[ENTRIES];
+static struct entry entries[ENTRIES] LARGE;
 
 struct walk {
 	struct trace *trace;
@@ -94,7 +95,8 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *data)
 	 * they may be wrong, and what they then point at may not be mapped: no further. */
 	if (interrupted && !(walk->faulted && trace->count == 1))
 		return _URC_END_OF_STACK;
-	return trace->count < TRACE_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
+	return trace->count < TRACE_FRAMES && unwind_may_pass(ip) ? _URC_NO_REASON
+								  : _URC_END_OF_STACK;
 }
 
 static void remember(const struct walk *walk)
@@ -199,7 +201,7 @@ static _Unwind_Reason_Code stop(struct _Unwind_Context *context, void *data)
 }
 
 /* The first use sets up a table under pthread_once, which no handler and no raw clone may meet
- * half done. */
+ * half done; and where this libc cannot find a frame table, those of now are looked for now. */
 static __attribute__((constructor)) void prepare(void)
 {
 	_Unwind_Backtrace(stop, NULL);

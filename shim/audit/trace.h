@@ -10,7 +10,10 @@
 #define MMFENCE_AUDIT_TRACE_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "support/lock.h"
 
 #define TRACE_FRAMES 32
 
@@ -34,17 +37,9 @@ void trace_capture_fault(struct trace *trace, uintptr_t ip);
 
 /* Before each walk: unwind tables are looked for anew (unwind.c). */
 void unwind_begin(void);
-
-struct link_map;
-
-struct module_range {
-	uintptr_t start; /* first mapped byte */
-	uintptr_t end;
-	const struct link_map *handle; /* together with the range: which load of which module */
-};
-
-/* 0, or -ENOENT when the address lies in no loaded module. Cheap. */
-int module_range(uintptr_t address, struct module_range *out);
+/* Whether the unwinder can go on from a frame there: on i386 it reads the code, to see whether it
+ * is a signal's return. */
+bool unwind_may_pass(uintptr_t ip);
 
 struct module {
 	const char *path;
@@ -55,8 +50,40 @@ struct module {
 	size_t build_id_length;
 };
 
-/* The same with its file and build-id. path is the loader's own text: it stays while the module is
- * loaded. The main program's is /proc/self/exe, the vdso's "[vdso]". */
+/* The module that an address lies in: 0, or -ENOENT. path is the loader's own text: it stays while
+ * the module is loaded. The main program's is /proc/self/exe, the vdso's "[vdso]". */
 int module_find(uintptr_t address, struct module *out);
+
+/* ---- sites.c: call sites that are counted ---- */
+
+/* The head of a struct of the room's own, which is zeroed at first. */
+struct call_site {
+	uint64_t key;
+	struct trace trace;
+	struct call_site *next;	    /* of its bucket */
+	struct call_site *next_old; /* of all */
+};
+
+#define CALL_SITE_BUCKETS 1024
+struct call_sites {
+	size_t size; /* of the room's struct */
+	size_t most; /* that are kept; 0: any number */
+	struct lock lock;
+	size_t count;
+	struct call_site *all;
+	struct call_site *_Atomic buckets[CALL_SITE_BUCKETS];
+};
+
+/* The site of that key, which is made if it is new; NULL when there is no memory for it, or there
+ * are too many. Inside a scope. */
+void *call_site_get(struct call_sites *sites, uint64_t key, const struct trace *trace,
+		    bool *is_new);
+/* The same if it is there. No lock: async-signal-safe. */
+void *call_site_known(struct call_sites *sites, uint64_t key);
+/* In a child, which has none yet; what it inherits of the parent's stays as it is. */
+void call_sites_forget(struct call_sites *sites);
+
+#define EACH_CALL_SITE(site, sites) \
+	for (struct call_site *site = (sites)->all; site; site = site->next_old)
 
 #endif

@@ -16,10 +16,9 @@
 #include <string.h>
 
 #include "audit/trace.h"
-#include "kernel/loaded.h"
+#include "kernel/symbol.h"
 #include "support/sys.h"
 #include "support/user.h"
-#include "kernel/symbol.h"
 
 /* libgcc's, from unwind-dw2-fde.h. */
 struct dwarf_eh_bases {
@@ -125,6 +124,11 @@ static bool readable(const void *at, size_t size)
 		atomic_store_explicit(known, page | walk, memory_order_relaxed);
 	}
 	return true;
+}
+
+bool unwind_may_pass(uintptr_t ip)
+{
+	return sizeof(ip) == 8 || readable((const void *)ip, 16);
 }
 
 /* A CIE or an FDE: its length is that of what follows. */

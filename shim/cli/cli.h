@@ -6,6 +6,8 @@
 #ifndef MMFENCE_CLI_CLI_H
 #define MMFENCE_CLI_CLI_H
 
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* Exit statuses; the last two as a shell has them. */
@@ -25,8 +27,21 @@ int report_main(int argc, char **argv);
 /* One sentence on standard error, "mmfence: " in front of it. */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 
+/* What is left of the output: 0, or -1 with a sentence said. A reader that has seen enough (head)
+ * is no failure. */
+int finish_output(void);
+/* That no line is a record, of one log or (NULL) of several: STATUS_USAGE. */
+int complain_of_logs(const char *path, int64_t damaged);
+
 /* A string of its own; ends the command when there is no memory. */
 __attribute__((format(printf, 1, 2))) char *format_text(const char *format, ...);
+__attribute__((format(printf, 1, 0))) char *format_list(const char *format, va_list list);
+
+/* A block of zeros, a copy, and a block of another size. Each ends the command when there is no
+ * memory. */
+void *take(size_t size);
+char *keep(const char *text);
+void *resize(void *block, size_t size);
 
 /* A stream that is a string once it is closed; ends the command when there is no memory. */
 FILE *open_text(char **text, size_t *size);

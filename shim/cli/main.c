@@ -3,13 +3,15 @@
  * The command's front door: picks the subcommand. Knows nothing of what these do.
  */
 #include <argp.h>
-#include <stdarg.h>
+#include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
-#include "policy/suggest.h"
+#include "policy/value.h"
 
 static const struct command {
 	const char *name;
@@ -18,12 +20,12 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "run", run_main, "[OPTIONS] -- COMMAND...", "run a command fenced, and sum up" },
-	{ "doctor", doctor_main, "[PROGRAM|DIR|FILE]", "what works on this machine" },
+	{ "check", check_main, "[OPTIONS] -- COMMAND...",
+	  "run it, and fail if something happened" },
 	{ "log", log_main, "[-f] FILE...", "events for people" },
 	{ "report", report_main, "FILE...", "what a log comes to" },
 	{ "pages", pages_main, "[OPTIONS] PID", "page census of a process" },
-	{ "check", check_main, "[OPTIONS] -- COMMAND...",
-	  "run it, and fail if something happened" },
+	{ "doctor", doctor_main, "[PROGRAM|DIR|FILE]", "what works on this machine" },
 };
 
 static char help_flag[] = "--help";
@@ -31,43 +33,6 @@ static char help_flag[] = "--help";
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
 const char *argp_program_version = "mmfence " MMFENCE_VERSION;
-
-void complain(const char *format, ...)
-{
-	char *sentence;
-	va_list list;
-
-	va_start(list, format);
-	if (vasprintf(&sentence, format, list) >= 0) {
-		fprintf(stderr, "mmfence: %s\n", sentence);
-		free(sentence);
-	}
-	va_end(list);
-}
-
-char *format_text(const char *format, ...)
-{
-	char *text;
-	va_list list;
-
-	va_start(list, format);
-	int length = vasprintf(&text, format, list);
-	va_end(list);
-	if (length >= 0)
-		return text;
-	complain("out of memory");
-	exit(STATUS_USAGE);
-}
-
-FILE *open_text(char **text, size_t *size)
-{
-	FILE *out = open_memstream(text, size);
-
-	if (out)
-		return out;
-	complain("out of memory");
-	exit(STATUS_USAGE);
-}
 
 static char *help_text(int key, const char *text, void *input)
 {
@@ -84,7 +49,7 @@ static char *help_text(int key, const char *text, void *input)
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-7s %-26s%s\n", commands[i].name, commands[i].arguments,
 			commands[i].help);
-	fprintf(out, "\n`mmfence help COMMAND' tells more.\n");
+	fprintf(out, "\nTo begin: mmfence run -- COMMAND; mmfence help run tells more.\n");
 	fclose(out);
 	return help;
 }
@@ -111,12 +76,20 @@ static const char *command_word(size_t index)
 	return index < COMMAND_COUNT ? commands[index].name : NULL;
 }
 
+static bool command_known(const char *word)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (!strcmp(commands[i].name, word))
+			return true;
+	return false;
+}
+
 static int refuse(const char *word)
 {
 	const char *nearest = suggest_nearest(word, command_word);
 
-	complain("there is no command `%s'%s%s%s `mmfence --help' lists them", word,
-		 nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "'?" : ";");
+	complain("there is no command \"%s\"%s%s%s mmfence help lists them", word,
+		 nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : ";");
 	return STATUS_USAGE;
 }
 
@@ -133,10 +106,23 @@ static int dispatch(int argc, char **argv)
 	return refuse(argv[0]);
 }
 
-/* `help COMMAND' is `COMMAND --help', and `help' alone and `-h' are `--help'. */
+/* Opens the manual page, if there is one and a `man' to show it. */
+static void show_page(const char *word)
+{
+	char *page = format_text("mmfence-%s", word);
+	char *find = format_text("man -w '%s' >/dev/null 2>&1", page);
+
+	if (command_known(word) && !system(find))
+		execlp("man", "man", page, NULL);
+	free(find);
+	free(page);
+}
+
+/* `help COMMAND' is the manual page or `COMMAND --help', and `help' alone and `-h' are `--help'. */
 static int translate(int argc, char **argv)
 {
 	if (argc > 2 && !strcmp(argv[1], "help") && strcmp(argv[2], "help")) {
+		show_page(argv[2]);
 		argv[1] = argv[2];
 		argv[2] = help_flag;
 		return 3;
@@ -158,6 +144,8 @@ int main(int argc, char **argv)
 	int first = 0;
 
 	argp_err_exit_status = STATUS_USAGE;
+	/* What is written is UTF-8, and tables must know how wide it is. */
+	setlocale(LC_CTYPE, "C.UTF-8");
 	argc = translate(argc, argv);
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &first))
 		return STATUS_USAGE;

@@ -6,14 +6,11 @@
  * and a mapping that moves wants room for four.
  */
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "inject/inject.h"
-#include "kernel/guarded.h"
 #include "support/sys.h"
 #include "kernel/vma.h"
-#include "support/scratch.h"
 
 /* No call is judged by the kernel while there are this many fewer areas than the limit; and none
  * makes more than three. */
@@ -25,57 +22,10 @@
 /* Calls until the areas are counted again. */
 static atomic_llong calls_left;
 
-struct counting {
-	uint64_t lines;
-	bool gate; /* the vsyscall page stands last in the list, and the kernel does not count it */
-};
-
-static void count_lines(struct counting *counting, const char *text, size_t length)
-{
-	static const char gate[] = "[vsyscall]\n";
-	size_t tail = sizeof(gate) - 1;
-
-	for (size_t i = 0; i < length; i++)
-		counting->lines += text[i] == '\n';
-	counting->gate = length >= tail && !memcmp(text + length - tail, gate, tail);
-}
-
-/* By position, since another thread may be reading the same description. */
-static bool read_areas(int fd, struct counting *counting)
-{
-	char *buffer = scratch_take();
-	int64_t at = 0, got;
-
-	while ((got = sys_pread(fd, buffer, SCRATCH_BYTES, at)) > 0) {
-		count_lines(counting, buffer, (size_t)got);
-		at += got;
-	}
-	scratch_put(buffer);
-	return !got;
-}
-
-static bool count_areas(uint64_t *count)
-{
-	struct counting counting = { 0, false };
-	struct vma vma;
-
-	guarded_enter(GUARDED_MAPS);
-	int fd = guarded_get(GUARDED_MAPS);
-	if (fd < 0) {
-		vma_find(0, &vma, NULL, 0); /* leaves the descriptor behind */
-		fd = guarded_get(GUARDED_MAPS);
-	}
-	bool counted = fd >= 0 && read_areas(fd, &counting);
-	guarded_leave(GUARDED_MAPS);
-	if (counted)
-		*count = counting.lines - counting.gate;
-	return counted;
-}
-
 /* Whether there may be so many that a call fails; and how many. */
 static bool is_near(const struct areas *areas, uint64_t *count)
 {
-	if (atomic_fetch_sub(&calls_left, 1) > 0 || !count_areas(count))
+	if (atomic_fetch_sub(&calls_left, 1) > 0 || !(*count = vma_count()))
 		return false;
 	uint64_t reached = *count + MARGIN;
 

@@ -3,7 +3,6 @@
  * Which calls fail: see inject.h. Counts are of this process and of one rule: a call that
  * several rules name counts for each, and the first that is due says the error.
  */
-#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +15,7 @@
 
 #define PATH_BYTES 256
 #define RULE_BYTES 128
-#define SITES	   512
+#define MOST_SITES 512
 
 struct fault {
 	struct inject_rule rule;
@@ -28,7 +27,7 @@ static int fault_count;
 uint32_t inject_calls;
 
 /* Call sites that have their record. Full, no more get one: the totals have them all. */
-static atomic_ullong sites[SITES];
+static struct call_sites sites = { .size = sizeof(struct call_site), .most = MOST_SITES };
 
 void inject_prepare(const char *list)
 {
@@ -78,27 +77,11 @@ static bool matches(const struct inject_rule *rule, const struct inject_request 
 	}
 }
 
-static bool is_new_site(uint64_t hash)
-{
-	for (size_t i = 0; i < SITES; i++) {
-		atomic_ullong *slot = &sites[(hash + i) % SITES];
-		unsigned long long there = atomic_load_explicit(slot, memory_order_relaxed);
-
-		if (!there && atomic_compare_exchange_strong(slot, &there, hash))
-			return true;
-		if (there == hash)
-			return false;
-	}
-	return false;
-}
-
 static void record_rule(struct record *record, const struct inject_rule *rule)
 {
 	char buffer[RULE_BYTES];
-	struct text text;
 
-	text_init(&text, buffer, sizeof(buffer));
-	text_add_bytes(&text, rule->text, rule->length);
+	text_make(buffer, sizeof(buffer), "%.*s", (int)rule->length, rule->text);
 	record_str(record, "mmfence.inject.rule", buffer);
 }
 
@@ -110,24 +93,17 @@ static void record_request(struct record *record, const struct inject_request *r
 		record_str(record, "file.path", path);
 }
 
-static void record_mapping(struct record *record, const struct inject_request *request)
-{
-	if (!request->length)
-		return;
-	record_address(record, "mmfence.mapping.address", request->address);
-	record_uint(record, "mmfence.mapping.length", request->length);
-}
-
 static void report(const struct call *call, const struct inject_request *request,
 		   const struct fault *fault, uint64_t number, const struct areas *areas)
 {
 	struct trace trace;
+	bool is_new;
 
 	if (!audit_enabled())
 		return;
 	trace_capture(&trace, call->ip, call->cfa);
-	/* Never 0, which is an empty place. */
-	if (!is_new_site((trace.hash + (uint64_t)(fault - faults)) | 1))
+	if (!call_site_get(&sites, trace.hash + (uint64_t)(fault - faults), &trace, &is_new) ||
+	    !is_new)
 		return;
 	struct record *record = record_begin(EVENT_INJECT_FAULT, OUTCOME_FAILURE, &trace);
 	record_request(record, request);
@@ -136,7 +112,10 @@ static void report(const struct call *call, const struct inject_request *request
 	record_site(record, trace.hash);
 	record_rule(record, &fault->rule);
 	record_uint(record, "mmfence.inject.number", number);
-	record_mapping(record, request);
+	if (request->length) {
+		record_address(record, "mmfence.mapping.address", request->address);
+		record_uint(record, "mmfence.mapping.length", request->length);
+	}
 	if (areas->limit) {
 		record_uint(record, "mmfence.areas.count", areas->count);
 		record_uint(record, "mmfence.areas.limit", areas->limit);
@@ -202,6 +181,5 @@ void inject_after_fork(void)
 		atomic_store(&faults[i].calls, 0);
 		atomic_store(&faults[i].failed, 0);
 	}
-	for (size_t i = 0; i < SITES; i++)
-		atomic_store_explicit(&sites[i], 0, memory_order_relaxed);
+	call_sites_forget(&sites);
 }

@@ -9,11 +9,10 @@
 #include <sys/mman.h>
 
 #include "interpose/interpose.h"
-#include "interpose/road.h"
 #include "kernel/file.h"
 #include "kernel/vma.h"
 #include "mmfence.h"
-#include "snapshot/guard.h"
+#include "snapshot/snapshot.h"
 #include "support/arena.h"
 
 _Static_assert((int)ENGINE_SPILL == (int)MMFENCE_SPILL && (int)PROVEN == (int)MMFENCE_PROVEN &&
@@ -54,30 +53,27 @@ static int info_at(uintptr_t address, struct mmfence_snapshot *out, char *path)
 EXPORT int mmfence_snapshot_info_(const void *address, struct mmfence_snapshot *out, size_t size)
 {
 	struct mmfence_snapshot info;
-	struct scope scope;
+	int r = IN_SCOPE(info_at((uintptr_t)address, &info, NULL), -EDEADLK);
 
-	if (!enter(&scope))
-		return (int)libc_result(-EDEADLK);
-	int r = info_at((uintptr_t)address, &info, NULL);
-	scope_leave(&scope);
 	if (!r)
 		memcpy(out, &info, size < sizeof(info) ? size : sizeof(info));
 	return (int)libc_result(r);
 }
 
-EXPORT int mmfence_snapshot_preserve_(void *address)
+static int preserve_at(void *address)
 {
 	struct mmfence_snapshot info;
-	struct scope scope;
-
-	if (!enter(&scope))
-		return (int)libc_result(-EDEADLK);
 	int r = info_at((uintptr_t)address, &info, NULL);
+
 	if (!r && mapping_preserve((uintptr_t)info.address, (uintptr_t)info.address + info.length,
 				   "request"))
 		r = -ENOMEM;
-	scope_leave(&scope);
-	return (int)libc_result(r);
+	return r;
+}
+
+EXPORT int mmfence_snapshot_preserve_(void *address)
+{
+	return (int)libc_result(IN_SCOPE(preserve_at(address), -EDEADLK));
 }
 
 /* The file, if it is still the one under its name. */
@@ -133,12 +129,8 @@ static int refresh_prepare(void *address, struct mmfence_snapshot *info)
 EXPORT int mmfence_snapshot_refresh_(void *address)
 {
 	struct mmfence_snapshot info;
-	struct scope scope;
+	int fd = IN_SCOPE(refresh_prepare(address, &info), -EDEADLK);
 
-	if (!enter(&scope))
-		return (int)libc_result(-EDEADLK);
-	int fd = refresh_prepare(address, &info);
-	scope_leave(&scope);
 	if (fd < 0)
 		return (int)libc_result(fd);
 	long r = map_again(CALL_HERE("mmfence_snapshot_refresh"), &info, fd);

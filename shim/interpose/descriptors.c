@@ -9,40 +9,29 @@
 #include <linux/close_range.h>
 #include <unistd.h>
 
-#include "audit/event.h"
-#include "audit/identity.h"
 #include "audit/sink.h"
 #include "interpose/interpose.h"
 #include "kernel/guarded.h"
-#include "kernel/home.h"
-#include "kernel/next.h"
-
-static void report_gap(void)
-{
-	struct record *record = record_begin(EVENT_COVERAGE_GAP, OUTCOME_UNKNOWN, NULL);
-	const struct program *program = identity_program();
-
-	record_str(record, "file.path", program ? program->executable : NULL);
-	record_error(record, 0,
-		     "the program closed the log where it cannot be opened again: "
-		     "nothing more is recorded in this process");
-	record_str(record, "mmfence.gap.reason", "log");
-	record_emit(record);
-}
+#include "kernel/thread.h"
+#include "kernel/program.h"
 
 /* The log goes into the lease thread's table first if there is no other way back to it. */
-static long give_up(int fd)
+static long give_up_open(int fd)
 {
-	struct scope scope;
+	static const struct gap gap = {
+		"log", "the program closed the log where it cannot be opened again: "
+		       "nothing more is recorded in this process"
+	};
 
-	if (!enter(&scope))
-		return guarded_give_up(fd);
 	if (home_is_here() && guarded_get(GUARDED_LOG) == fd && !sink_has_name() &&
 	    !sink_hand_over(fd))
-		report_gap();
-	long r = guarded_give_up(fd);
-	scope_leave(&scope);
-	return r;
+		process_report_gap(NULL, NULL, &gap);
+	return guarded_give_up(fd);
+}
+
+static long give_up(int fd)
+{
+	return IN_SCOPE(give_up_open(fd), guarded_give_up(fd));
 }
 
 long descriptors_close(int fd)

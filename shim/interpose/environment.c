@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Following a program into the next: see environment.h. Allocates nothing when it is
- * asked: it runs in children of vfork, whose memory is their parent's.
+ * The environment that a program hands to the next one: our preload and our options are put back
+ * where it left them out (process.follow=exec). Allocates nothing when it is asked: it runs in
+ * children of vfork, whose memory is their parent's.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include <string.h>
 
-#include "interpose/environment.h"
+#include "interpose/interpose.h"
 #include "kernel/guarded.h"
+#include "policy/policy.h"
 #include "support/sys.h"
 #include "support/user.h"
 #include "support/arena.h"
@@ -32,16 +33,6 @@ static size_t option_count;
 static size_t name_length(const char *assignment)
 {
 	return strcspn(assignment, "=");
-}
-
-const char *environment_get(char *const *environment, const char *name)
-{
-	size_t length = strlen(name);
-
-	for (; environment && *environment; environment++)
-		if (!strncmp(*environment, name, length) && (*environment)[length] == '=')
-			return *environment + length + 1;
-	return NULL;
 }
 
 /* The entry of an LD_PRELOAD value that names our library; its length in *length. */
@@ -69,8 +60,7 @@ void environment_remember(char *const *environment)
 	if (our_entry)
 		memcpy(our_entry, entry, length);
 	for (; *environment && option_count < MOST_OPTIONS; environment++)
-		if (!strncmp(*environment, OPTION, OPTION_SIZE) &&
-		    strncmp(*environment, LOG, LOG_SIZE)) {
+		if (policy_is_variable(*environment)) {
 			our_options[option_count] = arena_strdup(*environment);
 			option_count += our_options[option_count] != NULL;
 		}
@@ -135,12 +125,8 @@ static void preload_text(char *const *environment, char *out)
 {
 	const char *value = environment_get(environment, "LD_PRELOAD");
 
-	strcpy(out, PRELOAD);
-	strcat(out, our_entry);
-	if (value && *value) {
-		strcat(out, ":");
-		strcat(out, value);
-	}
+	text_make(out, text_bytes(environment), PRELOAD "%s%s%s", our_entry,
+		  value && *value ? ":" : "", value ? value : "");
 }
 
 static bool option_given(char *const *environment, const char *assignment)
@@ -159,14 +145,9 @@ static void text_without(char *const *environment, char *out)
 	const char *value = environment_get(environment, "LD_PRELOAD");
 	size_t length = 0;
 	const char *entry = find_entry(value, &length);
-	struct text text;
 
-	text_init(&text, out, text_bytes(environment));
-	text_add(&text, PRELOAD);
-	if (!entry)
-		return;
-	text_add_bytes(&text, value, (size_t)(entry - value));
-	text_add(&text, entry + length);
+	text_make(out, text_bytes(environment), PRELOAD "%.*s%s", entry ? (int)(entry - value) : 0,
+		  value ? value : "", entry ? entry + length : "");
 }
 
 void environment_copy(char *const *environment, enum preload preload, const char *log,
@@ -205,13 +186,9 @@ static const char *const lib32[] = { "lib/i386-linux-gnu", "lib32", "lib" };
 static bool is_there(const char *before, size_t length, const char *lib, const char *after)
 {
 	char path[1024];
-	struct text text;
 
-	text_init(&text, path, sizeof(path));
-	text_add_bytes(&text, before, length);
-	text_add(&text, lib);
-	text_add(&text, after);
-	return text.overflow || !sys_faccessat(AT_FDCWD, path, F_OK);
+	return !text_make(path, sizeof(path), "%.*s%s%s", (int)length, before, lib, after) ||
+	       !sys_faccessat(AT_FDCWD, path, F_OK);
 }
 
 bool environment_library_is_there(int bits)
@@ -234,57 +211,73 @@ bool environment_library_is_there(int bits)
 
 /* ---- the log ---- */
 
-const char *environment_take_log(char **environment)
+/* The last one. */
+static const char *take(char **environment, const char *prefix, size_t size)
 {
-	const char *log = NULL;
+	const char *taken = NULL;
 	char **to = environment;
 
 	for (; environment && *environment; environment++)
-		if (!strncmp(*environment, LOG, LOG_SIZE))
-			log = *environment + LOG_SIZE;
+		if (!strncmp(*environment, prefix, size))
+			taken = *environment + size;
 		else
 			*to++ = *environment;
 	if (to)
 		*to = NULL;
-	return log;
+	return taken;
 }
 
-/* "export NAME='value'; ", with each quote in the value as '\''. */
-static size_t export(const char *assignment, char *out)
+const char *environment_take_log(char **environment)
 {
-	size_t name = name_length(assignment), used = 0;
-	struct text text;
-	char nothing[1];
+	return take(environment, LOG, LOG_SIZE);
+}
 
-	for (const char *at = assignment; *at; at++)
-		used += *at == '\'' ? 4 : 1;
-	used += strlen("export ''; ");
-	text_init(&text, out ? out : nothing, out ? used + 1 : 1);
-	text_add(&text, "export ");
-	text_add_bytes(&text, assignment, name + 1);
-	text_add_char(&text, '\'');
-	for (const char *at = assignment + name + 1; out && *at; at++) {
+void environment_take_options(char **environment)
+{
+	take(environment, OPTION, OPTION_SIZE);
+}
+
+/* ---- for a shell ---- */
+
+/* "export NAME='value'; ", with each quote in the value as '\''. The name is ours. */
+static void export(struct text *out, const char *assignment)
+{
+	size_t name = name_length(assignment);
+
+	text_add(out, "export ");
+	text_add_bytes(out, assignment, name + 1);
+	text_add_char(out, '\'');
+	for (const char *at = assignment + name + 1; *at; at++) {
 		if (*at == '\'')
-			text_add(&text, "'\\''");
+			text_add(out, "'\\''");
 		else
-			text_add_char(&text, *at);
+			text_add_char(out, *at);
 	}
-	text_add(&text, "'; ");
-	return used;
+	text_add(out, "'; ");
 }
 
-size_t environment_shell(char *const *environment, char *out)
+static void export_preload(char *const *environment, struct text *out)
 {
-	size_t size = text_bytes(environment), used = 0;
+	size_t size = text_bytes(environment);
 	char *preload = arena_alloc(size);
 
 	if (!preload)
-		return 0;
+		return;
 	preload_text(environment, preload);
-	used += export(preload, out);
+	export(out, preload);
 	arena_free(preload, size);
 	for (size_t i = 0; i < option_count; i++)
 		if (!option_given(environment, our_options[i]))
-			used += export(our_options[i], out ? out + used : NULL);
-	return used;
+			export(out, our_options[i]);
+}
+
+void environment_shell(char *const *environment, enum preload preload, const char *log,
+		       struct text *out)
+{
+	char text[LOG_SIZE + GUARDED_TEXT_BYTES];
+
+	if (preload == PRELOAD_ADDED)
+		export_preload(environment, out);
+	if (log && text_make(text, sizeof(text), LOG "%s", log))
+		export(out, text);
 }

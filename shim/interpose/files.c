@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,11 +14,10 @@
 
 #include "interpose/interpose.h"
 #include "kernel/file.h"
-#include "kernel/next.h"
 #include "selfmem/selfmem.h"
 #include "snapshot/guard.h"
-#include "kernel/lease.h"
 #include "kernel/lease_thread.h"
+#include "policy/policy.h"
 
 /* What a file is shows only once it is open; the caller closes it again. */
 static int inject_open(const struct call *call, int fd)
@@ -31,17 +31,16 @@ static int inject_open(const struct call *call, int fd)
 	return (int)inject_decide(call, &request);
 }
 
+static int inject_or_check(const struct call *call, int fd, int flags)
+{
+	int r = inject_open(call, fd);
+
+	return r ? r : selfmem_check_open(call, fd, flags);
+}
+
 static __attribute__((noinline)) int check(const struct call *call, int fd, int flags)
 {
-	struct scope scope;
-
-	if (!enter(&scope))
-		return 0;
-	int r = inject_open(call, fd);
-	if (!r)
-		r = selfmem_check_open(call, fd, flags);
-	scope_leave(&scope);
-	return r;
+	return IN_SCOPE(inject_or_check(call, fd, flags), 0);
 }
 
 /* A directory, a file without a name, one that this open made, or a path and no more: what the
@@ -51,9 +50,18 @@ static bool flags_exclude_memory(int flags)
 	return flags & (O_DIRECTORY | O_PATH) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 }
 
+/* Where opens are allowed, and nothing is recorded, nobody asks what was opened. */
+static bool is_judged = true;
+
+void opens_settle(bool recorded)
+{
+	is_judged = recorded || the_policy.selfmem_open != SELFMEM_OPEN_ALLOW ||
+		    inject_calls & INJECT_BIT(INJECT_OPEN_SELFMEM);
+}
+
 long opened(const struct call *call, long fd, int flags)
 {
-	if (fd < 0 || unlikely(scope_silent()) || flags_exclude_memory(flags) ||
+	if (!is_judged || fd < 0 || unlikely(scope_silent()) || flags_exclude_memory(flags) ||
 	    likely(!file_is_suspect((int)fd)))
 		return fd;
 	int r = check(call, (int)fd, flags);
@@ -63,10 +71,37 @@ long opened(const struct call *call, long fd, int flags)
 	return r;
 }
 
-/* libc has set errno when the open itself failed. */
-static int finish_open(const struct call *call, int fd, int flags)
+static bool is_denial(int error)
 {
-	return fd < 0 ? fd : (int)libc_result(opened(call, fd, flags));
+	return error == EACCES || error == EPERM;
+}
+
+/* A file that is not open yet shows what it is where it is opened as a path and no more. */
+static int look_at_path(const struct call *call, int directory, const char *path, int flags,
+			int denial)
+{
+	int fd = sys_openat(directory, path, O_PATH | O_CLOEXEC | (flags & O_NOFOLLOW), 0), r = 0;
+
+	if (fd < 0)
+		return 0;
+	if (denial)
+		selfmem_open_denied(call, fd, flags, denial);
+	else
+		r = selfmem_check_open(call, fd, flags);
+	sys_close(fd);
+	return r;
+}
+
+static __attribute__((noinline)) int check_path(const struct call *call, int directory,
+						const char *path, int flags, int denial)
+{
+	return scope_silent() ? 0 : IN_SCOPE(look_at_path(call, directory, path, flags, denial), 0);
+}
+
+void open_failed(const struct call *call, int directory, const char *path, int flags, int error)
+{
+	if (unlikely(is_denial(error)) && is_judged && !flags_exclude_memory(flags))
+		check_path(call, directory, path, flags, error);
 }
 
 #define LONGEST_WAIT 50000000 /* nanoseconds between two looks */
@@ -74,16 +109,11 @@ static int finish_open(const struct call *call, int fd, int flags)
 
 static enum lease_owner look_at_owner(int directory, const char *path)
 {
-	enum lease_owner owner = LEASE_FOREIGN;
-	struct scope scope;
 	struct file file;
 
-	if (!enter(&scope))
-		return owner;
-	if (!file_at(directory, path, &file) && file.kind == FILE_ORDINARY)
-		owner = lease_owner_of(file.inode);
-	scope_leave(&scope);
-	return owner;
+	if (file_at(directory, path, &file) || file.kind != FILE_ORDINARY)
+		return LEASE_FOREIGN;
+	return IN_SCOPE(lease_owner_of(file.inode), LEASE_FOREIGN);
 }
 
 /* Another fenced process has been told, and is at it: false where it is not one. No scope is held
@@ -102,22 +132,43 @@ static bool await_others(int directory, const char *path)
 	return owner == LEASE_NOBODYS;
 }
 
-/* A lease refuses a writer that does not wait. Fenced programs are not to notice ours. */
-bool open_again(int directory, const char *path, int flags)
+/* A lease refuses a writer that does not wait. */
+static bool refused_for_us(int directory, const char *path)
 {
-	struct scope scope;
+	bool again = IN_SCOPE(lease_thread_running() && guard_let_in(directory, path), false);
 
-	if (!(flags & O_NONBLOCK) || scope_silent() || !enter(&scope))
-		return false;
-	bool again = lease_thread_running() && guard_let_in(directory, path);
-	scope_leave(&scope);
 	return await_others(directory, path) || again;
 }
 
-/* Then errno is again what it was before. */
-static bool failed_for_us(int fd, int directory, const char *path, int flags, int before)
+/* A writer that waits for a lease can be interrupted; for nothing else on such a file system. */
+static bool interrupted_for_us(int directory, const char *path)
 {
-	if (likely(fd >= 0) || errno != EAGAIN || !open_again(directory, path, flags))
+	struct file file;
+	int fd = sys_openat(directory, path, O_PATH | O_CLOEXEC, 0);
+	bool again = fd >= 0 && !file_identify(fd, &file) && lease_is_trusted(&file);
+
+	if (fd >= 0)
+		sys_close(fd);
+	if (again && lease_thread_running())
+		guard_let_in(directory, path);
+	return again;
+}
+
+bool open_again(long result, int directory, const char *path, int flags, int turn)
+{
+	if (scope_silent())
+		return false;
+	if (result == -EINTR)
+		return (flags & O_ACCMODE || flags & O_TRUNC) &&
+		       IN_SCOPE(interrupted_for_us(directory, path), false);
+	return result == -EAGAIN && flags & O_NONBLOCK && !turn && refused_for_us(directory, path);
+}
+
+/* Then errno is again what it was before. */
+static bool failed_for_us(int result, int directory, const char *path, int flags, int before,
+			  int turn)
+{
+	if (likely(result >= 0) || !open_again(-errno, directory, path, flags, turn))
 		return false;
 	errno = before;
 	return true;
@@ -133,7 +184,7 @@ static bool needs_mode(int flags)
 	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-#define MODE_ARGUMENT(flags, mode)           \
+#define MODE_ARGUMENT                        \
 	mode_t mode = 0;                     \
 	if (needs_mode(flags)) {             \
 		va_list list;                \
@@ -141,6 +192,7 @@ static bool needs_mode(int flags)
 		mode = va_arg(list, mode_t); \
 		va_end(list);                \
 	}
+#define NO_MODE mode_t mode = 0;
 
 /* How each open function of libc's is handed on; and its wrapper. */
 #define DEFINE_ONCE(name, large, ...)                                                           \
@@ -151,31 +203,24 @@ static bool needs_mode(int flags)
 					 : bare_openat(directory, path, flags | (large), mode); \
 	}
 
-#define OPEN(name, directory, path, flags, mode)                                 \
-	do {                                                                     \
-		int before = errno;                                              \
-		int fd = name##_once(directory, path, flags, mode);              \
-		if (unlikely(failed_for_us(fd, directory, path, flags, before))) \
-			fd = name##_once(directory, path, flags, mode);          \
-		return finish_open(CALL_HERE(#name), fd, flags);                 \
+#define OPEN(name, directory, path, flags, mode)                                             \
+	do {                                                                                 \
+		int before = errno, fd, turn = 0;                                            \
+		do                                                                           \
+			fd = name##_once(directory, path, flags, mode);                      \
+		while (unlikely(failed_for_us(fd, directory, path, flags, before, turn++))); \
+		if (likely(fd >= 0))                                                         \
+			return (int)libc_result(opened(CALL_HERE(#name), fd, flags));        \
+		open_failed(CALL_HERE(#name), directory, path, flags, errno);                \
+		return fd;                                                                   \
 	} while (0)
 
-#define DEFINE_OPEN(name, large)                          \
-	DEFINE_ONCE(name, large, path, flags, mode)       \
-	EXPORT int name(const char *path, int flags, ...) \
-	{                                                 \
-		INJECT(-1, CALL_HERE(#name), OPEN, 0);    \
-		MODE_ARGUMENT(flags, mode)                \
-		OPEN(name, AT_FDCWD, path, flags, mode);  \
-	}
-
-#define DEFINE_OPENAT(name, large)                                       \
-	DEFINE_ONCE(name, large, directory, path, flags, mode)           \
-	EXPORT int name(int directory, const char *path, int flags, ...) \
-	{                                                                \
-		INJECT(-1, CALL_HERE(#name), OPEN, 0);                   \
-		MODE_ARGUMENT(flags, mode)                               \
-		OPEN(name, directory, path, flags, mode);                \
+#define DEFINE_OPEN(name, large, mode_, in, parameters, ...) \
+	DEFINE_ONCE(name, large, __VA_ARGS__)                \
+	EXPORT int name parameters                           \
+	{                                                    \
+		INJECT(-1, CALL_HERE(#name), OPEN, 0);       \
+		mode_ OPEN(name, in, path, flags, mode);     \
 	}
 
 /* It has no O_NONBLOCK. */
@@ -186,35 +231,28 @@ static bool needs_mode(int flags)
 		OPEN(name, AT_FDCWD, path, O_WRONLY, mode);                   \
 	}
 
-/* What FORTIFY makes of an open without a mode. */
-#define DEFINE_OPEN_2(name, large)                     \
-	DEFINE_ONCE(name, large, path, flags)          \
-	EXPORT int name(const char *path, int flags);  \
-	EXPORT int name(const char *path, int flags)   \
-	{                                              \
-		INJECT(-1, CALL_HERE(#name), OPEN, 0); \
-		OPEN(name, AT_FDCWD, path, flags, 0);  \
-	}
+/* What FORTIFY makes of an open without a mode; in no header that stands alone. */
+int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
+int __openat_2(int directory, const char *path, int flags);
+int __openat64_2(int directory, const char *path, int flags);
 
-#define DEFINE_OPENAT_2(name, large)                                 \
-	DEFINE_ONCE(name, large, directory, path, flags)             \
-	EXPORT int name(int directory, const char *path, int flags); \
-	EXPORT int name(int directory, const char *path, int flags)  \
-	{                                                            \
-		INJECT(-1, CALL_HERE(#name), OPEN, 0);               \
-		OPEN(name, directory, path, flags, 0);               \
-	}
-
-DEFINE_OPEN(open, 0)
-DEFINE_OPEN(open64, KERNEL_O_LARGEFILE)
-DEFINE_OPENAT(openat, 0)
-DEFINE_OPENAT(openat64, KERNEL_O_LARGEFILE)
+DEFINE_OPEN(open, 0, MODE_ARGUMENT, AT_FDCWD, (const char *path, int flags, ...), path, flags, mode)
+DEFINE_OPEN(open64, KERNEL_O_LARGEFILE, MODE_ARGUMENT, AT_FDCWD, (const char *path, int flags, ...),
+	    path, flags, mode)
+DEFINE_OPEN(openat, 0, MODE_ARGUMENT, directory, (int directory, const char *path, int flags, ...),
+	    directory, path, flags, mode)
+DEFINE_OPEN(openat64, KERNEL_O_LARGEFILE, MODE_ARGUMENT, directory,
+	    (int directory, const char *path, int flags, ...), directory, path, flags, mode)
+DEFINE_OPEN(__open_2, 0, NO_MODE, AT_FDCWD, (const char *path, int flags), path, flags)
+DEFINE_OPEN(__open64_2, KERNEL_O_LARGEFILE, NO_MODE, AT_FDCWD, (const char *path, int flags), path,
+	    flags)
+DEFINE_OPEN(__openat_2, 0, NO_MODE, directory, (int directory, const char *path, int flags),
+	    directory, path, flags)
+DEFINE_OPEN(__openat64_2, KERNEL_O_LARGEFILE, NO_MODE, directory,
+	    (int directory, const char *path, int flags), directory, path, flags)
 DEFINE_CREAT(creat, 0)
 DEFINE_CREAT(creat64, KERNEL_O_LARGEFILE)
-DEFINE_OPEN_2(__open_2, 0)
-DEFINE_OPEN_2(__open64_2, KERNEL_O_LARGEFILE)
-DEFINE_OPENAT_2(__openat_2, 0)
-DEFINE_OPENAT_2(__openat64_2, KERNEL_O_LARGEFILE)
 
 ALIAS(__open, open);
 ALIAS(__open64, open64);
@@ -223,13 +261,18 @@ ALIAS(__open64, open64);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size)
 {
-	long fd = sys_openat2(directory, path, how, size);
+	int turn = 0;
+	long fd;
 
-	if (unlikely(fd == -EAGAIN) && open_again(directory, path, (int)how->flags))
+	do
 		fd = sys_openat2(directory, path, how, size);
-	if (fd < 0)
-		return (int)libc_result(fd);
-	return (int)libc_result(opened(CALL_HERE("openat2"), fd, (int)how->flags));
+	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
+	       open_again(fd, directory, path, (int)how->flags, turn++));
+	if (fd >= 0)
+		fd = opened(CALL_HERE("openat2"), fd, (int)how->flags);
+	else if (is_denial((int)-fd)) /* then the kernel has read it */
+		open_failed(CALL_HERE("openat2"), directory, path, (int)how->flags, (int)-fd);
+	return (int)libc_result(fd);
 }
 
 /* ---- stdio ---- */
@@ -260,10 +303,12 @@ static int mode_flags(const char *mode)
 	return mode[0] == 'r' ? O_RDONLY : O_WRONLY;
 }
 
-static FILE *finish_fopen(const struct call *call, FILE *file, const char *mode)
+static FILE *finish_fopen(const struct call *call, FILE *file, const char *path, const char *mode)
 {
 	int fd = file ? fileno(file) : -1;
 
+	if (!file && path)
+		open_failed(call, AT_FDCWD, path, mode_flags(mode), errno);
 	if (fd < 0 || unlikely(scope_silent()) || likely(!file_is_suspect(fd)))
 		return file;
 	int r = check(call, fd, mode_flags(mode));
@@ -274,27 +319,59 @@ static FILE *finish_fopen(const struct call *call, FILE *file, const char *mode)
 	return NULL;
 }
 
-#define DEFINE_FOPEN(name)                                                            \
-	EXPORT FILE *name(const char *path, const char *mode)                         \
-	{                                                                             \
-		char buffer[MODE_BYTES];                                              \
-		if (unlikely(!next.name))                                             \
-			next_resolve();                                               \
-		const char *plain = mode_without_map(mode, buffer);                   \
-		return finish_fopen(CALL_HERE(#name), next.name(path, plain), plain); \
+#define DEFINE_FOPEN(name)                                                               \
+	EXPORT FILE *name(const char *path, const char *mode)                            \
+	{                                                                                \
+		char buffer[MODE_BYTES];                                                 \
+		int before = errno;                                                      \
+		FILE *file;                                                              \
+		const char *plain = mode_without_map(mode, buffer);                      \
+		do                                                                       \
+			file = NEXT_OF(name)(path, plain);                               \
+		while (unlikely(!file) && errno == EINTR &&                              \
+		       failed_for_us(-1, AT_FDCWD, path, mode_flags(plain), before, 0)); \
+		return finish_fopen(CALL_HERE(#name), file, path, plain);                \
 	}
 
-#define DEFINE_FREOPEN(name)                                                                \
-	EXPORT FILE *name(const char *path, const char *mode, FILE *file)                   \
-	{                                                                                   \
-		char buffer[MODE_BYTES];                                                    \
-		if (unlikely(!next.name))                                                   \
-			next_resolve();                                                     \
-		const char *plain = mode_without_map(mode, buffer);                         \
-		return finish_fopen(CALL_HERE(#name), next.name(path, plain, file), plain); \
+#define DEFINE_FREOPEN(name)                                                                  \
+	EXPORT FILE *name(const char *path, const char *mode, FILE *file)                     \
+	{                                                                                     \
+		char buffer[MODE_BYTES];                                                      \
+		const char *plain = mode_without_map(mode, buffer);                           \
+		return finish_fopen(CALL_HERE(#name), NEXT_OF(name)(path, plain, file), path, \
+				    plain);                                                   \
 	}
 
 DEFINE_FOPEN(fopen)
 DEFINE_FOPEN(fopen64)
+ALIAS(_IO_fopen, fopen);
 DEFINE_FREOPEN(freopen)
 DEFINE_FREOPEN(freopen64)
+
+/* ---- cutting a file by its name, which waits for leases as an open does ---- */
+
+#define DEFINE_TRUNCATE(name, type)                                                                \
+	EXPORT int name(const char *path, type length)                                             \
+	{                                                                                          \
+		int before = errno, turn = 0, r;                                                   \
+		do                                                                                 \
+			r = NEXT_OF(name)(path, length);                                           \
+		while (unlikely(r) && failed_for_us(r, AT_FDCWD, path, O_WRONLY, before, turn++)); \
+		return r;                                                                          \
+	}
+
+DEFINE_TRUNCATE(truncate, off_t)
+DEFINE_TRUNCATE(truncate64, off64_t)
+
+/* ---- posix_spawn ---- */
+
+/* libc opens it in the child by calls that no library sees. */
+EXPORT int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions, int fd,
+					    const char *path, int flags, mode_t mode)
+{
+	int r = check_path(CALL_HERE("posix_spawn_file_actions_addopen"), AT_FDCWD, path, flags, 0);
+
+	if (r)
+		return -r;
+	return NEXT_OF(posix_spawn_file_actions_addopen)(actions, fd, path, flags, mode);
+}

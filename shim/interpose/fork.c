@@ -8,21 +8,17 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-#include "audit/identity.h"
 #include "audit/sink.h"
-#include "interpose/fork.h"
 #include "interpose/interpose.h"
-#include "interpose/signals.h"
 #include "kernel/guarded.h"
-#include "kernel/home.h"
-#include "kernel/loaded.h"
+#include "kernel/thread.h"
+#include "kernel/symbol.h"
 #include "nonlinear/nonlinear.h"
 #include "selfmem/selfmem.h"
+#include "selfmem/view.h"
 #include "snapshot/guard.h"
 #include "support/arena.h"
 #include "support/fault.h"
-#include "support/place.h"
-#include "support/scratch.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -73,7 +69,6 @@ void process_settle(void)
 {
 	mark_process();
 	home_settle();
-	identity_settle();
 }
 
 /* ---- the table ---- */
@@ -89,24 +84,29 @@ static const struct {
 	step *unannounced; /* or in one that was not */
 } rooms[] = {
 	{ .copy = process_settle },
+	{ .copy = scope_after_fork },
 	{ .copy = loaded_after_fork },
 	{ .copy = arena_after_fork },
 	{ .copy = scratch_reset },
 	{ .copy = guarded_after_fork },
 	{ .before = sink_take_back, .copy = sink_after_fork },
 	/* Views that are under way use all the others. */
-	{ .before = selfmem_hold, .copy = selfmem_new_process },
+	{ .before = views_hold, .copy = selfmem_new_process },
 	{ .before = guard_before_fork,
 	  .parent = guard_after_fork_in_parent,
 	  .copy = snapshot_after_fork,
 	  .child = guard_after_fork_in_child,
 	  .unannounced = guard_after_raw_clone },
-	{ .before = nonlinear_before_fork, .copy = nonlinear_after_fork },
+	{ .before = anchors_before_fork, .copy = anchors_after_fork },
+	{ .copy = emulate_after_fork },
+	{ .copy = pressure_after_fork },
+	{ .copy = sites_after_fork },
 	{ .copy = inject_after_fork },
 	{ .copy = sigbus_after_fork },
+	{ .copy = processes_forget },
 	{ .before = selfmem_before_fork,
-	  .parent = selfmem_after_fork_in_parent,
-	  .child = selfmem_after_fork_in_child },
+	  .parent = split_after_fork_in_parent,
+	  .child = split_after_fork_in_child },
 };
 #define ROOMS (sizeof(rooms) / sizeof(*rooms))
 

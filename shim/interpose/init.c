@@ -8,15 +8,12 @@
 #include <unistd.h>
 
 #include "audit/sink.h"
-#include "interpose/environment.h"
-#include "interpose/fork.h"
 #include "interpose/interpose.h"
-#include "interpose/signals.h"
-#include "kernel/next.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
-#include "snapshot/places.h"
-#include "support/auxiliary.h"
+#include "snapshot/family.h"
+#include "snapshot/preserve.h"
+#include "support/sys.h"
 
 enum { NOT_READY, GETTING_READY, READY };
 static atomic_int readiness;
@@ -47,6 +44,14 @@ static bool is_under_valgrind(void)
 	return preload && strstr(preload, "/vgpreload_");
 }
 
+/* `mmfence run' has read every setting. A log tells it that a process could write one. */
+static bool is_run_by_command(void)
+{
+	const char *config = environment_get(environ, "MMFENCE_CONFIG");
+
+	return config && !*config;
+}
+
 static void get_ready(void)
 {
 	int expected = NOT_READY;
@@ -57,6 +62,8 @@ static void get_ready(void)
 		return;
 	}
 	const char *log = environment_take_log(environ);
+	if (auxiliary(AT_SECURE))
+		environment_take_options(environ);
 	process_settle();
 	if (is_under_valgrind())
 		thread_fetch_none();
@@ -66,10 +73,15 @@ static void get_ready(void)
 		clone_places_settle(environment_get(environ, "TMPDIR"),
 				    environment_get(environ, "XDG_CACHE_HOME"),
 				    environment_get(environ, "HOME"));
+	if (!auxiliary(AT_SECURE))
+		family_is_at(environment_get(environ, "MMFENCE_FAMILY"));
+	if (is_run_by_command())
+		sink_keep_empty();
 	if (the_policy.audit_log[0])
 		sink_configure(the_policy.audit_log);
 	if (log && !auxiliary(AT_SECURE))
 		sink_adopt(log);
+	opens_settle(log || the_policy.audit_log[0]);
 	atomic_store(&readiness, READY);
 }
 
@@ -95,10 +107,13 @@ static __attribute__((constructor)) void constructor(void)
 	struct scope scope;
 
 	next_resolve();
-	environment_remember(environ);
 	if (!enter(&scope))
 		return;
-	sink_open();
+	environment_remember(environ);
+	if (sink_open() == -EPERM)
+		complain("audit.log: nothing is recorded: the file belongs to another user, has "
+			 "another name too, or others may write to it");
+	process_look_at_itself();
 	signals_stand_in();
 	__register_atfork(fork_before, fork_in_parent, fork_in_child, &__dso_handle);
 	scope_leave(&scope);

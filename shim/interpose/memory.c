@@ -7,7 +7,32 @@
 #include <sys/mman.h>
 
 #include "interpose/interpose.h"
-#include "interpose/road.h"
+
+/* ---- The way from the wrappers to fault injection. A call that the shim itself, or libc on its
+ * behalf, makes is never failed; nor is one in a process that has fallen silent. ---- */
+
+long injected(const struct call *call, enum inject_call kind, long a, long b, long c, long d,
+	      long e, int64_t offset)
+{
+	struct inject_request request = { .call = kind, .fd = -1 };
+
+	if (kind <= INJECT_REMAP_FILE_PAGES) {
+		request.address = (uintptr_t)a;
+		request.length = (size_t)b;
+		request.protection = (int)c;
+	}
+	if (kind == INJECT_MMAP) {
+		request.flags = (int)d;
+		request.fd = d & MAP_ANONYMOUS ? -1 : (int)e;
+		request.offset = offset;
+	}
+	if (kind == INJECT_MREMAP) {
+		request.new_length = (size_t)c;
+		request.flags = (int)d;
+		request.new_address = (uintptr_t)e;
+	}
+	return IN_SCOPE(inject_decide(call, &request), 0L);
+}
 
 static inline void *map(const struct call *call, void *address, size_t length, int protection,
 			int flags, int fd, int64_t offset)

@@ -15,23 +15,20 @@
 #include <unistd.h>
 
 #include "audit/event.h"
+#include "audit/identity.h"
 #include "audit/sink.h"
-#include "audit/trace.h"
-#include "interpose/environment.h"
 #include "interpose/interpose.h"
-#include "interpose/process.h"
 #include "kernel/guarded.h"
-#include "kernel/home.h"
-#include "kernel/next.h"
+#include "kernel/thread.h"
 #include "kernel/program.h"
 #include "nonlinear/nonlinear.h"
-#include "pages/exit.h"
+#include "pages/pages.h"
 #include "policy/policy.h"
-#include "snapshot/drift.h"
+#include "selfmem/selfmem.h"
+#include "snapshot/snapshot.h"
 #include "snapshot/guard.h"
 #include "kernel/lease_thread.h"
-#include "snapshot/snapshot.h"
-#include "support/place.h"
+#include "support/arena.h"
 #include "support/text.h"
 #include "support/user.h"
 
@@ -62,15 +59,20 @@ static bool anything_to_say(void)
 		the_policy.pages_census == CENSUS_EXIT || the_policy.audit_drift == AUDIT_DRIFT_ON);
 }
 
-void process_ends(int status)
+void process_tell_totals(void)
 {
-	struct scope scope;
+	sites_report();
+	processes_totals();
+	snapshot_repeats();
+	inject_totals();
+}
 
-	if (!anything_to_say() || !enter(&scope))
+static void say_and_drop(int status)
+{
+	if (!home_is_here())
 		return;
-	if (home_is_here()) {
-		nonlinear_totals();
-		inject_totals();
+	if (anything_to_say()) {
+		process_tell_totals();
 		guard_look_at_end();
 		drift_at_end();
 		pages_at_exit();
@@ -78,44 +80,33 @@ void process_ends(int status)
 			report_end(status);
 		sink_flush_dropped();
 	}
-	scope_leave(&scope);
+	sink_drop_empty();
+}
+
+void process_ends(int status)
+{
+	if (anything_to_say() || sink_may_be_empty())
+		DO_IN_SCOPE(say_and_drop(status));
 }
 
 void process_thread_ends(void)
 {
-	struct scope scope;
-
-	if (!lease_thread_is_company() || !enter(&scope))
-		return;
-	guard_preserve_all_and_stop("exit");
-	scope_leave(&scope);
+	if (lease_thread_is_company())
+		DO_IN_SCOPE(guard_preserve_all_and_stop("exit"));
 }
 
-EXPORT void _exit(int status)
-{
-	process_ends(status);
-	if (next._exit)
-		next._exit(status);
-	sys_exit_group(status);
-}
-
-EXPORT void quick_exit(int status)
-{
-	process_ends(status);
-	if (!next.quick_exit)
-		next_resolve();
-	if (next.quick_exit) /* not before glibc 2.10 */
-		next.quick_exit(status);
-	sys_exit_group(status);
-}
-
-EXPORT void _Exit(int status)
-{
-	process_ends(status);
-	if (next._Exit)
-		next._Exit(status);
-	sys_exit_group(status);
-}
+/* Some came after the glibc that is the oldest one here. */
+#define EXITS(name)                        \
+	EXPORT void name(int status)       \
+	{                                  \
+		process_ends(status);      \
+		if (NEXT_OF(name))         \
+			next.name(status); \
+		sys_exit_group(status);    \
+	}
+EXITS(_exit)
+EXITS(quick_exit)
+EXITS(_Exit)
 
 /* ---- gaps ---- */
 
@@ -127,11 +118,6 @@ struct target {
 };
 
 #define FOUND_BYTES 1024
-
-struct gap {
-	const char *reason;
-	const char *message;
-};
 
 /* Whether the preload entry leads to a library for programs of this many bits. */
 static bool library_for(int bits)
@@ -146,27 +132,12 @@ static const char library_gap[] = "library";
 
 static bool find_gap(const struct program *program, bool preloaded, struct gap *gap)
 {
-	switch (program->kind) {
-	case PROGRAM_STATIC:
-		*gap = (struct gap){ "static",
-				     "a statically linked program loads no preload library" };
-		return true;
-	case PROGRAM_SET_ID:
-		*gap = (struct gap){ "set-id", "the dynamic linker drops the preload when the "
-					       "program changes identity" };
-		return true;
-	case PROGRAM_FOREIGN:
-		*gap = (struct gap){ "architecture", "a program for another architecture" };
-		return true;
-	case PROGRAM_UNKNOWN:
+	const struct gap *found = program_gap(program, library_for(program->bits));
+
+	if (program->kind == PROGRAM_UNKNOWN)
 		return false;
-	case PROGRAM_DYNAMIC:
-		break;
-	}
-	if (!library_for(program->bits)) {
-		*gap = (struct gap){ "architecture",
-				     "no library for programs of this word size: the "
-				     "preload entry has no $LIB" };
+	if (found) {
+		*gap = *found;
 		return true;
 	}
 	if (preloaded && !environment_library_is_there(program->bits)) {
@@ -178,15 +149,16 @@ static bool find_gap(const struct program *program, bool preloaded, struct gap *
 	return !preloaded;
 }
 
-static void report_gap(const struct call *call, const char *path, const struct gap *gap)
+void process_report_gap(const struct call *call, const char *path, const struct gap *gap)
 {
-	struct trace trace;
+	const struct image *own = path ? NULL : identity_image();
+	struct record *record = call ? record_of_call(EVENT_COVERAGE_GAP, OUTCOME_UNKNOWN, call)
+				     : record_begin(EVENT_COVERAGE_GAP, OUTCOME_UNKNOWN, NULL);
 
-	trace_capture(&trace, call->ip, call->cfa);
-	struct record *record = record_begin(EVENT_COVERAGE_GAP, OUTCOME_UNKNOWN, &trace);
-	record_str(record, "file.path", path);
+	record_str(record, "file.path", own ? own->executable : path);
 	record_error(record, 0, gap->message);
-	record_str(record, "mmfence.call", call->name);
+	if (call)
+		record_str(record, "mmfence.call", call->name);
 	record_str(record, "mmfence.gap.reason", gap->reason);
 	record_emit(record);
 }
@@ -196,15 +168,12 @@ static void report_gap(const struct call *call, const char *path, const struct g
 static void inspect_in_path(const char *name, struct program *program, char *found)
 {
 	const char *path = environment_get(environ, "PATH");
-	struct text text;
 
 	for (path = path ? path : "/bin:/usr/bin"; program->kind == PROGRAM_UNKNOWN;) {
 		size_t length = strcspn(path, ":");
-		text_init(&text, found, FOUND_BYTES);
-		text_add_bytes(&text, path, length);
-		text_add(&text, length ? "/" : "");
-		text_add(&text, name);
-		if (!text.overflow && !sys_faccessat(AT_FDCWD, found, X_OK))
+		if (text_make(found, FOUND_BYTES, "%.*s%s%s", (int)length, path, length ? "/" : "",
+			      name) &&
+		    !sys_faccessat(AT_FDCWD, found, X_OK))
 			program_inspect(AT_FDCWD, found, program);
 		if (!path[length])
 			return;
@@ -215,7 +184,6 @@ static void inspect_in_path(const char *name, struct program *program, char *fou
 /* found gets the path: as given, as found in $PATH, or where the descriptor leads. */
 static void inspect(const struct target *target, struct program *program, char *found)
 {
-	struct text text;
 
 	*program = (struct program){ .kind = PROGRAM_UNKNOWN };
 	if (target->search && !strchr(target->path, '/')) {
@@ -223,8 +191,7 @@ static void inspect(const struct target *target, struct program *program, char *
 		return;
 	}
 	program_inspect(target->directory, target->path, program);
-	text_init(&text, found, FOUND_BYTES);
-	text_add(&text, target->path);
+	text_make(found, FOUND_BYTES, "%s", target->path);
 	if (!target->path[0] && sys_fd_path(target->directory, found, FOUND_BYTES) < 0)
 		found[0] = 0;
 }
@@ -238,9 +205,7 @@ static bool look_for_gap(const struct target *target, bool preloaded, struct gap
 		inspect(target, &program, found);
 		return find_gap(&program, preloaded, gap);
 	}
-	struct text text;
-	text_init(&text, found, FOUND_BYTES);
-	text_add(&text, target->path);
+	text_make(found, FOUND_BYTES, "%s", target->path);
 	*gap = (struct gap){ "fanotify", "this process answers for opens: what it starts is not "
 					 "looked into" };
 	return true;
@@ -260,6 +225,10 @@ static const struct gap log_gap = {
 	"log", "what is started cannot open the log, and it could not be handed on"
 };
 
+static const struct gap shell_gap = {
+	"log", "the shell that libc starts cannot open the log; what it starts is handed the log"
+};
+
 /* To a program that has the library, and may lack the right, or the sight, to open the log. */
 static void hand_on_log(const struct call *call, const char *path, bool room,
 			struct followed *follow)
@@ -270,7 +239,7 @@ static void hand_on_log(const struct call *call, const char *path, bool room,
 		follow->log = HAND_IMPOSSIBLE;
 	}
 	if (follow->log == HAND_IMPOSSIBLE)
-		report_gap(call, path, &log_gap);
+		process_report_gap(call, path, &log_gap);
 }
 
 /* What this process knows is lost with its memory; a child that shares memory loses nothing. */
@@ -287,7 +256,7 @@ static void before_exec(const struct call *call, const struct target *target, bo
 	    !enter(&scope))
 		return;
 	if (look_for_gap(target, preloaded, &gap, found)) {
-		report_gap(call, found, &gap);
+		process_report_gap(call, found, &gap);
 		if (gap.reason == library_gap && room)
 			follow->preload =
 				follow->preload == PRELOAD_ADDED ? PRELOAD_STAYS : PRELOAD_DROPPED;
@@ -295,22 +264,38 @@ static void before_exec(const struct call *call, const struct target *target, bo
 		hand_on_log(call, found, room, follow);
 	}
 	if (replaces && home_is_here()) {
-		nonlinear_totals(); /* drift is left to the end: exec may fail */
-		inject_totals();
+		process_tell_totals(); /* drift is left to the end: exec may fail */
+		sink_drop_empty();     /* the next has another name, maybe */
 	}
 	scope_leave(&scope);
+}
+
+int process_hand_on_log(const struct call *call, const char *path, char *text)
+{
+	int log = sink_hand_on(text);
+
+	if (log != HAND_NEEDLESS)
+		process_report_gap(call, path, log < 0 ? &log_gap : &shell_gap);
+	return log;
+}
+
+void process_look_at_itself(void)
+{
+	static const struct gap gap = {
+		"own-calls", "a program of Go, whose library makes system calls of its own"
+	};
+
+	if (audit_enabled() && program_is_go())
+		process_report_gap(NULL, NULL, &gap);
 }
 
 void process_not_followed(const struct call *call, const char *path)
 {
 	static const struct gap gap = { "environment",
 					"the preload does not fit into what exec takes" };
-	struct scope scope;
 
-	if (!audit_enabled() || !enter(&scope))
-		return;
-	report_gap(call, path, &gap);
-	scope_leave(&scope);
+	if (audit_enabled())
+		DO_IN_SCOPE(process_report_gap(call, path, &gap));
 }
 
 /* ---- the preload is put back ---- */
@@ -447,11 +432,9 @@ static int exec_search(const struct call *call, const char *file, char *const *a
 	struct target target = { AT_FDCWD, file, true };
 	FOLLOW(follow, call, target, envp, true);
 
-	if (!next.execvp)
-		next_resolve();
 	START(int, TOO_LONG, call, file, envp,
-	      next.execvpe ? next.execvpe(file, argv, environment)
-			   : search_with(file, argv, environment));
+	      NEXT_OF(execvpe) ? next.execvpe(file, argv, environment)
+			       : search_with(file, argv, environment));
 }
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
@@ -480,9 +463,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	const struct call *call = CALL_HERE("fexecve");
 	FOLLOW(follow, call, target, envp, true);
 
-	if (!next.fexecve)
-		next_resolve();
-	START(int, TOO_LONG, call, "", envp, next.fexecve(fd, argv, environment));
+	START(int, TOO_LONG, call, "", envp, NEXT_OF(fexecve)(fd, argv, environment));
 }
 
 EXPORT int execveat(int directory, const char *path, char *const argv[], char *const envp[],
@@ -507,64 +488,37 @@ static size_t count_arguments(va_list list)
 	return count;
 }
 
-/* The arguments of execl and its kin, gathered into argv on the caller's stack. */
-#define GATHER(argv, first, list)                           \
-	va_start(list, first);                              \
-	size_t count = count_arguments(list);               \
-	va_end(list);                                       \
-	char **argv = alloca((count + 1) * sizeof(char *)); \
-	va_start(list, first);                              \
-	argv[0] = (char *)(first);                          \
-	for (size_t i = 1; i <= count; i++)                 \
-	argv[i] = va_arg(list, char *)
+/* execl and its kin: the arguments, gathered into argv on the stack, and what follows them. */
+#define LISTED(name, exec, envp)                                        \
+	EXPORT int name(const char *path, const char *argument, ...)    \
+	{                                                               \
+		va_list list;                                           \
+		va_start(list, argument);                               \
+		size_t count = count_arguments(list);                   \
+		va_end(list);                                           \
+		char **argv = alloca((count + 1) * sizeof(char *));     \
+		va_start(list, argument);                               \
+		argv[0] = (char *)(uintptr_t)argument;                  \
+		for (size_t i = 1; i <= count; i++)                     \
+			argv[i] = va_arg(list, char *);                 \
+		char *const *environment = envp;                        \
+		va_end(list);                                           \
+		return exec(CALL_HERE(#name), path, argv, environment); \
+	}
+LISTED(execl, exec_path, environ)
+LISTED(execlp, exec_search, environ)
+LISTED(execle, exec_path, va_arg(list, char *const *))
 
-EXPORT int execl(const char *path, const char *argument, ...)
-{
-	va_list list;
-	GATHER(argv, argument, list);
-	va_end(list);
-	return exec_path(CALL_HERE("execl"), path, argv, environ);
-}
-
-EXPORT int execlp(const char *file, const char *argument, ...)
-{
-	va_list list;
-	GATHER(argv, argument, list);
-	va_end(list);
-	return exec_search(CALL_HERE("execlp"), file, argv, environ);
-}
-
-EXPORT int execle(const char *path, const char *argument, ...)
-{
-	va_list list;
-	GATHER(argv, argument, list);
-	char *const *envp = va_arg(list, char *const *);
-	va_end(list);
-	return exec_path(CALL_HERE("execle"), path, argv, envp);
-}
-
-EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
-{
-	struct target target = { AT_FDCWD, path, false };
-	const struct call *call = CALL_HERE("posix_spawn");
-	FOLLOW(follow, call, target, envp, false);
-
-	if (!next.posix_spawn)
-		next_resolve();
-	START(int, result == E2BIG, call, path, envp,
-	      next.posix_spawn(pid, path, actions, attributes, argv, environment));
-}
-
-EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
-			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
-{
-	struct target target = { AT_FDCWD, file, true };
-	const struct call *call = CALL_HERE("posix_spawnp");
-	FOLLOW(follow, call, target, envp, false);
-
-	if (!next.posix_spawnp)
-		next_resolve();
-	START(int, result == E2BIG, call, file, envp,
-	      next.posix_spawnp(pid, file, actions, attributes, argv, environment));
-}
+#define SPAWN(name, search)                                                                      \
+	EXPORT int name(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, \
+			const posix_spawnattr_t *attributes, char *const argv[],                 \
+			char *const envp[])                                                      \
+	{                                                                                        \
+		struct target target = { AT_FDCWD, path, search };                               \
+		const struct call *call = CALL_HERE(#name);                                      \
+		FOLLOW(follow, call, target, envp, false);                                       \
+		START(int, result == E2BIG, call, path, envp,                                    \
+		      NEXT_OF(name)(pid, path, actions, attributes, argv, environment));         \
+	}
+SPAWN(posix_spawn, false)
+SPAWN(posix_spawnp, true)

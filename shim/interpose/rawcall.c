@@ -12,9 +12,6 @@
 #include <unistd.h>
 
 #include "interpose/interpose.h"
-#include "interpose/road.h"
-#include "interpose/signals.h"
-#include "kernel/next.h"
 #include "support/user.h"
 
 typedef long plain_syscall(long, long, long, long, long, long, long);
@@ -55,12 +52,19 @@ static int open_flags(long nr, long b, long c)
 static long call_open(const struct call *call, long nr, long a, long b, long c, long d)
 {
 	bool at = nr == SYS_openat || nr == SYS_openat2;
-	long fd = sys_call(nr, a, b, c, d, 0, 0);
+	int directory = at ? (int)a : AT_FDCWD, turn = 0;
+	const char *path = (const char *)(at ? b : a);
+	long fd;
 
-	if (unlikely(fd == -EAGAIN) &&
-	    open_again(at ? (int)a : AT_FDCWD, (const char *)(at ? b : a), open_flags(nr, b, c)))
+	do
 		fd = sys_call(nr, a, b, c, d, 0, 0);
-	return fd < 0 ? fd : opened(call, fd, open_flags(nr, b, c));
+	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
+	       open_again(fd, directory, path, open_flags(nr, b, c), turn++));
+	if (fd >= 0)
+		return opened(call, fd, open_flags(nr, b, c));
+	if (unlikely(fd == -EACCES || fd == -EPERM))
+		open_failed(call, directory, path, open_flags(nr, b, c), (int)-fd);
+	return fd;
 }
 
 static long dup2_by_number(int from, int onto, int flags)

@@ -9,20 +9,14 @@
 #include <sys/mman.h>
 
 #include "interpose/interpose.h"
-#include "interpose/road.h"
-#include "kernel/attributes.h"
+#include "kernel/vma.h"
 #include "kernel/file.h"
 #include "mapping/index.h"
-#include "mapping/replace.h"
+#include "mapping/request.h"
 #include "mmfence.h"
-#include "nonlinear/anchor.h"
-#include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
 #include "policy/policy.h"
-#include "selfmem/emulate.h"
-#include "selfmem/ranges.h"
 #include "selfmem/selfmem.h"
-#include "selfmem/converted.h"
 #include "snapshot/guard.h"
 #include "snapshot/snapshot.h"
 
@@ -43,36 +37,24 @@ bool road_has_ours(uintptr_t address)
 /* The program unmapped, moved or covered the range: emulation holds on to nothing of it. */
 static void windows_gone(uintptr_t start, uintptr_t end)
 {
-	struct scope scope;
-
-	if (likely(!anchor_may_touch(start, end)) || !enter(&scope))
-		return;
-	anchor_note_gone(start, end);
-	scope_leave(&scope);
+	if (unlikely(anchor_may_touch(start, end)))
+		DO_IN_SCOPE(anchor_note_gone(start, end));
 }
 
 void road_gone(uintptr_t start, uintptr_t end)
 {
-	struct scope scope;
-
 	windows_gone(start, end);
-	if (!index_may_touch(start, end) || !enter(&scope))
-		return;
-	snapshot_look_again(start, end);
-	scope_leave(&scope);
+	if (index_may_touch(start, end))
+		DO_IN_SCOPE(snapshot_look_again(start, end));
 }
 
 long road_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument)
 {
-	struct scope scope;
-	long r;
+	long r = likely(!index_may_touch(start, end))
+			 ? replace(argument)
+			 : IN_SCOPE(mapping_replace(start, end, replace, argument),
+				    replace(argument));
 
-	if (likely(!index_may_touch(start, end)) || !enter(&scope)) {
-		r = replace(argument);
-	} else {
-		r = mapping_replace(start, end, replace, argument);
-		scope_leave(&scope);
-	}
 	if (!sys_failed(r))
 		windows_gone(start, end);
 	return r;
@@ -89,33 +71,21 @@ long road_replace_inside(uintptr_t start, uintptr_t end, long (*replace)(void *)
 
 void road_settle(uintptr_t address, size_t length)
 {
-	struct scope scope;
-
-	if (!has_snapshots(address, length) || !enter(&scope))
-		return;
-	mapping_preserve(address, address + PAGE_UP(length), "protect");
-	scope_leave(&scope);
+	if (has_snapshots(address, length))
+		DO_IN_SCOPE(mapping_preserve(address, address + PAGE_UP(length), "protect"));
 }
 
 void road_trim(void)
 {
-	struct scope scope;
-
-	if (likely(!anchor_may_touch(0, UINTPTR_MAX)) || !enter(&scope))
-		return;
-	anchors_trim();
-	scope_leave(&scope);
+	if (unlikely(anchor_may_touch(0, UINTPTR_MAX)))
+		DO_IN_SCOPE(anchors_trim());
 }
 
 /* ENOMEM may mean one area too many. */
 static long look_at_error(const struct call *call, long result)
 {
-	struct scope scope;
-
-	if (likely(result != -ENOMEM) || !enter(&scope))
-		return result;
-	nonlinear_no_memory(call);
-	scope_leave(&scope);
+	if (unlikely(result == -ENOMEM))
+		DO_IN_SCOPE(nonlinear_no_memory(call));
 	return result;
 }
 
@@ -140,47 +110,25 @@ static long map_in_place(struct map_request *request)
 /* Memory of devices is mapped by nobody who could write to it. */
 static long check_device(const struct call *call, const struct map_request *request)
 {
-	struct scope scope;
-
-	if (!(request->flags & MAP_SHARED) || likely(file_device(request->fd) == DEVICE_NONE) ||
-	    !enter(&scope))
+	if (!(request->flags & MAP_SHARED) || likely(file_device(request->fd) == DEVICE_NONE))
 		return 0;
-	long r = selfmem_check_map(call, request);
-	scope_leave(&scope);
-	return r;
+	return IN_SCOPE(selfmem_check_map(call, request), 0);
 }
 
 /* What a fixed mapping replaces cannot be asked for later. */
 static void look_at_window(const struct map_request *request, struct rewire *rewire)
 {
-	struct scope scope;
-
 	rewire->possible = false;
-	if (!(request->flags & MAP_FIXED) || !enter(&scope))
-		return;
-	nonlinear_rewire_look(request, rewire);
-	scope_leave(&scope);
-}
-
-static void record_rewire(const struct call *call, const struct map_request *request,
-			  const struct rewire *rewire, long result)
-{
-	struct scope scope;
-
-	if (!rewire->possible || !enter(&scope))
-		return;
-	nonlinear_rewire_done(call, request, rewire, result);
-	scope_leave(&scope);
+	if (request->flags & MAP_FIXED)
+		DO_IN_SCOPE(nonlinear_rewire_look(request, rewire));
 }
 
 static void note_anchor(const struct map_request *request, uintptr_t address)
 {
-	struct scope scope;
+	int fd = request->flags & MAP_ANONYMOUS ? -1 : request->fd;
 
-	if (likely(!(request->flags & MAP_SHARED) || !emulate_at_once()) || !enter(&scope))
-		return;
-	anchor_note(address, request->length, request->flags & MAP_ANONYMOUS ? -1 : request->fd);
-	scope_leave(&scope);
+	if (unlikely(request->flags & MAP_SHARED && emulate_at_once()))
+		DO_IN_SCOPE(anchor_note(address, request->length, fd));
 }
 
 static long map_shared(const struct call *call, struct map_request *request)
@@ -193,7 +141,8 @@ static long map_shared(const struct call *call, struct map_request *request)
 		return r;
 	look_at_window(request, &rewire);
 	r = map_in_place(request);
-	record_rewire(call, request, &rewire, r);
+	if (rewire.possible)
+		DO_IN_SCOPE(nonlinear_rewire_done(call, request, &rewire, r));
 	if (sys_failed(r))
 		return r;
 	if (unlikely(request->flags & MAP_LOCKED))
@@ -203,37 +152,17 @@ static long map_shared(const struct call *call, struct map_request *request)
 	return r;
 }
 
-/* The kernel maps no memory of processes: perhaps we do. */
-static long map_memory(const struct call *call, const struct map_request *request, long error)
-{
-	struct scope scope;
-
-	if (!enter(&scope))
-		return error;
-	long r = selfmem_map_failed(call, request, (int)-error);
-	scope_leave(&scope);
-	return r;
-}
-
-static long take_snapshot(const struct call *call, const struct map_request *request, long address)
-{
-	struct scope scope;
-
-	if (!snapshot_possible(request) || !enter(&scope))
-		return address;
-	long r = snapshot_create(call, request, (uintptr_t)address);
-	scope_leave(&scope);
-	return r;
-}
-
 static long map_file(const struct call *call, struct map_request *request)
 {
 	bool shared = (request->flags & MAP_TYPE_BITS) != MAP_PRIVATE;
 	long r = shared ? map_shared(call, request) : map_in_place(request);
 
+	/* The kernel maps no memory of processes: perhaps we do. */
 	if (unlikely(r == -ENODEV))
-		return map_memory(call, request, r);
-	return sys_failed(r) ? r : take_snapshot(call, request, r);
+		return IN_SCOPE(selfmem_map_failed(call, request, ENODEV), r);
+	if (sys_failed(r) || !snapshot_possible(request))
+		return r;
+	return IN_SCOPE(snapshot_create(call, request, (uintptr_t)r), r);
 }
 
 static long map_anonymous(struct map_request *request)
@@ -261,13 +190,9 @@ long road_mmap(const struct call *call, uintptr_t address, size_t length, int pr
 
 static long unmap(uintptr_t address, size_t length)
 {
-	struct scope scope;
-
-	if (likely(!has_snapshots(address, length)) || !enter(&scope))
+	if (likely(!has_snapshots(address, length)))
 		return sys_munmap(address, length);
-	long r = snapshot_munmap(address, length);
-	scope_leave(&scope);
-	return r;
+	return IN_SCOPE(snapshot_munmap(address, length), sys_munmap(address, length));
 }
 
 long road_munmap(const struct call *call, uintptr_t address, size_t length)
@@ -293,29 +218,33 @@ static bool moves_snapshots(const struct move_request *request)
 		has_snapshots(request->new_address, request->new_size));
 }
 
+static long move_bare(const struct move_request *request)
+{
+	return sys_mremap(request->old, request->old_size, request->new_size, request->flags,
+			  request->new_address);
+}
+
+static long move_ours(const struct call *call, const struct move_request *request)
+{
+	long r = snapshot_mremap(call, request);
+
+	return sys_failed(r) || !ranges_any()
+		       ? r
+		       : converted_moved(request->old, request->old_size, (uintptr_t)r,
+					 request->new_size, request->flags);
+}
+
 static long move(const struct call *call, const struct move_request *request)
 {
-	struct scope scope;
-
-	if (likely(!moves_snapshots(request) && !ranges_any()) || !enter(&scope))
-		return sys_mremap(request->old, request->old_size, request->new_size,
-				  request->flags, request->new_address);
-	long r = snapshot_mremap(call, request);
-	if (!sys_failed(r) && ranges_any())
-		r = converted_moved(request->old, request->old_size, (uintptr_t)r,
-				    request->new_size, request->flags);
-	scope_leave(&scope);
-	return r;
+	if (likely(!moves_snapshots(request) && !ranges_any()))
+		return move_bare(request);
+	return IN_SCOPE(move_ours(call, request), move_bare(request));
 }
 
 static void windows_moved(const struct move_request *request, uintptr_t to)
 {
-	struct scope scope;
-
-	if (unlikely(anchor_may_touch(request->old, old_end(request))) && enter(&scope)) {
-		anchor_note_moved(to, to + PAGE_UP(request->new_size));
-		scope_leave(&scope);
-	}
+	if (unlikely(anchor_may_touch(request->old, old_end(request))))
+		DO_IN_SCOPE(anchor_note_moved(to, to + PAGE_UP(request->new_size)));
 	windows_gone(request->old, request->old + PAGE_UP(request->old_size));
 	if (request->flags & MREMAP_FIXED)
 		windows_gone(request->new_address,
@@ -335,64 +264,51 @@ long road_mremap(const struct call *call, const struct move_request *request)
 
 long road_remap_file_pages(const struct call *call, const struct remap_request *request)
 {
-	struct scope scope;
 	long r;
 
 	if (same_process_as_before() && nonlinear_remap_known(call, request, &r))
 		return r;
-	if (!enter(&scope))
-		return sys_remap_file_pages(request->address, request->size, request->protection,
-					    request->page_offset, request->flags);
-	r = nonlinear_remap(call, request);
-	scope_leave(&scope);
-	return r;
+	return IN_SCOPE(nonlinear_remap(call, request),
+			sys_remap_file_pages(request->address, request->size, request->protection,
+					     request->page_offset, request->flags));
 }
 
 /* ---- what areas have: protection, lock, advice ---- */
 
 /* The call is made so that nothing comes between the lease thread's look at an area and its
  * replacement. */
-#define AREAS_HELD(ours, call)                          \
-	({                                              \
-		struct scope scope_;                    \
-		bool held_ = hold_areas(ours, &scope_); \
-		long result_ = call;                    \
-		if (unlikely(held_))                    \
-			release_areas(&scope_);         \
-		result_;                                \
+#define AREAS_HELD(ours, call)                                 \
+	({                                                     \
+		struct scope scope_;                           \
+		bool held_ = unlikely(ours) && enter(&scope_); \
+		if (held_)                                     \
+			snapshot_lock();                       \
+		long result_ = call;                           \
+		if (held_) {                                   \
+			snapshot_unlock();                     \
+			scope_leave(&scope_);                  \
+		}                                              \
+		result_;                                       \
 	})
 
-static bool hold_areas(bool ours, struct scope *scope)
-{
-	if (likely(!ours) || !enter(scope))
-		return false;
-	snapshot_lock();
-	return true;
-}
-
-static void release_areas(const struct scope *scope)
-{
-	snapshot_unlock();
-	scope_leave(scope);
-}
-
 /* A guarded mapping is preserved before it can be stored to: then no store races with it. */
-static long before_protect(uintptr_t address, size_t length, int protection)
+static long protection_allowed(uintptr_t address, size_t length, int protection)
 {
-	struct scope scope;
 	long r = 0;
 
-	if (likely(!(protection & (PROT_WRITE | PROT_EXEC))) ||
-	    (!has_snapshots(address, length) && !ranges_any()) || !enter(&scope))
-		return 0;
 	if (protection & PROT_WRITE && ranges_any())
 		r = selfmem_check_protect(address, length);
 	if (!r && protection & PROT_EXEC && snapshot_forbids_exec(address, length))
 		r = -EACCES;
-	if (!r && protection & PROT_WRITE)
-		r = snapshot_before_write(address, length);
-	scope_leave(&scope);
-	return r;
+	return !r && protection & PROT_WRITE ? snapshot_before_write(address, length) : r;
+}
+
+static long before_protect(uintptr_t address, size_t length, int protection)
+{
+	if (likely(!(protection & (PROT_WRITE | PROT_EXEC))) ||
+	    (!has_snapshots(address, length) && !ranges_any()))
+		return 0;
+	return IN_SCOPE(protection_allowed(address, length, protection), 0);
 }
 
 long road_mprotect(const struct call *call, uintptr_t address, size_t length, int protection)
@@ -490,17 +406,12 @@ static bool advice_stays(int advice)
 /* Pages that are on their way to a view are not to be given up where they were. */
 static long give_up(uintptr_t address, size_t length, int advice)
 {
-	struct scope scope;
-
-	if (!enter(&scope))
-		return sys_madvise(address, length, advice);
 	views_take();
 	snapshot_lock();
 	long r = sys_madvise(address, length, advice);
 	snapshot_unlock();
 	r = converted_advised(address, length, advice, r);
 	views_release();
-	scope_leave(&scope);
 	return r;
 }
 
@@ -517,7 +428,8 @@ long road_madvise(uintptr_t address, size_t length, int advice)
 	if (advice_stays(advice))
 		emulate_note_attributes(address, address + PAGE_UP(length));
 	if (unlikely(selfmem_has_views()) && converted_gives_up(advice))
-		return give_up(address, length, advice);
+		return IN_SCOPE(give_up(address, length, advice),
+				sys_madvise(address, length, advice));
 	return AREAS_HELD(ours && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
 			  sys_madvise(address, length, advice));
 }

@@ -1,83 +1,83 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Seccomp. A filter that the program puts itself under may kill it for any system call
- * that it does not make itself, and so mmfence falls silent: what is guarded is
- * preserved, the lease thread ends, no signal is handled, the log says that there is a gap from
- * here on, and no further call is made. A filter that was there when the program started is that of
- * a container, and stands for nothing.
+ * that it does not make itself, and so, unless it spares ours, mmfence falls silent: what is
+ * guarded is preserved, the lease thread ends, no signal is handled, the log says that there is a
+ * gap from here on, and no further call is made. A filter that was there when the program started
+ * is that of a container, and stands for nothing.
  */
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 
-#include "audit/event.h"
-#include "audit/trace.h"
 #include "interpose/interpose.h"
-#include "interpose/signals.h"
-#include "kernel/next.h"
-#include "nonlinear/nonlinear.h"
+#include "kernel/capability.h"
+#include "kernel/program.h"
 #include "snapshot/guard.h"
+#include "support/user.h"
 
-static void report(const struct call *call)
+static void fall_silent(const struct call *call)
 {
-	struct trace trace;
+	static const struct gap gap = { "seccomp",
+					"the program puts itself under a seccomp filter: "
+					"mmfence falls silent in this process" };
 
-	if (!audit_enabled())
-		return;
-	trace_capture(&trace, call->ip, call->cfa);
-	struct record *record = record_begin(EVENT_COVERAGE_GAP, OUTCOME_UNKNOWN, &trace);
-	record_error(record, 0,
-		     "the program puts itself under a seccomp filter: mmfence falls "
-		     "silent in this process");
-	record_str(record, "mmfence.call", call->name);
-	record_str(record, "mmfence.gap.reason", "seccomp");
-	record_emit(record);
-}
-
-static void prepare(const struct call *call)
-{
-	struct scope scope;
-
-	if (!enter(&scope))
-		return;
+	scope_silence(); /* all other threads may be under the filter too (TSYNC) */
 	guard_preserve_all_and_stop("seccomp");
-	nonlinear_totals();
-	inject_totals();
-	report(call);
+	process_tell_totals();
+	process_report_gap(call, NULL, &gap);
 	signals_withdraw();
-	scope_leave(&scope);
 }
 
-static void settle(long result)
+/* As the kernel asks before it takes one. */
+static bool may_install(void)
 {
-	if (sys_failed(result))
+	struct credentials mine;
+
+	return sys_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
+	       (!credentials_get(&mine) && mine.effective & 1ULL << CAP_SYS_ADMIN);
+}
+
+/* A filter that spares our calls disturbs nobody, nor does a program that asks whether there are
+ * filters, with an address that the kernel cannot read. */
+static bool may_refuse(const struct sock_fprog *program)
+{
+	return user_readable(program, sizeof(*program)) &&
+	       user_readable(program->filter, program->len * sizeof(*program->filter)) &&
+	       !seccomp_spares_us(program) && may_install();
+}
+
+/* The call itself; in silence, if it may put a filter over ours. */
+static long under_filter(const struct call *call, bool matters, long nr, long a, long b, long c,
+			 long d, long e)
+{
+	if (matters)
+		DO_IN_SCOPE(fall_silent(call));
+	long r = sys_call(nr, a, b, c, d, e, 0);
+	if (matters && sys_failed(r)) {
+		scope_speak();
 		signals_stand_in();
-	else
-		scope_silence();
-}
-
-static bool is_filter(long operation)
-{
-	return operation == SECCOMP_SET_MODE_STRICT || operation == SECCOMP_SET_MODE_FILTER;
-}
-
-long sandbox_seccomp(const struct call *call, long operation, long flags, long arguments)
-{
-	if (is_filter(operation))
-		prepare(call);
-	long r = sys_call(SYS_seccomp, operation, flags, arguments, 0, 0, 0);
-	if (is_filter(operation))
-		settle(r);
+	}
 	return r;
+}
+
+long sandbox_seccomp(const struct call *call, long operation, long flags, long program)
+{
+	bool matters =
+		!scope_silent() &&
+		(operation == SECCOMP_SET_MODE_STRICT ||
+		 (operation == SECCOMP_SET_MODE_FILTER && may_refuse((const void *)program)));
+
+	return under_filter(call, matters, SYS_seccomp, operation, flags, program, 0, 0);
 }
 
 long sandbox_prctl(const struct call *call, long option, long a, long b, long c, long d)
 {
-	if (option == PR_SET_SECCOMP)
-		prepare(call);
-	long r = sys_prctl(option, a, b, c, d);
-	if (option == PR_SET_SECCOMP)
-		settle(r);
-	return r;
+	bool matters = option == PR_SET_SECCOMP && !scope_silent() &&
+		       (a == SECCOMP_MODE_STRICT ||
+			(a == SECCOMP_MODE_FILTER && may_refuse((const void *)b)));
+
+	return under_filter(call, matters, SYS_prctl, option, a, b, c, d);
 }
 
 /* Declared with all its arguments: see rawcall.c. */

@@ -4,11 +4,9 @@
  * there, as mmap with MAP_FIXED does; shmdt unmaps what windows may have been noted in.
  */
 #include <sys/ipc.h>
-#include <sys/mman.h>
 #include <sys/shm.h>
 
 #include "interpose/interpose.h"
-#include "interpose/road.h"
 #include "kernel/vma.h"
 
 static size_t segment_bytes(int id)
@@ -43,25 +41,22 @@ static long attach(struct segment_call *call)
 }
 
 /* The area of a segment has its number for an inode. */
-static size_t attached_bytes(uintptr_t address)
+static size_t bytes_at(uintptr_t address)
 {
-	struct scope scope;
 	struct vma vma;
-	size_t bytes = 0;
 
-	if (!enter(&scope))
-		return 0;
-	if (!vma_find(address, &vma, NULL, 0) && vma.start == address && vma.shared)
-		bytes = segment_bytes((int)vma.inode);
-	scope_leave(&scope);
-	return bytes;
+	return !vma_find(address, &vma, NULL, 0) && vma.start == address && vma.shared
+		       ? segment_bytes((int)vma.inode)
+		       : 0;
 }
 
 static long detach(struct segment_call *call)
 {
-	size_t bytes = unlikely(road_has_ours(call->address)) ? attached_bytes(call->address) : 0;
-	long r = make(call);
+	size_t bytes = 0;
 
+	if (unlikely(road_has_ours(call->address)))
+		bytes = IN_SCOPE(bytes_at(call->address), 0);
+	long r = make(call);
 	if (unlikely(!r && bytes))
 		road_gone(call->address, call->address + bytes);
 	return r;

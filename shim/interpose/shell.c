@@ -9,67 +9,81 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "interpose/environment.h"
+#include "audit/event.h"
+#include "audit/sink.h"
 #include "interpose/interpose.h"
-#include "interpose/process.h"
-#include "kernel/next.h"
+#include "kernel/guarded.h"
 #include "policy/policy.h"
 #include "support/arena.h"
 
 /* The longest string that exec takes, its end included. */
 #define STRING_MOST 131072
 
-/* "export A='…'; export B='…'; command": a shell of POSIX's on one line, so that line numbers in
- * its messages stay. NULL when there is nothing to put back, or no memory. */
-static char *followed(const struct call *call, const char *command, size_t *size)
-{
-	struct scope scope;
-	char *text = NULL;
+#define SHELL "/bin/sh"
 
-	if (!command || the_policy.process_follow != FOLLOW_EXEC || !environment_preload() ||
-	    !environment_readable(environ) || environment_has_preload(environ) || !enter(&scope))
-		return NULL;
-	*size = environment_shell(environ, NULL) + strlen(command) + 1;
-	bool fits = *size <= STRING_MOST || strlen(command) >= STRING_MOST;
-	text = fits ? arena_alloc(*size) : NULL;
-	if (text)
-		strcpy(text + environment_shell(environ, text), command);
-	scope_leave(&scope);
-	if (!fits)
-		process_not_followed(call, "/bin/sh");
-	return text;
+/* What the shell gets instead of the command; the log is open as long as that is. */
+struct followed {
+	char *text; /* of STRING_MOST; NULL: nothing is to be put back, or there is no memory */
+	int log;
+};
+
+/* "export A='…'; export B='…'; command": a shell of POSIX's on one line, so that line numbers in
+ * its messages stay. A command that is too long by itself is for exec to refuse. */
+static void fill(const struct call *call, const char *command, enum preload preload,
+		 struct followed *it)
+{
+	char *block = arena_alloc(STRING_MOST), buffer[GUARDED_TEXT_BYTES];
+	struct text text;
+
+	it->log = audit_enabled() ? process_hand_on_log(call, SHELL, buffer) : HAND_NEEDLESS;
+	if (!block)
+		return;
+	text_init(&text, block, STRING_MOST);
+	environment_shell(environ, preload, it->log >= 0 ? buffer : NULL, &text);
+	if (text.length) {
+		text_add(&text, command);
+		it->text = text.overflow ? NULL : block;
+		if (text.overflow && strlen(command) < STRING_MOST)
+			process_not_followed(call, SHELL);
+	}
+	if (!it->text)
+		arena_free(block, STRING_MOST);
 }
 
-static void release(char *text, size_t size)
+static struct followed follow(const struct call *call, const char *command)
 {
-	struct scope scope;
+	struct followed it = { .log = HAND_NEEDLESS };
 
-	if (!text || !enter(&scope))
-		return;
-	arena_free(text, size);
-	scope_leave(&scope);
+	if (!command || scope_silent() || !environment_preload() || !environment_readable(environ))
+		return it;
+	bool there = environment_has_preload(environ);
+	if (there || the_policy.process_follow == FOLLOW_EXEC)
+		DO_IN_SCOPE(fill(call, command, there ? PRELOAD_STAYS : PRELOAD_ADDED, &it));
+	return it;
+}
+
+static void end(const struct followed *it)
+{
+	if (it->log >= 0)
+		sys_close(it->log);
+	if (it->text)
+		DO_IN_SCOPE(arena_free(it->text, STRING_MOST));
 }
 
 EXPORT int system(const char *command)
 {
-	size_t size = 0;
-	char *text = followed(CALL_HERE("system"), command, &size);
+	struct followed it = follow(CALL_HERE("system"), command);
+	int status = NEXT_OF(system)(it.text ? it.text : command);
 
-	if (!next.system)
-		next_resolve();
-	int status = next.system(text ? text : command);
-	release(text, size);
+	end(&it);
 	return status;
 }
 
 EXPORT FILE *popen(const char *command, const char *mode)
 {
-	size_t size = 0;
-	char *text = followed(CALL_HERE("popen"), command, &size);
+	struct followed it = follow(CALL_HERE("popen"), command);
+	FILE *file = NEXT_OF(popen)(it.text ? it.text : command, mode);
 
-	if (!next.popen)
-		next_resolve();
-	FILE *file = next.popen(text ? text : command, mode);
-	release(text, size);
+	end(&it);
 	return file;
 }

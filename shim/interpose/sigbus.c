@@ -5,14 +5,13 @@
  * All signals are blocked, so that a second fault in here could not be served: nothing of the
  * program's is read but by calls that can fail.
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <ucontext.h>
 
 #include "audit/event.h"
 #include "audit/trace.h"
 #include "interpose/interpose.h"
-#include "interpose/road.h"
-#include "interpose/signals.h"
 #include "mapping/index.h"
 #include "policy/policy.h"
 #include "sigbus/sigbus.h"
@@ -35,10 +34,14 @@ void sigbus_after_fork(void)
 #define FAULT_WRITE   2
 #define FAULT_EXECUTE 16
 
+#define PAGE_FAULT 14
+
 #ifdef __x86_64__
-#define REGISTER_IP REG_RIP
+#define REGISTER_IP	    REG_RIP
+#define LAST_FAULT(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_CR2])
 #else
-#define REGISTER_IP REG_EIP
+#define REGISTER_IP	    REG_EIP
+#define LAST_FAULT(context) ((uintptr_t)(context)->uc_mcontext.cr2)
 #endif
 
 static enum sigbus_access access_of(const ucontext_t *context)
@@ -83,14 +86,22 @@ static bool may_try_again(uintptr_t address)
 	return true;
 }
 
+/* Before Linux 5.14 nobody tells of a store, but one try. */
+static bool would_succeed(const struct sigbus *it)
+{
+	if (it->access != ACCESS_WRITES)
+		return user_readable((const void *)it->address, 1);
+	long r = sys_madvise(PAGE_DOWN(it->address), PAGE_BYTES, MADV_POPULATE_WRITE);
+	return r == -EINVAL ? may_try_again(it->address) : !r;
+}
+
 /* Whether what was in the way is gone: another thread has put zeros there, or the file has grown
- * again. What a store needs cannot be asked for. */
+ * again. */
 static bool is_there_now(const struct sigbus *it, int looked)
 {
 	if (looked == -ENODEV)
 		return atomic_load(&rescues) && may_try_again(it->address);
-	return !looked && it->access == ACCESS_READS && (it->snapshot || sigbus_is_wanted(it)) &&
-	       may_try_again(it->address);
+	return !looked && (it->snapshot || sigbus_is_wanted(it)) && would_succeed(it);
 }
 
 static int rescue(const struct sigbus *it, const struct trace *trace)
@@ -120,13 +131,30 @@ static bool serve(struct sigbus *it, const struct trace *trace)
 			sigbus_report_unknown(it, trace, looked);
 		return false;
 	}
-	if (sigbus_is_cut(it) && sigbus_is_wanted(it)) {
+	sigbus_judge(it);
+	if (it->trouble == BEYOND_END && sigbus_is_wanted(it)) {
 		error = rescue(it, trace);
 		if (!error)
 			return true;
 	}
 	sigbus_report(it, trace, error);
 	return false;
+}
+
+static __thread uintptr_t told;
+
+/* The thread's last fault, if that is still one of SIGBUS. It is not rescued: the program has had
+ * its turn, and dies of what it sent. */
+static void say_afterwards(struct sigbus *it, const struct trace *trace)
+{
+	if (sigbus_look(it))
+		return;
+	look_for_snapshot(it);
+	sigbus_judge(it);
+	if (it->trouble != BEYOND_END)
+		return;
+	sigbus_report(it, trace, 0);
+	told = it->address;
 }
 
 /* Calls on another stack, of which this is the end. The unwinder finds the way back by the frame
@@ -154,8 +182,9 @@ __asm__(".text; .type sigbus_call_on, @function; .hidden sigbus_call_on; .globl 
 	".cfi_endproc; .size sigbus_call_on, . - sigbus_call_on;");
 
 struct fault {
-	const siginfo_t *info;
+	uintptr_t address;
 	const ucontext_t *context;
+	bool handled; /* see struct sigbus */
 	bool goes_on;
 };
 
@@ -170,25 +199,37 @@ static void serve_fault(void *argument)
 	if (audit_enabled())
 		trace_capture_fault(&trace,
 				    (uintptr_t)fault->context->uc_mcontext.gregs[REGISTER_IP]);
-	it->address = (uintptr_t)fault->info->si_addr;
+	it->address = fault->address;
 	it->access = access_of(fault->context);
-	fault->goes_on = serve(it, &trace);
+	it->handled = fault->handled;
+	if (fault->handled)
+		say_afterwards(it, &trace);
+	else
+		fault->goes_on = serve(it, &trace);
 	arena_free(it, sizeof(*it));
 }
 
 /* The program's stack for signals may have no room for more than the kernel's frame: ours is used
  * under the lock. */
 #define STACK_BYTES 32768
-static char stack[STACK_BYTES] __attribute__((aligned(16)));
+static char stack[STACK_BYTES] LARGE __attribute__((aligned(16)));
 
-static bool serve_on_own_stack(const siginfo_t *info, const ucontext_t *context)
+static void serve_on_own_stack(struct fault *fault)
 {
-	struct fault fault = { info, context, false };
-
 	lock_take(&lock);
-	sigbus_call_on(stack + STACK_BYTES, serve_fault, &fault);
+	sigbus_call_on(stack + STACK_BYTES, serve_fault, fault);
 	lock_drop(&lock);
-	return fault.goes_on;
+}
+
+/* Crash handlers leave the signal to the kernel again and send it to themselves. The kernel keeps
+ * the thread's last fault, which is in the context of any signal. */
+static bool is_sent_again(const siginfo_t *info, const ucontext_t *context)
+{
+	bool own = (info->si_code == SI_TKILL || info->si_code == SI_USER) &&
+		   info->si_pid == sys_getpid();
+
+	return (own || signals_is_question(info)) &&
+	       context->uc_mcontext.gregs[REG_TRAPNO] == PAGE_FAULT;
 }
 
 /* A page that came back meanwhile would not have saved a program without us. */
@@ -203,14 +244,19 @@ static bool is_repeated(const siginfo_t *info)
 /* What others send, and memory that fails, is none of ours. */
 void sigbus_handle(int signal, siginfo_t *info, void *context)
 {
-	bool fault = info->si_code == BUS_ADRERR, goes_on = false;
+	struct fault fault = { (uintptr_t)info->si_addr, context, false, false };
 	struct scope scope;
 
 	(void)signal;
-	if (fault && enter(&scope)) {
-		goes_on = serve_on_own_stack(info, context);
+	if (is_sent_again(info, context)) {
+		fault.address = LAST_FAULT(fault.context);
+		fault.handled = true;
+	}
+	if ((info->si_code == BUS_ADRERR || fault.handled) && fault.address != told &&
+	    enter(&scope)) {
+		serve_on_own_stack(&fault);
 		scope_leave(&scope);
 	}
-	if (!goes_on)
+	if (!fault.goes_on && !signals_is_question(info))
 		signals_hand_on(info, is_repeated(info));
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sigaction family, for SIGBUS alone: see signals.h. Async-signal-safe and without a lock: the
- * kernel's own table says who handles the signal, and it is never emptied of the program's. A
- * child of vfork has a table of its own in memory that is not.
+ * SIGBUS. Where the program leaves it to the kernel (SIG_DFL), a handler of ours stands there, and
+ * the program is shown what it left. What it handles or ignores itself is in the kernel as it wants
+ * it, and nothing of ours is in the way. Async-signal-safe and without a lock: the kernel's own
+ * table says who handles the signal, and it is never emptied of the program's. A child of vfork has
+ * a table of its own in memory that is not.
  */
 #include <signal.h>
 #include <string.h>
 
 #include "audit/event.h"
 #include "interpose/interpose.h"
-#include "interpose/signals.h"
-#include "kernel/home.h"
-#include "kernel/next.h"
+#include "kernel/thread.h"
 #include "policy/policy.h"
 #include "support/user.h"
 
@@ -140,6 +140,43 @@ void signals_hand_on(const siginfo_t *info, bool repeats)
 		set(&before, NULL);
 }
 
+static char question;
+
+bool signals_is_question(const siginfo_t *info)
+{
+	return info->si_code == SI_QUEUE && info->si_ptr == &question;
+}
+
+/* It is answered before the mask is back. */
+static void ask(int process)
+{
+	unsigned long bus[SIGSET_BYTES / sizeof(long)] = { 1UL << (SIGBUS - 1) };
+	siginfo_t info = { .si_signo = SIGBUS, .si_code = SI_QUEUE };
+	struct scope mask;
+
+	info.si_ptr = &question;
+	if (sys_rt_tgsigqueueinfo(process, sys_gettid(), SIGBUS, &info))
+		return;
+	sys_rt_sigprocmask(SIG_UNBLOCK, bus, mask.mask, SIGSET_BYTES);
+	signals_restore(&mask);
+}
+
+void signals_before_kill(int pid, int signal)
+{
+	struct signal_action now;
+
+	if (likely(signal != SIGBUS) || scope_silent() || pid != sys_getpid())
+		return;
+	if (!set(NULL, &now) && is_ours(now.handler))
+		ask(pid);
+}
+
+EXPORT int kill(pid_t pid, int signal)
+{
+	signals_before_kill(pid, signal);
+	return NEXT_OF(kill)(pid, signal);
+}
+
 /* ---- what the program is shown ---- */
 
 #define WORD_BYTES sizeof(bare.mask)
@@ -154,12 +191,10 @@ static void show_bare(struct sigaction *out)
 
 EXPORT int sigaction(int signal, const struct sigaction *action, struct sigaction *before)
 {
-	if (unlikely(!next.sigaction))
-		next_resolve();
 	if (likely(signal != SIGBUS))
-		return next.sigaction(signal, action, before);
+		return NEXT_OF(sigaction)(signal, action, before);
 	bool normal = action && action->sa_handler == SIG_DFL;
-	int r = next.sigaction(signal, action, before);
+	int r = NEXT_OF(sigaction)(signal, action, before);
 	if (r)
 		return r;
 	if (before && is_ours((void *)before->sa_handler))
@@ -183,9 +218,7 @@ __sighandler_t bsd_signal(int signal, __sighandler_t handler);
 #define SETTER(name)                                                                \
 	EXPORT __sighandler_t name(int signal, __sighandler_t handler)              \
 	{                                                                           \
-		if (unlikely(!next.name))                                           \
-			next_resolve();                                             \
-		__sighandler_t before = next.name(signal, handler);                 \
+		__sighandler_t before = NEXT_OF(name)(signal, handler);             \
 		return likely(signal != SIGBUS) ? before : answer(handler, before); \
 	}
 
@@ -217,9 +250,7 @@ static void note_interrupt(void)
 
 EXPORT int siginterrupt(int signal, int flag)
 {
-	if (unlikely(!next.siginterrupt))
-		next_resolve();
-	int r = next.siginterrupt(signal, flag);
+	int r = NEXT_OF(siginterrupt)(signal, flag);
 	if (!r && signal == SIGBUS)
 		note_interrupt();
 	return r;
@@ -244,37 +275,3 @@ long signals_by_number(int signal, const struct signal_action *action, struct si
 		signals_stand_in();
 	return 0;
 }
-
-#ifdef __i386__
-
-struct old_action {
-	void *handler;
-	unsigned long mask, flags;
-	void *restorer;
-};
-
-long signals_by_old_number(int signal, const void *action, void *before)
-{
-	struct old_action wanted = { .handler = ours.handler }, *out = before;
-
-	if (action && user_copy_in(&wanted, action, sizeof(wanted)))
-		wanted.handler = ours.handler;
-	long r = sys_call(SYS_sigaction, signal, (long)action, (long)before, 0, 0, 0);
-	if (r)
-		return r;
-	if (out && is_ours(out->handler))
-		*out = (struct old_action){ (void *)SIG_DFL, bare.mask[0], bare.flags,
-					    bare.restorer };
-	if (wanted.handler == (void *)SIG_DFL)
-		signals_stand_in();
-	return 0;
-}
-
-long signals_by_oldest_number(int signal, long handler)
-{
-	long r = sys_call(SYS_signal, signal, handler, 0, 0, 0, 0);
-
-	return sys_failed(r) ? r : (long)answer((__sighandler_t)handler, (__sighandler_t)r);
-}
-
-#endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeping lock, advice and protection key over a replacement: see attributes.h.
+ * What a mapping has besides its protection: memory lock, advice, protection key, and whether its
+ * memory is reserved. Asked of the kernel (VmFlags in smaps) before a mapping is replaced, and
+ * given to what replaces it. Reading smaps walks page tables, so it is done only in processes that
+ * ever made a call that sets any of these.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -10,7 +12,7 @@
 
 #include "support/sys.h"
 #include "kernel/thread.h"
-#include "kernel/attributes.h"
+#include "kernel/vma.h"
 #include "support/arena.h"
 #include "support/text.h"
 
@@ -18,17 +20,24 @@
 
 static atomic_bool noted;
 
-/* VmFlags, and the advice that sets them; these are set in other ways. */
-enum { LOCKED = -1, LOCKED_ON_FAULT = -2, NOT_RESERVED = -3, NAMELESS = -4, SHARED = -5 };
-
+/* VmFlags in the order of their bits, and the advice that sets them; -1: another call does. */
 static const struct {
 	char flag[3];
 	int advice;
 } kept[] = {
-	{ "dc", MADV_DONTFORK },   { "dd", MADV_DONTDUMP },   { "hg", MADV_HUGEPAGE },
-	{ "nh", MADV_NOHUGEPAGE }, { "rr", MADV_RANDOM },     { "sr", MADV_SEQUENTIAL },
-	{ "mg", MADV_MERGEABLE },  { "lf", LOCKED_ON_FAULT }, { "lo", LOCKED },
-	{ "nr", NOT_RESERVED },	   { "??", NAMELESS },	      { "sh", SHARED },
+	{ "dc", MADV_DONTFORK },
+	{ "dd", MADV_DONTDUMP },
+	{ "hg", MADV_HUGEPAGE },
+	{ "nh", MADV_NOHUGEPAGE },
+	{ "rr", MADV_RANDOM },
+	{ "sr", MADV_SEQUENTIAL },
+	{ "mg", MADV_MERGEABLE },
+	{ "lo", -1 },
+	{ "lf", -1 },
+	{ "nr", -1 },
+	{ "??", -1 },
+	{ "sh", -1 },
+	{ "ht", -1 },
 };
 #define KEPT_COUNT (sizeof(kept) / sizeof(*kept))
 
@@ -124,8 +133,7 @@ const struct attributes *attributes_at(struct attributes_walk *walk, uintptr_t a
 void attributes_walk_end(struct attributes_walk *walk)
 {
 	arena_free(walk->text.buffer, BUFFER_BYTES);
-	if (walk->text.fd >= 0)
-		sys_close(walk->text.fd);
+	proc_text_end(&walk->text);
 }
 
 struct question {
@@ -155,40 +163,23 @@ void attributes_read_apart(uintptr_t address, struct attributes *out)
 
 /* ---- given to what replaces it ---- */
 
-static bool has(const struct attributes *attributes, int advice)
+bool attributes_are_huge(uintptr_t address)
 {
-	for (unsigned int i = 0; i < KEPT_COUNT; i++)
-		if (kept[i].advice == advice)
-			return attributes->flags & 1U << i;
-	return false;
-}
+	struct attributes_walk walk;
 
-bool attributes_have_lock(const struct attributes *attributes)
-{
-	return has(attributes, LOCKED);
-}
-
-bool attributes_are_shared(const struct attributes *attributes)
-{
-	return has(attributes, SHARED);
-}
-
-bool attributes_locked(const struct attributes *attributes)
-{
-	return has(attributes, LOCKED) || has(attributes, LOCKED_ON_FAULT);
-}
-
-int attributes_map_flags(const struct attributes *attributes)
-{
-	return has(attributes, NOT_RESERVED) ? MAP_NORESERVE : 0;
+	begin(&walk, proc_open_own(-1, "smaps", O_RDONLY));
+	bool huge = attributes_at(&walk, address)->flags & ATTRIBUTE_HUGE;
+	attributes_walk_end(&walk);
+	return huge;
 }
 
 /* Older kernels (Linux 6.1) have no name for it, and of what may stand beside a lock for it alone.
  */
 static bool locked_on_fault(const struct attributes *attributes)
 {
-	return has(attributes, LOCKED_ON_FAULT) ||
-	       (has(attributes, LOCKED) && has(attributes, NAMELESS));
+	return attributes->flags & ATTRIBUTE_LOCKED_ON_FAULT ||
+	       (attributes->flags & (ATTRIBUTE_LOCKED | ATTRIBUTE_NAMELESS)) ==
+		       (ATTRIBUTE_LOCKED | ATTRIBUTE_NAMELESS);
 }
 
 void attributes_apply(const struct attributes *attributes, uintptr_t start, uintptr_t end,
@@ -200,7 +191,7 @@ void attributes_apply(const struct attributes *attributes, uintptr_t start, uint
 	/* What is locked on fault is shown as locked too. */
 	if (locked_on_fault(attributes))
 		sys_mlock2(start, end - start, MLOCK_ONFAULT);
-	else if (has(attributes, LOCKED))
+	else if (attributes->flags & ATTRIBUTE_LOCKED)
 		sys_mlock(start, end - start);
 	if (attributes->key > 0)
 		sys_pkey_mprotect(start, end - start, protection, attributes->key);

@@ -6,6 +6,7 @@
 #ifndef MMFENCE_KERNEL_CAPABILITY_H
 #define MMFENCE_KERNEL_CAPABILITY_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,5 +32,11 @@ bool capability_ends_with_exec(void);
 /* Gives up all capabilities of the calling thread but those that opening files again, leases, and
  * following a change of identity need; and no exec could bring any back. */
 void capability_keep_for_leases(void);
+
+/* ---- seccomp.c ---- */
+
+/* Whether it lets every call through, whatever its arguments, but some that mmfence never makes. In
+ * memory that can be read. */
+bool seccomp_spares_us(const struct sock_fprog *program);
 
 #endif

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "kernel/file.h"
-#include "kernel/filesystem.h"
 #include "support/sys.h"
+#include "support/text.h"
 
 #ifndef BLKGETSIZE64
 #define BLKGETSIZE64 _IOR(0x12, 114, size_t)
@@ -58,31 +58,17 @@ static bool takes_any_position(int fd)
 	return sys_sendfile(-1, fd, &far, 1) == -EBADF && sys_lseek(fd, 0, SEEK_DATA) == -EINVAL;
 }
 
-static bool number(const char *from, const char *to)
-{
-	if (from == to)
-		return false;
-	for (; from < to; from++)
-		if (*from < '0' || *from > '9')
-			return false;
-	return true;
-}
-
 /* ".../PID/mem" or ".../PID/task/TID/mem": the last number before it; -1 if it is neither. */
 static int32_t owner_of(const char *path)
 {
 	const char *end = path + strlen(path) - 4, *start = end;
-	int32_t pid = 0;
+	uint64_t pid;
 
 	if (end <= path || strcmp(end, "/mem"))
 		return -1;
 	while (start > path && start[-1] != '/')
 		start--;
-	if (!number(start, end))
-		return -1;
-	for (; start < end; start++)
-		pid = pid * 10 + (*start - '0');
-	return pid;
+	return start < end && text_read_number(start, 10, &pid) == end ? (int32_t)pid : -1;
 }
 
 /* The mode is fixed by procfs, and no chmod changes it. */
@@ -215,12 +201,10 @@ static bool kernel_tells_all_changes(uint32_t filesystem)
 		return false;
 	if (sys_uname(&name))
 		return false;
-	int major = 0, minor = 0;
-	const char *at = name.release;
-	for (; *at >= '0' && *at <= '9'; at++)
-		major = major * 10 + (*at - '0');
-	for (at += *at == '.'; *at >= '0' && *at <= '9'; at++)
-		minor = minor * 10 + (*at - '0');
+	uint64_t major, minor = 0;
+	const char *at = text_read_number(name.release, 10, &major);
+	if (*at == '.')
+		text_read_number(at + 1, 10, &minor);
 	return major > 6 || (major == 6 && minor >= 13);
 }
 
@@ -236,6 +220,12 @@ bool file_change_would_show(const struct file *file, int64_t now)
 	if (file->ctime_ns % SECOND == 0 || filesystem_is_fat(file->filesystem))
 		return now - file->ctime_ns >= 2 * SECOND;
 	return file->ctime_ns < now || kernel_tells_all_changes(file->filesystem);
+}
+
+bool file_is_unchanged(const struct file *before, const struct file *after)
+{
+	return before->size == after->size && before->mtime_ns == after->mtime_ns &&
+	       before->ctime_ns == after->ctime_ns;
 }
 
 bool file_id_equals(const struct file_id *a, const struct file_id *b)

@@ -49,6 +49,8 @@ int file_identify(int fd, struct file *out);
 int file_at(int directory, const char *path, struct file *out);
 
 bool file_id_equals(const struct file_id *a, const struct file_id *b);
+/* By its size and its times. */
+bool file_is_unchanged(const struct file *before, const struct file *after);
 
 /* Whether a change after this look, which was made when the kernel's coarse clock showed now, is
  * sure to show in the file's times. */
@@ -74,5 +76,53 @@ enum file_device {
 
 /* What a mapping of fd would show. */
 enum file_device file_device(int fd);
+
+/* ---- filesystem.c ---- */
+
+/* File systems whose every change goes through this kernel. Elsewhere (network, FUSE) a lease may
+ * be granted and a server change the file all the same. */
+bool filesystem_keeps_leases(uint32_t magic);
+
+/* Its times are coarser than they look. */
+bool filesystem_is_fat(uint32_t magic);
+
+/* The first store to a page through a new mapping changes the file's times. */
+bool filesystem_times_stores(uint32_t magic);
+
+/* As people call it, or NULL. */
+const char *filesystem_name(uint32_t magic);
+
+/* ---- transfer.c ---- */
+
+struct copy {
+	int source, target;
+	bool seekable;	/* the source's description is ours: asking it for holes moves its position
+			 */
+	uint64_t bytes; /* copied so far */
+};
+
+/* Bytes [start, end), which the source has: 0, -ENODATA when it ended early, or -errno. */
+int copy_range(struct copy *copy, int64_t start, int64_t end);
+/* The same, but only the source's data. */
+int copy_data(struct copy *copy, int64_t start, int64_t end);
+
+/* ---- unnamed.c ---- */
+
+/* Where memory is without memfd_create (before Linux 3.17). */
+#define UNNAMED_SHM "/dev/shm"
+
+/* A memfd of that name, with these flags beside MFD_CLOEXEC, or as one that never runs; or a file
+ * in UNNAMED_SHM, whose name begins with it and a dot and is gone again. A descriptor, or -errno.
+ */
+int unnamed_memory(const char *name, unsigned int flags);
+
+/* O_TMPFILE; where there is none (before 3.11, or on this file system), a file whose name begins
+ * with `name` and a dot and is gone again. */
+int unnamed_file(const char *directory, const char *name);
+
+/* The memory that `mmfence run' holds for snapshot/family.c: sealed, so that what is mapped of it
+ * stays. */
+#define FAMILY_BYTES (1 << 20)
+#define FAMILY_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * File systems by magic number: see filesystem.h.
+ * What is known of file systems by their magic numbers. Tables only; the library and the command
+ * share them.
  */
 #include <linux/magic.h>
 #include <stddef.h>
 
-#include "kernel/filesystem.h"
+#include "kernel/file.h"
 
 /* <linux/magic.h> has these only in newer versions, or not at all. */
 #define MAGIC_BCACHEFS 0xca451a4e
@@ -88,6 +89,13 @@ bool filesystem_keeps_leases(uint32_t magic)
 bool filesystem_is_fat(uint32_t magic)
 {
 	return magic == MSDOS_SUPER_MAGIC || magic == MAGIC_EXFAT;
+}
+
+/* tmpfs lets who has read a page store to it, ZFS sets the times when it writes the page out, and
+ * what is below overlayfs is unknown. */
+bool filesystem_times_stores(uint32_t magic)
+{
+	return magic == EXT4_SUPER_MAGIC || magic == XFS_SUPER_MAGIC || magic == BTRFS_SUPER_MAGIC;
 }
 
 const char *filesystem_name(uint32_t magic)

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 
 #include "kernel/guarded.h"
-#include "kernel/home.h"
+#include "kernel/thread.h"
 #include "support/sys.h"
 #include "support/fault.h"
 #include "support/text.h"

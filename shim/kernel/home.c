@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose memory this is: see home.h.
+ * Whose memory this is. Another process may live in it (vfork, clone with CLONE_VM), with a
+ * descriptor table of its own and a life that may be shorter: it must leave alone what memory says
+ * of the table and of the threads of this one.
  */
-#include "kernel/home.h"
+#include "kernel/thread.h"
 #include "support/sys.h"
 
 static pid_t home;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The calls of lease.h, and the sentence for each refusal.
+ * Read leases (fcntl(2), F_SETLEASE): while one is held, whoever would write to the file or cut it
+ * waits, and the owner is told by a signal. The kernel takes a lease away that is not released in
+ * time. On bare threads too: raw calls only.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
-#include "kernel/filesystem.h"
-#include "kernel/lease.h"
-#include "kernel/proc_text.h"
+#include "kernel/file.h"
+#include "kernel/lease_thread.h"
+#include "kernel/vma.h"
 #include "support/sys.h"
 #include "support/text.h"
 
@@ -43,16 +45,6 @@ int lease_release(int fd)
 	return sys_fcntl(fd, F_SETLEASE, F_UNLCK);
 }
 
-int lease_try(int fd)
-{
-	sys_fcntl(fd, F_SETSIG, SIGURG); /* which kills nobody */
-	int r = sys_fcntl(fd, F_SETLEASE, F_RDLCK);
-
-	if (!r)
-		lease_release(fd);
-	return r;
-}
-
 /* ---- other processes' ---- */
 
 #define TEXT_BYTES 4096
@@ -68,20 +60,15 @@ static bool text_has(const char *path, const char *wanted)
 	proc_text_begin(&text, sys_open(path, O_RDONLY | O_CLOEXEC, 0), buffer, sizeof(buffer));
 	while (!has && (line = proc_text_next(&text)))
 		has = strstr(line, wanted);
-	if (text.fd >= 0)
-		sys_close(text.fd);
+	proc_text_end(&text);
 	return has;
 }
 
 static bool is_fenced(uint64_t pid)
 {
 	char path[40];
-	struct text text;
 
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/");
-	text_add_uint(&text, pid);
-	text_add(&text, "/maps");
+	text_make(path, sizeof(path), "/proc/%u/maps", (unsigned int)pid);
 	return pid != (uint64_t)sys_getpid() && text_has(path, "/libmmfence.so");
 }
 
@@ -121,8 +108,7 @@ enum lease_owner lease_owner_of(uint64_t inode)
 			sizeof(buffer));
 	while (!owner && (line = proc_text_next(&text)))
 		owner = owner_if_of(line, inode);
-	if (text.fd >= 0)
-		sys_close(text.fd);
+	proc_text_end(&text);
 	return !owner ? LEASE_NOBODYS : is_fenced(owner) ? LEASE_FENCED : LEASE_FOREIGN;
 }
 
@@ -137,13 +123,6 @@ const char *lease_refusal(int error)
 		return "somebody has the file open for writing";
 	case -EACCES:
 		return "no lease: not the file's owner";
-	case -EFBIG:
-		return "no lease: the file is larger than RLIMIT_FSIZE";
-	case -EMFILE:
-	case -ENFILE:
-		return "no lease: RLIMIT_NOFILE";
-	case -ESTALE:
-		return "no lease: the name leads to another file";
 	default:
 		return "no lease on this file system";
 	}

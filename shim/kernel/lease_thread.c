@@ -9,18 +9,15 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 
 #include "kernel/capability.h"
 #include "kernel/guarded.h"
-#include "kernel/home.h"
-#include "kernel/lease.h"
-#include "kernel/proc_text.h"
-#include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/lease_thread.h"
+#include "kernel/vma.h"
+#include "support/sys.h"
 #include "support/lock.h"
 #include "support/scope.h"
 #include "support/text.h"
@@ -32,7 +29,7 @@ static struct {
 	atomic_int state;
 	int start_error;
 	struct thread thread;
-	int proc, maps, pagemap, memory, stat;
+	int stat;
 	lease_thread_task *task;
 	void *argument;
 	atomic_int answered;
@@ -40,6 +37,8 @@ static struct {
 	atomic_bool queue_full;
 	bool end;
 } lease_thread;
+
+struct lease_thread_files lease_thread_files;
 
 /* Where the signal queue is full (RLIMIT_SIGPENDING) a request cannot be told by a real-time
  * signal: from then on another one stands in, which nothing sends on x86. */
@@ -61,20 +60,13 @@ static long look_seconds(void)
 	return seconds > MOST_SECONDS ? MOST_SECONDS : seconds ? (long)seconds : 1;
 }
 
-#define SET_BITS (8 * sizeof(long))
-
-static void add_signal(unsigned long set[SIGSET_WORDS], unsigned int number)
-{
-	set[(number - 1) / SET_BITS] |= 1UL << (number - 1) % SET_BITS;
-}
-
 static void wait_set(unsigned long set[SIGSET_WORDS])
 {
 	memset(set, 0, SIGSET_BYTES);
-	add_signal(set, REQUEST_SIGNAL);
-	add_signal(set, LEASE_SIGNAL);
+	signal_add(set, REQUEST_SIGNAL);
+	signal_add(set, LEASE_SIGNAL);
 	if (atomic_load(&lease_thread.queue_full))
-		add_signal(set, FULL_QUEUE_SIGNAL);
+		signal_add(set, FULL_QUEUE_SIGNAL);
 }
 
 static void serve_request(void)
@@ -82,8 +74,6 @@ static void serve_request(void)
 	lease_thread_task *task = lease_thread.task;
 
 	lease_thread_duties.woken();
-	if (atomic_exchange(&lease_thread.poked, 0))
-		lease_thread_duties.drop_unused();
 	if (!task)
 		return;
 	task(lease_thread.argument);
@@ -138,19 +128,46 @@ static void end_if_alone(void)
 		end_like(stat_field(at, STAT_STATUS));
 }
 
+#define A_MOMENT 2000000 /* nanoseconds */
+
+/* Files that nobody needs are let go together, a moment after the first of them: who maps one again
+ * finds its lease. False when there are none, or it is not time yet; *left is how long that is. */
+static bool drop_in_time(int64_t *due, struct timespec *left)
+{
+	if (!atomic_load(&lease_thread.poked))
+		return false;
+	int64_t now = sys_clock(CLOCK_MONOTONIC);
+	if (!*due)
+		*due = now + A_MOMENT;
+	*left = (struct timespec){ 0, (long)(*due - now) };
+	if (now < *due)
+		return false;
+	*due = 0;
+	atomic_store(&lease_thread.poked, 0);
+	lease_thread_duties.drop_unused(NULL);
+	return true;
+}
+
 static void serve(void)
 {
-	struct timespec seconds = { look_seconds(), 0 };
+	const struct timespec seconds = { look_seconds(), 0 };
 	unsigned long set[SIGSET_WORDS];
+	struct timespec left;
 	siginfo_t info;
+	int64_t due = 0;
 
 	while (!lease_thread.end) {
+		left = seconds;
+		if (drop_in_time(&due, &left))
+			continue;
 		wait_set(set);
-		long number = sys_rt_sigtimedwait(set, &info, &seconds, SIGSET_BYTES);
+		long number = sys_rt_sigtimedwait(set, &info, &left, SIGSET_BYTES);
 		if (number == LEASE_SIGNAL) {
 			lease_thread_duties.broken(info.si_fd);
 			continue;
 		}
+		if (number < 0 && due)
+			continue;
 		if (number < 0 && lease_thread.task)
 			atomic_store(&lease_thread.queue_full, true);
 		serve_request();
@@ -193,15 +210,16 @@ static int prepare(void)
 		log_inherit(log);
 	/* The first number, 0, is taken by it, so that no lease has the number that means nothing.
 	 */
-	lease_thread.proc = sys_open("/proc/self", O_PATH | O_DIRECTORY, 0);
-	if (lease_thread.proc < 0)
-		return lease_thread.proc;
-	lease_thread.maps = proc_open_own(lease_thread.proc, "maps", O_RDONLY);
-	if (lease_thread.maps < 0)
-		return lease_thread.maps;
-	lease_thread.pagemap = proc_open_own(lease_thread.proc, "pagemap", O_RDONLY);
-	lease_thread.memory = proc_open_own(lease_thread.proc, "mem", O_RDWR);
-	lease_thread.stat = sys_open_in(lease_thread.proc, "stat", O_RDONLY);
+	lease_thread_files.proc = sys_open("/proc/self", O_PATH | O_DIRECTORY, 0);
+	if (lease_thread_files.proc < 0)
+		return lease_thread_files.proc;
+	lease_thread_files.maps = proc_open_own(lease_thread_files.proc, "maps", O_RDONLY);
+	if (lease_thread_files.maps < 0)
+		return lease_thread_files.maps;
+	lease_thread_files.pagemap = proc_open_own(lease_thread_files.proc, "pagemap", O_RDONLY);
+	lease_thread_files.memory = proc_open_own(lease_thread_files.proc, "mem", O_RDWR);
+	lease_thread.stat = sys_open_in(lease_thread_files.proc, "stat", O_RDONLY);
+	lease_thread_duties.begins();
 	capability_keep_for_leases();
 	if (!sys_limit(RLIMIT_SIGPENDING))
 		atomic_store(&lease_thread.queue_full, true);
@@ -324,16 +342,6 @@ pid_t lease_thread_number(void)
 	return lease_thread.thread.number;
 }
 
-int lease_thread_proc(void)
-{
-	return lease_thread.proc;
-}
-
-int lease_thread_maps(void)
-{
-	return lease_thread.maps;
-}
-
 /* The target, its read-only twin, a directory of /proc, and some. */
 #define SPARE_DESCRIPTORS 8
 
@@ -344,7 +352,7 @@ bool lease_thread_can_spare(int fd)
 
 bool lease_thread_could_serve(uint64_t limit)
 {
-	int free = sys_fcntl(lease_thread.proc, F_DUPFD_CLOEXEC, 0);
+	int free = sys_fcntl(lease_thread_files.proc, F_DUPFD_CLOEXEC, 0);
 
 	if (free >= 0)
 		sys_close(free);
@@ -362,22 +370,9 @@ bool lease_thread_is_company(void)
 	return at && stat_field(at, STAT_THREADS) == 2;
 }
 
-int lease_thread_pagemap(void)
-{
-	return lease_thread.pagemap;
-}
-
-int lease_thread_memory(void)
-{
-	return lease_thread.memory;
-}
-
 static void finish(void *last)
 {
-	lease_thread_task *task = *(lease_thread_task **)last;
-
-	if (task)
-		task(NULL);
+	(*(lease_thread_task **)last)(NULL);
 	lease_thread.end = true;
 }
 

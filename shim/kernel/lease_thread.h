@@ -10,21 +10,25 @@
 #define MMFENCE_KERNEL_LEASE_THREAD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+#include "kernel/file.h"
 
 #define REQUEST_SIGNAL 32 /* and kernel/lease.h's, one above */
 
-/* What it does for the holder of the leases (snapshot/guard.c). */
-struct lease_thread_duties {
-	void (*broken)(int fd);	   /* a lease breaks, of the descriptor that had this number */
-	void (*ask_all)(void);	   /* now and then, as a signal may have been lost */
-	void (*drop_unused)(void); /* after lease_thread_poke */
-	void (*woken)(void);	   /* before each request, and after lease_thread_wake */
-};
-extern const struct lease_thread_duties lease_thread_duties;
-
 /* Runs on the lease thread: raw calls only, no TLS. */
 typedef void lease_thread_task(void *argument);
+
+/* What it does for the holder of the leases (snapshot/guard.c). */
+struct lease_thread_duties {
+	void (*begins)(void);		/* it has all rights of the program still */
+	void (*broken)(int fd);		/* a lease breaks, of the descriptor that had this number */
+	void (*ask_all)(void);		/* now and then, as a signal may have been lost */
+	lease_thread_task *drop_unused; /* after lease_thread_poke */
+	void (*woken)(void);		/* before each request, and after lease_thread_wake */
+};
+extern const struct lease_thread_duties lease_thread_duties;
 
 /* Runs task on it and waits for that; starts it if need be. 0, or -errno when there
  * is none to be had, and task was not run. Never with the snapshot lock held. */
@@ -57,10 +61,9 @@ bool lease_thread_is_company(void);
 /* On the lease thread: its descriptors of /proc/self, and of maps, pagemap and mem there. Opened
  * when it starts: later the program may have dropped the right to open them, or have another root
  * directory. The last two may be -errno. */
-int lease_thread_proc(void);
-int lease_thread_maps(void);
-int lease_thread_pagemap(void);
-int lease_thread_memory(void);
+extern struct lease_thread_files {
+	int proc, maps, pagemap, memory;
+} lease_thread_files;
 
 /* On the lease thread: what fd is open on in the program's table, which is the log, is open in its
  * own from now on, if the kernel hands it out. */
@@ -75,5 +78,31 @@ void lease_thread_hold(void);
 void lease_thread_release(void);
 /* In a child: there is none yet. */
 void lease_thread_forget(void);
+
+/* ---- lease.c ---- */
+
+/* Tells of a break, with the descriptor in si_fd. libc keeps it for itself: no program waits for
+ * it, and it is never sent to a process as a whole. */
+#define LEASE_SIGNAL 33
+
+/* Which thread a break is told to. */
+void lease_set_owner(int fd, pid_t thread);
+
+/* Whether a lease on such a file would prove anything. */
+bool lease_is_trusted(const struct file *file);
+/* For that thread: 0 or -errno. */
+int lease_take(int fd, pid_t thread);
+/* False once it is breaking, too. The question itself takes away what is overdue. */
+bool lease_is_held(int fd);
+/* 0; -EAGAIN when the kernel had taken it away; or another -errno. */
+int lease_release(int fd);
+/* Who holds a lease on this inode, or is about to release it: another process in which mmfence is
+ * (the lease is mmfence's then, or as good as), or one in which it is not. */
+enum lease_owner { LEASE_NOBODYS, LEASE_FENCED, LEASE_FOREIGN };
+enum lease_owner lease_owner_of(uint64_t inode);
+
+/* Why there is none, for events and doctor: of lease_take's -errno, or 0 where it is not trusted.
+ */
+const char *lease_refusal(int error);
 
 #endif

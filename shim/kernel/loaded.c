@@ -12,13 +12,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "kernel/loaded.h"
+#include "kernel/symbol.h"
 #include "support/sys.h"
 #include "support/user.h"
-#include "kernel/symbol.h"
 
 #define MODULES	     512
-#define SEGMENTS     24
 #define DYNAMIC_MOST 64
 #define HEADER_PAGES 16 /* between the ELF header and the tables that follow it */
 
@@ -27,21 +25,27 @@ struct known {
 	struct loaded module;
 };
 
-static struct known known[MODULES];
+static struct known known[MODULES] LARGE;
 static atomic_uint known_count;
 static atomic_uint sequence; /* odd while the table is written */
 
-static bool header_at(uintptr_t start, const struct link_map *entry, ElfW(Phdr) * segments,
-		      size_t *count)
+size_t loaded_segments(uintptr_t start, ElfW(Phdr) segments[LOADED_SEGMENTS])
 {
 	ElfW(Ehdr) elf;
 
 	if (user_copy_in(&elf, (void *)start, sizeof(elf)) ||
 	    memcmp(elf.e_ident, ELFMAG, SELFMAG) || elf.e_phentsize != sizeof(*segments))
-		return false;
-	*count = elf.e_phnum < SEGMENTS ? elf.e_phnum : SEGMENTS;
-	if (user_copy_in(segments, (void *)(start + elf.e_phoff), *count * sizeof(*segments)))
-		return false;
+		return 0;
+	size_t count = elf.e_phnum < LOADED_SEGMENTS ? elf.e_phnum : LOADED_SEGMENTS;
+	return user_copy_in(segments, (void *)(start + elf.e_phoff), count * sizeof(*segments))
+		       ? 0
+		       : count;
+}
+
+static bool header_at(uintptr_t start, const struct link_map *entry, ElfW(Phdr) * segments,
+		      size_t *count)
+{
+	*count = loaded_segments(start, segments);
 	for (size_t i = 0; i < *count; i++)
 		if (segments[i].p_type == PT_DYNAMIC)
 			return entry->l_addr + segments[i].p_vaddr == (uintptr_t)entry->l_ld;
@@ -82,7 +86,7 @@ static bool find_header(const struct link_map *entry, ElfW(Phdr) * segments, siz
 
 static bool read_module(const struct link_map *at, const struct link_map *entry, struct loaded *out)
 {
-	ElfW(Phdr) segments[SEGMENTS];
+	ElfW(Phdr) segments[LOADED_SEGMENTS];
 	size_t count;
 
 	if (!find_header(entry, segments, &count))

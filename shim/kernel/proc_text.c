@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening and reading: see proc_text.h. The kernel gives whole lines, about a page of them at a
- * time.
+ * Texts of /proc, a line at a time, in a buffer of the caller's. The kernel gives whole lines,
+ * about a page of them at a time.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
-#include "kernel/proc_text.h"
+#include "kernel/vma.h"
 #include "support/sys.h"
 #include "support/text.h"
 
@@ -25,17 +25,18 @@ static bool first_thread_is_gone(int self)
  * milliseconds until the other is done. */
 int proc_open_own(int self, const char *name, int flags)
 {
-	char path[64];
-	struct text text;
+	return proc_open_of(self, first_thread_is_gone(self) ? sys_gettid() : 0, name, flags);
+}
 
-	text_init(&text, path, sizeof(path));
-	text_add(&text, self < 0 ? "/proc/self/" : "");
-	if (first_thread_is_gone(self)) {
-		text_add(&text, "task/");
-		text_add_uint(&text, (unsigned int)sys_gettid());
-		text_add(&text, "/");
-	}
-	text_add(&text, name);
+int proc_open_of(int self, pid_t thread, const char *name, int flags)
+{
+	const char *root = self < 0 ? "/proc/self/" : "";
+	char path[64];
+
+	if (thread)
+		text_make(path, sizeof(path), "%stask/%u/%s", root, (unsigned int)thread, name);
+	else
+		text_make(path, sizeof(path), "%s%s", root, name);
 	return sys_open_in(self < 0 ? AT_FDCWD : self, path, flags);
 }
 
@@ -76,4 +77,10 @@ char *proc_text_next(struct proc_text *text)
 		if (text->error <= 0)
 			return NULL;
 	}
+}
+
+void proc_text_end(struct proc_text *text)
+{
+	if (text->fd >= 0)
+		sys_close(text->fd);
 }

@@ -5,10 +5,13 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <link.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 #include "kernel/program.h"
 #include "support/sys.h"
@@ -20,8 +23,10 @@
 static bool changes_identity(int fd, const struct statx *st)
 {
 	char capability[32];
+	struct statfs64 fs;
 
-	if (sys_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+	if (sys_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
+	    (!sys_fstatfs(fd, &fs) && fs.f_flags & ST_NOSUID))
 		return false;
 	if (st->stx_mode & S_ISUID && st->stx_uid != sys_getuid())
 		return true;
@@ -117,9 +122,13 @@ static void inspect_elf(int fd, const Elf64_Ehdr *header, struct program *out)
 		out->bits = 32;
 	else
 		return;
-	out->kind = find_segment(fd, header, PT_INTERP, &interpreter) || is_loader(fd, header)
-			    ? PROGRAM_DYNAMIC
-			    : PROGRAM_STATIC;
+	bool loaded = find_segment(fd, header, PT_INTERP, &interpreter);
+
+	if (loaded)
+		sys_pread(fd, out->loader, sizeof(out->loader) - 1, (int64_t)interpreter.p_offset);
+	out->kind = loaded || is_loader(fd, header) ? PROGRAM_DYNAMIC : PROGRAM_STATIC;
+	if (strstr(out->loader, "/ld-musl"))
+		out->kind = PROGRAM_MUSL;
 }
 
 /* "#! /path argument": the path, ended with a NUL, in place; NULL when there is none. */
@@ -170,6 +179,66 @@ void program_inspect(int directory, const char *path, struct program *out)
 		if (!script)
 			return;
 		path = interpreter_of(head);
+		memcpy(out->interpreter, path ? path : "", path ? strlen(path) + 1 : 1);
 		directory = AT_FDCWD;
 	}
+}
+
+/* Among the notes of one segment. */
+static bool is_go_note(const ElfW(Nhdr) * note, size_t size)
+{
+	while (size >= sizeof(*note) + 4) {
+		size_t length = sizeof(*note) + ((note->n_namesz + 3) & ~3UL) +
+				((note->n_descsz + 3) & ~3UL);
+
+		if (note->n_namesz == 4 && !memcmp(note + 1, "Go", 3))
+			return true;
+		if (length >= size)
+			return false;
+		note = (const void *)((const char *)note + length);
+		size -= length;
+	}
+	return false;
+}
+
+bool program_is_go(void)
+{
+	const ElfW(Phdr) *segments = (const void *)auxiliary(AT_PHDR);
+	unsigned long count = segments ? auxiliary(AT_PHNUM) : 0;
+	uintptr_t bias = 0;
+	bool found = false;
+
+	for (unsigned long i = 0; i < count; i++)
+		if (segments[i].p_type == PT_PHDR)
+			bias = (uintptr_t)segments - segments[i].p_vaddr;
+	for (unsigned long i = 0; i < count && !found; i++)
+		found = segments[i].p_type == PT_NOTE &&
+			is_go_note((const void *)(bias + segments[i].p_vaddr), segments[i].p_memsz);
+	return found;
+}
+
+const struct gap *program_gap(const struct program *program, bool library)
+{
+	static const struct gap gaps[] = {
+		[PROGRAM_STATIC] = { "static", "statically linked, so that no library can be "
+					       "preloaded into it" },
+		[PROGRAM_SET_ID] = { "set-id", "set-uid, set-gid or has file capabilities, so that "
+					       "the dynamic linker drops the preload" },
+		[PROGRAM_FOREIGN] = { "architecture", "a program for another architecture, and "
+						      "mmfence is for x86-64 and i386" },
+		[PROGRAM_MUSL] = { "libc", "linked with the C library musl, and mmfence is made "
+					   "for glibc" },
+	};
+	static const struct gap word_sizes[] = {
+		{ "architecture",
+		  "a 64-bit program, and the 64-bit libmmfence.so is not installed" },
+		{ "architecture",
+		  "a 32-bit program, and the 32-bit libmmfence.so is not installed" },
+	};
+
+	if (program->kind == PROGRAM_UNKNOWN)
+		return NULL;
+	if (program->kind != PROGRAM_DYNAMIC)
+		return &gaps[program->kind];
+	return library ? NULL : &word_sizes[program->bits == 32];
 }

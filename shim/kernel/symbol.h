@@ -48,4 +48,26 @@ uintptr_t symbol_address(const struct link_map *library, uintptr_t value);
 const struct link_map *symbol_load(const char *library);
 void symbol_unload(const struct link_map *library);
 
+/* ---- loaded.c ---- */
+
+struct loaded {
+	uintptr_t start; /* first mapped byte */
+	uintptr_t end;
+	const struct link_map *library;
+	const void *frame_header; /* .eh_frame_hdr; NULL: it has none */
+};
+
+/* 0, or -ENOENT when the address lies in no module, or in one that cannot be told. */
+int loaded_find(uintptr_t address, struct loaded *out);
+
+/* The same without glibc's table. */
+int loaded_find_listed(uintptr_t address, struct loaded *out);
+
+/* The program headers of what is mapped there, read by calls that can fail: how many, or 0. */
+#define LOADED_SEGMENTS 32
+size_t loaded_segments(uintptr_t start, ElfW(Phdr) segments[LOADED_SEGMENTS]);
+
+/* In a forked child, whose other threads are gone. */
+void loaded_after_fork(void);
+
 #endif

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <linux/kcmp.h>
 #include <sched.h>
@@ -15,9 +14,10 @@
 #include <sys/mman.h>
 
 #include "support/sys.h"
+#include "kernel/vma.h"
 #include "kernel/thread.h"
 #include "support/fault.h"
-#include "support/place.h"
+#include "support/arena.h"
 #include "support/scope.h"
 #include "support/text.h"
 
@@ -163,19 +163,14 @@ static bool has_process_table(pid_t thread)
 
 static int open_in_table(int self, pid_t thread, const char *directory, int fd, int flags)
 {
-	char path[64];
-	struct text text;
+	char name[32];
 
-	text_init(&text, path, sizeof(path));
-	text_add(&text, self < 0 ? "/proc/self/" : "");
-	if (!thread || !has_process_table(thread)) {
-		text_add(&text, "task/");
-		text_add_uint(&text, (unsigned int)(thread ? thread : sys_gettid()));
-		text_add(&text, "/");
-	}
-	text_add(&text, directory);
-	text_add_uint(&text, (unsigned int)fd);
-	return sys_open_in(self < 0 ? AT_FDCWD : self, path, flags);
+	if (!thread)
+		thread = sys_gettid();
+	else if (has_process_table(thread))
+		thread = 0;
+	text_make(name, sizeof(name), "%s%u", directory, (unsigned int)fd);
+	return proc_open_of(self, thread, name, flags);
 }
 
 int thread_open_again(int self, pid_t thread, int fd, int flags)
@@ -227,16 +222,13 @@ int thread_run_on(void *stack, thread_body *body, void *argument)
  * take milliseconds. */
 static int table_end(void)
 {
-	static const char field[] = "\nFDSize:\t";
 	char status[1024];
-	const char *at = NULL;
-	int end = 0;
+	uint64_t end;
 
-	if (sys_read_file("/proc/self/status", status, sizeof(status)) > 0)
-		at = strstr(status, field);
-	for (at = at ? at + sizeof(field) - 1 : ""; *at >= '0' && *at <= '9'; at++)
-		end = end * 10 + (*at - '0');
-	return end ? end : MOST_DESCRIPTORS; /* 0: of a first thread that is gone */
+	if (sys_read_file("/proc/self/status", status, sizeof(status)) > 0 &&
+	    text_find_number(status, "\nFDSize:", &end) && end)
+		return (int)end; /* 0: of a first thread that is gone */
+	return MOST_DESCRIPTORS;
 }
 
 int thread_own_table(void)

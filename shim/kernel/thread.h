@@ -11,6 +11,7 @@
 #define MMFENCE_KERNEL_THREAD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -62,5 +63,12 @@ int thread_open_info(int self, int fd);
 int thread_own_table(void);
 /* The same; before Linux 5.9, which cannot have it fetched later, with this one in it. */
 int thread_own_table_with(int kept);
+
+/* ---- home.c ---- */
+
+/* The calling process's, from now on. */
+void home_settle(void);
+pid_t home_process(void);
+bool home_is_here(void);
 
 #endif

@@ -3,10 +3,9 @@
  * Copying by sendfile, which was the fastest plain way between files.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
-#include "kernel/transfer.h"
+#include "kernel/file.h"
 #include "support/sys.h"
 
 static int64_t send(int to, int from, int64_t *offset, uint64_t length)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files without a name: see unnamed.h. Raw calls only: part of this runs on a thread without TLS.
+ * Files without a name: in memory, or in a directory. Raw calls only: part of this runs on a thread
+ * without TLS.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +9,7 @@
 #include <stdatomic.h>
 
 #include "support/sys.h"
-#include "kernel/unnamed.h"
+#include "kernel/file.h"
 #include "support/text.h"
 
 #ifndef MFD_CLOEXEC
@@ -23,19 +24,11 @@ static int named_for_a_moment(const char *directory, const char *name)
 {
 	static atomic_uint count;
 	char path[4096];
-	struct text text;
 	int fd = -EEXIST;
 
 	for (int i = 0; fd == -EEXIST && i < TRIES; i++) {
-		text_init(&text, path, sizeof(path));
-		text_add(&text, directory);
-		text_add(&text, "/");
-		text_add(&text, name);
-		text_add(&text, ".");
-		text_add_uint(&text, (unsigned int)sys_getpid());
-		text_add(&text, ".");
-		text_add_uint(&text, atomic_fetch_add(&count, 1));
-		if (text.overflow)
+		if (!text_make(path, sizeof(path), "%s/%s.%u.%u", directory, name,
+			       (unsigned int)sys_getpid(), atomic_fetch_add(&count, 1)))
 			return -ENAMETOOLONG;
 		fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	}
@@ -59,9 +52,4 @@ int unnamed_memory(const char *name, unsigned int flags)
 		fd = sys_memfd_create(name, MFD_CLOEXEC);
 	/* Not by O_TMPFILE: the name is to be seen in /proc/PID/maps. */
 	return fd == -ENOSYS ? named_for_a_moment(UNNAMED_SHM, name) : fd;
-}
-
-bool unnamed_memory_is_in_shm(void)
-{
-	return sys_memfd_create(NULL, 0) == -ENOSYS;
 }

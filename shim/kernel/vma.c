@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking up areas: see vma.h. The descriptor of maps is kept between queries; it shows the
- * memory of the process that opened it, so that a forked child drops it (support for that:
- * guarded_drop, in the fork handler).
+ * Which area (VMA) is at an address: PROCMAP_QUERY where the kernel has it, /proc/self/maps where
+ * not. The kernel is asked, never a table of ours. The descriptor of maps is kept between queries;
+ * it shows the memory of the process that opened it, so that a forked child drops it (support for
+ * that: guarded_drop, in the fork handler).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,6 @@
 #include "support/text.h"
 #include "kernel/vma.h"
 #include "support/arena.h"
-#include "support/scratch.h"
 
 /* linux/fs.h has these since 6.11; Debian 12's does not. */
 struct procmap_query {
@@ -64,21 +64,29 @@ int vma_query(int fd, uintptr_t address, struct vma *out, char *name, size_t nam
 	return 0;
 }
 
+/* A number, and what it ends with. */
+static const char *parse_number(const char *at, uint64_t *out)
+{
+	at = text_read_number(at, 16, out);
+	return *at ? at + 1 : at;
+}
+
 /* "start-end rwxp offset major:minor inode   name": where the name is. */
 static const char *parse(const char *at, struct vma *out)
 {
 	uint64_t start, end, major, minor;
 
-	at = text_read_number(at, 16, &start) + 1;
-	at = text_read_number(at, 16, &end) + 1;
+	at = parse_number(parse_number(at, &start), &end);
 	out->start = (uintptr_t)start;
 	out->end = (uintptr_t)end;
-	out->protection = (at[0] == 'r' ? PROT_READ : 0) | (at[1] == 'w' ? PROT_WRITE : 0) |
-			  (at[2] == 'x' ? PROT_EXEC : 0);
-	out->shared = at[3] == 's';
-	at = text_read_number(at + 5, 16, &out->offset) + 1;
-	at = text_read_number(at, 16, &major) + 1;
-	at = text_read_number(at, 16, &minor) + 1;
+	bool whole = strnlen(at, 5) == 5;
+	out->protection = !whole ? PROT_NONE
+				 : (at[0] == 'r' ? PROT_READ : 0) |
+					   (at[1] == 'w' ? PROT_WRITE : 0) |
+					   (at[2] == 'x' ? PROT_EXEC : 0);
+	out->shared = whole && at[3] == 's';
+	at = parse_number(at + (whole ? 5 : 0), &out->offset);
+	at = parse_number(parse_number(at, &major), &minor);
 	out->device = major << 32 | minor;
 	at = text_read_number(at, 10, &out->inode);
 	while (*at == ' ')
@@ -153,44 +161,65 @@ static int scan(struct proc_text *text, uintptr_t address, struct vma *out, cons
 	return text->error ? text->error : -ENOENT;
 }
 
-static int read_from(int fd, uintptr_t address, struct vma *out, char *name, size_t name_size)
+static int walk_text(struct vma_walk *walk)
 {
-	struct proc_text text;
-	const char *found = "";
-	char *buffer = scratch_take();
+	int fd = walk->maps < 0 ? proc_open_own(-1, "maps", O_RDONLY) : walk->maps;
+	char *buffer = arena_alloc(WALK_BYTES);
 
-	proc_text_begin(&text, fd, buffer, SCRATCH_BYTES);
-	int r = scan(&text, address, out, &found);
-	if (!r)
-		copy_name(found, name, name_size);
-	scratch_put(buffer);
-	return r;
-}
-
-static int read_maps(uintptr_t address, struct vma *out, char *name, size_t name_size)
-{
-	int own = proc_open_own(-1, "maps", O_RDONLY);
-
-	if (own >= 0) {
-		int r = read_from(own, address, out, name, name_size);
-		sys_close(own);
-		return r;
-	}
-	if (own != -EACCES)
-		return own;
 	/* A process that changed its identity may not, but read from the one that is kept. */
-	guarded_enter(GUARDED_MAPS);
-	int kept = guarded_get(GUARDED_MAPS);
-	int r = kept < 0 ? own : read_from(kept, address, out, name, name_size);
-	guarded_leave(GUARDED_MAPS);
-	return r;
+	walk->opened = true;
+	walk->kept = fd == -EACCES;
+	if (walk->kept) {
+		guarded_enter(GUARDED_MAPS);
+		int kept = guarded_get(GUARDED_MAPS);
+		fd = kept < 0 ? fd : kept;
+	}
+	proc_text_begin(&walk->text, fd, buffer, WALK_BYTES);
+	return fd < 0 ? fd : buffer ? 0 : -ENOMEM;
 }
 
 int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
+	struct vma_walk walk;
 	int r = query_here(address, out, name, name_size);
 
-	return !r || r == -ENOENT ? r : read_maps(address, out, name, name_size);
+	if (!r || r == -ENOENT)
+		return r;
+	vma_walk_begin(&walk, -1);
+	r = walk_text(&walk);
+	if (!r)
+		r = vma_walk_to(&walk, address, out, name, name_size);
+	vma_walk_end(&walk);
+	return r;
+}
+
+static uint64_t count_lines(int fd)
+{
+	static const char gate[] = "[vsyscall]\n"; /* up there, listed last, and no area */
+	size_t tail = sizeof(gate) - 1;
+	char *buffer = scratch_take();
+	uint64_t lines = 0;
+	bool gated = false;
+	long got;
+
+	while ((got = sys_read(fd, buffer, SCRATCH_BYTES)) > 0 || got == -EINTR) {
+		for (long i = 0; i < got; i++)
+			lines += buffer[i] == '\n';
+		if (got > 0)
+			gated = got >= (long)tail && !memcmp(buffer + got - tail, gate, tail);
+	}
+	scratch_put(buffer);
+	return got ? 0 : lines - gated;
+}
+
+uint64_t vma_count(void)
+{
+	int fd = proc_open_own(-1, "maps", O_RDONLY);
+	uint64_t count = fd < 0 ? 0 : count_lines(fd);
+
+	if (fd >= 0)
+		sys_close(fd);
+	return count;
 }
 
 /* ---- areas upwards ---- */
@@ -198,17 +227,6 @@ int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size)
 void vma_walk_begin(struct vma_walk *walk, int maps)
 {
 	*walk = (struct vma_walk){ .maps = maps, .name = "" };
-}
-
-static int walk_text(struct vma_walk *walk)
-{
-	char *buffer = arena_alloc(WALK_BYTES);
-
-	if (!buffer)
-		return -ENOMEM;
-	int fd = walk->maps < 0 ? proc_open_own(-1, "maps", O_RDONLY) : walk->maps;
-	proc_text_begin(&walk->text, fd, buffer, WALK_BYTES);
-	return 0;
 }
 
 static int walk_query(const struct vma_walk *walk, uintptr_t address, struct vma *out, char *name,
@@ -223,7 +241,7 @@ int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out, char 
 {
 	int r = 0;
 
-	if (!walk->text.buffer) {
+	if (!walk->opened) {
 		r = walk_query(walk, address, out, name, name_size);
 		if (!r || r == -ENOENT)
 			return r;
@@ -240,20 +258,17 @@ int vma_walk_to(struct vma_walk *walk, uintptr_t address, struct vma *out, char 
 
 void vma_walk_end(struct vma_walk *walk)
 {
-	if (walk->maps < 0 && walk->text.buffer && walk->text.fd >= 0)
-		sys_close(walk->text.fd);
+	if (walk->kept)
+		guarded_leave(GUARDED_MAPS);
+	else if (walk->maps < 0 && walk->opened)
+		proc_text_end(&walk->text);
 	arena_free(walk->text.buffer, WALK_BYTES);
 }
 
 void vma_link(const struct vma *area, char out[VMA_LINK_BYTES])
 {
-	struct text text;
-
-	text_init(&text, out, VMA_LINK_BYTES);
-	text_add(&text, "/proc/self/map_files/");
-	text_add_hex(&text, area->start, 1);
-	text_add_char(&text, '-');
-	text_add_hex(&text, area->end, 1);
+	text_make(out, VMA_LINK_BYTES, "/proc/self/map_files/%lx-%lx", (unsigned long)area->start,
+		  (unsigned long)area->end);
 }
 
 void vma_protection_text(int protection, bool shared, char out[5])

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 
-#include "mapping/bounds.h"
 #include "mapping/index.h"
 #include "support/arena.h"
 

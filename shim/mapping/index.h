@@ -8,6 +8,7 @@
 #ifndef MMFENCE_MAPPING_INDEX_H
 #define MMFENCE_MAPPING_INDEX_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,5 +55,39 @@ void index_extend(uintptr_t end, uintptr_t new_end);
 bool index_next(uintptr_t address, struct piece *out);
 
 size_t index_count(void);
+
+/* ---- bounds, which wrappers compare without a lock ---- */
+
+struct bounds {
+	_Atomic uintptr_t lowest, highest;
+};
+
+#define BOUNDS_EMPTY           \
+	{                      \
+		UINTPTR_MAX, 0 \
+	}
+
+static inline bool bounds_touch(struct bounds *bounds, uintptr_t start, uintptr_t end)
+{
+	return start < atomic_load_explicit(&bounds->highest, memory_order_acquire) &&
+	       end > atomic_load_explicit(&bounds->lowest, memory_order_acquire);
+}
+
+static inline void bounds_widen(struct bounds *bounds, uintptr_t start, uintptr_t end)
+{
+	uintptr_t low = atomic_load(&bounds->lowest), high = atomic_load(&bounds->highest);
+
+	while (start < low && !atomic_compare_exchange_weak(&bounds->lowest, &low, start))
+		;
+	while (end > high && !atomic_compare_exchange_weak(&bounds->highest, &high, end))
+		;
+}
+
+/* Whoever reads in between sees more than there is, if these are within the old ones. */
+static inline void bounds_set(struct bounds *bounds, uintptr_t lowest, uintptr_t highest)
+{
+	atomic_store(&bounds->lowest, lowest);
+	atomic_store(&bounds->highest, highest);
+}
 
 #endif

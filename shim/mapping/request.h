@@ -34,4 +34,17 @@ struct remap_request {
 	int flags;
 };
 
+/* ---- replace.c ---- */
+
+/* Makes a call that replaces the range by something else, and the index follows: what it returns,
+ * which is 0 or an address; or -errno. */
+long mapping_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument);
+
+/* The same of a call that the kernel lets succeed only where no snapshot is. */
+long mapping_remap(uintptr_t start, uintptr_t end, long (*remap)(void *), void *argument);
+
+/* What is guarded in the range is preserved now, for this reason: nobody could do it later. 0, or
+ * -errno when some could not be. */
+int mapping_preserve(uintptr_t start, uintptr_t end, const char *trigger);
+
 #endif

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of anchors: see anchor.h. An anchor begins as one page without access, the lowest of
- * the file that can be reached, and grows with what is asked for. Address space is what a 32-bit
- * program, or one under RLIMIT_AS, has least of: there it stays small.
+ * Anchors: a mapping of ours for each file whose remap_file_pages is emulated. mremap with
+ * old_size=0 doubles it, page by page, into the program's mapping: no descriptor, no name and no
+ * permission are needed, and it is the very open file that the program mapped, so that areas merge
+ * as the kernel's own do. An anchor goes with the program's last mapping of the file. All of it
+ * inside a scope. An anchor begins as one page without access, the lowest of the file that can be
+ * reached, and grows with what is asked for. Address space is what a 32-bit program, or one under
+ * RLIMIT_AS, has least of: there it stays small.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,14 +16,11 @@
 #include <sys/resource.h>
 
 #include "support/sys.h"
-#include "nonlinear/anchor.h"
-#include "nonlinear/copy.h"
-#include "mapping/bounds.h"
-#include "kernel/attributes.h"
+#include "nonlinear/nonlinear.h"
+#include "mapping/index.h"
+#include "kernel/vma.h"
 #include "support/arena.h"
-#include "support/gate.h"
 #include "support/lock.h"
-#include "support/place.h"
 
 #define LEAST_PAGES 256
 #define MOST_PAGES  (sizeof(long) == 8 ? UINT64_C(1) << 32 : UINT64_C(1) << 13)
@@ -29,10 +30,8 @@
 
 struct anchor {
 	uint64_t device, inode;
-	uintptr_t low, high;		     /* the program's mappings of the file lie between */
-	uintptr_t tail;			     /* from here to high it unmapped them, it seems */
-	uintptr_t checked_low, checked_high; /* and there it is truly shared */
-	uintptr_t known_low, known_high;     /* there it is this file, by its name */
+	uintptr_t low, high;		 /* the program's mappings of the file lie between */
+	uintptr_t known_low, known_high; /* there it is this file by its name, and truly shared */
 	enum way way;
 	uintptr_t address; /* shows pages of the file from base on */
 	uint64_t base, pages;
@@ -79,10 +78,6 @@ static struct anchor *anchor_of(const struct vma *area)
 
 	while (anchor && !has_file(anchor, area))
 		anchor = anchor->next;
-	if (anchor && (area->start < anchor->known_low || area->end > anchor->known_high)) {
-		anchor->known_low = area->start;
-		anchor->known_high = area->end;
-	}
 	return anchor;
 }
 
@@ -92,8 +87,6 @@ static void widen(struct anchor *anchor, uintptr_t start, uintptr_t end)
 		anchor->low = start;
 	if (end > anchor->high)
 		anchor->high = end;
-	if (end > anchor->tail)
-		anchor->tail = anchor->high;
 	bounds_widen(&bounds, start, end);
 }
 
@@ -111,7 +104,6 @@ static struct anchor *anchor_add(const struct vma *area, uintptr_t address, uint
 				   .inode = area->inode,
 				   .low = area->start,
 				   .high = area->end,
-				   .tail = area->end,
 				   .way = way,
 				   .address = address,
 				   .base = page,
@@ -167,7 +159,7 @@ static bool is_sealed(const struct vma *area)
 	struct attributes attributes;
 
 	attributes_read_apart(area->start, &attributes);
-	return attributes_are_shared(&attributes);
+	return attributes.flags & ATTRIBUTE_SHARED;
 }
 
 /* It cannot be made writable: tried on a copy. */
@@ -187,14 +179,13 @@ int anchor_check(const struct vma *area)
 {
 	struct anchor *anchor = anchor_of(area);
 
-	if (area->protection & PROT_WRITE ||
-	    (anchor && area->start >= anchor->checked_low && area->end <= anchor->checked_high))
+	if (anchor && area->start >= anchor->known_low && area->end <= anchor->known_high)
 		return 0;
 	if (!truly_shared(area))
 		return -EINVAL;
 	if (anchor) {
-		anchor->checked_low = area->start;
-		anchor->checked_high = area->end;
+		anchor->known_low = area->start;
+		anchor->known_high = area->end;
 	}
 	return 0;
 }
@@ -470,20 +461,8 @@ static bool find_part(const struct anchor *anchor, uintptr_t from, struct vma *a
 	return found && area->start < anchor->high;
 }
 
-/* Only where half goes: the walk reads about all areas that there are. */
-static void shrink_from_above(struct anchor *anchor)
-{
-	struct vma area;
-
-	if (anchor->tail > anchor->low &&
-	    anchor->high - anchor->tail < (anchor->high - anchor->low) / 2)
-		return;
-	if (anchor->tail > anchor->low && !find_part(anchor, anchor->tail, &area))
-		anchor->high = anchor->tail;
-	anchor->tail = anchor->high;
-}
-
-/* The bounds follow; false when nothing is left between them. */
+/* The lower bound follows; false when nothing is left between them. The upper one stays: what is
+ * unmapped below it costs a look at the lower one. */
 static bool shrink(struct anchor *anchor, uintptr_t start, uintptr_t end)
 {
 	struct vma area;
@@ -491,15 +470,11 @@ static bool shrink(struct anchor *anchor, uintptr_t start, uintptr_t end)
 	/* What lies there now may be of another open file. */
 	if (start <= anchor->low && end >= anchor->high)
 		return false;
-	anchor->checked_low = anchor->checked_high = 0;
 	anchor->known_low = anchor->known_high = 0;
 	if (!find_part(anchor, anchor->low, &area))
 		return false;
 	if (area.start > anchor->low)
 		anchor->low = area.start;
-	if (start < anchor->tail && end >= anchor->tail)
-		anchor->tail = start;
-	shrink_from_above(anchor);
 	return true;
 }
 
@@ -556,7 +531,7 @@ void anchors_after_fork(void)
 		anchors = NULL;
 	lock_reset(&lock);
 	reopen_after_fork();
-	if (copy_attributes_noted())
+	if (emulate_has_attributes())
 		remove_unused();
 	renew_range();
 }

@@ -1,31 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies: see copy.h.
+ * Doubling shared mappings with mremap(old_size=0): the copy shows the same pages of the same open
+ * file, as far behind them as is asked for, whatever became of descriptor and name. Copies are
+ * ours; addresses, or -errno, and numbers of pages.
  */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 
 #include "support/sys.h"
-#include "nonlinear/copy.h"
-#include "support/place.h"
+#include "nonlinear/nonlinear.h"
+#include "support/arena.h"
 
 /* How far one doubling reaches: a 32-bit program has little address space. */
 #define HOP_PAGES (sizeof(long) == 8 ? UINT64_C(1) << 32 : UINT64_C(1) << 17)
 #define MOST_HOPS 512
-
-static atomic_bool unclean;
-
-void copy_note_attributes(void)
-{
-	atomic_store(&unclean, true);
-}
-
-bool copy_attributes_noted(void)
-{
-	return atomic_load(&unclean);
-}
 
 void copy_unmap(uintptr_t address, uint64_t pages)
 {
@@ -38,7 +27,7 @@ void copy_clean(uintptr_t address, uint64_t pages)
 	static const int neutral[] = { MADV_NORMAL, MADV_DOFORK, MADV_DODUMP };
 	size_t size = (size_t)(pages * PAGE_BYTES);
 
-	if (!atomic_load(&unclean))
+	if (!emulate_has_attributes())
 		return;
 	sys_munlock(address, size);
 	for (size_t i = 0; i < sizeof(neutral) / sizeof(*neutral); i++)

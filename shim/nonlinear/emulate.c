@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * remap_file_pages without the kernel's: see emulate.h. The checks, their order and
- * their errors are those of mm/mmap.c since 4.0. What is at the address is asked of
- * the kernel each time, and only then anything is replaced.
+ * remap_file_pages as the kernel has had it since 4.0, without the kernel's: the same checks in the
+ * same order, and then one shared mapping put in the place of another. The checks, their order and
+ * their errors are those of mm/mmap.c since 4.0. What is at the address is asked of the kernel each
+ * time, and only then anything is replaced.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -10,13 +11,11 @@
 #include <sys/mman.h>
 
 #include "support/sys.h"
-#include "nonlinear/anchor.h"
-#include "nonlinear/copy.h"
-#include "nonlinear/emulate.h"
-#include "mapping/bounds.h"
+#include "nonlinear/nonlinear.h"
+#include "mapping/index.h"
 #include "policy/policy.h"
-#include "kernel/attributes.h"
-#include "support/place.h"
+#include "kernel/vma.h"
+#include "support/arena.h"
 
 #ifndef MADV_COLD
 #define MADV_COLD 20
@@ -61,7 +60,11 @@ bool emulate_wanted(long result)
 void emulate_note_attributes(uintptr_t start, uintptr_t end)
 {
 	bounds_widen(&noted, start, end);
-	copy_note_attributes();
+}
+
+bool emulate_has_attributes(void)
+{
+	return bounds_touch(&noted, 0, UINTPTR_MAX);
 }
 
 void emulate_note_lock_all(int flags)
@@ -84,7 +87,7 @@ static bool is_locked(uintptr_t address)
 	if (!sys_madvise((uintptr_t)page, PAGE_BYTES, MADV_COLD))
 		return true;
 	attributes_read_apart(address, &attributes);
-	return attributes_have_lock(&attributes);
+	return attributes.flags & ATTRIBUTE_LOCKED;
 }
 
 /* ---- the checks ---- */
@@ -271,5 +274,4 @@ long emulate_remap(const struct remap_request *request, enum way *way)
 void emulate_after_fork(void)
 {
 	atomic_store(&lock_future, 0);
-	anchors_after_fork();
 }

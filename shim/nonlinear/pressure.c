@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counting areas, and saying when there are many: see pressure.h.
+ * How many areas (VMAs) the process has, against vm.max_map_count. Counting reads /proc/self/maps
+ * and so costs as much as there are areas; with C of them and a limit of L the next count is due
+ * after (L - C) / 2 further calls, of which each makes two areas at most: amortised it costs
+ * nothing, and the limit is never passed unseen.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <time.h>
 
-#include "audit/clock.h"
+#include "audit/identity.h"
 #include "audit/event.h"
-#include "kernel/proc_text.h"
+#include "kernel/vma.h"
 #include "support/sys.h"
-#include "nonlinear/pressure.h"
+#include "nonlinear/nonlinear.h"
 #include "support/lock.h"
-#include "support/scratch.h"
 #include "support/text.h"
 
 /* At the limit the kernel refuses calls that would pass it: one makes up to two areas, and mremap
@@ -32,76 +32,13 @@ static atomic_ullong calls_made;
 static struct lock count_lock;
 static uint64_t last_count, last_calls; /* of the count before */
 static unsigned int reported;		/* percent */
-static uint64_t failed_second, failed_site;
-static uint64_t quiet_until; /* nanoseconds of the process's own time */
-
-/* ---- the count ---- */
-
-struct scan {
-	uint64_t areas;
-	bool in_start; /* within the hexadecimal number that a line begins with */
-	uint64_t start;
+/* Calls that failed, by their sites; of those that are kept it is said once a second. */
+struct failing {
+	struct call_site head;
+	uint64_t second;
 };
-
-static void end_start(struct scan *scan)
-{
-	scan->in_start = false;
-	/* The vsyscall page, up there, is listed but is no area. */
-	if (scan->start > UINT64_MAX / 2)
-		return;
-	scan->areas++;
-}
-
-static const char *read_start(struct scan *scan, const char *at, const char *end)
-{
-	for (; at < end && *at != '-'; at++)
-		scan->start =
-			scan->start * 16 + (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-	if (at < end)
-		end_start(scan);
-	return at;
-}
-
-static void scan_text(struct scan *scan, const char *at, const char *end)
-{
-	while (at < end) {
-		if (scan->in_start) {
-			at = read_start(scan, at, end);
-			continue;
-		}
-		const char *newline = memchr(at, '\n', (size_t)(end - at));
-		if (!newline)
-			return;
-		at = newline + 1;
-		scan->in_start = true;
-		scan->start = 0;
-	}
-}
-
-static uint64_t scan_maps(int fd)
-{
-	struct scan scan = { .in_start = true };
-	char *buffer = scratch_take();
-	long got;
-
-	while ((got = sys_read(fd, buffer, SCRATCH_BYTES)) > 0 || got == -EINTR)
-		if (got > 0)
-			scan_text(&scan, buffer, buffer + got);
-	scratch_put(buffer);
-	return scan.areas;
-}
-
-/* Areas of the process; 0 when they cannot be counted. */
-static uint64_t count_areas(void)
-{
-	int fd = proc_open_own(-1, "maps", O_RDONLY);
-
-	if (fd < 0)
-		return 0;
-	uint64_t areas = scan_maps(fd);
-	sys_close(fd);
-	return areas;
-}
+static struct call_sites failing = { .size = sizeof(struct failing), .most = 4096 };
+static uint64_t failed_second;
 
 static uint64_t area_limit(void)
 {
@@ -116,16 +53,16 @@ static uint64_t area_limit(void)
 
 /* ---- events ---- */
 
-struct count {
+static struct count {
 	uint64_t areas, limit;
 	uint64_t made, calls; /* since the count before */
-};
+} failed_count;		      /* of failed_second */
 
 static void take_count(struct count *count)
 {
 	uint64_t calls = atomic_load(&calls_made);
 
-	count->areas = count_areas();
+	count->areas = vma_count();
 	count->limit = area_limit();
 	count->calls = last_count ? calls - last_calls : 0;
 	count->made = last_count && count->areas > last_count ? count->areas - last_count : 0;
@@ -194,49 +131,42 @@ void pressure_look(const struct trace *trace, uint64_t site)
 	lock_drop(&count_lock);
 }
 
-/* No kernel makes areas faster than this. A process that was seen far from the limit cannot be
- * there before its threads have run for that long: a call that fails till then fails for another
- * reason, and is not worth a count. */
-#define AREA_NANOSECONDS 300
-
-static void stay_quiet(const struct count *count, uint64_t since)
-{
-	quiet_until = since + (count->limit - count->areas - NEAR_LIMIT) * AREA_NANOSECONDS;
-}
-
-static uint64_t time_used(void)
-{
-	struct moment used;
-
-	clock_read(CLOCK_PROCESS_CPUTIME_ID, &used);
-	return (uint64_t)used.seconds * 1000000000 + (uint64_t)used.nanoseconds;
-}
-
-static bool look_allowed(uint64_t site)
+static uint64_t seconds(void)
 {
 	struct moment now;
 
 	clock_read(CLOCK_MONOTONIC_COARSE, &now);
-	if (site == failed_site && (uint64_t)now.seconds == failed_second)
-		return false;
-	failed_site = site;
-	failed_second = (uint64_t)now.seconds;
-	return true;
+	return (uint64_t)now.seconds + 1; /* 0: never */
+}
+
+static bool is_far(const struct count *count)
+{
+	return count->areas + NEAR_LIMIT < count->limit;
+}
+
+/* A program that goes on at the limit fails thousands of times a second: one count serves all. */
+static void failed_at(const struct trace *trace, uint64_t site, uint64_t second)
+{
+	bool is_new;
+	struct failing *here = call_site_get(&failing, site, trace, &is_new);
+
+	if (!here || here->second == second)
+		return;
+	here->second = second;
+	if (second != failed_second) {
+		take_count(&failed_count);
+		failed_second = second;
+	}
+	if (failed_count.areas && !is_far(&failed_count))
+		report(&failed_count, 0, trace, site, ENOMEM);
 }
 
 void pressure_failed(const struct trace *trace, uint64_t site)
 {
-	struct count count;
+	uint64_t second = seconds();
 
 	lock_take(&count_lock);
-	uint64_t used = time_used();
-	if (used >= quiet_until && look_allowed(site)) {
-		take_count(&count);
-		if (count.areas + NEAR_LIMIT < count.limit)
-			stay_quiet(&count, used);
-		else if (count.areas)
-			report(&count, 0, trace, site, ENOMEM);
-	}
+	failed_at(trace, site, second);
 	lock_drop(&count_lock);
 }
 
@@ -247,5 +177,6 @@ void pressure_after_fork(void)
 	atomic_store(&calls_made, 0);
 	last_count = last_calls = 0;
 	reported = 0;
-	failed_second = failed_site = quiet_until = 0;
+	failed_second = 0;
+	call_sites_forget(&failing);
 }

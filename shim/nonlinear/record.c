@@ -4,20 +4,15 @@
  * was mapped there before is asked of the kernel, and only for calls that get a record.
  */
 #include <errno.h>
-#include <stdatomic.h>
 
 #include "audit/event.h"
 #include "audit/trace.h"
 #include "support/sys.h"
 #include "kernel/vma.h"
-#include "nonlinear/anchor.h"
-#include "nonlinear/emulate.h"
 #include "nonlinear/nonlinear.h"
-#include "nonlinear/pressure.h"
-#include "nonlinear/sites.h"
 #include "policy/policy.h"
 #include "mapping/index.h"
-#include "mapping/replace.h"
+#include "mapping/request.h"
 #include "support/arena.h"
 
 #define PATH_BYTES 1024
@@ -206,21 +201,4 @@ void nonlinear_no_memory(const struct call *call)
 		return;
 	trace_capture(&trace, call->ip, call->cfa);
 	pressure_failed(&trace, trace.hash);
-}
-
-void nonlinear_totals(void)
-{
-	sites_report();
-}
-
-void nonlinear_before_fork(void)
-{
-	anchors_before_fork();
-}
-
-void nonlinear_after_fork(void)
-{
-	sites_after_fork();
-	pressure_after_fork();
-	emulate_after_fork();
 }

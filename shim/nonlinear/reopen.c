@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening what is mapped: see reach.h. The file is never opened in the program's
- * table, where a closed descriptor would also drop the program's record locks.
+ * Reaching a mapped file when the program's descriptor is closed: by the kernel's link
+ * to it in /proc/self/map_files, or by its path if device and inode agree. The file is
+ * opened on a bare thread with a descriptor table of its own, for reading and writing:
+ * a shared mapping of less could not be made writable any more.
+ * It is never opened in the program's table, where a closed descriptor would also drop the
+ * program's record locks.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "support/sys.h"
 #include "kernel/thread.h"
-#include "nonlinear/reopen.h"
+#include "nonlinear/nonlinear.h"
 #include "support/arena.h"
 #include "support/lock.h"
 
@@ -66,7 +69,7 @@ static int open_file(struct errand *errand)
 	return fd;
 }
 
-static char stack[THREAD_STACK_BYTES] __attribute__((aligned(64)));
+static char stack[THREAD_STACK_BYTES] LARGE __attribute__((aligned(64)));
 static struct lock stack_lock;
 
 void reopen_after_fork(void)

@@ -5,14 +5,11 @@
  * there, and what is there now, is asked of the kernel, at the cost of such calls alone.
  */
 #include <errno.h>
-#include <sys/mman.h>
 
 #include "audit/event.h"
 #include "audit/trace.h"
 #include "support/sys.h"
 #include "nonlinear/nonlinear.h"
-#include "nonlinear/pressure.h"
-#include "nonlinear/sites.h"
 #include "policy/policy.h"
 #include "mapping/request.h"
 #include "support/arena.h"

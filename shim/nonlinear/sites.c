@@ -2,86 +2,40 @@
 /*
  * The table of call sites, keyed by backtrace, and what is counted for each.
  */
-#include <string.h>
 #include <time.h>
 
-#include "audit/clock.h"
+#include "audit/identity.h"
 #include "audit/event.h"
 #include "support/sys.h"
-#include "nonlinear/sites.h"
-#include "support/arena.h"
-#include "support/lock.h"
+#include "nonlinear/nonlinear.h"
 #include "support/text.h"
 
-#define uthash_malloc(size)	  arena_alloc(size)
-#define uthash_free(block, size)  arena_free(block, size)
-#define HASH_NONFATAL_OOM	  1
-#define uthash_nonfatal_oom(site) ((site)->unlisted = true)
-#include <uthash.h>
-
 struct site {
-	struct trace trace;
+	struct call_site head;
 	enum site_kind kind;
 	atomic_ullong calls, failed, bytes, sequential;
 	atomic_llong first, last; /* nanoseconds since the epoch */
 	atomic_llong smallest, largest;
 	atomic_ullong next_page, next_address; /* where the call before ended */
-	bool unlisted;
-	UT_hash_handle hh;
 };
 
-static struct lock sites_lock;
-static struct site *sites;
-
-/* Sites that were met before, by their hash. */
-#define KNOWN_SITES 256
-static struct site *_Atomic known[KNOWN_SITES];
-
-static struct site *_Atomic *known_slot(uint64_t hash)
-{
-	return &known[hash % KNOWN_SITES];
-}
-
-static struct site *site_new(enum site_kind kind, const struct trace *trace)
-{
-	struct site *site = arena_alloc(sizeof(*site));
-
-	if (!site)
-		return NULL;
-	site->trace = *trace;
-	site->kind = kind;
-	atomic_store(&site->smallest, INT64_MAX);
-	atomic_store(&site->largest, INT64_MIN);
-	HASH_ADD(hh, sites, trace.hash, sizeof(site->trace.hash), site);
-	if (site->unlisted) {
-		arena_free(site, sizeof(*site));
-		return NULL;
-	}
-	return site;
-}
+static struct call_sites sites = { .size = sizeof(struct site) };
 
 struct site *site_get(enum site_kind kind, const struct trace *trace, bool *first)
 {
-	struct site *site;
+	struct site *site = call_site_get(&sites, trace->hash ^ kind, trace, first);
 
-	*first = false;
-	lock_take(&sites_lock);
-	HASH_FIND(hh, sites, &trace->hash, sizeof(trace->hash), site);
-	if (!site) {
-		site = site_new(kind, trace);
-		*first = true;
+	if (site && *first) {
+		site->kind = kind;
+		atomic_store(&site->smallest, INT64_MAX);
+		atomic_store(&site->largest, INT64_MIN);
 	}
-	lock_drop(&sites_lock);
-	if (site)
-		atomic_store(known_slot(trace->hash), site);
 	return site;
 }
 
 struct site *site_known(enum site_kind kind, const struct trace *trace)
 {
-	struct site *site = atomic_load_explicit(known_slot(trace->hash), memory_order_acquire);
-
-	return site && site->trace.hash == trace->hash && site->kind == kind ? site : NULL;
+	return call_site_known(&sites, trace->hash ^ kind);
 }
 
 /* ---- counting ---- */
@@ -174,8 +128,9 @@ static void report_total(struct site *site)
 
 	if (!calls)
 		return;
-	struct record *record = record_begin(EVENT_NONLINEAR_TOTAL, OUTCOME_SUCCESS, &site->trace);
-	record_site(record, site->trace.hash);
+	struct record *record =
+		record_begin(EVENT_NONLINEAR_TOTAL, OUTCOME_SUCCESS, &site->head.trace);
+	record_site(record, site->head.trace.hash);
 	record_str(record, "mmfence.total.kind", site->kind == SITE_REMAP ? "remap" : "rewire");
 	record_uint(record, "mmfence.total.calls", calls);
 	record_uint(record, "mmfence.total.failed", failed);
@@ -190,17 +145,14 @@ static void report_total(struct site *site)
 
 void sites_report(void)
 {
-	lock_take(&sites_lock);
-	for (struct site *site = sites; site; site = site->hh.next)
-		report_total(site);
-	lock_drop(&sites_lock);
+	lock_take(&sites.lock);
+	EACH_CALL_SITE(site, &sites)
+	report_total((struct site *)site);
+	lock_drop(&sites.lock);
 }
 
 /* The parent reports what it counted; the child's first call of each site is a first call again. */
 void sites_after_fork(void)
 {
-	lock_reset(&sites_lock);
-	sites = NULL;
-	for (int i = 0; i < KNOWN_SITES; i++)
-		atomic_store(&known[i], NULL);
+	call_sites_forget(&sites);
 }

@@ -7,9 +7,7 @@
 #include <errno.h>
 
 #include "support/sys.h"
-#include "pages/areas.h"
-#include "pages/lookup.h"
-#include "pages/table.h"
+#include "pages/census.h"
 
 struct census {
 	struct pages_result *result;

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The census at the end: see exit.h. On a thread with a descriptor table of its own; and
- * where /proc/self may no longer be opened (the program gave up its privileges, or has
- * another root directory), on the lease thread, if there is one, which opened it in time.
+ * The process counts its own pages when it ends (pages.census=exit), and the log says what came of
+ * it. Only in the library. On a thread with a descriptor table of its own; and where /proc/self may
+ * no longer be opened (the program gave up its privileges, or has another root directory), on the
+ * lease thread, if there is one, which opened it in time.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
 #include "audit/event.h"
-#include "kernel/proc_text.h"
+#include "kernel/vma.h"
 #include "support/sys.h"
 #include "kernel/thread.h"
-#include "pages/exit.h"
 #include "pages/pages.h"
 #include "policy/policy.h"
 #include "kernel/lease_thread.h"
@@ -81,8 +80,8 @@ static void on_thread(void *argument)
 
 static void on_lease_thread(void *argument)
 {
-	struct pages_source source = { .pagemap = lease_thread_pagemap(),
-				       .maps = lease_thread_maps() };
+	struct pages_source source = { .pagemap = lease_thread_files.pagemap,
+				       .maps = lease_thread_files.maps };
 
 	run(argument, &source);
 }
@@ -120,15 +119,11 @@ static void report_mapping(const struct top *top)
 {
 	struct record *record = record_begin(EVENT_PAGES_MAPPING, OUTCOME_SUCCESS, NULL);
 	const struct vma *vma = &top->area.vma;
-	char protection[5];
 
-	vma_protection_text(vma->protection, vma->shared, protection);
 	record_str(record, "file.path", top->name);
 	record_number_string(record, "file.inode", vma->inode);
-	record_address(record, "mmfence.mapping.address", vma->start);
-	record_uint(record, "mmfence.mapping.length", vma->end - vma->start);
-	record_uint(record, "mmfence.mapping.offset", vma->offset);
-	record_str(record, "mmfence.mapping.protection", protection);
+	record_mapping(record, vma->start, vma->end - vma->start, (int64_t)vma->offset,
+		       vma->protection, vma->shared);
 	record_pages(record, top->area.pages);
 	record_emit(record);
 }

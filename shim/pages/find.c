@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding the file of a shared area: see find.h. What a name leads to is looked at by
- * O_PATH, which opens nothing, and opened only when it is memory and the area's inode.
+ * The file behind a shared area, if it is memory: see lookup.c. It is opened for reading, and never
+ * waited for. What a name leads to is looked at by O_PATH, which opens nothing, and opened only
+ * when it is memory and the area's inode.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -9,10 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include "support/sys.h"
-#include "pages/find.h"
+#include "pages/census.h"
 #include "support/text.h"
 
 #define FILE_SYSTEM_TMPFS 0x01021994
@@ -64,15 +64,11 @@ static int try_path(struct lookup *lookup, const struct pages_area *area, const 
 static int by_area(struct lookup *lookup, const struct pages_area *area)
 {
 	char path[64];
-	struct text text;
 
 	if (lookup->no_map_files)
 		return -EPERM;
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "map_files/");
-	text_add_hex(&text, area->vma.start, 1);
-	text_add(&text, "-");
-	text_add_hex(&text, area->vma.end, 1);
+	text_make(path, sizeof(path), "map_files/%lx-%lx", (unsigned long)area->vma.start,
+		  (unsigned long)area->vma.end);
 	int r = try_path(lookup, area, path);
 	lookup->no_map_files = r == -EPERM;
 	return r;
@@ -92,14 +88,11 @@ static int try_descriptor(struct lookup *lookup, const struct pages_area *area, 
 {
 	struct statx st;
 	char path[64];
-	struct text text;
 
 	if (sys_statx(directory, name, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) ||
 	    !is_area(&st, area))
 		return -ESTALE;
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "fd/");
-	text_add(&text, name);
+	text_make(path, sizeof(path), "fd/%s", name);
 	return try_path(lookup, area, path);
 }
 
@@ -126,14 +119,11 @@ static int by_descriptor(struct lookup *lookup, const struct pages_area *area)
 static int by_name(struct lookup *lookup, const struct pages_area *area)
 {
 	char path[PATH_BYTES];
-	struct text text;
 
 	if (area->name[0] != '/')
 		return -ESTALE;
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "root");
-	text_add(&text, area->name);
-	return text.overflow ? -ENAMETOOLONG : try_path(lookup, area, path);
+	return text_make(path, sizeof(path), "root%s", area->name) ? try_path(lookup, area, path)
+								   : -ENAMETOOLONG;
 }
 
 /* ---- where there is no road ---- */

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is where in shared memory: see lookup.h. Any page that the page table has is in
- * memory by the file's account too, so that the whole area is asked about, once.
+ * Shared memory that a page table does not have is looked up in its file: it may be in
+ * memory all the same, swapped out (the page table forgets that), or a hole. The file is
+ * found through /proc/PID/map_files, which takes CAP_CHECKPOINT_RESTORE, through a
+ * descriptor of the process, or under its name. Files on disk and devices are never
+ * opened: they are not swapped.
+ * Any page that the page table has is in memory by the file's account too, so that the whole area
+ * is asked about, once.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "support/sys.h"
-#include "pages/find.h"
-#include "pages/lookup.h"
+#include "pages/census.h"
 
 /* ---- which of them are in memory ---- */
 

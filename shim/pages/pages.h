@@ -68,4 +68,9 @@ int census_run(struct census *census, const struct pages_source *source, enum pa
 const char *pages_class_name(enum pages_class which);
 const char *pages_way_name(enum pages_way way);
 
+/* ---- exit.c ---- */
+
+/* Inside a scope, while the process still owns its memory. */
+void pages_at_exit(void);
+
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading page tables: see table.h.
+ * What the page table of a process has, area by area. Two ways to read it that give the same
+ * counts: PAGEMAP_SCAN names ranges of like pages at once, but does not tell whether a page is in
+ * one page table only; that, for copied pages, pagemap's entries tell. They do not tell the page of
+ * zeros from others that are shared, so that nobody counts it apart: it is shared, and belongs to
+ * no file.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "kernel/pagemap.h"
 #include "support/sys.h"
-#include "pages/table.h"
+#include "pages/census.h"
 
 /* The kernel holds the process's address space while it walks: not for longer than these take. */
 #define SCAN_MOST 65536
@@ -137,7 +140,7 @@ struct areas_left {
 
 /* A region can go over several areas, and over none, where one is new. */
 static int count_over_areas(struct table *table, struct areas_left *left,
-			    const struct table_region *region)
+			    const struct pagemap_region *region)
 {
 	int r = 0;
 

@@ -12,7 +12,6 @@
 
 #include "support/sys.h"
 #include "kernel/symbol.h"
-#include "support/error.h"
 #include "policy/value.h"
 
 #define FILE_BYTES 32768
@@ -31,7 +30,7 @@ struct reading {
 	bool seen[64]; /* options that an earlier line set */
 };
 
-static char contents[FILE_BYTES];
+static char contents[FILE_BYTES] LARGE;
 
 /* "PATH:LINE: " + sentence; line 0 is the whole file. */
 static void complain_of(const struct reading *reading, int line, const char *sentence)

@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "policy/inject.h"
-#include "policy/suggest.h"
 #include "policy/value.h"
-#include "support/error.h"
+#include "support/sys.h"
 
 #define NUMBER_MOST UINT32_MAX
 #define WORD_BYTES  96
@@ -29,7 +28,7 @@ static const struct {
 #undef BIT
 };
 
-#define CALL_COUNT (sizeof(calls) / sizeof(*calls))
+#define CALLS (sizeof(calls) / sizeof(*calls))
 
 /* Names that glibc has no other way to. */
 static const struct {
@@ -43,9 +42,9 @@ static const struct {
 
 static const char *call_word(size_t index)
 {
-	if (index == CALL_COUNT)
+	if (index == CALLS)
 		return "max_map_count";
-	return index < CALL_COUNT ? calls[index].name : NULL;
+	return index < CALLS ? calls[index].name : NULL;
 }
 
 #define ERROR_NAMES 134 /* one more than the last errno of Linux */
@@ -73,44 +72,27 @@ static int wrong(struct text *error, const char *word, const char *is, const cha
 {
 	add_quoted(error, word);
 	text_add(error, is);
-	if (suggestion) {
-		text_add(error, "; did you mean \"");
-		text_add(error, suggestion);
-		text_add(error, "\"?");
-	}
+	add_suggestion(error, suggestion);
 	return -EINVAL;
-}
-
-/* Digits from *at on: false when there are none or they say too much. */
-static bool take_number(const char **at, uint64_t *out)
-{
-	const char *start = *at;
-
-	for (*out = 0; **at >= '0' && **at <= '9'; (*at)++) {
-		*out = *out * 10 + (uint64_t)(**at - '0');
-		if (*out > NUMBER_MOST)
-			return false;
-	}
-	return *at > start;
 }
 
 /* FIRST[..LAST][+[STEP]] */
 static bool parse_when(const char *at, struct inject_when *out)
 {
-	if (!take_number(&at, &out->first) || !out->first)
+	if (!number_take(&at, NUMBER_MOST, &out->first) || !out->first)
 		return false;
 	out->last = out->first;
 	out->step = 1;
 	if (at[0] == '.' && at[1] == '.') {
 		at += 2;
-		if (!take_number(&at, &out->last) || out->last < out->first)
+		if (!number_take(&at, NUMBER_MOST, &out->last) || out->last < out->first)
 			return false;
 	} else if (*at == '+') {
 		out->last = UINT64_MAX;
 	}
 	if (*at == '+' && at[1]) {
 		at++;
-		if (!take_number(&at, &out->step) || !out->step)
+		if (!number_take(&at, NUMBER_MOST, &out->step) || !out->step)
 			return false;
 	} else if (*at == '+') {
 		at++;
@@ -120,7 +102,7 @@ static bool parse_when(const char *at, struct inject_when *out)
 
 static bool parse_after(const char *at, struct inject_when *out)
 {
-	if (!take_number(&at, &out->first) || *at)
+	if (!number_take(&at, NUMBER_MOST, &out->first) || *at)
 		return false;
 	*out = (struct inject_when){ out->first + 1, UINT64_MAX, 1 };
 	return true;
@@ -151,7 +133,7 @@ static int parse_error(const char *name, int *out, struct text *error)
 	const char *at = name;
 	uint64_t number;
 
-	if (take_number(&at, &number) && !*at && number && number < 4096) {
+	if (number_take(&at, NUMBER_MOST, &number) && !*at && number && number < 4096) {
 		*out = (int)number;
 		return 0;
 	}
@@ -169,7 +151,7 @@ static int parse_error(const char *name, int *out, struct text *error)
 
 static int parse_call(const char *name, struct inject_rule *rule, struct text *error)
 {
-	for (size_t i = 0; i < CALL_COUNT; i++) {
+	for (size_t i = 0; i < CALLS; i++) {
 		if (strcmp(name, calls[i].name))
 			continue;
 		rule->calls = calls[i].calls;
@@ -184,7 +166,7 @@ static int parse_areas(const char *value, struct inject_rule *rule, struct text 
 {
 	rule->calls = AREA_CALLS;
 	rule->error = ENOMEM;
-	if (take_number(&value, &rule->areas) && rule->areas && !*value)
+	if (number_take(&value, NUMBER_MOST, &rule->areas) && rule->areas && !*value)
 		return 0;
 	text_add(error, "max_map_count wants a number of areas, and nothing else");
 	return -EINVAL;

@@ -123,6 +123,37 @@ int policy_add(struct policy *policy, const char *name, const char *value, char 
 	return policy_set(policy, name, joined, error, error_size);
 }
 
+static bool assigns(const char *assignment, const char *name)
+{
+	size_t length = strlen(name);
+
+	return !strncmp(assignment, name, length) && assignment[length] == '=';
+}
+
+const char *environment_get(char *const *environment, const char *name)
+{
+	for (; environment && *environment; environment++)
+		if (assigns(*environment, name))
+			return *environment + strlen(name) + 1;
+	return NULL;
+}
+
+/* Those that say where options come from. */
+static bool names_a_source(const char *assignment)
+{
+	return assigns(assignment, "MMFENCE_CONFIG") || assigns(assignment, "MMFENCE_PRESET") ||
+	       assigns(assignment, "MMFENCE_FAMILY");
+}
+
+bool policy_is_variable(const char *assignment)
+{
+	bool found = names_a_source(assignment);
+
+	for (size_t i = 0; !found && i < policy_option_count; i++)
+		found = assigns(assignment, policy_options[i].variable);
+	return found;
+}
+
 /* One "MMFENCE_SECTION_KEY=value". */
 static int set_variable(struct policy *policy, const char *assignment, struct text *sentence)
 {
@@ -130,8 +161,7 @@ static int set_variable(struct policy *policy, const char *assignment, struct te
 	char name[128] = "";
 
 	memcpy(name, assignment, length < sizeof(name) ? length : sizeof(name) - 1);
-	if (!strcmp(name, "MMFENCE_CONFIG") || !strcmp(name, "MMFENCE_PRELOAD") ||
-	    !assignment[length])
+	if (names_a_source(assignment) || !assignment[length])
 		return 0;
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		const struct policy_option *option = &policy_options[i];
@@ -167,20 +197,22 @@ void policy_from_sources(struct policy *policy, const char *config, char *const 
 			 policy_complaint *complain)
 {
 	policy_defaults(policy);
-	policy_add_sources(policy, config, environment, complain);
+	policy_add_sources(policy, NULL, config, environment, complain);
 }
 
-void policy_add_sources(struct policy *policy, const char *config, char *const *environment,
-			policy_complaint *complain)
+static void add_preset(struct policy *policy, const char *name, policy_complaint *complain)
+{
+	char sentence[1024];
+
+	if (name && *name && policy_preset(policy, name, sentence, sizeof(sentence)))
+		complain(sentence);
+}
+
+static void add_file(struct policy *policy, const char *path, policy_complaint *complain)
 {
 	char buffer[256];
 	struct text sentence;
-	const char *path = config;
 
-	for (char *const *e = environment; !path && e && *e; e++) {
-		if (!strncmp(*e, "MMFENCE_CONFIG=", 15))
-			path = *e + 15;
-	}
 	if (!path)
 		policy_from_file(policy, POLICY_FILE, complain);
 	else if (*path && policy_from_file(policy, path, complain) == -ENOENT) {
@@ -189,5 +221,70 @@ void policy_add_sources(struct policy *policy, const char *config, char *const *
 		add_quoted(&sentence, path);
 		complain(buffer);
 	}
+}
+
+void policy_add_sources(struct policy *policy, const char *preset, const char *config,
+			char *const *environment, policy_complaint *complain)
+{
+	if (!preset)
+		preset = environment_get(environment, "MMFENCE_PRESET");
+	if (!config)
+		config = environment_get(environment, "MMFENCE_CONFIG");
+	add_preset(policy, preset, complain);
+	add_file(policy, config, complain);
 	policy_from_environment(policy, environment, complain);
+}
+
+/* ---- Presets: several options by one name. Never allocates. ---- */
+
+const struct policy_preset policy_presets[] = {
+#define PRESET(name_, help_, ...) { .name = name_, .help = help_, .settings = { __VA_ARGS__ } },
+#include "policy/presets.def"
+#undef PRESET
+};
+
+const size_t policy_preset_count = sizeof(policy_presets) / sizeof(*policy_presets);
+
+static const char *preset_word(size_t index)
+{
+	return index < policy_preset_count ? policy_presets[index].name : NULL;
+}
+
+static int unknown(const char *name, struct text *sentence)
+{
+	const char *nearest = suggest_nearest(name, preset_word);
+
+	add_quoted(sentence, name);
+	text_add(sentence, " is no preset");
+	add_suggestion(sentence, nearest);
+	for (size_t i = 0; !nearest && i < policy_preset_count; i++) {
+		text_add(sentence, i ? ", " : "; there are ");
+		text_add(sentence, policy_presets[i].name);
+	}
+	return -EINVAL;
+}
+
+static int set(struct policy *policy, const char *setting, char *error, size_t error_size)
+{
+	char name[64] = "";
+	size_t length = strcspn(setting, "=");
+
+	memcpy(name, setting, length < sizeof(name) ? length : sizeof(name) - 1);
+	return policy_set(policy, name, setting + length + 1, error, error_size);
+}
+
+int policy_preset(struct policy *policy, const char *name, char *error, size_t error_size)
+{
+	const struct policy_preset *preset = policy_presets, *end = preset + policy_preset_count;
+	struct text sentence;
+	int result = 0;
+
+	text_init(&sentence, error, error_size);
+	while (preset < end && strcmp(preset->name, name))
+		preset++;
+	if (preset == end)
+		return unknown(name, &sentence);
+	for (size_t i = 0; !result && preset->settings[i]; i++)
+		result = set(policy, preset->settings[i], error, error_size);
+	return result;
 }

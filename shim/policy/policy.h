@@ -21,6 +21,7 @@ enum nonlinear_emulate { EMULATE_NEVER, EMULATE_AUTO, EMULATE_ALWAYS };
 enum selfmem_open { SELFMEM_OPEN_ALLOW, SELFMEM_OPEN_READONLY, SELFMEM_OPEN_REFUSE };
 enum selfmem_map { SELFMEM_MAP_REFUSE, SELFMEM_MAP_EMULATE_READONLY, SELFMEM_MAP_EMULATE };
 enum selfmem_fork { SELFMEM_FORK_SHARE, SELFMEM_FORK_SPLIT };
+enum audit_snapshots { AUDIT_SNAPSHOTS_SITES, AUDIT_SNAPSHOTS_EVERY, AUDIT_SNAPSHOTS_OFF };
 enum audit_nonlinear { AUDIT_NONLINEAR_SITES, AUDIT_NONLINEAR_EVERY, AUDIT_NONLINEAR_OFF };
 enum audit_drift { AUDIT_DRIFT_OFF, AUDIT_DRIFT_ON };
 enum pages_census { CENSUS_OFF, CENSUS_EXIT };
@@ -83,14 +84,33 @@ int policy_set(struct policy *policy, const char *name, const char *value, char 
 int policy_add(struct policy *policy, const char *name, const char *value, char *error,
 	       size_t error_size);
 
+/* What presets.def says. */
+struct policy_preset {
+	const char *name;
+	const char *help;
+	const char *settings[6]; /* "section.key=value", then NULL */
+};
+
+extern const struct policy_preset policy_presets[];
+extern const size_t policy_preset_count;
+
+/* Sets the options of a preset. 0, or -EINVAL with a sentence. */
+int policy_preset(struct policy *policy, const char *name, char *error, size_t error_size);
+
 /* The index of "section.key" in policy_options, or -1. */
 int policy_find(const char *name);
 
 /* Called with a sentence for each bad setting. */
 typedef void policy_complaint(const char *sentence);
 
-/* Applies the MMFENCE_* variables of environment. Unknown MMFENCE_* names are complained of too
- * (MMFENCE_CONFIG and MMFENCE_PRELOAD are none of the options). */
+/* The value of a variable, or NULL. */
+const char *environment_get(char *const *environment, const char *name);
+/* Whether it sets an option, or says where options come from (MMFENCE_CONFIG, MMFENCE_PRESET),
+ * or where the family's table is (MMFENCE_FAMILY). */
+bool policy_is_variable(const char *assignment);
+
+/* Applies the MMFENCE_* variables that set options. Complains of those that policy_is_variable does
+ * not know, too. */
 void policy_from_environment(struct policy *policy, char *const *environment,
 			     policy_complaint *complain);
 
@@ -102,15 +122,16 @@ int policy_from_file(struct policy *policy, const char *path, policy_complaint *
 
 #define POLICY_FILE "/etc/mmfence.conf"
 
-/* Defaults, then the file, then the environment. The file is config, or what MMFENCE_CONFIG says
- * ("" is none), or POLICY_FILE; one that was named and does not exist is complained of. In secure
- * mode the library gives no environment (NULL). */
+/* Defaults, then the preset, then the file, then the environment. The file is config, or what
+ * MMFENCE_CONFIG says ("" is none), or POLICY_FILE; one that was named and does not exist is
+ * complained of. In secure mode the library gives no environment (NULL). */
 void policy_from_sources(struct policy *policy, const char *config, char *const *environment,
 			 policy_complaint *complain);
 
-/* The same without the defaults: on top of what is set already. */
-void policy_add_sources(struct policy *policy, const char *config, char *const *environment,
-			policy_complaint *complain);
+/* The same without the defaults: on top of what is set already. First comes the preset, or what
+ * MMFENCE_PRESET names ("" is none). */
+void policy_add_sources(struct policy *policy, const char *preset, const char *config,
+			char *const *environment, policy_complaint *complain);
 
 /* The option's value now, as text that policy_set understands. */
 const char *policy_value(const struct policy *policy, size_t option, char *buffer, size_t size);

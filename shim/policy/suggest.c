@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "policy/suggest.h"
 #include "policy/value.h"
 
 void add_quoted(struct text *out, const char *value)
@@ -77,35 +76,33 @@ static bool is_key(const struct policy_option *option, const char *name, bool va
 	return !strcmp(name + prefix, option->variable + prefix + strlen(option->section) + 1);
 }
 
-/* The option whose name (or variable) looks most like this one, if one does. */
-static const struct policy_option *nearest(const char *name, bool variable)
+static const char *option_word(size_t index)
 {
-	const struct policy_option *best = NULL;
-	size_t least = strlen(name) / 3 + 1;
+	return index < policy_option_count ? policy_options[index].name : NULL;
+}
 
-	for (size_t i = 0; i < policy_option_count; i++) {
-		const struct policy_option *option = &policy_options[i];
-		size_t d = distance(name, variable ? option->variable : option->name);
+static const char *variable_word(size_t index)
+{
+	return index < policy_option_count ? policy_options[index].variable : NULL;
+}
 
-		if (is_key(option, name, variable))
-			d = 0;
-		if (d < least) {
-			least = d;
-			best = option;
-		}
-	}
-	return best;
+void add_suggestion(struct text *out, const char *word)
+{
+	if (!word)
+		return;
+	text_add(out, "; did you mean \"");
+	text_add(out, word);
+	text_add(out, "\"?");
 }
 
 void add_unknown(struct text *out, const char *name, bool variable)
 {
-	const struct policy_option *option = nearest(name, variable);
+	suggest_word *word = variable ? variable_word : option_word;
+	size_t i = 0;
 
 	text_add(out, variable ? "unknown variable " : "unknown option ");
 	add_quoted(out, name);
-	if (!option)
-		return;
-	text_add(out, "; did you mean \"");
-	text_add(out, variable ? option->variable : option->name);
-	text_add(out, "\"?");
+	while (i < policy_option_count && !is_key(&policy_options[i], name, variable))
+		i++;
+	add_suggestion(out, i < policy_option_count ? word(i) : suggest_nearest(name, word));
 }

@@ -6,26 +6,11 @@
 #include <limits.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "policy/target.h"
-
-/* The digits at *at, which is moved past them and past `end`; false when they are none. */
-static bool take_number(const char **at, char end, uint64_t most, uint64_t *out)
-{
-	const char *p = *at;
-	uint64_t n = 0;
-
-	for (; *p >= '0' && *p <= '9'; p++)
-		if (__builtin_mul_overflow(n, 10u, &n) ||
-		    __builtin_add_overflow(n, (unsigned int)(*p - '0'), &n) || n > most)
-			return false;
-	if (p == *at || *p != end)
-		return false;
-	*at = end ? p + 1 : p;
-	*out = n;
-	return true;
-}
+#include "policy/value.h"
 
 static const char *parse_descriptor(const char *text, struct target *out)
 {
@@ -35,14 +20,14 @@ static const char *parse_descriptor(const char *text, struct target *out)
 
 	out->medium = TARGET_DESCRIPTOR;
 	out->pinned = strchr(text, '@');
-	if (!take_number(&at, out->pinned ? '@' : 0, INT_MAX, &fd))
+	if (!number_take(&at, INT_MAX, &fd) || *at++ != (out->pinned ? '@' : 0))
 		return wrong;
 	out->fd = (int)fd;
 	if (!out->pinned)
 		return NULL;
-	if (!take_number(&at, ':', UINT32_MAX, &major) ||
-	    !take_number(&at, ':', UINT32_MAX, &minor) ||
-	    !take_number(&at, 0, UINT64_MAX, &out->place.inode))
+	if (!number_take(&at, UINT32_MAX, &major) || *at++ != ':' ||
+	    !number_take(&at, UINT32_MAX, &minor) || *at++ != ':' ||
+	    !number_take(&at, UINT64_MAX, &out->place.inode) || *at)
 		return " is not fd:NUMBER@MAJOR:MINOR:INODE";
 	out->place.dev_major = (uint32_t)major;
 	out->place.dev_minor = (uint32_t)minor;
@@ -106,4 +91,15 @@ const char *target_parse(const char *value, struct target *out)
 		return " has something behind a sink that takes nothing (for a file of that name "
 		       "put ./ in front of it)";
 	return parse_file(value, out);
+}
+
+const char *target_refusal(uint32_t mode, uint32_t owner, uint32_t links, uint32_t user)
+{
+	if (!S_ISREG(mode))
+		return NULL;
+	if (owner && owner != user)
+		return "it belongs to another user";
+	if (links > 1)
+		return "it has another name too (a hard link)";
+	return mode & (S_IWGRP | S_IWOTH) ? "others may write to it" : NULL;
 }

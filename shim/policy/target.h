@@ -35,4 +35,8 @@ struct target {
  * as the rest of a sentence that begins with it. */
 const char *target_parse(const char *value, struct target *out);
 
+/* Why a file that is there is no log for this user, as the rest of a sentence that begins with its
+ * name; NULL: it is one. */
+const char *target_refusal(uint32_t mode, uint32_t owner, uint32_t links, uint32_t user);
+
 #endif

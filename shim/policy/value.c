@@ -59,6 +59,17 @@ static int set_choice(int *field, const struct policy_option *option, const char
 	return -EINVAL;
 }
 
+bool number_take(const char **at, uint64_t most, uint64_t *out)
+{
+	const char *start = *at;
+
+	for (*out = 0; **at >= '0' && **at <= '9'; ++*at)
+		if (__builtin_mul_overflow(*out, 10u, out) ||
+		    __builtin_add_overflow(*out, (unsigned int)(**at - '0'), out) || *out > most)
+			return false;
+	return *at > start;
+}
+
 /* Digits, and K, M, G or T if suffix says so. 0, -EINVAL or -ERANGE: up to what off_t can hold. */
 static int number_parse(const char *value, bool suffix, uint64_t *out)
 {
@@ -108,10 +119,10 @@ static int set_number(uint64_t *field, const struct policy_option *option, const
 static void text_forget(struct policy *policy, const char *old)
 {
 	size_t length = strlen(old) + 1;
-	char *gap = policy->text + (old - policy->text);
 
 	if (!*old)
 		return;
+	char *gap = policy->text + (old - policy->text);
 	memmove(gap, gap + length, policy->text_used - (size_t)(gap - policy->text) - length);
 	policy->text_used -= length;
 	for (size_t i = 0; i < policy_option_count; i++) {

@@ -7,15 +7,73 @@
 #include <sys/mman.h>
 
 #include "audit/event.h"
-#include "audit/trace.h"
 #include "kernel/file.h"
 #include "support/sys.h"
 #include "policy/policy.h"
-#include "selfmem/emulate.h"
-#include "selfmem/ranges.h"
-#include "selfmem/report.h"
 #include "selfmem/selfmem.h"
-#include "selfmem/split.h"
+#include "selfmem/view.h"
+
+/* ---- What the records of this room have in common. ---- */
+
+#define PATH_BYTES 256
+
+static const char *const synchrony_names[] = { NULL, "alone", "held", "held-user", "none" };
+
+void record_memory_path(struct record *record, int fd)
+{
+	char path[PATH_BYTES];
+
+	if (record && sys_fd_path(fd, path, sizeof(path)) > 0)
+		record_str(record, "file.path", path);
+}
+
+void record_memory_kind(struct record *record, const struct file *file)
+{
+	record_str(record, "mmfence.selfmem.kind",
+		   file->kind == FILE_PROCESS_MEMORY ? "process" : "device");
+	if (file->owner >= 0)
+		record_int(record, "mmfence.selfmem.owner", file->owner);
+}
+
+struct record *record_map(const struct call *call, int fd, const struct file *file, int error,
+			  const char *reason)
+{
+	struct record *record =
+		record_of_call(EVENT_SELFMEM_MAP, error ? OUTCOME_FAILURE : OUTCOME_SUCCESS, call);
+	record_memory_path(record, fd);
+	if (error)
+		record_error(record, error, reason);
+	record_str(record, "mmfence.call", call->name);
+	record_memory_kind(record, file);
+	return record;
+}
+
+void record_request(struct record *record, const struct map_request *request, uintptr_t address)
+{
+	record_mapping(record, address, request->length, request->offset, request->protection,
+		       request->flags & MAP_SHARED);
+	record_bool(record, "mmfence.mapping.shared", request->flags & MAP_SHARED);
+}
+
+void view_report(const struct view *view, const struct file *file, uintptr_t address, int error)
+{
+	struct record *record =
+		record_map(view->call, view->request->fd, file, error, view->reason);
+
+	if (!error) {
+		record_str(record, "mmfence.selfmem.view",
+			   view->copy	    ? "copy"
+			   : view->readonly ? "readonly"
+					    : "alias");
+		record_uint(record, "mmfence.selfmem.turned", view->converted);
+		record_uint(record, "mmfence.selfmem.bytes", view->bytes);
+		if (synchrony_names[view->synchrony])
+			record_str(record, "mmfence.selfmem.synchronised",
+				   synchrony_names[view->synchrony]);
+	}
+	record_request(record, view->request, address);
+	record_emit(record);
+}
 
 static bool shows_memory(const struct file *file)
 {
@@ -28,19 +86,15 @@ static const char *mode_text(int flags)
 	return modes[flags & O_ACCMODE];
 }
 
+/* error: 0, or the kernel's or ours. */
 static void report_open(const struct call *call, int fd, int flags, const struct file *file,
-			bool refused)
+			int error, bool refused)
 {
-	struct trace trace;
-
-	if (!audit_enabled())
-		return;
-	trace_capture(&trace, call->ip, call->cfa);
-	struct record *record = record_begin(EVENT_SELFMEM_OPEN,
-					     refused ? OUTCOME_FAILURE : OUTCOME_SUCCESS, &trace);
+	struct record *record =
+		record_of_call(EVENT_SELFMEM_OPEN, error ? OUTCOME_FAILURE : OUTCOME_SUCCESS, call);
 	record_memory_path(record, fd);
-	if (refused)
-		record_error(record, EACCES, NULL);
+	if (error)
+		record_error(record, error, NULL);
 	record_str(record, "mmfence.call", call->name);
 	record_memory_kind(record, file);
 	record_str(record, "mmfence.selfmem.mode", mode_text(flags));
@@ -59,8 +113,16 @@ int selfmem_check_open(const struct call *call, int fd, int flags)
 	bool refused = the_policy.selfmem_open == SELFMEM_OPEN_REFUSE ||
 		       (the_policy.selfmem_open == SELFMEM_OPEN_READONLY &&
 			(flags & O_ACCMODE) != O_RDONLY);
-	report_open(call, fd, flags, &file, refused);
+	report_open(call, fd, flags, &file, refused ? EACCES : 0, refused);
 	return refused ? -EACCES : 0;
+}
+
+void selfmem_open_denied(const struct call *call, int fd, int flags, int error)
+{
+	struct file file;
+
+	if (!file_identify(fd, &file) && shows_memory(&file))
+		report_open(call, fd, flags, &file, error, false);
 }
 
 static void report_map(const struct call *call, const struct map_request *request,
@@ -68,7 +130,7 @@ static void report_map(const struct call *call, const struct map_request *reques
 {
 	struct record *record = record_map(call, request->fd, file, error, NULL);
 
-	record_request(record, request);
+	record_request(record, request, 0);
 	record_emit(record);
 }
 
@@ -135,26 +197,11 @@ long selfmem_check_protect(uintptr_t address, size_t length)
 
 /* ---- fork ---- */
 
-void selfmem_hold(void)
-{
-	views_hold();
-}
-
 void selfmem_before_fork(void)
 {
 	ranges_settle();
 	split_before_fork();
 	views_release();
-}
-
-void selfmem_after_fork_in_parent(void)
-{
-	split_after_fork_in_parent();
-}
-
-void selfmem_after_fork_in_child(void)
-{
-	split_after_fork_in_child();
 }
 
 void selfmem_new_process(void)

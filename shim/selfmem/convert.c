@@ -12,11 +12,9 @@
 #include <sys/mman.h>
 
 #include "support/sys.h"
-#include "selfmem/copy_pages.h"
-#include "selfmem/hold.h"
-#include "selfmem/ranges.h"
 #include "selfmem/view.h"
-#include "support/place.h"
+#include "selfmem/selfmem.h"
+#include "support/arena.h"
 
 #define PATIENCE    1000
 #define SPARE_PAGES 24
@@ -126,34 +124,6 @@ static void move_back(const struct conversion *conversion, struct part *part)
 
 /* ---- the copy and the replacement ---- */
 
-static int copy_pages_of(const struct conversion *conversion, const struct part *part)
-{
-	struct view *view = conversion->view;
-	uintptr_t from = part->aside ? part->aside : part->start;
-	uintptr_t end = from + size_of(part);
-	int64_t at = (int64_t)(part->start - view->start);
-
-	/* Aside it can be read, but not every kernel moves it there. */
-	if (part->protection == PROT_NONE && !part->aside)
-		return copy_unreadable_pages(conversion->memfd, &conversion->proc, part->anonymous,
-					     from, end, at, &view->bytes);
-	if (part->anonymous)
-		return copy_touched_pages(conversion->memfd, &conversion->proc, from, end, at,
-					  &view->bytes);
-	return copy_every_page(conversion->memfd, from, end, at, &view->bytes);
-}
-
-static int copy_part(const struct conversion *conversion, const struct part *part)
-{
-	struct view *view = conversion->view;
-	int r = copy_pages_of(conversion, part);
-
-	if (r)
-		view->reason = r == -EFAULT ? "part of the source cannot be read"
-					    : "the source could not be copied";
-	return r == -EFAULT ? -EINVAL : r;
-}
-
 static int replace(const struct conversion *conversion, struct part *part)
 {
 	long r = sys_mmap(part->start, size_of(part), part->protection,
@@ -184,7 +154,7 @@ static int take_all(struct conversion *conversion)
 		r = move_aside(conversion, part);
 	EACH_PART(part, conversion->view)
 	if (!r)
-		r = copy_part(conversion, part);
+		r = part_copy(conversion->view, part, conversion->memfd, &conversion->proc);
 	return r;
 }
 

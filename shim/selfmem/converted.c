@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Private memory is given up with MADV_DONTNEED and grows by zeros; a mapping of a file
- * brings its bytes back, and grows by what lies behind. See converted.h.
+ * What a program may do to private memory and the kernel does otherwise to the memfd that took its
+ * place. Each is asked for only where ranges_any.
+ * Private memory is given up with MADV_DONTNEED and grows by zeros; a mapping of a file brings its
+ * bytes back, and grows by what lies behind.
  */
 #include <errno.h>
 #include <sys/mman.h>
 
 #include "support/sys.h"
 #include "kernel/vma.h"
-#include "selfmem/ranges.h"
-#include "selfmem/converted.h"
-#include "kernel/attributes.h"
+#include "selfmem/selfmem.h"
 
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24

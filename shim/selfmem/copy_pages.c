@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copying what is there: see fill.h.
+ * Memory into a file, by write(2): more than twice as fast as memcpy into a mapping of it. Pages
+ * that nobody ever touched stay holes. On bare threads: raw calls only.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,11 +9,10 @@
 #include <sys/mman.h>
 
 #include "kernel/pagemap.h"
-#include "kernel/proc_text.h"
+#include "kernel/vma.h"
 #include "support/sys.h"
-#include "selfmem/copy_pages.h"
-#include "selfmem/hold.h"
-#include "support/scratch.h"
+#include "selfmem/view.h"
+#include "support/arena.h"
 
 #define MOST_BYTES (256UL << 20) /* by one write */
 

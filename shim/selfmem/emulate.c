@@ -10,21 +10,17 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "kernel/home.h"
-#include "support/sys.h"
 #include "kernel/thread.h"
+#include "support/sys.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
-#include "selfmem/emulate.h"
-#include "selfmem/ranges.h"
+#include "selfmem/selfmem.h"
 #include "selfmem/view.h"
 #include "mapping/index.h"
-#include "mapping/replace.h"
+#include "mapping/request.h"
 #include "kernel/lease_thread.h"
 #include "support/arena.h"
-#include "support/gate.h"
-
-#define MOST_STAGES 8
+#include "support/lock.h"
 
 static struct lock views_lock;
 static atomic_bool has_views;
@@ -99,24 +95,16 @@ static bool overlaps_target(const struct view *view, long stage)
 	       view->request->address < (uintptr_t)stage + size;
 }
 
-/* A free place that is not where the view will be. */
+/* A free place that is not where the view will be: of those that are free at once the third. */
 static long reserve_elsewhere(const struct view *view)
 {
-	long refused[MOST_STAGES];
-	int count = 0;
 	long stage = reserve_at(view, 0, 0);
 
-	while (!sys_failed(stage) && overlaps_target(view, stage) && count < MOST_STAGES) {
-		refused[count++] = stage;
-		stage = reserve_at(view, 0, 0);
-	}
-	if (!sys_failed(stage) && overlaps_target(view, stage)) {
-		sys_munmap(stage, view->end - view->start);
-		stage = -ENOMEM;
-	}
-	while (count)
-		sys_munmap(refused[--count], view->end - view->start);
-	return stage;
+	if (sys_failed(stage) || !overlaps_target(view, stage))
+		return stage;
+	long other = reserve_elsewhere(view);
+	sys_munmap(stage, view->end - view->start);
+	return other;
 }
 
 static int reserve(struct view *view)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * userfaultfd for the conversion: see hold.h. The full kind, whose faults in system calls wait
- * too, is for the privileged, or for whoever may open /dev/userfaultfd.
+ * Threads that touch memory whose pages are away wait until they are back: userfaultfd, as much of
+ * it as this process may have. On bare threads: raw calls only. The full kind, whose faults in
+ * system calls wait too, is for the privileged, or for whoever may open /dev/userfaultfd.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 
 #include "support/sys.h"
-#include "selfmem/hold.h"
+#include "selfmem/view.h"
 
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list of ranges.h: few entries, looked through from end to end.
+ * Which of the program's memory views have to do with, where the kernel does not say it. An entry
+ * counts only while the same file is mapped there: what is unmapped stays listed until something is
+ * found in its place. While there is none, asking costs a load. Few entries, looked
+ * through from end to end.
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "kernel/vma.h"
-#include "selfmem/ranges.h"
+#include "selfmem/selfmem.h"
 #include "support/arena.h"
-#include "support/gate.h"
+#include "support/lock.h"
 
 static struct lock entries_lock;
 static struct range *entries;
@@ -24,20 +26,12 @@ bool ranges_any(void)
 
 static bool has_room(size_t more)
 {
-	size_t wanted = room ? room : 16;
-
-	if (count + more <= room)
-		return true;
-	while (wanted < count + more)
-		wanted *= 2;
-	struct range *larger = arena_alloc(wanted * sizeof(*entries));
-	if (!larger)
-		return false;
-	if (room)
-		memcpy(larger, entries, count * sizeof(*entries));
-	arena_free(entries, room * sizeof(*entries));
-	entries = larger;
-	room = wanted;
+	while (count + more > room) {
+		struct range *larger = arena_grow(entries, sizeof(*entries), &room);
+		if (!larger)
+			return false;
+		entries = larger;
+	}
 	return true;
 }
 

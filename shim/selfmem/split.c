@@ -1,30 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The copies for a child: see split.h. They are made before the fork, since afterwards
- * the parent goes on storing. Which areas are views is asked of the kernel, by the name
- * of their file, on either side: what the program did to them meanwhile does not matter.
- * Each file is copied once and mapped in a place of its own, which the child inherits;
- * there every view becomes a second mapping of that.
+ * selfmem.fork=split: after a fork each side has its own memory in its views, and each side's views
+ * still show the same. They are made before the fork, since afterwards the parent goes on storing.
+ * Which areas are views is asked of the kernel, by the name of their file, on either side: what the
+ * program did to them meanwhile does not matter. Each file is copied once and mapped in a place of
+ * its own, which the child inherits; there every view becomes a second mapping of that.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "audit/event.h"
 #include "support/sys.h"
 #include "kernel/thread.h"
-#include "kernel/unnamed.h"
+#include "kernel/file.h"
 #include "kernel/vma.h"
 #include "policy/policy.h"
-#include "selfmem/emulate.h"
-#include "selfmem/copy_pages.h"
-#include "selfmem/ranges.h"
-#include "selfmem/split.h"
+#include "selfmem/selfmem.h"
 #include "selfmem/view.h"
-#include "kernel/transfer.h"
 #include "support/arena.h"
-#include "support/place.h"
 
 #define NAME_BYTES 4096
 #define PATIENCE   100
@@ -55,20 +49,6 @@ static struct {
 	struct attributes_walk walk; /* in the child */
 } split;
 
-static void *grow(void *array, size_t size, size_t *room)
-{
-	size_t old = *room * size, now = old ? 2 * old : 16 * size;
-	void *larger = arena_alloc(now);
-
-	if (!larger)
-		return NULL;
-	if (old)
-		memcpy(larger, array, old);
-	arena_free(array, old);
-	*room = now / size;
-	return larger;
-}
-
 /* ---- which areas ---- */
 
 static bool is_view(const struct vma *vma, const char *name)
@@ -90,7 +70,7 @@ static int add_original(const struct vma *vma, struct original **out)
 {
 	if (split.original_count == split.original_room) {
 		void *larger =
-			grow(split.originals, sizeof(*split.originals), &split.original_room);
+			arena_grow(split.originals, sizeof(*split.originals), &split.original_room);
 		if (!larger)
 			return -ENOMEM;
 		split.originals = larger;
@@ -114,7 +94,7 @@ static int add_show(const struct vma *vma)
 	if (end > original->end)
 		original->end = end;
 	if (split.show_count == split.show_room) {
-		void *larger = grow(split.shows, sizeof(*split.shows), &split.show_room);
+		void *larger = arena_grow(split.shows, sizeof(*split.shows), &split.show_room);
 		if (!larger)
 			return -ENOMEM;
 		split.shows = larger;
@@ -208,11 +188,6 @@ static void forget(void)
 	memset(&split, 0, sizeof(split));
 }
 
-static uint64_t microseconds(void)
-{
-	return (uint64_t)sys_clock(CLOCK_MONOTONIC) / 1000;
-}
-
 static void report_failure(int error)
 {
 	struct record *record = record_begin(EVENT_SELFMEM_SPLIT, OUTCOME_FAILURE, NULL);
@@ -227,7 +202,7 @@ static void report(uint64_t started)
 
 	record_uint(record, "mmfence.selfmem.views", split.show_count);
 	record_uint(record, "mmfence.selfmem.bytes", split.bytes);
-	record_uint(record, "mmfence.selfmem.microseconds", microseconds() - started);
+	record_uint(record, "mmfence.selfmem.microseconds", sys_microseconds() - started);
 	record_emit(record);
 }
 
@@ -248,7 +223,7 @@ void split_before_fork(void)
 
 	if (the_policy.selfmem_fork != SELFMEM_FORK_SPLIT || !selfmem_has_views())
 		return;
-	started = microseconds();
+	started = sys_microseconds();
 	/* Another thread may unmap one meanwhile. */
 	for (int i = 0; (r = copy_all()) == -EFAULT && i < PATIENCE; i++)
 		forget();

@@ -7,15 +7,139 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "support/sys.h"
 #include "kernel/thread.h"
-#include "kernel/unnamed.h"
-#include "selfmem/copy_pages.h"
+#include "kernel/file.h"
 #include "selfmem/view.h"
-#include "kernel/transfer.h"
-#include "support/text.h"
+#include "kernel/vma.h"
+#include "support/arena.h"
+
+/* ---- What the source of a view consists of: the areas that it lies in, and whether each may be
+ * converted. The kernel is asked; nothing is changed. ---- */
+
+#define NAME_BYTES 4096
+
+/* This library's own image. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+static bool begins(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+static bool is_special(const char *name)
+{
+	return name[0] == '[' && strcmp(name, "[heap]") && !begins(name, "[anon");
+}
+
+static bool is_device(const char *name)
+{
+	return begins(name, "/dev/") && !begins(name, "/dev/zero") && !begins(name, "/dev/shm/");
+}
+
+static bool holds(const struct vma *vma, const void *address)
+{
+	return (uintptr_t)address >= vma->start && (uintptr_t)address < vma->end;
+}
+
+static bool is_ours(const struct vma *vma)
+{
+	return vma->start < (uintptr_t)_end && vma->end > (uintptr_t)__ehdr_start;
+}
+
+/* Why this area cannot be converted, or NULL. */
+static const char *obstacle(const struct view *view, const struct vma *vma, const char *name)
+{
+	if (is_device(name))
+		return "the source is a device";
+	if (vma->shared)
+		return NULL;
+	if (begins(name, "[stack") || holds(vma, view->call->cfa))
+		return "the source is a stack";
+	if (is_special(name))
+		return "the source is the kernel's own mapping";
+	if (begins(name, "/anon_hugepage"))
+		return "the source has huge pages";
+	if (is_ours(vma))
+		return "the source is mmfence's own memory";
+	if (vma->protection & PROT_EXEC && !(vma->protection & PROT_WRITE) && !view->readonly)
+		return "the source is executable text, and the view could be written";
+	return NULL;
+}
+
+static struct part *new_part(struct view *view)
+{
+	if (view->count == view->room) {
+		struct part *larger = arena_grow(view->parts, sizeof(*larger), &view->room);
+		if (!larger)
+			return NULL;
+		view->parts = larger;
+	}
+	return &view->parts[view->count++];
+}
+
+static int add_area(struct view *view, const struct vma *vma, uintptr_t at, const char *name)
+{
+	view->reason = view->copy ? NULL : obstacle(view, vma, name);
+	if (view->reason)
+		return -ENODEV;
+	struct part *part = new_part(view);
+	if (!part) {
+		view->reason = "no memory for mmfence's own tables";
+		return -ENOMEM;
+	}
+	*part = (struct part){
+		.start = at,
+		.end = vma->end < view->end ? vma->end : view->end,
+		.protection = vma->protection,
+		.shared = vma->shared,
+		.anonymous = !vma->shared && !vma->inode && !is_special(name),
+	};
+	return 0;
+}
+
+static int look(struct view *view, char *name)
+{
+	struct vma_walk walk;
+	struct vma vma;
+	int r = 0;
+
+	vma_walk_begin(&walk, -1);
+	for (uintptr_t at = view->start; !r && at < view->end; at = vma.end) {
+		r = vma_walk_to(&walk, at, &vma, name, NAME_BYTES);
+		if (r == -ENOENT || (!r && vma.start > at)) {
+			view->reason = "nothing is mapped in part of the source";
+			r = -EINVAL;
+		}
+		if (!r)
+			r = add_area(view, &vma, at, name);
+	}
+	vma_walk_end(&walk);
+	return r;
+}
+
+int source_look(struct view *view)
+{
+	uint64_t start = (uint64_t)view->request->offset;
+	uint64_t end = start + PAGE_UP((uint64_t)view->request->length);
+
+	if (end < start || end > UINTPTR_MAX) {
+		view->reason = "the source lies outside the address space";
+		return -EINVAL;
+	}
+	view->start = (uintptr_t)start;
+	view->end = (uintptr_t)end;
+	char *name = arena_alloc(NAME_BYTES);
+	if (!name)
+		return -ENOMEM;
+	int r = look(view, name);
+	arena_free(name, NAME_BYTES);
+	return r;
+}
 
 static uintptr_t stage_of(const struct view *view, const struct part *part)
 {
@@ -74,18 +198,6 @@ static int new_memfd(const struct view *view)
 	return r ? r : fd;
 }
 
-/* Of a description that cannot write the kernel makes no mapping that could. */
-static int open_readonly(int memfd)
-{
-	char path[40];
-	struct text text;
-
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/thread-self/fd/");
-	text_add_uint(&text, (unsigned int)memfd);
-	return sys_open(path, O_RDONLY, 0);
-}
-
 static int map_part(const struct view *view, uintptr_t start, uintptr_t end, int type, int fd)
 {
 	long r = sys_mmap(view->stage + (start - view->start), end - start,
@@ -97,7 +209,8 @@ static int map_part(const struct view *view, uintptr_t start, uintptr_t end, int
 
 static int map_private_parts(struct view *view, int memfd)
 {
-	int readonly = view->readonly ? open_readonly(memfd) : -1;
+	/* Of a description that cannot write the kernel makes no mapping that could. */
+	int readonly = view->readonly ? thread_open_again(-1, 0, memfd, O_RDONLY) : -1;
 	int r = 0;
 
 	for (size_t i = 0; !r && i < view->count; i++)
@@ -111,18 +224,26 @@ static int map_private_parts(struct view *view, int memfd)
 	return r;
 }
 
-static int copy_part(struct view *view, const struct part *part, int memfd, const struct proc *proc)
+int part_copy(struct view *view, const struct part *part, int memfd, const struct proc *proc)
 {
 	int64_t at = (int64_t)(part->start - view->start);
+	uintptr_t from = part->aside ? part->aside : part->start;
+	uintptr_t end = from + (part->end - part->start);
+	int r;
 
 	if (part->shared)
-		return copy_shared_pages(memfd, part->start, part->end, at, &view->bytes);
-	if (part->protection == PROT_NONE)
-		return copy_unreadable_pages(memfd, proc, part->anonymous, part->start, part->end,
-					     at, &view->bytes);
-	if (part->anonymous)
-		return copy_touched_pages(memfd, proc, part->start, part->end, at, &view->bytes);
-	return copy_every_page(memfd, part->start, part->end, at, &view->bytes);
+		r = copy_shared_pages(memfd, from, end, at, &view->bytes);
+	else if (part->protection == PROT_NONE && !part->aside) /* there it can be read */
+		r = copy_unreadable_pages(memfd, proc, part->anonymous, from, end, at,
+					  &view->bytes);
+	else if (part->anonymous)
+		r = copy_touched_pages(memfd, proc, from, end, at, &view->bytes);
+	else
+		r = copy_every_page(memfd, from, end, at, &view->bytes);
+	if (r)
+		view->reason = r == -EFAULT ? "part of the source cannot be read"
+					    : "the source could not be copied";
+	return r == -EFAULT ? -EINVAL : r;
 }
 
 static int copy_all(struct view *view, int memfd)
@@ -132,14 +253,9 @@ static int copy_all(struct view *view, int memfd)
 
 	proc_open(&proc);
 	for (size_t i = 0; !r && i < view->count; i++)
-		r = copy_part(view, &view->parts[i], memfd, &proc);
+		r = part_copy(view, &view->parts[i], memfd, &proc);
 	proc_close(&proc);
-	if (r)
-		view->reason = r == -EFAULT ? "part of the source cannot be read"
-					    : "the source could not be copied";
-	if (!r)
-		r = map_part(view, view->start, view->end, MAP_PRIVATE, memfd);
-	return r == -EFAULT ? -EINVAL : r;
+	return r ? r : map_part(view, view->start, view->end, MAP_PRIVATE, memfd);
 }
 
 static int build(struct view *view, int memfd)

@@ -13,8 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audit/event.h"
+#include "kernel/vma.h"
 #include "kernel/file.h"
-#include "kernel/attributes.h"
 #include "mapping/request.h"
 #include "support/call.h"
 
@@ -76,6 +77,10 @@ void view_make(void *view);
 /* The same for a source that needs no conversion, on any thread. */
 int view_double(struct view *view);
 
+/* Its pages, from where they are, to where they are in the memfd: 0, or -errno and the reason. */
+struct proc;
+int part_copy(struct view *view, const struct part *part, int memfd, const struct proc *proc);
+
 /* On the bare thread: converts the private parts into the memfd. */
 int convert(struct view *view, int memfd);
 
@@ -85,5 +90,69 @@ void spare_give(long spare);
 
 /* The event; error 0 for success, address is where the view is. */
 void view_report(const struct view *view, const struct file *file, uintptr_t address, int error);
+
+/* ---- hold.c ---- */
+
+struct hold {
+	int fd;
+	bool user_only; /* system calls do not wait: they fail with EFAULT */
+};
+
+/* 0, or -errno when there is none to be had. */
+int hold_open(struct hold *hold);
+/* From now on touching a page of the range that is not there waits. */
+int hold_range(const struct hold *hold, uintptr_t start, uintptr_t end);
+/* Another mapping is there, or the old one again: whoever waits goes on. */
+void hold_release(const struct hold *hold, uintptr_t start, uintptr_t end);
+void hold_close(struct hold *hold);
+
+/* A system call that touches a hole of shared memory in the range fails with EFAULT, and the hole
+ * stays one, until the descriptor is closed. It, or -errno. */
+int hold_refuse_missing(uintptr_t start, uintptr_t end);
+
+/* ---- copy_pages.c ---- */
+
+/* [from, end) to file offset at: 0, -EFAULT when part of it cannot be read, or -errno. Adds to
+ * *bytes. */
+int copy_every_page(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes);
+
+/* /proc/self/pagemap and /proc/self/mem, or -errno. */
+struct proc {
+	int pagemap, memory;
+};
+void proc_open(struct proc *proc);
+void proc_close(struct proc *proc);
+
+/* The same for anonymous memory: only pages that are there. Without pagemap all are. */
+int copy_touched_pages(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,
+		       uint64_t *bytes);
+
+/* The same for private memory that is protected against reading; touched: only pages that are
+ * there. */
+int copy_unreadable_pages(int fd, const struct proc *proc, bool touched, uintptr_t from,
+			  uintptr_t end, int64_t at, uint64_t *bytes);
+
+/* The same for shared memory, readable or not: its holes are not filled by looking at them. */
+int copy_shared_pages(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes);
+
+/* ---- access.c: what the records of this room have in common ---- */
+
+void record_memory_path(struct record *record, int fd);
+void record_memory_kind(struct record *record, const struct file *file);
+/* Begins a selfmem.map record: path, error (or 0) and why, call, kind. */
+struct record *record_map(const struct call *call, int fd, const struct file *file, int error,
+			  const char *reason);
+/* address: where it is, or 0. */
+void record_request(struct record *record, const struct map_request *request, uintptr_t address);
+
+/* ---- split.c ---- */
+
+/* Before the fork, on the thread that forks, when nobody changes the tables: copies what views
+ * show, for the child. */
+void split_before_fork(void);
+/* The copies are the child's alone. */
+void split_after_fork_in_parent(void);
+/* Puts them where the child has views. */
+void split_after_fork_in_child(void);
 
 #endif

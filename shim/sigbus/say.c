@@ -2,32 +2,31 @@
 /*
  * What is said of a fault: where it was, why, and what would have prevented it.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/mman.h>
-#include <sys/statfs.h>
 
 #include "audit/event.h"
-#include "audit/trace.h"
+#include "kernel/symbol.h"
 #include "policy/policy.h"
 #include "sigbus/sigbus.h"
 #include "sigbus/writer.h"
-#include "support/sys.h"
 #include "support/text.h"
 
 struct because {
 	const char *reason, *cure;
 };
 
+/* The program's own handler comes before a rescue. */
+#define RESCUE(it)	    ((it)->handled ? "" : "--rescue FILE")
+#define OR_RESCUE(it, cure) ((it)->handled ? (cure) : cure "; or --rescue FILE")
+
 static bool is_loaded(const struct sigbus *it)
 {
-	struct module_range range;
+	struct loaded module;
 
-	return !module_range(it->address, &range);
+	return !loaded_find(it->address, &module);
 }
 
-static struct because because_private(void)
+static struct because because_private(const struct sigbus *it)
 {
 	if (the_policy.snapshot_mode == SNAPSHOT_OFF)
 		return (struct because){ "beyond the file's end, in a private mapping, with "
@@ -35,8 +34,8 @@ static struct because because_private(void)
 					 "snapshot.mode=on" };
 	return (struct because){
 		"beyond the file's end, in a private mapping that has no snapshot",
-		"a snapshot: --snapshot FILE, if the program maps it by libc's mmap; where no "
-		"lease could be had, as the file's owner or with CAP_LEASE; or --rescue FILE"
+		OR_RESCUE(it, "a snapshot: --snapshot FILE, if the program maps it by libc's mmap; "
+			      "where no lease could be had, as the file's owner or with CAP_LEASE")
 	};
 }
 
@@ -44,53 +43,50 @@ static struct because because_cut(const struct sigbus *it)
 {
 	if (it->lost)
 		return (struct because){ "beyond the file's end, in a snapshot that was lost",
-					 "a copy at once: --snapshot FILE with "
-					 "snapshot.guard=none; or --rescue FILE" };
+					 OR_RESCUE(it, "a copy at once: --snapshot FILE "
+						       "with snapshot.guard=none") };
 	if (it->snapshot)
 		return (struct because){ "beyond the end that the file had when it was mapped",
-					 "--rescue FILE" };
+					 RESCUE(it) };
 	if (is_loaded(it))
 		return (struct because){ "beyond the file's end, in what the dynamic loader mapped",
 					 "a new file put in its place (install, mv), instead of "
 					 "the old one overwritten (cp)" };
 	if (!it->area.shared)
-		return because_private();
+		return because_private(it);
 	if (it->area.protection & PROT_WRITE)
 		return (struct because){ "beyond the file's end, in a writable shared mapping",
-					 "--rescue FILE" };
+					 RESCUE(it) };
 	return (struct because){
 		"beyond the file's end, in a shared mapping, not protected unless asked",
-		"--snapshot-shared FILE, if the program opens it read-only; or --rescue FILE"
+		OR_RESCUE(it, "--snapshot-shared FILE, if the program opens it read-only")
 	};
 }
 
-static struct because because_inside(const struct sigbus *it, const struct statfs64 *fs)
+static struct because because(const struct sigbus *it)
 {
-	if ((uint32_t)fs->f_type == HUGETLBFS_MAGIC)
+	switch (it->trouble) {
+	case BEYOND_END:
+		return because_cut(it);
+	case GROWN_AGAIN:
+		return (struct because){ "beyond the file's end, which has grown again since",
+					 because_cut(it).cure };
+	case NO_HUGE_PAGE:
 		return (struct because){ "inside the file: no huge page could be had",
 					 "vm.nr_hugepages" };
-	if (it->access != ACCESS_WRITES)
-		return (struct because){ "inside the file: the page could not be read", "" };
-	if (fs->f_bsize && fs->f_bavail * (uint64_t)fs->f_bsize < PAGE_BYTES)
+	case NO_SPACE:
+		return (struct because){ "inside the file: no space left for the page",
+					 "space for the whole file beforehand (fallocate)" };
+	case NOT_STORED:
 		return (struct because){
-			"inside the file: no space left for a page that is stored to",
-			"space for the whole file beforehand (fallocate)"
+			"inside the file: no room for a page that is stored to, "
+			"by a quota or an error; or it was cut and has grown again",
+			""
 		};
-	return (struct because){ "inside the file: no room for a page that is stored to, by a "
-				 "quota or an error",
-				 "" };
-}
-
-/* A look at its file system, which breaks no lease. */
-static void look_at_filesystem(const struct sigbus *it, struct statfs64 *out)
-{
-	int fd = sys_open(it->path, O_PATH, 0);
-
-	*out = (struct statfs64){ 0 };
-	if (fd < 0)
-		return;
-	sys_fstatfs(fd, out);
-	sys_close(fd);
+	case NOT_READ:
+		break;
+	}
+	return (struct because){ "inside the file: the page could not be read", "" };
 }
 
 static struct record *begin(const struct sigbus *it, enum event_action action,
@@ -123,29 +119,14 @@ static void add_fault(struct record *record, const struct sigbus *it)
 		record_int(record, "mmfence.sigbus.size_then", it->size_then);
 }
 
-static void add_mapping(struct record *record, const struct sigbus *it)
-{
-	char protection[5];
-
-	vma_protection_text(it->area.protection, it->area.shared, protection);
-	record_address(record, "mmfence.mapping.address", it->area.start);
-	record_uint(record, "mmfence.mapping.length", it->area.end - it->area.start);
-	record_uint(record, "mmfence.mapping.offset", it->area.offset);
-	record_str(record, "mmfence.mapping.protection", protection);
-}
-
-static void add_filesystem(struct record *record, const struct sigbus *it,
-			   const struct statfs64 *fs)
+static void add_filesystem(struct record *record, const struct sigbus *it)
 {
 	char device[24];
-	struct text text;
 
-	text_init(&text, device, sizeof(device));
-	text_add_uint(&text, it->area.device >> 32);
-	text_add_char(&text, ':');
-	text_add_uint(&text, (uint32_t)it->area.device);
-	if (fs->f_bsize)
-		record_uint(record, "mmfence.sigbus.free", fs->f_bavail * (uint64_t)fs->f_bsize);
+	text_make(device, sizeof(device), "%u:%u", (uint32_t)(it->area.device >> 32),
+		  (uint32_t)it->area.device);
+	if (it->free >= 0)
+		record_int(record, "mmfence.sigbus.free", it->free);
 	record_str(record, "mmfence.sigbus.device", device);
 }
 
@@ -161,25 +142,23 @@ static void add_writer(struct record *record, const struct sigbus_writer *writer
 void sigbus_report(const struct sigbus *it, const struct trace *trace, int error)
 {
 	struct sigbus_writer writer = { 0 };
-	struct statfs64 fs;
-	bool cut = sigbus_is_cut(it);
+	struct because why = because(it);
+	bool cut = it->trouble == BEYOND_END || it->trouble == GROWN_AGAIN;
 
 	if (!audit_enabled())
 		return;
-	if (!cut)
-		look_at_filesystem(it, &fs);
-	struct because because = cut ? because_cut(it) : because_inside(it, &fs);
 	if (cut)
 		sigbus_find_writer(it, &writer);
 	struct record *record = begin(it, EVENT_MAPPING_SIGBUS, OUTCOME_FAILURE, trace);
-	record_error(record, error, because.reason);
+	record_error(record, error, why.reason);
 	add_fault(record, it);
-	if (because.cure[0])
-		record_str(record, "mmfence.sigbus.cure", because.cure);
+	if (why.cure[0])
+		record_str(record, "mmfence.sigbus.cure", why.cure);
 	if (!cut)
-		add_filesystem(record, it, &fs);
+		add_filesystem(record, it);
 	add_writer(record, &writer);
-	add_mapping(record, it);
+	record_mapping(record, it->area.start, it->area.end - it->area.start,
+		       (int64_t)it->area.offset, it->area.protection, it->area.shared);
 	record_emit(record);
 }
 
@@ -207,6 +186,7 @@ void sigbus_report_rescue(const struct sigbus *it, const struct rescue *rescue,
 	add_fault(record, it);
 	record_address(record, "mmfence.rescue.address", rescue->start);
 	record_uint(record, "mmfence.rescue.length", rescue->end - rescue->start);
-	add_mapping(record, it);
+	record_mapping(record, it->area.start, it->area.end - it->area.start,
+		       (int64_t)it->area.offset, it->area.protection, it->area.shared);
 	record_emit(record);
 }

@@ -19,15 +19,28 @@ struct trace;
 
 enum sigbus_access { ACCESS_READS, ACCESS_WRITES, ACCESS_EXECUTES };
 
+/* Why the page could not be had. */
+enum sigbus_trouble {
+	BEYOND_END, /* of the file, as far as can be told */
+	NO_HUGE_PAGE,
+	NO_SPACE,
+	NOT_STORED, /* but it can be read */
+	NOT_READ,
+	GROWN_AGAIN, /* it can be read now */
+};
+
 struct sigbus {
 	uintptr_t address;
 	enum sigbus_access access;
+	bool handled; /* by the program's own handler, which then sent the signal again */
 	/* What is there. */
 	struct vma area;
 	char path[SIGBUS_PATH_BYTES]; /* of a file without a name: the one it had */
 	bool unnamed;
 	int64_t offset; /* of the page, in the file */
 	int64_t size;	/* of the file now; -1: not known */
+	enum sigbus_trouble trouble;
+	int64_t free; /* bytes of its file system, where that was asked; or -1 */
 	/* The snapshot that it is: its fate, NULL where it is none; and the size at capture. */
 	const char *snapshot;
 	bool lost;
@@ -39,8 +52,8 @@ int sigbus_look(struct sigbus *it);
 /* It is a snapshot of this file, of that size at capture. copied: the area shows a copy of it. */
 void sigbus_note_snapshot(struct sigbus *it, const char *path, int64_t size, const char *fate,
 			  bool copied);
-/* Whether the page is beyond the end of the file, rather than one that could not be had. */
-bool sigbus_is_cut(const struct sigbus *it);
+/* What the trouble is, and the free space where that may be it. */
+void sigbus_judge(struct sigbus *it);
 bool sigbus_is_wanted(const struct sigbus *it);
 
 /* What to replace: from the end of the file to the end of the mapping. */

@@ -3,6 +3,7 @@
  * The search for a writer: the links of /proc/PID/fd, which tell by their own mode how a file was
  * opened, and no link is followed: what others have open may be on a server that does not answer.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@
 struct search {
 	const struct sigbus *it;
 	struct sigbus_writer *out;
+	struct statx *own;
 	int left;
 	int depth;
 	char entries[2][1024] __attribute__((aligned(8))); /* of /proc, and of a process's links */
@@ -54,6 +56,17 @@ static bool each_number(struct search *search, int directory, visitor *visit)
 	return enough;
 }
 
+static bool begins_with_path(struct search *search, int directory, const char *name)
+{
+	size_t length = strlen(search->it->path);
+	long got = sys_readlinkat(directory, name, search->link, sizeof(search->link) - 1);
+
+	if (got < (long)length)
+		return false;
+	search->link[got] = 0;
+	return !memcmp(search->link, search->it->path, length);
+}
+
 static bool leads_there(struct search *search, int directory, const char *name)
 {
 	struct statx st;
@@ -64,23 +77,20 @@ static bool leads_there(struct search *search, int directory, const char *name)
 	if (sys_statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_MODE, &st) ||
 	    !(st.stx_mode & S_IWUSR))
 		return false;
-	long length = sys_readlinkat(directory, name, search->link, sizeof(search->link) - 1);
-	if (length <= 0)
-		return false;
-	search->link[length] = 0;
-	return !strcmp(search->link, search->it->path);
+	return begins_with_path(search, directory, name) && !search->link[strlen(search->it->path)];
 }
 
 static void note(struct search *search, int directory, const char *name)
 {
 	int fd = sys_open_in(directory, "comm", O_RDONLY);
+	uint64_t pid;
 	long got = fd < 0 ? 0 : sys_read(fd, search->out->name, sizeof(search->out->name) - 1);
 
 	if (fd >= 0)
 		sys_close(fd);
 	search->out->name[got > 0 ? got - 1 : 0] = 0; /* the newline */
-	for (; *name; name++)
-		search->out->pid = search->out->pid * 10 + (*name - '0');
+	text_read_number(name, 10, &pid);
+	search->out->pid = (pid_t)pid;
 }
 
 static bool look_at_process(struct search *search, int proc, const char *name)
@@ -111,4 +121,28 @@ void sigbus_find_writer(const struct sigbus *it, struct sigbus_writer *out)
 		sys_close(proc);
 	}
 	arena_free(search, sizeof(*search));
+}
+
+static bool is_own(struct search *search, int directory, const char *name)
+{
+	return begins_with_path(search, directory, name) &&
+	       !sys_statx(directory, name, 0, STATX_BASIC_STATS, search->own) &&
+	       search->own->stx_ino == search->it->area.inode;
+}
+
+int sigbus_find_own(const struct sigbus *it, struct statx *out)
+{
+	struct search *search = arena_alloc(sizeof(*search));
+	int links = search ? sys_open_in(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY) : -1;
+	bool found = false;
+
+	if (links >= 0) {
+		search->it = it;
+		search->own = out;
+		search->depth = 0;
+		found = each_number(search, links, is_own);
+		sys_close(links);
+	}
+	arena_free(search, sizeof(*search));
+	return found ? 0 : -ENOENT;
 }

@@ -8,22 +8,17 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "audit/event.h"
 #include "support/sys.h"
-#include "kernel/lease.h"
+#include "kernel/lease_thread.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
-#include "kernel/lease_thread.h"
+#include "snapshot/family.h"
 #include "snapshot/lease.h"
 #include "snapshot/preserve.h"
+#include "snapshot/snapshot.h"
 #include "support/text.h"
-
-static uint64_t microseconds(void)
-{
-	return (uint64_t)sys_clock(CLOCK_MONOTONIC) / 1000;
-}
 
 /* ---- what is mapped ---- */
 
@@ -62,24 +57,12 @@ static uint64_t bytes_at_most(const struct lease *lease, const struct windows *w
 
 /* ---- what becomes of the snapshots ---- */
 
-static struct store *store_new(const struct preserve *preserve)
-{
-	struct store *store = preserve->charged ? arena_alloc(sizeof(*store)) : NULL;
-
-	if (store)
-		store->charged = preserve->charged;
-	return store;
-}
-
 /* The first one's number, for the event. */
 static uint64_t snapshots_leave(struct lease *lease, const struct preserve *preserve,
-				enum fate fate, unsigned int *count)
+				struct store *store, unsigned int *count)
 {
-	struct store *store = fate == FATE_PRESERVED ? store_new(preserve) : NULL;
+	enum fate fate = preserve ? FATE_PRESERVED : FATE_LOST;
 	uint64_t first = 0;
-
-	if (fate == FATE_PRESERVED)
-		budget_keep(preserve->charged);
 
 	for (struct snapshot *snapshot = lease->snapshots; snapshot;
 	     snapshot = snapshot->next_guarded) {
@@ -95,13 +78,9 @@ static uint64_t snapshots_leave(struct lease *lease, const struct preserve *pres
 		snapshot->captured_start = snapshot->captured_end = 0;
 		snapshot->store = store;
 		if (store)
-			store->users++;
+			store_use(store);
 	}
 	lease->snapshots = NULL;
-	if (store && !store->users) { /* all were unmapped meanwhile */
-		budget_release(store->charged);
-		arena_free(store, sizeof(*store));
-	}
 	return first;
 }
 
@@ -136,11 +115,10 @@ void report_lost(const char *path, uint64_t first, unsigned int count, int error
 
 void lease_lose(struct lease *lease, const char *reason)
 {
-	struct preserve nothing = { .target = -1 };
 	unsigned int count = 0;
 
 	snapshot_lock();
-	uint64_t first = snapshots_leave(lease, &nothing, FATE_LOST, &count);
+	uint64_t first = snapshots_leave(lease, NULL, NULL, &count);
 	snapshot_unlock();
 	if (count) /* else it was taken, and nobody's snapshot was made with it yet */
 		report_lost(lease->path, first, count, 0, reason);
@@ -157,7 +135,7 @@ static bool was_taken_away(const struct lease *lease)
 
 	if (lease_is_held(lease->fd)) /* which also ends what is overdue */
 		return false;
-	int fd = thread_open_info(lease_thread_proc(), lease->fd);
+	int fd = thread_open_info(lease_thread_files.proc, lease->fd);
 	int64_t got = fd < 0 ? fd : sys_pread(fd, text, sizeof(text) - 1, 0);
 	if (fd >= 0)
 		sys_close(fd);
@@ -178,14 +156,21 @@ bool lease_was_cut(const struct lease *lease)
 const char guard_cut_off[] =
 	"the file was cut off by an open with O_RDONLY and O_TRUNC, which breaks no lease";
 
-static const char taken_away[] =
-	"the kernel broke the lease by force: the process was stopped too long";
+/* Who served it at once had no time: a limit of the processor's, low priority, a slow disk. */
+#define AT_WORK 1000000 /* microseconds */
+
+static const char *taken_away(uint64_t started)
+{
+	return sys_microseconds() - started > AT_WORK
+		       ? "the kernel broke the lease by force: the copy took too long"
+		       : "the kernel broke the lease by force: the process was stopped too long";
+}
 
 /* 0 while the file is still what was captured; -ESTALE and why. */
-static int check(const struct lease *lease, struct preserve *preserve)
+static int check(const struct lease *lease, struct preserve *preserve, uint64_t started)
 {
 	if (was_taken_away(lease))
-		preserve->reason = taken_away;
+		preserve->reason = taken_away(started);
 	else if (lease_was_cut(lease))
 		preserve->reason = guard_cut_off;
 	else
@@ -201,6 +186,8 @@ struct job {
 	uint64_t started;
 	bool needed; /* something is mapped */
 	bool opened; /* there is somewhere to put them, or result says why not */
+	struct family_share share;
+	enum family_turn turn;
 	int result;
 };
 
@@ -213,7 +200,7 @@ static void job_begin(struct job *job, struct lease *lease, const char *trigger)
 	*job = (struct job){
 		.lease = lease,
 		.trigger = trigger,
-		.started = microseconds(),
+		.started = lease->broken_at ? lease->broken_at : sys_microseconds(),
 		.needed = needed,
 		.result = r,
 		.preserve = { .source = lease->fd,
@@ -225,10 +212,31 @@ static void job_begin(struct job *job, struct lease *lease, const char *trigger)
 	};
 }
 
-static void job_open(struct job *job)
+/* Where there are several windows each process copies its own. */
+static enum family_turn job_ask(struct job *job, bool wait)
 {
+	const struct windows *windows = &job->preserve.copied;
+
+	if (windows->count != 1)
+		return FAMILY_ALONE;
+	job->share = (struct family_share){ .file = job->lease->key,
+					    .granted = job->lease->granted,
+					    .window = windows->list[0] };
+	return wait ? family_wait(&job->share) : family_ask(&job->share);
+}
+
+static void job_open(struct job *job, bool wait)
+{
+	bool wanted = !job->result && job->needed;
+
+	job->turn = wanted ? job_ask(job, wait) : FAMILY_ALONE;
+	if (job->turn == FAMILY_BUSY)
+		return;
 	job->opened = true;
-	if (!job->result && job->needed)
+	if (job->turn == FAMILY_THERE)
+		preserve_borrow(&job->preserve, job->share.fd, job->share.engine,
+				&job->share.window);
+	else if (wanted)
 		job->result = preserve_begin(&job->preserve);
 }
 
@@ -236,7 +244,7 @@ static void job_open(struct job *job)
 static void job_copy(struct job *job)
 {
 	if (!job->opened)
-		job_open(job);
+		job_open(job, true);
 	if (!job->result && job->needed)
 		job->result = preserve_windows(&job->preserve);
 }
@@ -249,36 +257,68 @@ static void job_report(struct job *job, uint64_t first, unsigned int count)
 	char *path = arena_strdup(job->lease->path);
 
 	report_preserve(job->lease, &job->preserve, first, count, job->trigger,
-			microseconds() - job->started);
+			sys_microseconds() - job->started);
 	/* Another error than that there is no lease: the program gave up the right to give it back,
 	 * which closing the file has done all the same. */
 	if (lease_end(job->lease) == -EAGAIN && path)
-		report_lost(path, first, count, 0, taken_away);
+		report_lost(path, first, count, 0, taken_away(job->started));
 	arena_free(path, path_size);
+}
+
+/* The copy is its snapshots' from here on, and stays open for the rest of the family. */
+static void job_keep(struct job *job, struct store *store)
+{
+	store_bear(store, job->preserve.charged);
+	if (job->turn == FAMILY_MINE) {
+		store_keep(store, job->preserve.target, &job->share);
+		job->preserve.target = -1;
+	}
+	store_release(store);
 }
 
 static int job_replace(struct job *job)
 {
+	struct store *store = store_new();
 	unsigned int count = 0;
 	uint64_t first = 0;
 
+	if (!store)
+		return -ENOMEM;
 	job->preserve.reason = NULL;
 	snapshot_lock();
 	int r = lease_replace(job->lease, &job->preserve);
 	/* At once: nobody may grow a replaced mapping as if all of the file were held. */
 	if (!r)
-		first = snapshots_leave(job->lease, &job->preserve, FATE_PRESERVED, &count);
+		first = snapshots_leave(job->lease, &job->preserve, store, &count);
 	snapshot_unlock();
+	if (r) {
+		store_release(store);
+		return r;
+	}
+	job_report(job, first, count);
+	job_keep(job, store);
+	return 0;
+}
+
+/* Now: the copy may have taken long, or the process been stopped meanwhile. */
+static int job_check(struct job *job)
+{
+	const struct preserve *preserve = &job->preserve;
+	bool mine = job->turn == FAMILY_MINE;
+
+	if (mine && !job->result)
+		family_offer(&job->share, preserve->target, preserve->engine, &job->share.window);
+	int r = job->needed ? check(job->lease, &job->preserve, job->started) : 0;
 	if (!r)
-		job_report(job, first, count);
+		r = job->result;
+	if (mine)
+		family_settle(&job->share, !r);
 	return r;
 }
 
 static int job_end(struct job *job)
 {
-	/* Now: the copy may have taken long, or the process been stopped meanwhile. */
-	int stale = job->needed ? check(job->lease, &job->preserve) : 0;
-	int r = stale ? stale : job->result;
+	int r = job_check(job);
 
 	if (!r && !job->needed)
 		lease_end(job->lease);
@@ -286,6 +326,8 @@ static int job_end(struct job *job)
 		r = job_replace(job);
 	if (r)
 		lease_lose(job->lease, job->preserve.reason ? job->preserve.reason : "no memory");
+	if (job->turn == FAMILY_MINE && job->preserve.target >= 0) /* it was not kept */
+		family_withdraw(job->share.entry, job->share.state);
 	preserve_end(&job->preserve, r != 0);
 	windows_free(&job->preserve.copied);
 	return r;
@@ -317,10 +359,60 @@ static int beside_end(void)
 	return job_end(&beside.job);
 }
 
+static bool start_beside(const struct job *job)
+{
+	beside.job = *job;
+	atomic_store(&beside.done, false);
+	beside.busy = !thread_start(&beside.thread, copy_beside, NULL);
+	return beside.busy;
+}
+
+/* ---- several of them: shortest first ---- */
+
+static struct lease *waiting;
+
+static void wait_for_beside(struct job *job)
+{
+	struct lease *lease = job->lease;
+
+	windows_free(&job->preserve.copied);
+	lease->broken_at = job->started;
+	lease->is_waiting = true;
+	lease->next_waiting = waiting;
+	waiting = lease;
+}
+
+void lease_wait_no_more(struct lease *lease)
+{
+	struct lease **link = &waiting;
+
+	if (!lease->is_waiting)
+		return;
+	while (*link != lease)
+		link = &(*link)->next_waiting;
+	*link = lease->next_waiting;
+	lease->is_waiting = false;
+}
+
+static void start_shortest(void)
+{
+	struct lease *shortest = waiting;
+
+	for (struct lease *lease = waiting; lease; lease = lease->next_waiting)
+		if (lease->file.size < shortest->file.size)
+			shortest = lease;
+	if (!shortest)
+		return;
+	lease_wait_no_more(shortest);
+	lease_break(shortest);
+}
+
 void lease_break_done(void)
 {
 	if (beside.busy && atomic_load(&beside.done))
 		beside_end();
+	if (!beside.busy)
+		start_shortest();
 }
 
 bool lease_is_copied(const struct lease *lease)
@@ -332,31 +424,43 @@ void lease_break_forget(void)
 {
 	thread_forget(&beside.thread);
 	beside.busy = false;
+	while (waiting)
+		lease_wait_no_more(waiting);
 }
 
-/* A disk takes as long as it likes, already when a file is opened there. A clone takes no time. */
+/* A clone takes no time. */
+static void job_clone(struct job *job)
+{
+	job->preserve.no_copy = "";
+	job->opened = !preserve_begin(&job->preserve);
+	job->preserve.no_copy = NULL;
+}
+
+/* A disk takes as long as it likes, already when a file is opened there. */
 static bool may_take_long(struct job *job)
 {
-	if (the_policy.snapshot_spill_dir[0])
-		return true;
 	if (job->preserve.most <= LONG_BYTES)
-		return false;
-	job_open(job);
-	return !job->result && !job->preserve.whole;
+		return the_policy.snapshot_spill_dir[0] && !beside.busy;
+	if (beside.busy)
+		job_clone(job);
+	else if (!the_policy.snapshot_spill_dir[0])
+		job_open(job, false);
+	return !job->opened || (!job->result && !job->preserve.whole && !job->preserve.borrowed);
 }
 
 void lease_break(struct lease *lease)
 {
 	struct job job;
 
-	if (lease_is_copied(lease))
+	if (lease_is_copied(lease) || lease->is_waiting)
 		return;
 	job_begin(&job, lease, "break");
-	if (!beside.busy && job.needed && may_take_long(&job)) {
-		beside.job = job;
-		atomic_store(&beside.done, false);
-		beside.busy = !thread_start(&beside.thread, copy_beside, NULL);
-		if (beside.busy)
+	if (job.needed && may_take_long(&job)) {
+		if (beside.busy) {
+			wait_for_beside(&job);
+			return;
+		}
+		if (start_beside(&job))
 			return;
 	}
 	job_copy(&job);
@@ -367,8 +471,12 @@ int lease_preserve(struct lease *lease, const char *trigger)
 {
 	struct job job;
 
-	if (lease_is_copied(lease))
-		return beside_end();
+	if (lease_is_copied(lease)) {
+		int r = beside_end();
+		lease_thread_wake(); /* for what waits */
+		return r;
+	}
+	lease_wait_no_more(lease);
 	job_begin(&job, lease, trigger);
 	job_copy(&job);
 	return job_end(&job);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How much memory all copies may take: snapshot.memory, or half of what was
+ * How much memory all copies of a family may take: snapshot.memory, or half of what was
  * available when the first copy was made, in the system or in the cgroup, whichever
  * is less. A large copy also asks what is available now. mmfence must never be the
  * reason that the OOM killer comes.
@@ -10,50 +10,34 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
+#include "kernel/thread.h"
 #include "support/sys.h"
 #include "policy/policy.h"
+#include "snapshot/family.h"
 #include "snapshot/snapshot.h"
 #include "support/arena.h"
+#include "support/lock.h"
 #include "support/text.h"
 
 #define ASK_AGAIN_BYTES (1ULL << 20)
 #define TEXT_BYTES	16384
 
-static atomic_ullong limit, charged;
-static atomic_ullong under_way; /* of it, what no store has yet */
-
 static uint64_t number_after(const char *text, const char *key, uint64_t otherwise)
 {
-	const char *at = key ? strstr(text, key) : text;
-	uint64_t value = 0;
+	uint64_t value;
 
-	if (!at)
-		return otherwise;
-	at += key ? strlen(key) : 0;
-	while (*at == ' ' || *at == '\t')
-		at++;
-	if (*at < '0' || *at > '9') /* "max" */
-		return otherwise;
-	for (; *at >= '0' && *at <= '9'; at++)
-		value = value * 10 + (uint64_t)(*at - '0');
-	return value;
+	return text_find_number(text, key, &value) ? value : otherwise; /* "max" */
 }
 
-/* A number in directory/name; or after key in it. */
+/* The number after key in directory/name. */
 static uint64_t cgroup_number(const char *directory, size_t length, const char *name,
 			      const char *key, uint64_t otherwise)
 {
 	char *buffer = arena_alloc(TEXT_BYTES);
-	struct text path;
 	uint64_t value = otherwise;
 
-	if (!buffer)
-		return otherwise;
-	text_init(&path, buffer, 4096);
-	text_add_bytes(&path, directory, length);
-	text_add_char(&path, '/');
-	text_add(&path, name);
-	if (!path.overflow && sys_read_file(buffer, buffer + 4096, TEXT_BYTES - 4096) > 0)
+	if (buffer && text_make(buffer, 4096, "%.*s/%s", (int)length, directory, name) &&
+	    sys_read_file(buffer, buffer + 4096, TEXT_BYTES - 4096) > 0)
 		value = number_after(buffer + 4096, key, otherwise);
 	arena_free(buffer, TEXT_BYTES);
 	return value;
@@ -64,11 +48,11 @@ static uint64_t cgroup_room(const char *directory, size_t length, bool unified)
 {
 	uint64_t max =
 		cgroup_number(directory, length, unified ? "memory.max" : "memory.limit_in_bytes",
-			      NULL, UINT64_MAX);
+			      "", UINT64_MAX);
 	if (max == UINT64_MAX)
 		return max;
-	uint64_t used = cgroup_number(
-		directory, length, unified ? "memory.current" : "memory.usage_in_bytes", NULL, 0);
+	uint64_t used = cgroup_number(directory, length,
+				      unified ? "memory.current" : "memory.usage_in_bytes", "", 0);
 	uint64_t cache = cgroup_number(directory, length, "memory.stat", "\ninactive_file ", 0);
 	used = used > cache ? used - cache : 0;
 	return max > used ? max - used : 0;
@@ -80,15 +64,12 @@ static uint64_t cgroups_room(const char *line, bool unified)
 	static const char unified_root[] = "/sys/fs/cgroup", split_root[] = "/sys/fs/cgroup/memory";
 	const char *root = unified ? unified_root : split_root;
 	char *directory = arena_alloc(TEXT_BYTES);
-	struct text path;
 	uint64_t room = UINT64_MAX;
 
 	if (!directory)
 		return 0;
-	text_init(&path, directory, TEXT_BYTES);
-	text_add(&path, root);
-	text_add_bytes(&path, line, strcspn(line, "\n"));
-	size_t length = path.length;
+	text_make(directory, TEXT_BYTES, "%s%.*s", root, (int)strcspn(line, "\n"), line);
+	size_t length = strlen(directory);
 	while (length > strlen(root)) {
 		uint64_t here = cgroup_room(directory, length, unified);
 		if (here < room)
@@ -139,53 +120,132 @@ static uint64_t available(void)
 	return group < room ? group : room;
 }
 
-static uint64_t limit_get(void)
+static uint64_t limit_get(struct family *family)
 {
-	uint64_t now = atomic_load(&limit);
+	uint64_t now = atomic_load(&family->limit);
 
 	if (now)
 		return now;
 	now = the_policy.snapshot_memory ? the_policy.snapshot_memory : available() / 2;
-	atomic_store(&limit, now ? now : 1);
+	atomic_store(&family->limit, now ? now : 1);
 	return now;
+}
+
+/* ---- who has how much ---- */
+
+static struct family_member *_Atomic self; /* this process's, once it has made a copy */
+
+static bool take_place(struct family_member *member, int who)
+{
+	if (!atomic_compare_exchange_strong(&member->process, &who, home_process()))
+		return false;
+	atomic_store(&member->charged, 0);
+	return true;
+}
+
+/* NULL: there are too many. */
+static struct family_member *place_find(struct family *family)
+{
+	size_t first = (size_t)home_process() % FAMILY_MEMBERS;
+
+	for (int turn = 0; turn < 2; turn++)
+		for (size_t i = 0; i < FAMILY_MEMBERS; i++) {
+			struct family_member *one = &family->members[(first + i) % FAMILY_MEMBERS];
+			int who = atomic_load(&one->process);
+			if ((!who || (turn && family_has_left(who))) && take_place(one, who))
+				return one;
+		}
+	return NULL;
+}
+
+/* One thread at a time looks for this process. */
+static struct lock places;
+
+static struct family_member *self_get(struct family *family)
+{
+	struct family_member *here = atomic_load(&self);
+
+	if (here)
+		return here;
+	lock_take(&places);
+	here = atomic_load(&self);
+	if (!here)
+		atomic_store(&self, here = place_find(family));
+	lock_drop(&places);
+	return here;
+}
+
+void budget_drop_what_was(struct family *family)
+{
+	lock_take(&places);
+	for (size_t i = 0; !atomic_load(&self) && i < FAMILY_MEMBERS; i++) {
+		struct family_member *member = &family->members[i];
+		if (atomic_load(&member->process) != home_process())
+			continue;
+		atomic_store(&member->charged, 0);
+		atomic_store(&member->process, 0);
+	}
+	lock_drop(&places);
+}
+
+static uint64_t charged_by_all(struct family *family)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < FAMILY_MEMBERS; i++)
+		sum += atomic_load_explicit(&family->members[i].charged, memory_order_relaxed);
+	return sum;
+}
+
+/* What others show of their copies is theirs to bear. */
+static void drop_who_left(struct family *family)
+{
+	for (size_t i = 0; i < FAMILY_MEMBERS; i++) {
+		struct family_member *member = &family->members[i];
+		int who = atomic_load(&member->process);
+		if (who && who != home_process() && family_has_left(who) && take_place(member, who))
+			atomic_store(&member->process, 0);
+	}
+}
+
+static bool is_too_much(struct family *family)
+{
+	uint64_t most = limit_get(family);
+
+	if (charged_by_all(family) <= most)
+		return false;
+	drop_who_left(family);
+	return charged_by_all(family) > most;
 }
 
 int budget_charge(uint64_t bytes, const char **reason)
 {
-	uint64_t most = limit_get();
+	struct family *family = family_get();
 
-	atomic_fetch_add(&under_way, bytes);
-	if (atomic_fetch_add(&charged, bytes) + bytes > most) {
-		budget_return(bytes);
+	*reason = "no memory for the family's table, or no place in it";
+	struct family_member *here = family ? self_get(family) : NULL;
+	if (!here)
+		return -ENOMEM;
+	atomic_fetch_add(&here->charged, bytes);
+	if (is_too_much(family))
 		*reason = "snapshot.memory is used up";
-		return -ENOMEM;
-	}
-	if (bytes >= ASK_AGAIN_BYTES && bytes > available() / 2) {
-		budget_return(bytes);
+	else if (bytes >= ASK_AGAIN_BYTES && bytes > available() / 2)
 		*reason = "not enough memory is available";
-		return -ENOMEM;
-	}
-	return 0;
+	else
+		return 0;
+	budget_return(bytes);
+	return -ENOMEM;
 }
 
 void budget_return(uint64_t bytes)
 {
-	atomic_fetch_sub(&charged, bytes);
-	atomic_fetch_sub(&under_way, bytes);
+	if (bytes)
+		atomic_fetch_sub(&atomic_load(&self)->charged, bytes);
 }
 
-void budget_keep(uint64_t bytes)
-{
-	atomic_fetch_sub(&under_way, bytes);
-}
-
-void budget_release(uint64_t bytes)
-{
-	atomic_fetch_sub(&charged, bytes);
-}
-
-/* Threads that were making copies are the parent's. */
+/* Copies that were made before, and threads that were making some, are the parent's. */
 void budget_after_fork(void)
 {
-	atomic_fetch_sub(&charged, atomic_exchange(&under_way, 0));
+	lock_reset(&places);
+	atomic_store(&self, NULL);
 }

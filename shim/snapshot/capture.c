@@ -10,22 +10,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "kernel/filesystem.h"
-#include "kernel/lease.h"
+#include "kernel/file.h"
+#include "kernel/lease_thread.h"
 #include "support/sys.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
-#include "kernel/transfer.h"
-#include "kernel/lease_thread.h"
+#include "snapshot/family.h"
 #include "snapshot/preserve.h"
-#include "support/text.h"
 
 #define ATTEMPTS 3
 
@@ -34,6 +29,12 @@ struct work {
 	struct capture *capture;
 	struct copy copy; /* from the file to the memfd */
 	bool leased;
+	int thread; /* this one */
+	bool here;  /* and it is the lease thread */
+	bool offered;
+	struct family_share share;
+	enum family_turn turn;
+	uint64_t charged;
 };
 
 static int fail(struct capture *capture, int error, const char *reason)
@@ -90,12 +91,6 @@ static int copy_window(struct work *work, const struct file *file)
 						: copy_data(&work->copy, at, last);
 }
 
-static bool unchanged(const struct file *before, const struct file *after)
-{
-	return before->size == after->size && before->mtime_ns == after->mtime_ns &&
-	       before->ctime_ns == after->ctime_ns;
-}
-
 /* A lease that can still be released was there all the time: a writer may wait for it by now, but
  * none was let in. One that the kernel broke by force is gone. */
 static bool lease_held_to_the_end(struct work *work)
@@ -106,7 +101,6 @@ static bool lease_held_to_the_end(struct work *work)
 	return !lease_release(work->copy.source);
 }
 
-/* The clock that file systems take their times from. */
 /* One attempt. 1: the file changed meanwhile. */
 static int copy_once(struct work *work)
 {
@@ -130,7 +124,7 @@ static int copy_once(struct work *work)
 		capture->consistency = PROVEN;
 		return 0;
 	}
-	if (r || file_identify(work->copy.source, &after) || !unchanged(&before, &after))
+	if (r || file_identify(work->copy.source, &after) || !file_is_unchanged(&before, &after))
 		return 1;
 	if (file_change_would_show(&before, now)) {
 		capture->consistency = VERIFIED;
@@ -168,8 +162,18 @@ static int clone_file(struct work *work)
 	return r;
 }
 
+static void show(struct work *work, const struct preserve *preserve)
+{
+	struct capture *capture = work->capture;
+
+	work->copy.target = preserve->target;
+	capture->engine = preserve->engine;
+	capture->shown = preserve->shown;
+	capture->whole = preserve->whole;
+}
+
 /* Somewhere to put the pages; then put them there. */
-static int preserve_file(struct work *work)
+static int copy_to_place(struct work *work)
 {
 	struct capture *capture = work->capture;
 	struct preserve preserve = {
@@ -183,15 +187,99 @@ static int preserve_file(struct work *work)
 
 	if (r)
 		return fail(capture, r, preserve.reason);
-	work->copy.target = preserve.target;
-	capture->engine = preserve.engine;
-	capture->shown = preserve.shown;
-	capture->whole = preserve.whole;
+	show(work, &preserve);
 	r = preserve.whole ? clone_file(work) : copy_file(work);
 	if (!r && preserve_charge(&preserve))
 		r = fail(capture, -ENOMEM, preserve.reason);
-	capture->charged = preserve.charged;
+	work->charged = preserve.charged;
 	return r;
+}
+
+/* ---- a copy that somebody of the family has ---- */
+
+/* Under the lease: a store through a mapping that was there before changes no time, nor does a
+ * write that is under way. The coarse clock is the one that file systems take their times from. */
+static bool version_get(struct work *work)
+{
+	struct family_share *share = &work->share;
+	int64_t now = sys_clock(CLOCK_REALTIME_COARSE);
+	const struct map_request *request = work->capture->request;
+	struct file file;
+
+	if (file_identify(work->copy.source, &file) || !file_change_would_show(&file, now) ||
+	    !filesystem_times_stores(file.filesystem))
+		return false;
+	*share = (struct family_share){
+		.file = file.id,
+		.at_once = true,
+		.version = { file.size, file.mtime_ns, file.ctime_ns },
+		.window = { request->offset,
+			    request->offset + (int64_t)PAGE_UP((uint64_t)request->length) },
+		.abroad = !work->here,
+	};
+	return true;
+}
+
+/* The lease thread waits for nobody: it has others to serve. */
+static void ask_family(struct work *work)
+{
+	work->turn = FAMILY_ALONE;
+	if (!work->leased || !lease_thread_running() || !version_get(work))
+		return;
+	work->turn = work->here ? family_ask(&work->share) : family_wait(&work->share);
+	if (work->turn == FAMILY_BUSY)
+		work->turn = FAMILY_ALONE;
+}
+
+static int borrow(struct work *work)
+{
+	struct capture *capture = work->capture;
+	struct window room;
+	struct preserve preserve = { .copied = { .list = &room, .capacity = 1 } };
+
+	preserve_borrow(&preserve, work->share.fd, work->share.engine, &work->share.window);
+	show(work, &preserve);
+	capture->file_size = work->share.version.size;
+	capture->consistency = PROVEN;
+	capture->store = store_of(work->share.kept);
+	return 0;
+}
+
+static int preserve_file(struct work *work)
+{
+	ask_family(work);
+	return work->turn == FAMILY_THERE ? borrow(work) : copy_to_place(work);
+}
+
+/* On the lease thread, in whose table it stays. */
+static void offer(void *argument)
+{
+	struct work *work = argument;
+	struct capture *capture = work->capture;
+	int fd = work->here ? work->copy.target
+			    : thread_open_again(lease_thread_files.proc, work->thread,
+						work->copy.target, O_RDWR);
+
+	if (fd < 0)
+		return;
+	family_offer(&work->share, fd, capture->engine, &work->share.window);
+	store_keep(capture->store, fd, &work->share);
+	work->offered = true;
+	if (work->here)
+		work->copy.target = -1;
+}
+
+/* The copy is shown now. One that is not of this version for sure is nobody else's. */
+static void offer_if_good(struct work *work, bool good)
+{
+	if (work->turn != FAMILY_MINE)
+		return;
+	good = good && work->capture->consistency == PROVEN;
+	if (good && work->here)
+		offer(work);
+	else if (good)
+		lease_thread_call_running(offer, work);
+	family_settle(&work->share, work->offered);
 }
 
 static int replace(struct work *work)
@@ -231,6 +319,29 @@ static bool consistent_enough(const struct capture *capture)
 	}
 }
 
+/* The copy is the snapshot's from here on. */
+static int bear(struct work *work)
+{
+	struct capture *capture = work->capture;
+
+	if (capture->store || (!work->charged && work->turn != FAMILY_MINE))
+		return 0;
+	capture->store = store_new();
+	if (!capture->store)
+		return fail(capture, -ENOMEM, "no memory for the index");
+	store_bear(capture->store, work->charged);
+	work->charged = 0;
+	return 0;
+}
+
+static void give_back(struct work *work)
+{
+	budget_return(work->charged);
+	if (work->capture->store)
+		store_release(work->capture->store);
+	work->capture->store = NULL;
+}
+
 static int capture_steps(struct work *work)
 {
 	struct capture *capture = work->capture;
@@ -242,19 +353,24 @@ static int capture_steps(struct work *work)
 	r = preserve_file(work);
 	if (!r && !consistent_enough(capture))
 		r = fail(capture, -ENOMEM, "the consistency is less than snapshot.require");
+	if (!r)
+		r = bear(work);
 	return r ? r : replace(work);
 }
 
 /* On the lease thread, or on a thread of its own: either way with another descriptor table. */
 static void capture_here(struct capture *capture)
 {
-	struct work work = { .capture = capture, .copy = { -1, -1, false, 0 } };
+	struct work work = { .capture = capture,
+			     .copy = { -1, -1, false, 0 },
+			     .thread = sys_gettid() };
 
+	work.here = work.thread == lease_thread_number();
 	capture->result = 0;
-	if (capture_steps(&work) && capture->charged) {
-		budget_return(capture->charged);
-		capture->charged = 0;
-	}
+	bool failed = capture_steps(&work);
+	offer_if_good(&work, !failed);
+	if (failed)
+		give_back(&work);
 	if (work.leased)
 		lease_release(work.copy.source);
 	if (work.copy.source >= 0)
@@ -283,15 +399,21 @@ static void on_own_thread(void *argument)
  */
 #define SMALL_BYTES (4ULL << 20)
 
+/* Before a large one: the copy stays open in the lease thread's table. */
+static void be_there(void *capture)
+{
+	(void)capture;
+}
+
 void capture_run(struct capture *capture)
 {
 	bool small = capture->decision->bytes <= SMALL_BYTES;
-	int r = small && the_policy.snapshot_guard != GUARD_NONE
-			? lease_thread_call(on_lease_thread, capture)
-			: -ENOSYS;
+	bool there = the_policy.snapshot_guard != GUARD_NONE &&
+		     !lease_thread_call(small ? on_lease_thread : be_there, capture);
 
-	if (r)
-		r = thread_run(on_own_thread, capture);
+	if (there && small)
+		return;
+	int r = thread_run(on_own_thread, capture);
 	if (r)
 		fail(capture, r, "no thread could be started for the capture");
 }

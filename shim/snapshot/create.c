@@ -9,15 +9,14 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "audit/event.h"
 #include "audit/trace.h"
 #include "support/sys.h"
-#include "kernel/vma.h"
 #include "policy/policy.h"
-#include "kernel/attributes.h"
+#include "kernel/vma.h"
 #include "snapshot/guard.h"
+#include "snapshot/snapshot.h"
 #include "support/arena.h"
 
 static atomic_ullong total_snapshots, total_bytes, total_unprotected;
@@ -30,9 +29,9 @@ const char *engine_name(enum engine engine)
 	return engine_names[engine];
 }
 
-static uint64_t microseconds(void)
+const char *consistency_name(enum consistency consistency)
 {
-	return (uint64_t)sys_clock(CLOCK_MONOTONIC) / 1000;
+	return consistency_names[consistency];
 }
 
 /* What an attempt to take a snapshot is about, for its event. */
@@ -45,43 +44,31 @@ struct creation {
 	uint64_t started;
 };
 
-static void record_mapping(struct record *record, const struct creation *creation)
+static void record_request(struct record *record, const struct creation *creation)
 {
-	char protection[5];
+	const struct map_request *request = creation->request;
 
-	vma_protection_text(creation->request->protection, creation->request->flags & MAP_SHARED,
-			    protection);
-	if (creation->address)
-		record_address(record, "mmfence.mapping.address", creation->address);
-	record_uint(record, "mmfence.mapping.length", creation->request->length);
-	record_int(record, "mmfence.mapping.offset", creation->request->offset);
-	record_str(record, "mmfence.mapping.protection", protection);
+	record_mapping(record, creation->address, request->length, request->offset,
+		       request->protection, request->flags & MAP_SHARED);
 }
 
-static struct record *record_creation(const struct creation *creation, enum event_action action,
-				      enum event_outcome outcome)
+static void record_file(struct record *record, const struct creation *creation)
 {
-	struct trace trace;
-
-	if (!audit_enabled())
-		return NULL;
-	trace_capture(&trace, creation->call->ip, creation->call->cfa);
-	struct record *record = record_begin(action, outcome, &trace);
 	record_str(record, "file.path", creation->path);
 	record_number_string(record, "file.inode", creation->file->inode);
 	record_int(record, "file.size", creation->file->size);
-	return record;
 }
 
 static void report_unprotected(const struct creation *creation, int error, const char *reason,
 			       bool deny)
 {
 	struct record *record =
-		record_creation(creation, EVENT_SNAPSHOT_UNPROTECTED, OUTCOME_FAILURE);
+		record_of_call(EVENT_SNAPSHOT_UNPROTECTED, OUTCOME_FAILURE, creation->call);
 
+	record_file(record, creation);
 	record_error(record, error, reason);
 	record_str(record, "mmfence.snapshot.decision", deny ? "deny" : "plain");
-	record_mapping(record, creation);
+	record_request(record, creation);
 	record_emit(record);
 }
 
@@ -101,20 +88,27 @@ static long unprotected(const struct creation *creation, int error, const char *
 	return -ENOMEM;
 }
 
-static void report_created(const struct creation *creation, const struct snapshot *snapshot,
+static void report_created(const struct creation *creation, struct snapshot *snapshot,
 			   const struct capture *capture)
 {
-	struct record *record = record_creation(creation, EVENT_SNAPSHOT_CREATE, OUTCOME_SUCCESS);
+	struct trace trace;
 
+	if (!audit_enabled())
+		return;
+	trace_capture(&trace, creation->call->ip, creation->call->cfa);
+	if (repeats_take(snapshot, &trace, creation->request->length, capture->bytes))
+		return;
+	struct record *record = record_begin(EVENT_SNAPSHOT_CREATE, OUTCOME_SUCCESS, &trace);
+	record_file(record, creation);
 	record_uint(record, "mmfence.snapshot.id", snapshot->id);
 	record_str(record, "mmfence.snapshot.engine", engine_name(snapshot->engine));
-	record_str(record, "mmfence.snapshot.consistency",
-		   consistency_names[snapshot->consistency]);
+	record_str(record, "mmfence.snapshot.consistency", consistency_name(snapshot->consistency));
 	if (capture->reason)
 		record_str(record, "mmfence.snapshot.reason", capture->reason);
 	record_uint(record, "mmfence.snapshot.bytes", capture->bytes);
-	record_uint(record, "mmfence.snapshot.microseconds", microseconds() - creation->started);
-	record_mapping(record, creation);
+	record_uint(record, "mmfence.snapshot.microseconds",
+		    sys_microseconds() - creation->started);
+	record_request(record, creation);
 	record_emit(record);
 }
 
@@ -136,7 +130,7 @@ static struct snapshot *snapshot_new(const struct creation *creation)
 	return snapshot;
 }
 
-static int snapshot_fill(struct snapshot *snapshot, const struct capture *capture)
+static void snapshot_fill(struct snapshot *snapshot, const struct capture *capture)
 {
 	const struct map_request *request = capture->request;
 
@@ -148,13 +142,7 @@ static int snapshot_fill(struct snapshot *snapshot, const struct capture *captur
 	snapshot->engine = capture->engine;
 	snapshot->shown = capture->shown;
 	snapshot->fate = FATE_PRIVATE;
-	if (!capture->charged)
-		return 0;
-	snapshot->store = arena_alloc(sizeof(*snapshot->store));
-	if (!snapshot->store)
-		return -ENOMEM;
-	*snapshot->store = (struct store){ 1, capture->charged };
-	return 0;
+	snapshot->store = capture->store;
 }
 
 /* A copy that is not listed could grow into pages that were never captured: better none at all. */
@@ -165,19 +153,13 @@ static int capture_and_enter(struct capture *capture, const struct piece *piece)
 	capture_run(capture);
 	if (capture->result)
 		return capture->result;
-	int r = snapshot_fill(piece->snapshot, capture);
+	snapshot_fill(piece->snapshot, capture);
 	snapshot_lock();
-	if (!r)
-		r = piece_enter(piece, &ended);
-	if (!r)
-		budget_keep(capture->charged);
+	int r = piece_enter(piece, &ended);
 	snapshot_unlock();
 	report_ended(ended);
 	if (!r)
 		return 0;
-	budget_return(capture->charged);
-	arena_free(piece->snapshot->store, sizeof(*piece->snapshot->store));
-	piece->snapshot->store = NULL;
 	capture->reason = "no memory for the index";
 	return r;
 }
@@ -209,9 +191,7 @@ static long take(const struct creation *creation, const struct decision *decisio
 	if (creation->request->flags & (MAP_LOCKED | MAP_NORESERVE))
 		attributes_note();
 	bool guarded = decision->guard && !capture.borrow &&
-		       !guard_take(creation->request, creation->file, &piece, &capture.reason);
-	if (!guarded)
-		capture.reason = NULL;
+		       !guard_take(creation->request, creation->file, &piece);
 	int r = guarded ? 0 : capture_and_enter(&capture, &piece);
 	if (r) {
 		snapshot_free(piece.snapshot);
@@ -247,7 +227,7 @@ long snapshot_create(const struct call *call, const struct map_request *request,
 	if (!path) /* the kernel has no memory left, and says so */
 		return sys_munmap(address, request->length), -ENOMEM;
 	sys_fd_path(request->fd, path, PATH_MAX);
-	struct creation creation = { call, request, &file, path, address, microseconds() };
+	struct creation creation = { call, request, &file, path, address, sys_microseconds() };
 	long r = take_if_wanted(&creation);
 	arena_free(path, PATH_MAX);
 	return r;

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Comparing captured pages with today's file: see drift.h. Read from the mapping's own
- * backing through /proc/self/mem, since the program may have taken the right to read
- * it away, and from the file under its name, if that is still the same one. The
- * program's own stores are no drift: pages of its own are left out.
+ * What a program would have seen change under it: when a snapshot whose pages were put aside ends,
+ * they are compared with the file of that moment (audit.drift=on). Read from the mapping's own
+ * backing through /proc/self/mem, since the program may have taken the right to read it away, and
+ * from the file under its name, if that is still the same one. The program's own stores are no
+ * drift: pages of its own are left out.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "audit/event.h"
-#include "kernel/proc_text.h"
+#include "kernel/vma.h"
 #include "support/sys.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
-#include "snapshot/drift.h"
+#include "snapshot/snapshot.h"
 #include "support/arena.h"
 #include "support/text.h"
 
@@ -26,12 +26,14 @@
 #define ENTRY_FILE  (1ULL << 61)
 
 struct comparison {
+	uintptr_t start, end;
 	struct piece pieces[PIECES];
 	size_t count;
 	const char *path;
 	uint64_t id;
 	struct file_id captured;
 	/* on the way */
+	bool has_table; /* of descriptors */
 	int file, memory, pagemap;
 	unsigned char here[PAGE_BYTES], there[PAGE_BYTES];
 	/* what came of it */
@@ -98,26 +100,28 @@ static void compare_pieces(struct comparison *it)
 	range_close(it);
 }
 
-/* A thread with a table of its own: closing the file here would drop the program's record locks. */
-static void compare(void *argument)
+static const char *compare_with(struct comparison *it)
 {
-	struct comparison *it = argument;
 	struct file now;
 
-	it->reason = "no descriptor table of its own for the comparison";
-	if (thread_own_table())
-		return;
-	it->file = sys_open(it->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	it->memory = proc_open_own(-1, "mem", O_RDONLY);
-	it->pagemap = proc_open_own(-1, "pagemap", O_RDONLY);
-	it->reason = "the file is no longer there, or may not be read";
+	if (!it->has_table)
+		return "no descriptor table of its own for the comparison";
 	if (it->file < 0 || it->memory < 0 || it->pagemap < 0 || file_identify(it->file, &now))
-		return;
-	it->reason = "another file has its name";
+		return "the file is no longer there, or may not be read";
 	if (!file_id_equals(&now.id, &it->captured))
-		return;
-	it->reason = NULL;
+		return "another file has its name";
 	compare_pieces(it);
+	return NULL;
+}
+
+static void compare(struct comparison *it)
+{
+	it->pages = it->ranges = 0;
+	text_init(&it->list, it->text, sizeof(it->text));
+	it->file = it->has_table ? sys_open(it->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0) : -1;
+	it->reason = compare_with(it);
+	if (it->file >= 0)
+		sys_close(it->file);
 }
 
 static void report(const struct comparison *it)
@@ -134,6 +138,19 @@ static void report(const struct comparison *it)
 		record_str(record, "mmfence.drift.ranges", it->text);
 	}
 	record_emit(record);
+}
+
+static bool any_ends(uintptr_t start, uintptr_t end)
+{
+	struct piece piece;
+	bool found = false;
+
+	snapshot_lock();
+	for (uintptr_t at = start; !found && index_next(at, &piece) && piece.start < end;
+	     at = piece.end)
+		found = piece.snapshot->fate != FATE_UNTOUCHED;
+	snapshot_unlock();
+	return found;
 }
 
 /* The pieces in the range of the first snapshot at or after *at that ends with it. False: no more.
@@ -169,23 +186,37 @@ static bool next_to_end(uintptr_t *at, uintptr_t end, struct comparison *it)
 	return snapshot;
 }
 
+/* A thread with a table of its own: closing the files here would drop the program's record locks.
+ */
+static void compare_all(void *argument)
+{
+	struct comparison *it = argument;
+
+	it->has_table = !thread_own_table();
+	it->memory = it->has_table ? proc_open_own(-1, "mem", O_RDONLY) : -1;
+	it->pagemap = it->has_table ? proc_open_own(-1, "pagemap", O_RDONLY) : -1;
+	for (uintptr_t at = it->start; next_to_end(&at, it->end, it);) {
+		if (!it->path)
+			continue;
+		size_t size = strlen(it->path) + 1;
+		compare(it);
+		report(it);
+		arena_free((char *)it->path, size);
+	}
+}
+
 void drift_before_unmap(uintptr_t start, uintptr_t end)
 {
 	struct comparison *it;
 
-	if (the_policy.audit_drift != AUDIT_DRIFT_ON || !audit_enabled())
+	if (the_policy.audit_drift != AUDIT_DRIFT_ON || !audit_enabled() || !any_ends(start, end))
 		return;
 	it = arena_alloc(sizeof(*it));
-	for (uintptr_t at = start; it && next_to_end(&at, end, it);) {
-		if (!it->path)
-			continue;
-		size_t size = strlen(it->path) + 1;
-		it->pages = it->ranges = 0;
-		text_init(&it->list, it->text, sizeof(it->text));
-		if (!thread_run(compare, it))
-			report(it);
-		arena_free((char *)it->path, size);
-	}
+	if (!it)
+		return;
+	it->start = start;
+	it->end = end;
+	thread_run(compare_all, it);
 	arena_free(it, sizeof(*it));
 }
 

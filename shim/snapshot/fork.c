@@ -14,11 +14,12 @@
 #include <sys/socket.h>
 
 #include "support/sys.h"
-#include "kernel/lease.h"
 #include "kernel/thread.h"
 #include "kernel/lease_thread.h"
+#include "snapshot/family.h"
 #include "snapshot/lease.h"
-#include "support/gate.h"
+#include "snapshot/snapshot.h"
+#include "support/lock.h"
 
 #define BATCH 253 /* SCM_MAX_FD: no message takes more */
 
@@ -96,17 +97,23 @@ static bool leads_to(const struct lease *lease, int directory, const char *path)
 	       file.inode == lease->key.inode;
 }
 
-/* By its name, if that is still its own: see proc_text.c for why the lease thread's own directory
- * in /proc is left alone. */
-static int open_anew(const struct lease *lease)
+/* By its name, if that is still its own: nothing else is opened, least of all a device. */
+static int open_by_name(const struct lease *lease)
 {
 	int fd = leads_to(lease, AT_FDCWD, lease->path) ? sys_open(lease->path, OPEN_FLAGS, 0) : -1;
 
-	if (fd >= 0 && leads_to(lease, fd, ""))
+	if (fd < 0 || leads_to(lease, fd, ""))
 		return fd;
-	if (fd >= 0)
-		sys_close(fd);
-	return thread_open_again(lease_thread_proc(), 0, lease->fd, OPEN_FLAGS);
+	sys_close(fd);
+	return -ESTALE;
+}
+
+/* See proc_text.c for why the lease thread's own directory in /proc is left alone. */
+static int open_anew(const struct lease *lease)
+{
+	int fd = open_by_name(lease);
+
+	return fd < 0 ? thread_open_again(lease_thread_files.proc, 0, lease->fd, OPEN_FLAGS) : fd;
 }
 
 /* Until the child's lease thread owns it ours is told of a break, and finds nothing of that number.
@@ -118,6 +125,9 @@ static int second_lease(const struct lease *lease)
 	if (fd < 0)
 		return fd;
 	int r = lease_take(fd, lease_thread_number());
+	/* The first may have been taken away, and the writer be done. */
+	if (!r && !lease_is_held(lease->fd))
+		r = -ESTALE;
 	if (r)
 		sys_close(fd);
 	return r ? r : fd;
@@ -142,21 +152,13 @@ static void hand_over(struct lease *lease, int socket, struct parcel *parcel)
 		flush(socket, parcel);
 }
 
-/* The child's lease thread will have to. */
-static bool proc_in_sight(void)
-{
-	struct file file;
-
-	return !file_at(AT_FDCWD, "/proc/self", &file);
-}
-
 static void hand_over_all(void *pair)
 {
 	struct parcel *parcel = arena_alloc(sizeof(*parcel));
-	int socket = parcel && proc_in_sight() ? thread_fetch(0, ((const int *)pair)[0]) : -1;
+	int socket = parcel && *(const int *)pair >= 0 ? thread_fetch(0, *(const int *)pair) : -1;
 	struct lease *lease, *following;
 
-	guard_drop_unused();
+	guard_drop_unused(NULL);
 	HASH_ITER (hh, leases, lease, following)
 		if (socket < 0)
 			lease_preserve(lease, "fork");
@@ -180,13 +182,32 @@ static void close_ends(void)
 	}
 }
 
+/* The child's lease thread will open it, and be where this thread is: in a chroot, or in a Landlock
+ * domain that the lease thread here is not in. */
+static bool proc_is_open(void)
+{
+	int fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+
+	if (fd >= 0)
+		sys_close(fd);
+	return fd >= 0;
+}
+
+/* A child of vfork has another table, and its own socket in it. */
+static bool can_hand_over(void)
+{
+	return home_is_here() && proc_is_open();
+}
+
 void guard_before_fork(void)
 {
 	int pair[2] = { -1, -1 };
 
 	lease_thread_hold();
+	family_grows();
 	if (guard_any()) {
-		if (sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		if (!can_hand_over() ||
+		    sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 			pair[0] = pair[1] = -1;
 		lease_thread_call_held(hand_over_all, pair);
 	}
@@ -269,6 +290,7 @@ static void adopt_all(void *unused)
 static void forget_descriptors(void)
 {
 	lease_break_forget();
+	store_forget_kept(NULL);
 	for (struct lease *lease = leases; lease; lease = lease->hh.next)
 		lease->fd = -1;
 }
@@ -284,29 +306,24 @@ void guard_after_fork_in_child(void)
 
 /* ---- in a child that nobody announced ---- */
 
-static bool same_content(const struct file *then, const struct file *now)
-{
-	return file_id_equals(&then->id, &now->id) && then->size == now->size &&
-	       then->mtime_ns == now->mtime_ns && then->ctime_ns == now->ctime_ns;
-}
-
 static void lease_again(struct lease *lease)
 {
 	struct file now;
-	int fd = sys_open(lease->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	int fd = open_by_name(lease);
 
 	if (fd < 0)
 		return;
 	int r = lease_take(fd, lease_thread_number());
 	if (!r)
 		r = file_identify(fd, &now);
-	if (!r && !same_content(&lease->file, &now))
+	if (!r && !(file_id_equals(&lease->key, &now.id) && file_is_unchanged(&lease->file, &now)))
 		r = -ESTALE;
 	if (r) {
 		sys_close(fd);
 		return;
 	}
 	lease->fd = lease->signal_fd = fd;
+	lease->granted = family_now();
 	lease->state = LEASE_HELD;
 }
 
@@ -322,6 +339,7 @@ static void lease_all_again(void *unused)
 void guard_after_raw_clone(void)
 {
 	lease_thread_forget();
+	family_grows();
 	forget_descriptors();
 	if (leases && lease_thread_call(lease_all_again, NULL))
 		lose_without_descriptor("no lease thread could be started in the child");

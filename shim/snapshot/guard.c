@@ -4,16 +4,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 
-#include "kernel/lease.h"
+#include "kernel/lease_thread.h"
 #include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/vma.h"
-#include "kernel/lease_thread.h"
+#include "snapshot/family.h"
 #include "snapshot/lease.h"
+#include "snapshot/snapshot.h"
 #include "support/fault.h"
 
 struct lease *leases;
@@ -40,7 +40,6 @@ struct grant {
 	const struct piece *piece;
 	int thread;
 	struct snapshot *ended;
-	const char *reason;
 	int result;
 };
 
@@ -101,7 +100,7 @@ static int shown_at(uintptr_t address, struct vma_file *file)
 	struct vma_walk walk;
 	struct vma vma = { .inode = 0 };
 
-	vma_walk_begin(&walk, lease_thread_maps());
+	vma_walk_begin(&walk, lease_thread_files.maps);
 	int r = vma_walk_to(&walk, address, &vma, NULL, 0);
 	vma_walk_end(&walk);
 	*file = (struct vma_file){ vma.device, vma.inode };
@@ -118,6 +117,7 @@ static struct lease *lease_new(const struct grant *grant, int fd, const struct f
 	lease->key = file->id;
 	lease->fd = lease->signal_fd = fd;
 	lease->file = *file;
+	lease->granted = family_now();
 	lease->path_size = strlen(path) + 1;
 	lease->path = arena_strdup(path);
 	if (!lease->path || shown_at(grant->piece->start, &lease->shown)) {
@@ -153,27 +153,37 @@ static bool too_large_to_preserve(const struct file *file)
 	return (uint64_t)file->size > sys_limit(RLIMIT_FSIZE);
 }
 
+static int open_anew(const struct grant *grant)
+{
+	int fd = thread_open_again(lease_thread_files.proc, grant->thread, grant->request->fd,
+				   O_RDONLY | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 || lease_thread_can_spare(fd))
+		return fd;
+	sys_close(fd);
+	return -EMFILE;
+}
+
 static int grant_new(struct grant *grant)
 {
 	struct file file;
-	int fd = thread_open_again(lease_thread_proc(), grant->thread, grant->request->fd,
-				   O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	int r = fd < 0 ? fd : lease_thread_can_spare(fd) ? 0 : -EMFILE;
+	int fd = open_anew(grant);
 
+	if (fd == -EMFILE) { /* what is let go in a moment has some */
+		guard_drop_unused(NULL);
+		fd = open_anew(grant);
+	}
+	int r = fd < 0 ? fd : 0;
 	if (!r && too_large_to_preserve(grant->file))
 		r = -EFBIG;
 	if (!r)
 		r = take(fd, &file, grant->file);
-	if (r)
-		grant->reason = fd < 0 && fd != -EMFILE && fd != -ENFILE
-					? "the file could not be opened again"
-					: lease_refusal(r);
-	else
+	if (!r)
 		r = lease_add(grant, fd, &file);
-	if (r == -ENOMEM)
-		grant->reason = "no memory for the lease";
 	if (r && fd >= 0)
 		sys_close(fd);
+	if (!r)
+		spare_area_keep();
 	return r;
 }
 
@@ -188,7 +198,7 @@ static void grant_task(void *argument)
 }
 
 int guard_take(const struct map_request *request, const struct file *file,
-	       const struct piece *piece, const char **reason)
+	       const struct piece *piece)
 {
 	struct grant grant = {
 		.request = request,
@@ -197,21 +207,15 @@ int guard_take(const struct map_request *request, const struct file *file,
 		.thread = sys_gettid(),
 	};
 
-	*reason = lease_refusal(0);
 	if (!lease_is_trusted(file))
 		return -EOPNOTSUPP;
 	int r = join_existing(file, piece, &grant.ended);
 	if (r == -ENOENT) {
 		TEST_POINT("grant");
 		r = lease_thread_call(grant_task, &grant);
-		*reason = r ? "the lease thread could not be started" : grant.reason;
 		r = r ? r : grant.result;
-	} else if (r) {
-		*reason = "the file is about to be written to";
 	}
 	report_ended(grant.ended);
-	if (!r)
-		*reason = NULL;
 	return r;
 }
 
@@ -236,6 +240,7 @@ int lease_end(struct lease *lease)
 	unused_remove(lease);
 	HASH_DEL(leases, lease);
 	snapshot_unlock();
+	lease_wait_no_more(lease);
 	int r = lease->fd < 0 ? -EBADF : lease_release(lease->fd);
 	if (lease->fd >= 0)
 		sys_close(lease->fd);
@@ -282,14 +287,16 @@ static struct lease *next_unused(void)
 	return lease;
 }
 
-void guard_drop_unused(void)
+void guard_drop_unused(void *unused)
 {
+	(void)unused;
 	struct lease *lease;
 
 	while ((lease = next_unused())) {
 		TEST_POINT("unused");
 		lease_end(lease);
 	}
+	store_drop_unused();
 }
 
 /* ---- breaks ---- */
@@ -318,7 +325,14 @@ static void ask_all(void)
 		preserve_if_broken(lease);
 }
 
+/* Where the table is held by a process that has more rights than this thread will have. */
+static void get_table(void)
+{
+	family_get();
+}
+
 const struct lease_thread_duties lease_thread_duties = {
+	.begins = get_table,
 	.broken = broken,
 	.ask_all = ask_all,
 	.drop_unused = guard_drop_unused,

@@ -21,15 +21,13 @@ struct lease;
 /* ---- for the program's threads ---- */
 
 /* Puts snapshot, whose only piece is *piece, under the guard of the file's lease. 0: done, the
- * piece is in the index. -errno and why: nothing was done, and the mapping is as it was. */
+ * piece is in the index. -errno: nothing was done, and the mapping is as it was. */
 int guard_take(const struct map_request *request, const struct file *file,
-	       const struct piece *piece, const char **reason);
+	       const struct piece *piece);
 
 /* What is guarded in the range and can be made writable, that is, no shared snapshots: preserves
  * it now. 0, or -errno when some could not be. */
 int guard_preserve_private(uintptr_t start, uintptr_t end);
-/* One file. */
-int guard_preserve_file(const struct file_id *key, const char *trigger);
 /* All, and ends the lease thread: before calls that it would be in the way of. */
 void guard_preserve_all_and_stop(const char *trigger);
 bool guard_any(void);
@@ -73,6 +71,6 @@ void guard_after_raw_clone(void);
 
 /* ---- on the lease thread ---- */
 
-void guard_drop_unused(void);
+void guard_drop_unused(void *unused);
 
 #endif

@@ -8,8 +8,11 @@
 #ifndef MMFENCE_SNAPSHOT_LEASE_H
 #define MMFENCE_SNAPSHOT_LEASE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "snapshot/guard.h"
-#include "snapshot/windows.h"
+#include "snapshot/preserve.h"
 #include "support/arena.h"
 
 #define HASH_NONFATAL_OOM	   1
@@ -26,10 +29,15 @@ struct lease {
 	enum lease_state state;
 	struct snapshot *snapshots; /* that it guards */
 	struct lease *next_unused;
-	bool is_unused;	  /* and in the list of those */
+	bool is_unused;	 /* and in the list of those */
+	bool is_waiting; /* for a copy that is made beside the lease thread, and broken since then
+			  */
+	uint64_t broken_at;
+	struct lease *next_waiting;
 	int signal_fd;	  /* what a break's signal calls it: its number where it was taken */
 	int fd;		  /* in the lease thread's table; -1 in a child that has not adopted it */
 	struct file file; /* at the grant */
+	unsigned int granted; /* family_now() at the grant */
 	char *path;
 	size_t path_size;
 	bool unlisted; /* no memory for the table */
@@ -58,12 +66,17 @@ void lease_break_done(void);
 /* The file is shorter than it was. */
 bool lease_was_cut(const struct lease *lease);
 bool lease_is_copied(const struct lease *lease);
+/* It waits for another one's copy: no more. */
+void lease_wait_no_more(struct lease *lease);
 /* In a child: nothing is under way. */
 void lease_break_forget(void);
 /* The same without a copy: nothing more can be done for its snapshots. */
 void lease_lose(struct lease *lease, const char *reason);
 
 /* ---- replace.c ---- */
+
+/* One area more than the program has, for when it has as many as it may. On the lease thread. */
+void spare_area_keep(void);
 
 struct preserve;
 

@@ -9,13 +9,12 @@
 #include <sys/mman.h>
 
 #include "audit/event.h"
-#include "audit/trace.h"
 #include "support/sys.h"
 #include "kernel/vma.h"
-#include "snapshot/drift.h"
+#include "snapshot/snapshot.h"
+#include "snapshot/family.h"
 #include "snapshot/guard.h"
 #include "support/arena.h"
-#include "support/gate.h"
 #include "support/lock.h"
 
 static const char *const fate_names[] = { "untouched", "preserved", "private", "lost" };
@@ -48,10 +47,8 @@ void snapshot_free(struct snapshot *snapshot)
 {
 	struct store *store = snapshot->store;
 
-	if (store && __atomic_sub_fetch(&store->users, 1, __ATOMIC_ACQ_REL) == 0) {
-		budget_release(store->charged);
-		arena_free(store, sizeof(*store));
-	}
+	if (store)
+		store_release(store);
 	arena_free(snapshot->path, snapshot->path_size);
 	arena_free(snapshot, sizeof(*snapshot));
 }
@@ -65,6 +62,18 @@ static void last_look(struct snapshot *snapshot)
 	report_lost(snapshot->path, snapshot->id, 1, 0, guard_cut_off);
 }
 
+static void report_end(const struct snapshot *snapshot)
+{
+	struct record *record = record_begin(EVENT_SNAPSHOT_END, OUTCOME_SUCCESS, NULL);
+
+	record_str(record, "file.path", snapshot->path);
+	record_uint(record, "mmfence.snapshot.id", snapshot->id);
+	record_str(record, "mmfence.snapshot.fate", fate_name(snapshot->fate));
+	if (snapshot->repeat)
+		record_bool(record, "mmfence.snapshot.repeated", true);
+	record_emit(record);
+}
+
 void report_ended(struct snapshot *ended)
 {
 	for (struct snapshot *one = ended; one; one = one->next_ended)
@@ -73,11 +82,8 @@ void report_ended(struct snapshot *ended)
 		guard_left();
 	while (ended) {
 		struct snapshot *next = ended->next_ended;
-		struct record *record = record_begin(EVENT_SNAPSHOT_END, OUTCOME_SUCCESS, NULL);
-		record_str(record, "file.path", ended->path);
-		record_uint(record, "mmfence.snapshot.id", ended->id);
-		record_str(record, "mmfence.snapshot.fate", fate_name(ended->fate));
-		record_emit(record);
+		if (!repeats_end(ended))
+			report_end(ended);
 		snapshot_free(ended);
 		ended = next;
 	}
@@ -203,62 +209,68 @@ static void look_again(uintptr_t start, uintptr_t end, const struct move *move,
 
 /* ---- calls over tracked ranges ---- */
 
-long mapping_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument)
+/* Makes the call, if there is one. always: it succeeds only where no snapshot is, and needs no room
+ * in the index then. */
+static long change(uintptr_t start, uintptr_t end, long (*call)(void *), void *argument,
+		   bool always)
 {
 	struct snapshot *ended = NULL;
 
-	if (!index_may_touch(start, end))
-		return replace(argument);
-	drift_before_unmap(start, end);
 	snapshot_lock();
-	long r = index_reserve();
-	if (!r)
-		r = replace(argument);
+	long reserved = index_reserve();
+	long r = reserved && !always ? reserved : call(argument);
 	if (sys_failed(r))
 		look_again(start, end, &nowhere, &ended);
-	else
+	else if (!reserved)
 		index_remove(start, end, piece_removed, &ended);
 	snapshot_unlock();
 	report_ended(ended);
 	return r;
 }
 
+long mapping_replace(uintptr_t start, uintptr_t end, long (*replace)(void *), void *argument)
+{
+	if (!index_may_touch(start, end))
+		return replace(argument);
+	drift_before_unmap(start, end);
+	return change(start, end, replace, argument, false);
+}
+
+static long nothing(void *unused)
+{
+	(void)unused;
+	return -EAGAIN;
+}
+
 void snapshot_look_again(uintptr_t start, uintptr_t end)
 {
-	struct snapshot *ended = NULL;
+	change(start, end, nothing, NULL, true);
+}
 
-	snapshot_lock();
-	look_again(start, end, &nowhere, &ended);
-	snapshot_unlock();
-	report_ended(ended);
+struct range_to_unmap {
+	uintptr_t address;
+	size_t length;
+};
+
+static long unmap(void *range)
+{
+	const struct range_to_unmap *it = range;
+
+	return sys_munmap(it->address, it->length);
 }
 
 long snapshot_munmap(uintptr_t address, size_t length)
 {
-	struct snapshot *ended = NULL;
+	struct range_to_unmap range = { address, length };
 
-	drift_before_unmap(address, address + PAGE_UP(length));
-	snapshot_lock();
-	long r = index_reserve();
-	if (!r)
-		r = sys_munmap(address, length);
-	if (r)
-		look_again(address, address + PAGE_UP(length), &nowhere, &ended);
-	else
-		index_remove(address, address + PAGE_UP(length), piece_removed, &ended);
-	snapshot_unlock();
-	report_ended(ended);
-	return r;
+	return mapping_replace(address, address + PAGE_UP(length), unmap, &range);
 }
 
 /* ---- mremap ---- */
 
 static void report_grow(const struct call *call, const struct piece *piece, size_t new_size)
 {
-	struct trace trace;
-
-	trace_capture(&trace, call->ip, call->cfa);
-	struct record *record = record_begin(EVENT_SNAPSHOT_GROW, OUTCOME_FAILURE, &trace);
+	struct record *record = record_of_call(EVENT_SNAPSHOT_GROW, OUTCOME_FAILURE, call);
 	record_str(record, "file.path", piece->snapshot->path);
 	record_error(record, ENOMEM, "only the mapped part of the file was captured");
 	record_uint(record, "mmfence.snapshot.id", piece->snapshot->id);
@@ -412,17 +424,7 @@ long snapshot_mremap(const struct call *call, const struct move_request *request
  * listed there went away without our knowledge. */
 long mapping_remap(uintptr_t start, uintptr_t end, long (*remap)(void *), void *argument)
 {
-	struct snapshot *ended = NULL;
-
-	snapshot_lock();
-	long r = remap(argument);
-	if (r)
-		look_again(start, end, &nowhere, &ended);
-	else if (!index_reserve())
-		index_remove(start, end, piece_removed, &ended);
-	snapshot_unlock();
-	report_ended(ended);
-	return r;
+	return change(start, end, remap, argument, true);
 }
 
 /* ---- one more ---- */
@@ -461,6 +463,8 @@ void snapshot_after_fork(void)
 {
 	gate_open();
 	lock_reset(&snapshots_lock);
+	family_after_fork();
 	budget_after_fork();
 	totals_reset();
+	repeats_after_fork();
 }

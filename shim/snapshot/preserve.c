@@ -6,18 +6,107 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
 
 #include "support/sys.h"
-#include "kernel/unnamed.h"
+#include "kernel/file.h"
 #include "policy/policy.h"
-#include "kernel/transfer.h"
 #include "snapshot/guard.h"
-#include "snapshot/places.h"
 #include "snapshot/preserve.h"
 #include "snapshot/snapshot.h"
 #include "support/arena.h"
+#include "support/text.h"
+#include "support/sort.h"
+
+/* ---- Joining and looking up parts of a file. On bare threads too. ---- */
+
+int windows_alloc(struct windows *windows, size_t capacity)
+{
+	*windows = (struct windows){ .capacity = capacity ? capacity : 1 };
+	windows->list = arena_alloc(windows->capacity * sizeof(*windows->list));
+	return windows->list ? 0 : -ENOMEM;
+}
+
+void windows_free(struct windows *windows)
+{
+	arena_free(windows->list, windows->capacity * sizeof(*windows->list));
+	windows->list = NULL;
+}
+
+void windows_add(struct windows *windows, const struct window *window)
+{
+	if (window->start < window->end)
+		windows->list[windows->count++] = *window;
+}
+
+/* Files have no negative offsets. */
+static uint64_t start_of(const void *window)
+{
+	return (uint64_t)((const struct window *)window)->start;
+}
+
+void windows_join(struct windows *windows)
+{
+	struct window *list = windows->list;
+	size_t kept = 0;
+
+	sort(list, windows->count, sizeof(*list), start_of);
+	for (size_t i = 0; i < windows->count; i++) {
+		if (!kept || list[i].start > list[kept - 1].end)
+			list[kept++] = list[i];
+		else if (list[i].end > list[kept - 1].end)
+			list[kept - 1].end = list[i].end;
+	}
+	windows->count = kept;
+}
+
+/* How many begin at or below at. */
+static size_t begin_by(const struct windows *windows, int64_t at)
+{
+	size_t low = 0, high = windows->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (windows->list[middle].start <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool windows_gap(const struct windows *windows, int64_t at, int64_t end, struct window *out)
+{
+	size_t next = begin_by(windows, at);
+
+	if (next && windows->list[next - 1].end > at)
+		at = windows->list[next - 1].end;
+	if (next < windows->count && windows->list[next].start < end)
+		end = windows->list[next].start;
+	*out = (struct window){ at, end };
+	return at < end;
+}
+
+/* Where clones may go besides: the user's own directory for them, then those for temporary and for
+ * cached files. */
+static const char *temporary_directory, *cache_directory;
+
+/* As the XDG base directory specification has it. */
+static const char *cache_below(const char *home)
+{
+	static char buffer[1024];
+
+	return text_make(buffer, sizeof(buffer), "%s/.cache", home) ? buffer : NULL;
+}
+
+void clone_places_settle(const char *temporary, const char *cache, const char *home)
+{
+	temporary_directory = temporary;
+	cache_directory = (cache && *cache) || !home ? cache : cache_below(home);
+}
 
 #define PATH_BYTES 4096
 
@@ -69,17 +158,34 @@ static bool cannot_clone(int error)
 	return error == -EOPNOTSUPP || error == -ENOTTY;
 }
 
+static bool is_plain(uint64_t device)
+{
+	return atomic_load_explicit(plain_slot(device), memory_order_relaxed) == device + 1;
+}
+
+/* A writer would find the blocks gone that were its file's own. */
+static bool has_room_again(const struct preserve *preserve)
+{
+	struct statfs64 space;
+
+	return sys_fstatfs(preserve->source, &space) ||
+	       (uint64_t)space.f_bavail * (uint64_t)space.f_bsize >=
+		       (uint64_t)preserve->file->blocks * 512;
+}
+
 static int clone_try(const struct preserve *preserve)
 {
-	const char *places[CLONE_PLACES];
+	const char *places[] = { the_policy.snapshot_clone_dir, temporary_directory, "/var/tmp",
+				 cache_directory };
 	uint64_t device = preserve->file->device;
 
-	if (atomic_load_explicit(plain_slot(device), memory_order_relaxed) == device + 1)
+	if (is_plain(device))
 		return -EOPNOTSUPP;
+	if (the_policy.snapshot_preserve != PRESERVE_CLONE && !has_room_again(preserve))
+		return -ENOSPC;
 	int fd = clone_beside(preserve);
-	clone_places(places);
 	/* A file system without reflinks says so at once, and in every directory. */
-	for (int i = 0; fd < 0 && !cannot_clone(fd) && fd != -EINVAL && i < CLONE_PLACES; i++)
+	for (int i = 0; fd < 0 && !cannot_clone(fd) && fd != -EINVAL && i < 4; i++)
 		if (places[i] && places[i][0])
 			fd = clone_into(preserve, places[i]);
 	if (cannot_clone(fd))
@@ -156,6 +262,29 @@ static int begin_spill(struct preserve *preserve)
 	return r;
 }
 
+#define LONG_TO_WRITE (16 << 20)
+
+#define SAMPLES	     16
+#define SAMPLE_BYTES (128 << 10)
+
+/* A clone would write it out first, which takes longer than a copy. Asking of every page of a large
+ * file takes longer than its clone: samples tell. Before Linux 6.5 it is not known. */
+static bool is_dirty(const struct preserve *preserve)
+{
+	uint64_t size = (uint64_t)preserve->file->size, dirty = 0;
+	struct cache_pages pages;
+
+	if (size < LONG_TO_WRITE || is_plain(preserve->file->device))
+		return false;
+	for (uint64_t i = 0; i < SAMPLES; i++) {
+		struct cache_range range = { size / SAMPLES * i, SAMPLE_BYTES };
+		if (sys_cachestat((unsigned int)preserve->source, &range, &pages, 0))
+			return false;
+		dirty += pages.dirty + pages.being_written;
+	}
+	return dirty * PAGE_BYTES * (size / (SAMPLES * SAMPLE_BYTES)) >= LONG_TO_WRITE;
+}
+
 int preserve_begin(struct preserve *preserve)
 {
 	int wanted = the_policy.snapshot_preserve;
@@ -164,6 +293,9 @@ int preserve_begin(struct preserve *preserve)
 	preserve->target = -1;
 	preserve->reason = wanted == PRESERVE_SPILL ? "there is no snapshot.spill-dir to write to"
 						    : "no reflink clone is to be had";
+	if (wanted == PRESERVE_AUTO && !preserve->no_copy && is_dirty(preserve) &&
+	    !begin_memory(preserve))
+		return 0;
 	if (guard_may_open() && (wanted == PRESERVE_AUTO || wanted == PRESERVE_CLONE))
 		r = begin_clone(preserve);
 	if (r && preserve->no_copy) {
@@ -175,12 +307,22 @@ int preserve_begin(struct preserve *preserve)
 	return r && may_spill() ? begin_spill(preserve) : r;
 }
 
+void preserve_borrow(struct preserve *preserve, int target, enum engine engine,
+		     const struct window *window)
+{
+	begin_with(preserve, target, engine);
+	preserve->borrowed = true;
+	preserve->copied.count = 0;
+	windows_add(&preserve->copied, window);
+}
+
 /* Huge pages are taken whole, however little is put into them. */
 int preserve_charge(struct preserve *preserve)
 {
 	struct statx now;
 
-	if (preserve->engine != ENGINE_MEMORY || sys_fstat(preserve->target, &now))
+	if (preserve->borrowed || preserve->engine != ENGINE_MEMORY ||
+	    sys_fstat(preserve->target, &now))
 		return 0;
 	uint64_t takes = now.stx_blocks * 512;
 	if (takes <= preserve->charged)
@@ -223,9 +365,19 @@ static int spill_instead(struct preserve *preserve)
 
 int preserve_windows(struct preserve *preserve)
 {
-	int r = preserve->whole ? 0 : copy_all(preserve);
+	int r = preserve->whole || preserve->borrowed ? 0 : copy_all(preserve);
 
 	return r == -ENOMEM && preserve->engine == ENGINE_MEMORY ? spill_instead(preserve) : r;
+}
+
+/* Others show what was borrowed: nothing is put into it, least of all by who may have lost its
+ * lease meanwhile. */
+static int own_instead(struct preserve *preserve)
+{
+	sys_close(preserve->target);
+	preserve->borrowed = false;
+	int r = preserve_begin(preserve);
+	return r ? r : preserve_windows(preserve);
 }
 
 int preserve_window(struct preserve *preserve, const struct window *window)
@@ -235,6 +387,10 @@ int preserve_window(struct preserve *preserve, const struct window *window)
 	int r = 0;
 
 	while (!r && !preserve->whole && windows_gap(&preserve->copied, at, window->end, &gap)) {
+		if (preserve->borrowed) {
+			r = own_instead(preserve);
+			continue;
+		}
 		r = copy_part(preserve, gap.start, gap.end);
 		at = gap.end;
 	}

@@ -12,10 +12,11 @@
 #include "audit/sink.h"
 #include "kernel/capability.h"
 #include "kernel/file.h"
-#include "kernel/home.h"
+#include "kernel/thread.h"
 #include "snapshot/guard.h"
 #include "kernel/lease_thread.h"
 #include "snapshot/lease.h"
+#include "snapshot/snapshot.h"
 
 /* ---- preserve now ---- */
 
@@ -59,7 +60,7 @@ static bool guarded_in(uintptr_t start, uintptr_t end, bool shared_too, struct f
 	return found;
 }
 
-int guard_preserve_file(const struct file_id *key, const char *trigger)
+static int preserve_file(const struct file_id *key, const char *trigger)
 {
 	struct wish wish = { .key = *key, .trigger = trigger };
 	int r = lease_thread_call_running(preserve_task, &wish);
@@ -73,7 +74,7 @@ static int preserve_in(uintptr_t start, uintptr_t end, bool shared_too, const ch
 	int result = 0;
 
 	while (guard_any() && guarded_in(start, end, shared_too, &key)) {
-		int r = guard_preserve_file(&key, trigger);
+		int r = preserve_file(&key, trigger);
 		if (r == -ESRCH) /* no lease thread, no guard */
 			return r;
 		if (r)
@@ -160,19 +161,13 @@ bool guard_let_in(int directory, const char *path)
 		return false;
 	/* It may be gone from the table already, because the lease thread was faster: then it is
 	 * gone altogether once the lease thread has answered. */
-	return !guard_preserve_file(&file.id, "break");
-}
-
-static void drop_task(void *unused)
-{
-	(void)unused;
-	guard_drop_unused();
+	return !preserve_file(&file.id, "break");
 }
 
 void guard_drop_now(void)
 {
 	if (home_is_here())
-		lease_thread_call_running(drop_task, NULL);
+		lease_thread_call_running(guard_drop_unused, NULL);
 }
 
 /* ---- before calls that the lease thread would be in the way of, or could not serve after ---- */
@@ -185,7 +180,7 @@ void guard_preserve_all_and_stop(const char *trigger)
 		return;
 	lease_thread_call_running(preserve_all_task, &wish);
 	sink_take_back();
-	lease_thread_stop(NULL);
+	lease_thread_stop(store_forget_kept);
 }
 
 static atomic_bool opens_no_more;

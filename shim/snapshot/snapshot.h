@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audit/trace.h"
 #include "kernel/file.h"
 #include "kernel/vma.h"
 #include "mapping/index.h"
-#include "mapping/replace.h"
 #include "mapping/request.h"
 #include "support/call.h"
 
@@ -25,11 +25,7 @@ enum fate { FATE_UNTOUCHED, FATE_PRESERVED, FATE_PRIVATE, FATE_LOST };
 
 struct lease;
 
-/* Preserved pages, shared by the snapshots that show them. Under the snapshot lock. */
-struct store {
-	unsigned int users;
-	uint64_t charged; /* bytes of the memory budget */
-};
+struct store; /* preserved pages, shared by the snapshots that show them: store.h */
 
 /* One capture; every piece of memory that shows it points here. */
 struct snapshot {
@@ -41,7 +37,7 @@ struct snapshot {
 	int64_t captured_start, captured_end; /* the part, otherwise: file offsets */
 	bool shared;			      /* a shared read-only mapping */
 	bool noexec;			      /* the file is on a mount without execution */
-	struct store *store;		      /* NULL: nothing is charged */
+	struct store *store;		      /* or NULL */
 	uintptr_t low, high;		      /* all its pieces lie within */
 	struct lease *lease;		      /* while it is guarded */
 	struct snapshot *next_guarded, **guarded_link; /* by the same lease */
@@ -52,6 +48,8 @@ struct snapshot {
 	char *path;
 	size_t path_size;
 	struct snapshot *next_ended;
+	struct repeat *repeat; /* that it is counted in (repeats.h), or NULL */
+	bool quiet;	       /* its making is not on record */
 };
 
 /* ---- for interpose/ ----
@@ -109,9 +107,6 @@ struct decision {
 void decide(const struct map_request *request, const struct file *file, const char *path,
 	    struct decision *out);
 
-/* Why whoever makes this mapping wants to see what others write, or NULL. */
-const char *live_reason(const struct map_request *request, const struct file *file);
-
 struct capture {
 	/* what to capture, and where the mapping stands */
 	const struct map_request *request;
@@ -131,7 +126,7 @@ struct capture {
 	struct vma_file shown;
 	int64_t file_size;
 	uint64_t bytes; /* copied */
-	uint64_t charged;
+	struct store *store;
 };
 
 /* Captures and replaces the mapping. The charge is the snapshot's from then on. */
@@ -151,17 +146,64 @@ bool piece_is_there(const struct piece *piece, uintptr_t start, uintptr_t end);
 void snapshot_free(struct snapshot *snapshot);
 
 const char *engine_name(enum engine engine);
+const char *consistency_name(enum consistency consistency);
 const char *fate_name(enum fate fate);
 
 void totals_reset(void);
 
 /* Memory for copies: 0, or -ENOMEM and why. On the capture thread: opens files. */
 int budget_charge(uint64_t bytes, const char **reason);
-/* There will be no copy. */
+/* By the process that charged them: the copy is gone, or will not be made. */
 void budget_return(uint64_t bytes);
-/* Under the snapshot lock: the copy is there, and charged until budget_release. */
-void budget_keep(uint64_t bytes);
-void budget_release(uint64_t bytes);
 void budget_after_fork(void);
+struct family;
+/* The program that this process ran before had copies: they went with it. */
+void budget_drop_what_was(struct family *family);
+
+/* ---- drift.c ---- */
+
+/* Before [start, end) is unmapped: compares what is mapped there of snapshots that this ends, and
+ * writes the event. Inside a scope, without the snapshot lock. */
+void drift_before_unmap(uintptr_t start, uintptr_t end);
+/* The same for all that are left, when the process ends. */
+void drift_at_end(void);
+
+/* ---- repeats.c ---- */
+
+/* Whether the new snapshot was only counted: there was one like it, and its bytes (mapped, copied)
+ * are added to that. Sets its repeat and its quiet. */
+bool repeats_take(struct snapshot *snapshot, const struct trace *trace, uint64_t mapped,
+		  uint64_t copied);
+
+/* Whether the end of a quiet one is only counted: nothing happened to it. */
+bool repeats_end(const struct snapshot *snapshot);
+
+/* One record for each that has a count, which begins anew. */
+void snapshot_repeats(void);
+void repeats_after_fork(void);
+
+/* ---- store.c ---- */
+
+struct store;
+
+/* One user's, or NULL. */
+struct store *store_new(void);
+/* What this process was charged for the pages is returned when they are gone. */
+void store_bear(struct store *store, uint64_t charged);
+void store_use(struct store *store);
+void store_release(struct store *store);
+
+/* ---- on the lease thread ---- */
+
+/* Takes fd, on the copy that was offered: it stays open while the pages are shown, or until others
+ * need it. */
+struct family_share;
+void store_keep(struct store *store, int fd, const struct family_share *share);
+/* Any thread: whose pages fd is kept for, with one more user; or NULL. */
+struct store *store_of(int fd);
+/* Closes those that nobody shows any more. */
+void store_drop_unused(void);
+/* In a child, or when the lease thread ends: its table is gone, or is about to be. */
+void store_forget_kept(void *unused);
 
 #endif

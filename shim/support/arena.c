@@ -3,7 +3,8 @@
  * Power-of-two size classes with free lists, cut from chunks of raw mmap; what is
  * larger than a chunk's half has a mapping of its own. See arena.h.
  */
-#include <stdint.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -11,7 +12,6 @@
 #include "support/arena.h"
 #include "support/fault.h"
 #include "support/lock.h"
-#include "support/place.h"
 
 #define CHUNK_BYTES (64 * 1024UL)
 #define CLASS_MIN   4  /* 16 bytes */
@@ -108,6 +108,20 @@ void arena_free(void *block, size_t size)
 	lock_drop(&arena_lock);
 }
 
+void *arena_grow(void *array, size_t size, size_t *room)
+{
+	size_t old = *room * size, now = old ? 2 * old : 16 * size;
+	void *larger = arena_alloc(now);
+
+	if (!larger)
+		return NULL;
+	if (old)
+		memcpy(larger, array, old);
+	arena_free(array, old);
+	*room = now / size;
+	return larger;
+}
+
 char *arena_strdup(const char *text)
 {
 	size_t size = strlen(text) + 1;
@@ -129,4 +143,38 @@ void arena_after_fork(void)
 			free_lists[i] = NULL;
 	}
 	lock_reset(&arena_lock);
+}
+
+/* ---- Large buffers that may not live on the program's stack, which can be a signal stack of 2
+ * KiB. A fixed pool, taken without a lock. Call with signals blocked: then whoever holds a
+ * buffer is running, and waiting for one ends. Hold one at a time: threads that wait for a
+ * second would wait for each other. The pool of scratch.h. In BSS, so that a process which needs
+ * none pays nothing. ---- */
+
+#define SCRATCH_COUNT 8
+
+static char buffers[SCRATCH_COUNT][SCRATCH_BYTES] LARGE __attribute__((aligned(64)));
+static atomic_flag taken[SCRATCH_COUNT];
+
+void *scratch_take(void)
+{
+	for (;;) {
+		for (int i = 0; i < SCRATCH_COUNT; i++)
+			if (!atomic_flag_test_and_set(&taken[i]))
+				return buffers[i];
+		sys_sched_yield();
+	}
+}
+
+void scratch_put(void *buffer)
+{
+	long i = ((char *)buffer - buffers[0]) / SCRATCH_BYTES;
+
+	atomic_flag_clear(&taken[i]);
+}
+
+void scratch_reset(void)
+{
+	for (int i = 0; i < SCRATCH_COUNT; i++)
+		atomic_flag_clear(&taken[i]);
 }

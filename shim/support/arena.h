@@ -8,10 +8,14 @@
 #define MMFENCE_SUPPORT_ARENA_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Zeroed, 16-byte aligned; NULL when the kernel gives no more. */
 void *arena_alloc(size_t size);
 void arena_free(void *block, size_t size);
+/* An array with room for twice as many elements of this size (16 at first), in place of one with
+ * *room; NULL, and that one stays, when there is no memory. */
+void *arena_grow(void *array, size_t size, size_t *room);
 char *arena_strdup(const char *text);
 
 /* Bytes handed out and not given back. */
@@ -19,5 +23,21 @@ size_t arena_in_use(void);
 
 /* In a child: if another thread was in here when it was copied, the free lists are given up. */
 void arena_after_fork(void);
+
+/* ---- buffers ---- */
+
+#define SCRATCH_BYTES 32768
+
+void *scratch_take(void);
+void scratch_put(void *buffer);
+void scratch_reset(void);
+
+/* ---- place.c ---- */
+
+/* mmap there: the address, or -errno. Elsewhere only when there is no room. */
+long place_map(size_t size, int protection, int flags, int fd, int64_t offset);
+
+/* munmap. What was mapped last is the first to be used again. */
+void place_unmap(long address, size_t size);
 
 #endif

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "support/error.h"
+#include "support/sys.h"
 
 #define E(name) [name] = #name
 

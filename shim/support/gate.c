@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gate of gate.h: a word that holds the forking thread's number. No TLS: the
- * lease thread waits here too.
+ * Closed while a thread forks, so that the child finds the tables whole. Whoever wants to change
+ * them waits here; a lock held over fork would not do: the forking thread waits in libc for the
+ * allocator's locks, and a thread that holds one of these may be on its way to us, in a signal
+ * handler or in an allocator that unmaps. It is a word that holds the forking thread's number. No
+ * TLS: the lease thread waits here too.
  */
 #include <linux/futex.h>
 #include <stdbool.h>
@@ -9,7 +12,7 @@
 
 #include "support/sys.h"
 #include "support/fault.h"
-#include "support/gate.h"
+#include "support/lock.h"
 #include "support/text.h"
 
 #define PATIENCE_NANOSECONDS 20000000
@@ -22,18 +25,12 @@ static atomic_int forking;
 static bool waits(int thread, int turn)
 {
 	char path[48], line[16];
-	struct text text;
+	uint64_t number;
 
-	text_init(&text, path, sizeof(path));
-	text_add(&text, "/proc/self/task/");
-	text_add_uint(&text, (unsigned int)thread);
-	text_add(&text, "/syscall");
+	text_make(path, sizeof(path), "/proc/self/task/%u/syscall", (unsigned int)thread);
 	if (sys_read_file(path, line, sizeof(line)) <= 0)
 		return turn >= MOST_TURNS;
-	int number = 0;
-	for (const char *at = line; *at >= '0' && *at <= '9'; at++)
-		number = number * 10 + (*at - '0');
-	return line[0] >= '0' && line[0] <= '9' && number != SYS_fork && number != SYS_clone &&
+	return text_find_number(line, "", &number) && number != SYS_fork && number != SYS_clone &&
 	       number != SYS_clone3;
 }
 
@@ -52,11 +49,6 @@ static bool wait_for_others(void)
 			return false;
 	}
 	return true;
-}
-
-void gate_wait(void)
-{
-	wait_for_others();
 }
 
 /* Whoever closes the gate looks into the lock afterwards: one of the two sees the other. */

@@ -24,4 +24,15 @@ void lock_reset(struct lock *lock);
 void futex_wait(atomic_int *word, int value);
 void futex_wake(atomic_int *word, int count);
 
+/* ---- gate.c ---- */
+
+/* Waits while another thread forks; not for ever: once that thread is seen waiting for a lock,
+ * which may be one that this thread holds, it cannot be copying memory, and the caller goes on.
+ * Then takes lock, which gate_close is given too: nobody forks while it is held. */
+void gate_take(struct lock *lock);
+
+/* Closes the gate and waits until nobody is inside lock. */
+void gate_close(struct lock *lock);
+void gate_open(void);
+
 #endif

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The place of place.h. The kernel begins at the loader, which it mapped first, and goes
- * on downwards; above lies what it keeps free for the stack to grow (128 MiB at least),
- * and of that the farthest from the stack is ours. Where mappings grow upwards (no limit
+ * Where the library's own memory lies: in a part of the address space that the kernel gives to
+ * nobody by itself. At an address of the kernel's choice it would fill what the program left free
+ * on purpose: a hole of MADV_DONTFORK in a child, the place that it is about to map by
+ * MAP_FIXED_NOREPLACE. The place of place.h. The kernel begins at the loader, which it mapped
+ * first, and goes on downwards; above lies what it keeps free for the stack to grow (128 MiB at
+ * least), and of that the farthest from the stack is ours. Where mappings grow upwards (no limit
  * for the stack), ours is what lies below the loader.
  */
 #include <errno.h>
 #include <link.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <sys/mman.h>
 
 #include "support/sys.h"
-#include "support/auxiliary.h"
-#include "support/place.h"
+#include "support/arena.h"
 
 /* The loader itself, and some distance. */
 #define MARGIN (4UL << 20)

@@ -3,7 +3,6 @@
  * The re-entry guard: see scope.h. Raw system calls only, since this runs under
  * async-signal-safe wrappers.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -15,10 +14,25 @@
 static __thread int depth __attribute__((tls_model("initial-exec")));
 
 static atomic_bool silent;
+static atomic_int inside; /* threads in a scope */
+
+#define LEAVE_TURNS 2000 /* how long they are waited for */
 
 void scope_silence(void)
 {
 	atomic_store(&silent, true);
+	for (int i = 0; i < LEAVE_TURNS && atomic_load(&inside) > (depth != 0); i++)
+		sys_wait_turn(i);
+}
+
+void scope_speak(void)
+{
+	atomic_store(&silent, false);
+}
+
+void scope_after_fork(void)
+{
+	atomic_store(&inside, depth != 0);
 }
 
 bool scope_silent(void)
@@ -32,6 +46,11 @@ bool scope_enter(struct scope *scope)
 		return false;
 	signals_block(scope);
 	depth = 1;
+	atomic_fetch_add(&inside, 1);
+	if (__builtin_expect(atomic_load(&silent), 0)) { /* since the first look */
+		scope_leave(scope);
+		return false;
+	}
 	return true;
 }
 
@@ -39,11 +58,7 @@ void scope_leave(const struct scope *scope)
 {
 	depth = 0;
 	signals_restore(scope);
-}
-
-bool scope_inside(void)
-{
-	return depth != 0;
+	atomic_fetch_sub(&inside, 1);
 }
 
 void signals_block(struct scope *scope)
@@ -60,29 +75,29 @@ void signals_restore(const struct scope *scope)
 	sys_rt_sigprocmask(SIG_SETMASK, scope->mask, NULL, SIGSET_BYTES);
 }
 
-static unsigned long mask_of(int signal, unsigned int *word)
+void signal_add(unsigned long set[], int signal)
 {
-	*word = (unsigned int)(signal - 1) / (8 * sizeof(long));
-	return 1UL << (unsigned int)(signal - 1) % (8 * sizeof(long));
+	set[(unsigned int)(signal - 1) / (8 * sizeof(long))] |=
+		1UL << (unsigned int)(signal - 1) % (8 * sizeof(long));
 }
 
 bool signal_pending(int signal)
 {
-	unsigned long set[SIGSET_WORDS] = { 0 };
-	unsigned int word;
-	unsigned long bit = mask_of(signal, &word);
+	unsigned long set[SIGSET_WORDS] = { 0 }, one[SIGSET_WORDS] = { 0 };
 
+	signal_add(one, signal);
 	sys_rt_sigpending(set, SIGSET_BYTES);
-	return set[word] & bit;
+	for (size_t i = 0; i < SIGSET_WORDS; i++)
+		if (set[i] & one[i])
+			return true;
+	return false;
 }
 
 void signal_consume(int signal)
 {
 	unsigned long set[SIGSET_WORDS] = { 0 };
 	struct timespec now = { 0, 0 };
-	unsigned int word;
-	unsigned long bit = mask_of(signal, &word);
 
-	set[word] = bit;
+	signal_add(set, signal);
 	sys_rt_sigtimedwait(set, NULL, &now, SIGSET_BYTES);
 }

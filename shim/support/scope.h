@@ -22,11 +22,11 @@ void scope_leave(const struct scope *scope);
 
 /* From now on no scope is entered in this process, and no system call made that the program did not
  * ask for: it has put itself under a seccomp filter, which may kill for any. */
-void scope_silence(void);
+void scope_silence(void); /* waits until the other threads are out of theirs */
+void scope_speak(void);	  /* it could not */
+/* In a child the other threads are gone. */
+void scope_after_fork(void);
 bool scope_silent(void);
-
-/* Whether this thread is inside the shim. */
-bool scope_inside(void);
 
 /* The two halves without the mark, for code that runs on the lease thread (which has no TLS). */
 void signals_block(struct scope *scope);
@@ -36,5 +36,7 @@ void signals_restore(const struct scope *scope);
  * signals blocked, and only if signal_pending(signal) said no before that call. */
 bool signal_pending(int signal);
 void signal_consume(int signal);
+/* To a set of the kernel's. */
+void signal_add(unsigned long set[], int signal);
 
 #endif

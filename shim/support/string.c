@@ -91,12 +91,6 @@ void *memmove(void *to, const void *from, size_t size)
 	return to;
 }
 
-void *mempcpy(void *restrict to, const void *restrict from, size_t size)
-{
-	copy_up(to, from, size);
-	return (char *)to + size;
-}
-
 void *memset(void *start, int value, size_t size)
 {
 	char *at = start;

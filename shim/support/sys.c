@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -13,7 +15,6 @@
 #include "support/text.h"
 
 #ifdef __i386__
-#include "support/auxiliary.h"
 
 /* The kernel's fast entry, found at start; int $0x80, forty times as slow, before that. Not libc's
  * own pointer to it, which is in TLS. */
@@ -129,13 +130,10 @@ int sys_open_in(int directory, const char *path, int flags)
 int sys_fd_path(int fd, char *out, size_t size)
 {
 	char link[32];
-	struct text text;
 
 	if (fd < 0)
 		return -EBADF;
-	text_init(&text, link, sizeof(link));
-	text_add(&text, "/proc/self/fd/");
-	text_add_uint(&text, (unsigned int)fd);
+	text_make(link, sizeof(link), "/proc/self/fd/%u", (unsigned int)fd);
 	int length = sys_readlinkat(AT_FDCWD, link, out, size - 1);
 	if (length >= 0)
 		out[length] = 0;
@@ -190,4 +188,26 @@ void sys_wait_turn(int turn)
 		sys_sched_yield();
 	else
 		sys_nanosleep(&moment, NULL);
+}
+
+/* ---- The auxiliary vector where the kernel put it: on the first stack, behind the arguments
+ * and the environment. The dynamic linker takes names out of the environment of a set-user-ID
+ * program by moving the others down; then more than one end stands there. ---- */
+
+/* The dynamic linker's: where the first stack was when the process began. */
+extern void *__libc_stack_end;
+
+unsigned long auxiliary(unsigned long type)
+{
+	const uintptr_t *at = __libc_stack_end;
+
+	at += 1 + *at + 1; /* the number of arguments, they, and their end */
+	while (*at)
+		at++;
+	while (!*at)
+		at++;
+	for (const ElfW(auxv_t) *entry = (void *)at; entry->a_type != AT_NULL; entry++)
+		if (entry->a_type == type)
+			return entry->a_un.a_val;
+	return 0;
 }

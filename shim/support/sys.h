@@ -8,8 +8,10 @@
 #ifndef MMFENCE_SUPPORT_SYS_H
 #define MMFENCE_SUPPORT_SYS_H
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -17,7 +19,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
-#include <linux/stat.h>
 
 #ifdef __x86_64__
 
@@ -79,6 +80,9 @@ static inline int sys_failed(long result)
 /* O_LARGEFILE as the kernel has it: on x86-64 libc defines it as 0. */
 #define KERNEL_O_LARGEFILE 0100000
 
+/* For variables of some pages, most of which no program touches: the small ones lie together. */
+#define LARGE __attribute__((section(".bss.large")))
+
 #define PAGE_BYTES   4096UL
 #define PAGE_UP(x)   (((x) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1))
 #define PAGE_DOWN(x) ((x) & ~(PAGE_BYTES - 1))
@@ -106,6 +110,9 @@ static inline int sys_failed(long result)
 #endif
 #ifndef SYS_landlock_restrict_self
 #define SYS_landlock_restrict_self 446
+#endif
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
 #endif
 #ifndef SYS_mseal
 #define SYS_mseal 462
@@ -179,6 +186,13 @@ static inline int sys_failed(long result)
 #define CALL_32(result, name, ...) CALL_AS(SYS_##name##32, result, name, ##__VA_ARGS__)
 #endif
 
+/* cachestat(2), of linux/mman.h since 6.5. */
+struct cache_range {
+	uint64_t start, length; /* 0: to the end */
+};
+struct cache_pages {
+	uint64_t cached, dirty, being_written, evicted, recently_evicted;
+};
 typedef struct __user_cap_header_struct cap_header;
 typedef struct __user_cap_data_struct cap_data;
 struct iovec;
@@ -224,6 +238,7 @@ CALL(long, fgetxattr, int, const char *, void *, size_t)
 CALL(int, pidfd_open, pid_t, unsigned int)
 CALL(int, pidfd_getfd, int, int, unsigned int)
 CALL(int, fanotify_init, unsigned int, unsigned int)
+CALL(int, cachestat, unsigned int, const struct cache_range *, struct cache_pages *, unsigned int)
 
 /* Names. */
 CALL(int, openat, int, const char *, int, mode_t)
@@ -393,13 +408,24 @@ int sys_fd_path(int fd, char *out, size_t size);
  * the bytes read, the text ended with a NUL; or -errno. */
 long sys_read_file(const char *path, char *out, size_t size);
 
-/* Nanoseconds. */
+/* Nanoseconds; and of the monotonic one microseconds. */
 int64_t sys_clock(int clock);
+#define sys_microseconds() ((uint64_t)sys_clock(1 /* CLOCK_MONOTONIC */) / 1000)
 
 /* The process's own limit, in force; UINT64_MAX when there is none, or none is known. */
 uint64_t sys_limit(int resource);
 
 /* Lets others run who are to be waited for: for a moment, after some turns for 0.2 ms. */
 void sys_wait_turn(int turn);
+
+/* ---- the process ---- */
+
+/* The value of AT_SECURE and the like; 0 when there is none. */
+unsigned long auxiliary(unsigned long type);
+
+/* ---- error.c ---- */
+
+/* "ENOENT"; "0" for 0; NULL for a number that Linux has not. */
+const char *error_name(int error);
 
 #endif

@@ -2,6 +2,7 @@
 /*
  * Text in a fixed buffer: see text.h.
  */
+#include <stdarg.h>
 #include <string.h>
 
 #include "support/text.h"
@@ -83,4 +84,48 @@ const char *text_read_number(const char *at, unsigned int base, uint64_t *value)
 			return at;
 		*value = *value * base + digit;
 	}
+}
+
+bool text_find_number(const char *text, const char *key, uint64_t *value)
+{
+	const char *at = strstr(text, key);
+
+	at = at ? at + strlen(key) : "";
+	at += strspn(at, " \t");
+	return text_read_number(at, 10, value) > at;
+}
+
+/* The directive at *at, which is left on its last character. */
+static void add_directive(struct text *text, const char **at, va_list *list)
+{
+	if (**at == 's') {
+		text_add(text, va_arg(*list, const char *));
+	} else if (**at == 'u') {
+		text_add_uint(text, va_arg(*list, unsigned int));
+	} else if (**at == 'l') { /* %lx */
+		*at += 1;
+		text_add_hex(text, va_arg(*list, unsigned long), 1);
+	} else { /* %.*s */
+		int length = va_arg(*list, int);
+		*at += 2;
+		text_add_bytes(text, va_arg(*list, const char *), (size_t)length);
+	}
+}
+
+bool text_make(char *buffer, size_t size, const char *format, ...)
+{
+	struct text text;
+	va_list list;
+
+	text_init(&text, buffer, size);
+	va_start(list, format);
+	for (; *format; format++)
+		if (*format != '%') {
+			text_add_char(&text, *format);
+		} else {
+			format++;
+			add_directive(&text, &format, &list);
+		}
+	va_end(list);
+	return !text.overflow;
 }

@@ -26,6 +26,12 @@ void text_add_int(struct text *text, int64_t value);
 /* Lower-case hexadecimal, no prefix, at least min_digits. */
 void text_add_hex(struct text *text, uint64_t value, int min_digits);
 
+/* One text, of a format with %s, %u, %lx and %.*s alone; false when it was cut. */
+bool text_make(char *buffer, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The number that stands behind key, and behind blanks; false when there is none. */
+bool text_find_number(const char *text, const char *key, uint64_t *value);
 /* Reads a number without a sign, in base 10 or 16; returns what follows it. */
 const char *text_read_number(const char *at, unsigned int base, uint64_t *value);
 

@@ -20,25 +20,25 @@ numbered() {
 # snapshots WHERE: a file of each size in turn, mapped anew; columns 1-8 are the bare ones.
 # shellcheck disable=SC2086
 snapshots() {
-	if ! pair $((pairs / 2)) "$build/bench/guard allowance $sizes" \
+	if ! turns $((pairs / 2)) "$build/bench/guard allowance $sizes" \
 		"$(fenced_bench guard snapshot $sizes)"; then
-		failed "guarded snapshot$1" 1
+		failed "guarded snapshot$1" 0.95
 		return
 	fi
-	mv pairs all
 	n=0
 	for size in $sizes; do
 		n=$((n + 1))
-		columns "guarded snapshot$1, $size (bare: mmap + 4 leases)" 1 "\$$n" "\$$((n + 8))"
+		result "guarded snapshot$1, $size (bare: mmap + 4 leases)" 0.95 "\$$n" "\$$((n + 8))"
 	done
+	result "  its munmap, 4G (bare: of a plain mapping)" 1.3 "\$8" "\$16"
 	awk '{ least = most = $9
 		for (i = 10; i <= 12; i++) {
 			if ($i < least) least = $i
 			if ($i > most) most = $i
 		}
-		print least, most }' all >pairs
+		print least, most }' rounds >spread
+	mv spread rounds
 	result "  the fastest of these sizes and the slowest" 1.2
-	columns "  its munmap, 4G (bare: of a plain mapping)" - "\$8" "\$16"
 }
 
 # Bookkeeping is there; pages are not: at most one page a snapshot.
@@ -53,6 +53,45 @@ grown() {
 	fi
 }
 
+first() {
+	what="fork, first snapshot, exit and wait"
+	if turns $((pairs / 2)) "$build/bench/first bare 100 small/0" \
+		"$(fenced_bench first fenced 100 small/0)"; then
+		result "$what" 2.5 '$1' '$3'
+		fenced=$(awk '{ print $4 }' rounds | middle)
+		judge "$fenced" 30000
+		row "  the parent's processor in that wait" "$(human "$(awk '{ print $2 }' rounds | middle)")" \
+			"$(human "$fenced")" - "30 us" "$verdict"
+	else
+		failed "$what" 2.5
+	fi
+}
+
+# wakeups PROCESS: how often its threads have gone to sleep so far.
+wakeups() { awk '/^voluntary_ctxt_switches/ { n += $2 } END { print n }' /proc/"$1"/task/*/status; }
+
+# A process with a guarded snapshot and a log that waits for its input.
+idle() {
+	what="  wakeups in 10 s of such a process, idle"
+	mkfifo idle.input
+	: >idle.ready
+	# shellcheck disable=SC2046
+	env $log $(fenced_bench writer hold memory small/0) <idle.input >idle.ready 2>complaint &
+	exec 9>idle.input
+	while kill -0 $! 2>/dev/null && [ ! -s idle.ready ]; do
+		sleep 0.1
+	done
+	if before=$(wakeups $!) && sleep 10 && after=$(wakeups $!); then
+		judge $((after - before)) 0
+		row "$what" - $((after - before)) - 0 "$verdict"
+	else
+		failed "$what" 0
+	fi
+	exec 9>&-
+	wait $! || :
+	rm -f idle.input idle.ready log.jsonl
+}
+
 # many WHAT KIND: what one munmap and mmap take at 100 and at 10,000.
 many() {
 	measure "$1" 2 $((pairs / 4)) "$(fenced_bench many "$2" 100 small)" \
@@ -62,7 +101,7 @@ many() {
 # waited WHAT TARGET ROUNDS KIND FILE
 waited() {
 	# shellcheck disable=SC2086
-	if $pin "$build/bench/writer" "$4" "$3" "$5" "$fence" >pairs 2>complaint; then
+	if $pin "$build/bench/writer" "$4" "$3" "$5" "$fence" >rounds 2>complaint; then
 		result "$1" "$2"
 	else
 		failed "$1" "$2"
@@ -110,7 +149,7 @@ xfs_make() {
 
 against_clones() {
 	if why=$(xfs_make); then
-		waited "break, clone, 1 GiB (bare: O_TMPFILE, FICLONE, mmap)" 2 "$pairs" clone xfs/file
+		waited "break, clone, 1 GiB (bare: O_TMPFILE, FICLONE, mmap)" 1.5 "$pairs" clone xfs/file
 		instead "guarded, the first, 1 GiB (bare: cp --reflink + mmap)" 1 5 reflink xfs/file
 	else
 		skipped "break, clone" "$why"
@@ -142,12 +181,18 @@ guard_rows() {
 	snapshots " unpinned"
 	pin=$held_pin
 	grown
+	idle
 	measure "reading 64 MiB through it" 1.02 $((pairs / 2)) \
 		"$build/bench/use read bare read 1M/0" "$(fenced_bench use read fenced read 1M/0)"
 	measure "getc, a byte, after the first snapshot" 1.03 "$pairs" \
 		"$build/bench/use getc bare getc 1M/0" "$(fenced_bench use getc fenced getc 1M/0)"
 	measure "fork, 100 guarded files (bare: fork + 100 leases)" 1.5 $((pairs / 2)) \
 		"$build/bench/forks bare 100 40 small" "$(fenced_bench forks fenced 100 40 small)"
+	measure "fork, no guards, with a log" 1.10 $((pairs / 2)) \
+		"$build/bench/forks bare 0 200 small" "$log $(fenced_bench forks bare 0 200 small)"
+	measure "a guarded file, mapped again and unmapped (bare: plain)" 2 $((pairs / 4)) \
+		"$build/bench/many plain 100 small" "$(fenced_bench many shared 100 small)"
+	first
 	many "of 10000 snapshots one anew (bare: of 100)" shared
 	many "  and another, with a new lease (bare: of 100)" new
 	waited "break, memfd, 256 MiB (bare: sendfile to a memfd)" 1.111 $((pairs / 4)) memory copied

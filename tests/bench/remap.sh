@@ -39,20 +39,17 @@ bpftraced() {
 areas_row() {
 	few="$build/bench/remap 60 20 file" many="$build/bench/remap 60000 20 file"
 	every="$fence $log MMFENCE_AUDIT_NONLINEAR=every"
-	: >all
-	for _ in $(seq $((pairs / 4 + 1))); do
-		# shellcheck disable=SC2086
-		for command in "$few" "$every $few" "$many" "$every $many"; do
-			$pin env $command 2>complaint || echo 0
-			rm -f log.jsonl
-		done | paste -s -d ' ' >>all
-	done
-	columns "  what recording costs, 60000 areas (bare: 60)" 1.50 '$2 - $1' '$4 - $3'
+	what="  what recording costs, 60000 areas (bare: 60)"
+	if turns $((pairs / 4 + 1)) "$few" "$every $few" "$many" "$every $many"; then
+		result "$what" 1.50 '$2 - $1' '$4 - $3'
+	else
+		failed "$what" 1.50
+	fi
 }
 
 remap_rows() {
-	call "remap_file_pages, audit.nonlinear=sites" 1.05 remap "$log MMFENCE_AUDIT_NONLINEAR=sites"
-	call "remap_file_pages, audit.nonlinear=every" 1.30 remap "$log MMFENCE_AUDIT_NONLINEAR=every"
+	call "remap_file_pages, audit.nonlinear=sites" 1.03 remap "$log MMFENCE_AUDIT_NONLINEAR=sites"
+	call "remap_file_pages, audit.nonlinear=every" 1.60 remap "$log MMFENCE_AUDIT_NONLINEAR=every"
 	call "remap_file_pages, emulated" 1.15 remap "MMFENCE_NONLINEAR_EMULATE=always"
 	call "  the same with a log" - remap "$log MMFENCE_NONLINEAR_EMULATE=always"
 	call "mmap(MAP_SHARED|MAP_FIXED) into a window, with a log" - rewire "$log"

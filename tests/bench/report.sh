@@ -27,9 +27,9 @@ while [ $i -lt "$records" ]; do
 done >log.jsonl
 head -n "$((records / 10))" log.jsonl >tenth.jsonl
 
-# seconds COMMAND…: of processor time, since other things run on the machine too.
+# seconds COMMAND…: of processor time, since other things run on the machine too, and KiB.
 seconds() {
-	"$build/bench/loop" time "$@"
+	"$build/bench/job" "$@" | awk '{ printf "%.2f %d\n", $1 / 1e9, $2 }'
 }
 
 median() {
@@ -39,12 +39,12 @@ median() {
 report() { seconds "$build/bin/mmfence" report "${1:-log.jsonl}" >>report; }
 for round in 1 2 3; do
 	report
-	seconds "$build/bench/loop" parse log.jsonl >>parse
+	seconds "$build/bench/loop" log.jsonl >>parse
 	if command -v jq >/dev/null; then
 		seconds jq -c .event.action log.jsonl >>jq
 	fi
 done
-"$build/bench/loop" time "$build/bin/mmfence" report tenth.jsonl >tenth
+seconds "$build/bin/mmfence" report tenth.jsonl >tenth
 
 time_of() { cut -d' ' -f1 "$1" | median; }
 memory_of() { cut -d' ' -f2 "$1" | sort -n | tail -n 1; }

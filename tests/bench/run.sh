@@ -20,10 +20,12 @@ unset LD_PRELOAD
 export LC_ALL=C
 lib=$build/lib/x86_64-linux-gnu/libmmfence.so
 fence="LD_PRELOAD=$lib"
+empty="LD_PRELOAD=$build/bench/empty.so"
 . "$here/table.sh"
 . "$here/guard.sh"
 . "$here/pages.sh"
 . "$here/remap.sh"
+. "$here/jobs.sh"
 
 # All on one processor, where that can be had: moving about is the largest noise.
 pin=
@@ -41,6 +43,16 @@ fi
 call() {
 	command="$build/bench/calls $3 20 file"
 	measure "$1" "$2" "$pairs" "$command" "$fence ${4:-} $command"
+}
+
+# call_beside_empty WHAT TARGET KIND [VARIABLES]
+call_beside_empty() {
+	command="$build/bench/calls $3 20 file"
+	if turns "$pairs" "$empty $command" "$command" "$fence ${4:-} $command"; then
+		beside_empty "$1" "$2"
+	else
+		failed "$1" "$2"
+	fi
 }
 
 # A file for which the file system has allocated nothing yet: told from memory by a second call.
@@ -64,9 +76,9 @@ copied() {
 # started WHAT TARGET VARIABLES
 started() {
 	# shellcheck disable=SC2086
-	$pin "$build/bench/start" $((pairs * 8)) "$3" "$build/bench/nothing" >pairs
+	$pin "$build/bench/start" $((pairs * 8)) "$build/bench/nothing" "$empty" "" "$3" >rounds
 	rm -f log.jsonl
-	result "$1" "$2"
+	beside_empty "$1" "$2"
 }
 
 # Views of the program's own memory, where there is room for 1 GiB twice.
@@ -89,23 +101,29 @@ head -c $((1024 * 4096)) /dev/urandom >file
 sync file
 log="MMFENCE_AUDIT_LOG=$work/log.jsonl"
 
+calls_rows() {
+	started "a process that does nothing" 1.05 "$fence"
+	started "  with a log" - "$fence $log"
+	command="$build/bench/calls anonymous 20 file"
+	measure "  noise: bare and bare once more" - "$pairs" "$command" "$command"
+	call_beside_empty "anonymous mmap + munmap" 1.03 anonymous
+	call_beside_empty "open + close" 1.02 open
+	call_beside_empty "  with a log" 1.08 open "$log"
+	opened_fresh
+	call_beside_empty "shared writable file mmap + munmap" 1.05 shared
+	call_beside_empty "shared read-only file mmap + munmap" 1.05 readonly
+	call "sigaction" 1.10 sigaction
+	call "  the same of SIGBUS, set to SIG_DFL, with a log" - sigbus "$log"
+}
+
+copy_rows() {
+	copied 1 50
+	copied 16 8
+	copied 64 4
+}
+
 row "what" bare fenced ratio target ""
-started "a process that does nothing" 1.25 "$fence"
-started "  the same with a log" - "$fence $log"
-command="$build/bench/calls anonymous 20 file"
-measure "  noise: bare and bare once more" - "$pairs" "$command" "$command"
-call "open + close" 1.10 open
-opened_fresh
-call "anonymous mmap + munmap" 1.03 anonymous
-call "shared writable file mmap + munmap" 1.05 shared
-call "shared read-only file mmap + munmap" 1.05 readonly
-call "sigaction" 1.10 sigaction
-call "  the same of SIGBUS, set to SIG_DFL, with a log" - sigbus "$log"
-remap_rows
-copied 1 50
-copied 16 8
-copied 64 4
-guard_rows
-alias_rows
-pages_rows
+for part in ${BENCH_PARTS:-calls remap copy guard alias pages jobs}; do
+	"${part}_rows"
+done
 echo "$met of $targets targets met"

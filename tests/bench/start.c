@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- *	start PAIRS VARIABLES PROGRAM
+ *	start ROUNDS PROGRAM VARIABLES…
  *
- * Starts PROGRAM and waits for its end, bare and with VARIABLES (NAME=VALUE, separated by
- * spaces) in its environment, in turn, and prints for each pair the two times in ns. The
- * start is posix_spawn: a copy of the parent's memory is no part of it.
+ * Starts PROGRAM and waits for its end, once with each VARIABLES (NAME=VALUE, separated by
+ * spaces, or nothing) in its environment, in turn, and prints for each round these times in ns.
+ * The start is posix_spawn: a copy of the parent's memory is no part of it.
  */
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 #include "clock.h"
 
-static double start(const char *program, char **environment)
+#define MOST 8
+
+struct environment {
+	char *variables[16];
+};
+
+static double start(const char *program, struct environment *environment)
 {
 	char *argv[] = { (char *)program, NULL };
 	double begin = now_ns();
 	int status;
 	pid_t pid;
 
-	if (posix_spawn(&pid, program, NULL, NULL, argv, environment))
+	if (posix_spawn(&pid, program, NULL, NULL, argv, environment->variables))
 		die(program);
 	if (waitpid(pid, &status, 0) != pid || status != 0) {
 		fprintf(stderr, "start: %s did not end well (status %d)\n", program, status);
@@ -29,25 +35,28 @@ static double start(const char *program, char **environment)
 
 int main(int argc, char **argv)
 {
-	char *bare[] = { "PATH=/usr/bin:/bin", NULL };
-	char *fenced[16] = { bare[0] };
-	int pairs = argc == 4 ? atoi(argv[1]) : 0;
-	size_t count = 1;
+	static struct environment environments[MOST];
+	int kinds = argc - 3, rounds = argc > 3 ? atoi(argv[1]) : 0;
 
-	if (pairs <= 0) {
-		fprintf(stderr, "usage: start PAIRS VARIABLES PROGRAM\n");
+	if (rounds <= 0 || kinds > MOST) {
+		fprintf(stderr, "usage: start ROUNDS PROGRAM VARIABLES…\n");
 		return 2;
 	}
-	for (char *word = strtok(argv[2], " "); word && count < 15; word = strtok(NULL, " "))
-		fenced[count++] = word;
-	for (int i = 0; i < 10; i++) {
-		start(argv[3], bare);
-		start(argv[3], fenced);
-	}
-	for (int i = 0; i < pairs; i++) {
-		double without = start(argv[3], bare);
+	for (int i = 0; i < kinds; i++) {
+		char **to = environments[i].variables;
+		size_t count = 0;
 
-		printf("%.0f %.0f\n", without, start(argv[3], fenced));
+		to[count++] = "PATH=/usr/bin:/bin";
+		for (char *word = strtok(argv[3 + i], " "); word && count < 15;
+		     word = strtok(NULL, " "))
+			to[count++] = word;
 	}
+	for (int round = -10; round < rounds; round++) /* the first do not count */
+		for (int i = 0; i < kinds; i++) {
+			double took = start(argv[2], &environments[i]);
+
+			if (round >= 0)
+				printf("%.0f%c", took, i == kinds - 1 ? '\n' : ' ');
+		}
 	return 0;
 }

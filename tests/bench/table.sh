@@ -1,13 +1,13 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT
 #
-# How things are measured in pairs and how a row is printed. Read by run.sh; needs $pin.
+# How things are measured in turn and how a row is printed. Read by run.sh; needs $pin.
 
 met=0
 targets=0
 
 # row WHAT BARE FENCED RATIO TARGET VERDICT
-row() { printf '%-54s | %9s | %9s | %7s | %6s | %s\n' "$@"; }
+row() { printf '%-56s | %9s | %9s | %7s | %6s | %s\n' "$@"; }
 
 # The median of one number a line.
 middle() {
@@ -37,14 +37,22 @@ judge() {
 	fi
 }
 
-# result WHAT TARGET: the row for ./pairs, two numbers of ns a line.
+# result WHAT TARGET [BARE FENCED]: the row for two columns (awk expressions; the first two) of
+# ./rounds, which are ns.
 result() {
-	bare=$(awk '{ print $1 }' pairs | middle)
-	fenced=$(awk '{ print $2 }' pairs | middle)
-	ratio=$(awk '{ print $2 / $1 }' pairs | middle)
+	bare=$(awk "{ print ${3:-\$1} }" rounds | middle)
+	fenced=$(awk "{ print ${4:-\$2} }" rounds | middle)
+	ratio=$(awk "{ print (${4:-\$2}) / (${3:-\$1}) }" rounds | middle)
 	judge "$ratio" "$2"
 	shown=$(awk -v r="$ratio" 'BEGIN { printf r < 0.001 ? "%.0e" : "%.3f", r }')
 	row "$1" "$(human "$bare")" "$(human "$fenced")" "$shown" "$2" "$verdict"
+}
+
+# beside_empty WHAT TARGET: the rows for an empty library, bare and fenced: ./rounds in that order.
+# The fair comparison is with the empty one: it moves what lies in memory as any library does.
+beside_empty() {
+	result "$1 (bare: empty preload)" "$2" '$1' '$3'
+	result "  beside nothing" - '$2' '$3'
 }
 
 # failed WHAT TARGET: the row for what could not be measured. A target that cannot be is missed.
@@ -55,23 +63,25 @@ failed() {
 	else
 		targets=$((targets + 1))
 	fi
-	row "$1" - - - "$2" "$word: $(tail -n 1 complaint | cut -c 1-60)"
+	row "$1" - - - "$2" "$word: $(tail -n 2 complaint | paste -s -d " " | cut -c 1-70)"
 }
 
 # skipped WHAT WHY
 skipped() { row "$1" - - - - "SKIP: $2"; }
 
-# pair COUNT BARE FENCED: two commands that print ns, run in turn, into ./pairs. FENCED starts with
-# variables for env(1). Complaints go to ./complaint. Fails when either command does.
-pair() {
-	count=$1 bare_command=$2 fenced_command=$3
-	: >pairs
-	while [ "$count" -gt 0 ]; do
-		# shellcheck disable=SC2086
-		a=$($pin env $bare_command 2>complaint) || return 1
-		# shellcheck disable=SC2086
-		b=$($pin env $fenced_command 2>complaint) || return 1
-		echo "$a $b" >>pairs
+# turns COUNT COMMAND…: commands that print ns, run in turn, each round a line of ./rounds. They may
+# start with variables for env(1). Complaints go to ./complaint. Fails when a command does. Also
+# ends at $deadline, in seconds of the clock.
+turns() {
+	count=$1
+	shift
+	: >rounds
+	while [ "$count" -gt 0 ] && [ "$(date +%s)" -lt "${deadline:-9999999999}" ]; do
+		for command; do
+			# shellcheck disable=SC2086
+			$pin env $command 2>complaint || return 1
+		done >round
+		paste -s -d ' ' round >>rounds
 		rm -f log.jsonl trace
 		count=$((count - 1))
 	done
@@ -79,15 +89,9 @@ pair() {
 
 # measure WHAT TARGET COUNT BARE FENCED
 measure() {
-	if pair "$3" "$4" "$5"; then
+	if turns "$3" "$4" "$5"; then
 		result "$1" "$2"
 	else
 		failed "$1" "$2"
 	fi
-}
-
-# columns WHAT TARGET BARE FENCED: the row for two columns (awk expressions) of ./all.
-columns() {
-	awk "{ print $3, $4 }" all >pairs
-	result "$1" "$2"
 }

@@ -47,7 +47,7 @@ else
 	echo "SKIP builds clang: clang is not installed"
 fi
 if make -s -C "$top" -j "$(nproc)" B="$work/64" BITS=64 DESTDIR="$work/root" install >out 2>&1 &&
-	[ -x root/usr/local/lib/x86_64-linux-gnu/libmmfence.so ] && [ ! -e root/usr/local/lib32 ]; then
+	[ -f root/usr/local/lib/x86_64-linux-gnu/libmmfence.so ] && [ ! -e root/usr/local/lib32 ]; then
 	echo "PASS builds 64 bit alone, and installs that"
 else
 	echo "FAIL builds 64 bit alone: $(tail -n 1 out)"

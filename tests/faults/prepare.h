@@ -21,4 +21,17 @@ static inline void make_page(struct run *run)
 	close(fd);
 }
 
+/* Under the library in which calls fail and threads are held. */
+#define FAULTY(suite, name)                              \
+	static void suite##_##name(const char *variant); \
+	Test(suite, name)                                \
+	{                                                \
+		suite##_##name("faults");                \
+	}                                                \
+	static void suite##_##name(const char *variant)
+#define FAULTY_BY(prepared, program, ...)                                                          \
+	.helper = program, .preload = build_path("faults/libmmfence.so"), .args = { __VA_ARGS__ }, \
+	.env = { "FENCE_TEST_PAGE=../page" }, .prepare = prepared
+#define FAULTY_RUN(...) FAULTY_BY(make_page, __VA_ARGS__)
+
 #endif

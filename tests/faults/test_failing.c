@@ -144,18 +144,11 @@ Test(S9, clone, .timeout = 300)
 static void balanced(const char *scenario, const char *option)
 {
 	struct run run = { .variant = "faults",
-			   .helper = "failing",
-			   .preload = build_path("faults/libmmfence.so"),
-			   .args = { scenario, "balanced" },
+			   FAULTY_RUN("failing", scenario, "balanced"),
 			   .options = { option },
-			   .env = { "FENCE_TEST_PAGE=../page" },
-			   .prepare = make_page,
 			   .seconds = 30 };
 
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 0, "%s: status %d\n%s%s", scenario, run_exit(&run), run.output,
-		  run.errors);
-	run_end(&run);
+	run_and_look(&run);
 }
 
 Test(S9, nothing_is_left_of_snapshots)
@@ -218,12 +211,8 @@ Test(A4, a_record_that_was_sent_in_part_is_dropped)
 	private_dev();
 	for (int n = 1; fired; n++) {
 		struct run run = { .variant = "faults",
-				   .helper = "failing",
-				   .preload = build_path("faults/libmmfence.so"),
-				   .args = { "records", NULL },
-				   .env = { "FENCE_TEST_PAGE=../page" },
-				   .log = "syslog",
-				   .prepare = make_page };
+				   FAULTY_RUN("failing", "records", NULL),
+				   .log = "syslog" };
 		int listener = receiver_bind("/dev/log", SOCK_STREAM);
 		char number[16];
 		json_int_t dropped = 0;

@@ -10,27 +10,11 @@
 
 #include "../mounts.h"
 #include "prepare.h"
+#include "test_guard_stage.h"
 
-static struct run held(const char *name)
-{
-	return (struct run){ .variant = "faults",
-			     .helper = "held",
-			     .preload = build_path("faults/libmmfence.so"),
-			     .args = { name },
-			     .env = { "FENCE_TEST_PAGE=../page" },
-			     .prepare = make_page };
-}
-
-#define HELD(suite, name, pattern, ...)                        \
-	Test(suite, name)                                      \
-	{                                                      \
-		const char *const options[] = { __VA_ARGS__ }; \
-		struct run run = held(pattern);                \
-		memcpy(run.options, options, sizeof(options)); \
-		run_helper(&run);                              \
-		run_must_hold(&run);                           \
-		run_end(&run);                                 \
-	}
+#define HELD(suite, name, pattern, ...)                                                   \
+	RUNS(FAULTY, suite, name, FAULTY_RUN("held", pattern), .before = lease_time_keep, \
+	     .options = { __VA_ARGS__ })
 
 #define COPY "snapshot.preserve=memory"
 
@@ -48,8 +32,16 @@ HELD(S1, mapped_while_another_is_copied, "mapped_again", COPY)
 HELD(S1, mapped_while_the_lease_is_given_back, "mapped_while_let_go", COPY)
 HELD(S6, forked_while_it_is_copied, "forked_while_copied", COPY)
 HELD(S6, forked_while_it_is_copied_beside, "forked_while_copied_beside", COPY)
-/* What the parent is about to take is not charged to the child. */
-HELD(S13, forked_with_memory_for_one_copy, "forked_while_captured", COPY, "snapshot.memory=8M")
+HELD(S15, own_call_is_not_interrupted, "interrupted/*", COPY)
+HELD(S15, a_short_copy_goes_first, "short_goes_first", COPY)
+RUNS(FAULTY, S10, copy_that_takes_too_long_is_said, FAULTY_RUN("held", "copy_takes_too_long"),
+     .before = lease_time_shorten,
+     .finds = { "snapshot.lost error.message~the copy took too long" })
+
+/* Nobody waits for ever for who makes the copy for all. */
+HELD(S13, whoever_copies_for_all_is_killed, "copier_is_killed", COPY)
+HELD(S13, whoever_copies_for_all_is_slow, "copier_is_slow", COPY)
+HELD(S1, grown_while_another_copies_for_all, "grown_while_waiting", COPY)
 HELD(S6, broken_before_the_child_adopts_it, "broken_before_adoption", COPY)
 HELD(S6, tables_stand_still_while_a_fork_begins, "fork_begins", COPY)
 HELD(M4, a_view_goes_while_a_fork_splits, "unmapped_while_split", "selfmem.map=emulate",
@@ -69,51 +61,23 @@ static void prepare_noexec(struct run *run)
 		_exit(98);
 }
 
-static bool may_mount(void)
+static void need_mounts(struct run *run)
 {
-	pid_t pid = fork();
-	int status = 0;
-
-	if (!pid)
-		_exit(!own_mounts(0));
-	return waitpid(pid, &status, 0) == pid && !status;
+	(void)run;
+	skip_without_mounts();
 }
 
-Test(S5, execution_is_judged_by_what_is_there_now)
-{
-	struct run run = held("forgets_noexec");
+RUNS(FAULTY, S5, execution_is_judged_by_what_is_there_now,
+     FAULTY_BY(prepare_noexec, "held", "forgets_noexec"), .before = need_mounts)
 
-	skip_unless_root();
-	if (!may_mount())
-		cr_skip_test("no mount namespace can be had here");
-	run.prepare = prepare_noexec;
-	run_helper(&run);
-	run_must_hold(&run);
-	run_end(&run);
+RUNS_AND(FAULTY, A2, who_comes_second_waits_for_process_start, FAULTY_RUN("held", "announces_once"),
+	 .finds = { "process.start 1", "selfmem.open 2" })
+{
+	cr_assert_str_eq(field_string(run->records[0], "event.action"), "process.start");
 }
 
-Test(A2, who_comes_second_waits_for_process_start)
-{
-	struct run run = held("announces_once");
-
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_assert(count_events(&run, "process.start") == 1 &&
-		  !strcmp(field_string(run.records[0], "event.action"), "process.start"));
-	cr_assert(count_events(&run, "selfmem.open") == 2);
-	run_end(&run);
-}
-
-Test(A2, the_end_tells_what_was_begun)
-{
-	struct run run = held("ends_unfinished");
-
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_assert(count_events(&run, "selfmem.open") == 1);
-	cr_assert(field_number(find_event(&run, "process.end"), "mmfence.unfinished") == 1);
-	run_end(&run);
-}
+RUNS(FAULTY, A2, the_end_tells_what_was_begun, FAULTY_RUN("held", "ends_unfinished"),
+     .finds = { "selfmem.open 1", "process.end mmfence.unfinished=1" })
 
 /* Locks, buffers and flags that another thread had when memory was copied are free in the child. */
 static void at_any_place(const char *how)
@@ -122,7 +86,7 @@ static void at_any_place(const char *how)
 	bool over = false;
 
 	for (int place = 0; !over; place += step) {
-		struct run run = held(how);
+		struct run run = { .variant = "faults", FAULTY_RUN("held", how) };
 		char number[16];
 
 		cr_assert(place < 5000);

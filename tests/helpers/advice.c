@@ -31,21 +31,19 @@ static void dontneed_brings_back_the_capture(const void *prot)
 	view_check(view, 1, 0, PAGES, "after cutting and MADV_DONTNEED");
 }
 
-static void dontneed_drops_stores(const void *unused)
+CASE(dontneed_drops_stores, HOLDS_BARE)
 {
 	char *view = fresh(PROT_READ | PROT_WRITE);
 
-	(void)unused;
 	memset(view, 'x', BYTES);
 	must(madvise(view, BYTES, MADV_DONTNEED) == 0);
 	view_check(view, 1, 0, PAGES, "the captured content");
 }
 
-static void dontneed_drops_stores_when_cut(const void *unused)
+CASE(dontneed_drops_stores_when_cut)
 {
 	char *view = fresh(PROT_READ | PROT_WRITE);
 
-	(void)unused;
 	memset(view, 'x', BYTES);
 	must(truncate(FILE_NAME, 0) == 0);
 	must(posix_madvise(view, BYTES, POSIX_MADV_DONTNEED) == 0);
@@ -54,30 +52,11 @@ static void dontneed_drops_stores_when_cut(const void *unused)
 	view_check(view, 1, 0, PAGES, "the captured content");
 }
 
-/* The VmFlags of the area at view, as /proc/self/smaps has them. */
-static void flags_of(const void *view, char *flags, size_t size)
-{
-	FILE *smaps = fopen("/proc/self/smaps", "re");
-	char line[4608];
-	bool here = false;
-
-	must(smaps);
-	flags[0] = 0;
-	while (fgets(line, sizeof(line), smaps)) {
-		uint64_t start, end;
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
-			here = (uintptr_t)view >= start && (uintptr_t)view < end;
-		else if (here && !strncmp(line, "VmFlags:", 8))
-			snprintf(flags, size, "%.*s", (int)size - 1, line + 8);
-	}
-	fclose(smaps);
-}
-
 static void has_flag(const void *view, const char *flag, const char *when)
 {
-	char flags[256], wanted[8];
+	char line[4608], wanted[8];
+	const char *flags = smaps_line(view, "VmFlags:", line, sizeof(line));
 
-	flags_of(view, flags, sizeof(flags));
 	snprintf(wanted, sizeof(wanted), " %s ", flag);
 	promise(strstr(flags, wanted), "%s: no %s in VmFlags%s", when, flag, flags);
 }
@@ -129,14 +108,13 @@ static void flags_of_pages(char *const *views, size_t count, char (*flags)[256])
 }
 
 /* Areas of one file, each with what it had, and those between them. */
-static void each_area_keeps_its_own(const void *unused)
+CASE(each_area_keeps_its_own)
 {
 	enum { AREAS = 60 };
 	static const int advice[] = { MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTDUMP };
 	static char before[AREAS * PAGES][256], after[AREAS * PAGES][256];
 	char *views[AREAS];
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	for (size_t i = 0; i < AREAS; i++) {
 		views[i] = view_make(FILE_NAME, PROT_READ, 0, PAGES);
@@ -155,12 +133,11 @@ static void each_area_keeps_its_own(const void *unused)
 }
 
 /* Looking for what each has takes no longer than the kernel lets the writer wait. */
-static void thousands_keep_their_own(const void *unused)
+CASE(thousands_keep_their_own)
 {
 	enum { AREAS = 4000, OTHERS = 20000 };
 	static char *views[AREAS];
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	for (int i = 0; i < OTHERS; i++)
 		must(mmap(NULL, PAGE, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -175,26 +152,23 @@ static void thousands_keep_their_own(const void *unused)
 	has_flag(views[1], "rr", "after the change");
 }
 
-static void dontfork_keeps_it_from_the_child(const void *unused)
+CASE_NAMED("dontfork", dontfork_keeps_it_from_the_child, HOLDS_BARE)
 {
 	char *view = fresh(PROT_READ);
 	pid_t child;
 
-	(void)unused;
 	must(madvise(view, BYTES, MADV_DONTFORK) == 0);
-	child = fork();
-	must(child >= 0);
+	child = sure(fork());
 	if (!child)
 		_exit(touch(view) == SIGSEGV ? 0 : EXIT_BROKEN);
 	child_wait(child);
 	view_check(view, 1, 0, PAGES, "the parent's");
 }
 
-static void lock_stays(const void *unused)
+PROMISE(S4, mlock_stays)
 {
 	char *view = fresh(PROT_READ);
 
-	(void)unused;
 	if (mlock(view, BYTES))
 		skip("mlock: %s", strerror(errno));
 	has_flag(view, "lo", "at once");
@@ -204,25 +178,18 @@ static void lock_stays(const void *unused)
 	must(munlock(view, BYTES) == 0);
 }
 
-static void key_stays(const void *unused)
+PROMISE(S4, protection_key_stays)
 {
-	char *view = fresh(PROT_READ), line[256] = "";
-	int key = pkey_alloc(0, 0), seen;
-	FILE *smaps;
-	bool found = false;
+	char *view = fresh(PROT_READ), line[4608];
+	int key = pkey_alloc(0, 0);
 
-	(void)unused;
 	if (key < 0)
 		skip("this processor has no protection keys");
 	must(pkey_mprotect(view, BYTES, PROT_READ, key) == 0);
 	file_overwrite(FILE_NAME, 2, 0, PAGES);
 	view_check(view, 1, 0, PAGES, "content");
-	smaps = fopen("/proc/self/smaps", "re");
-	must(smaps);
-	while (fgets(line, sizeof(line), smaps))
-		found |= sscanf(line, "ProtectionKey: %d", &seen) == 1 && seen == key;
-	fclose(smaps);
-	promise(found, "the protection key is gone");
+	promise(atoi(smaps_line(view, "ProtectionKey:", line, sizeof(line))) == key,
+		"the protection key is gone");
 }
 
 /* A file system without executables: a copy elsewhere must not be a way round it. */
@@ -242,6 +209,17 @@ static void noexec_stays(const void *prot)
 	must(truncate("noexec/data", 0) == 0);
 	promise(mprotect(view, BYTES, PROT_READ | PROT_EXEC) == -1 && errno == EACCES,
 		"mprotect with PROT_EXEC was allowed after a change");
+}
+
+/* An ordinary one is: what was mapped to be read may be run later. */
+PROMISE(P1, snapshot_is_made_executable, HOLDS_BARE)
+{
+	file_make(FILE_NAME, 1, PAGES);
+	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
+	if (mmap(NULL, BYTES, PROT_EXEC, MAP_PRIVATE, file_open(FILE_NAME), 0) == MAP_FAILED)
+		skip("no executable mappings here: %s", strerror(errno));
+	promise(mprotect(view, BYTES, PROT_READ | PROT_EXEC) == 0, "mprotect with PROT_EXEC: %s",
+		strerror(errno));
 }
 
 struct flag {
@@ -289,12 +267,11 @@ static void mmap_at(const void *flags)
 	view_check(view, 1, 0, PAGES, "content");
 }
 
-static void noreplace_replaces_nothing(const void *unused)
+PROMISE(S4, fixed_noreplace_replaces_nothing)
 {
 	char *view = fresh(PROT_READ);
 	int fd = file_open(FILE_NAME);
 
-	(void)unused;
 	promise(mmap(view + PAGE, BYTES, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0) ==
 				MAP_FAILED &&
 			errno == EEXIST,
@@ -312,12 +289,11 @@ static void write_code(char value)
 	must(fd >= 0 && write(fd, code, sizeof(code)) == sizeof(code) && close(fd) == 0);
 }
 
-static void code_stays(const void *unused)
+PROMISE(S4, executable_code_stays)
 {
 	int (*function)(void);
 	char *view;
 
-	(void)unused;
 	write_code(42);
 	view = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file_open(FILE_NAME), 0);
 	if (view == MAP_FAILED)
@@ -340,13 +316,12 @@ static int64_t blocks_behind(const void *view)
 	return stat(path, &file) ? -1 : (int64_t)file.st_blocks;
 }
 
-static void holes_stay_holes(const void *unused)
+CASE(holes_stay_holes)
 {
 	static const size_t data[] = { 0, 5000, 16383 };
 	int fd = open(FILE_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	char *view;
 
-	(void)unused;
 	must(fd >= 0 && ftruncate(fd, SPARSE) == 0);
 	for (size_t i = 0; i < COUNT(data); i++)
 		file_fill(fd, 1, data[i], 1);
@@ -376,45 +351,30 @@ static const struct flag stack = { PROT_READ | PROT_WRITE, MAP_STACK };
 static const struct flag low = { PROT_READ, MAP_32BIT };
 #endif
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "dontneed_ro", dontneed_brings_back_the_capture, &ro, false },
-		{ "dontneed_rw", dontneed_brings_back_the_capture, &rw, false },
-		{ "dontneed_drops_stores", dontneed_drops_stores, NULL, HOLDS_BARE },
-		{ "dontneed_drops_stores_when_cut", dontneed_drops_stores_when_cut, NULL, false },
-		{ "advice_dontfork", advice_stays, &dontfork, false },
-		{ "advice_dontdump", advice_stays, &dontdump, false },
-		{ "advice_hugepage", advice_stays, &hugepage, false },
-		{ "advice_nohugepage", advice_stays, &nohugepage, false },
-		{ "advice_random", advice_stays, &random_access, false },
-		{ "advice_sequential", advice_stays, &sequential, false },
-		{ "dontfork", dontfork_keeps_it_from_the_child, NULL, HOLDS_BARE },
-		{ "each_area_keeps_its_own", each_area_keeps_its_own, NULL, false },
-		{ "thousands_keep_their_own", thousands_keep_their_own, NULL, false },
-		{ "lock_stays", lock_stays, NULL, false },
-		{ "key_stays", key_stays, NULL, false },
-		{ "noexec_ro", noexec_stays, &ro, HOLDS_BARE },
-		{ "noexec_rw", noexec_stays, &rw, HOLDS_BARE },
-		{ "map_locked", mmap_flag, &locked, false },
-		{ "map_populate", mmap_flag, &populate, false },
-		{ "map_nonblock", mmap_flag, &nonblock, false },
-		{ "map_noreserve", mmap_flag, &noreserve, false },
-		{ "map_exec", mmap_flag, &executable, false },
-		{ "map_none", mmap_flag, &none, false },
-		{ "map_write_only", mmap_flag, &write_only, false },
-		{ "map_denywrite", mmap_flag, &denywrite, false },
-		{ "map_stack", mmap_flag, &stack, false },
+CASE_OF("dontneed_ro", dontneed_brings_back_the_capture, &ro)
+CASE_OF("dontneed_rw", dontneed_brings_back_the_capture, &rw)
+CASE_OF("advice_dontfork", advice_stays, &dontfork)
+CASE_OF("advice_dontdump", advice_stays, &dontdump)
+CASE_OF("advice_hugepage", advice_stays, &hugepage)
+CASE_OF("advice_nohugepage", advice_stays, &nohugepage)
+CASE_OF("advice_random", advice_stays, &random_access)
+CASE_OF("advice_sequential", advice_stays, &sequential)
+CASE_OF("noexec_ro", noexec_stays, &ro, HOLDS_BARE)
+CASE_OF("noexec_rw", noexec_stays, &rw, HOLDS_BARE)
+CASE_OF("map_locked", mmap_flag, &locked)
+CASE_OF("map_populate", mmap_flag, &populate)
+CASE_OF("map_nonblock", mmap_flag, &nonblock)
+CASE_OF("map_noreserve", mmap_flag, &noreserve)
+CASE_OF("map_exec", mmap_flag, &executable)
+CASE_OF("map_none", mmap_flag, &none)
+CASE_OF("map_write_only", mmap_flag, &write_only)
+CASE_OF("map_denywrite", mmap_flag, &denywrite)
+CASE_OF("map_stack", mmap_flag, &stack)
 #ifdef __x86_64__
-		{ "map_32bit", mmap_flag, &low, false },
+CASE_OF("map_32bit", mmap_flag, &low)
 #endif
-		{ "map_hint", mmap_at, &hint, false },
-		{ "map_fixed", mmap_at, &fixed, false },
-		{ "map_fixed_noreplace", mmap_at, &noreplace, false },
-		{ "noreplace_replaces_nothing", noreplace_replaces_nothing, NULL, false },
-		{ "code_stays", code_stays, NULL, false },
-		{ "holes_stay_holes", holes_stay_holes, NULL, false },
-	};
+CASE_OF("map_hint", mmap_at, &hint)
+CASE_OF("map_fixed", mmap_at, &fixed)
+CASE_OF("map_fixed_noreplace", mmap_at, &noreplace)
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -31,10 +31,7 @@ static const size_t places[] = { AT_A, AT_B, AT_C };
 /* Room that nothing else of the process will be put into. */
 static char *reserve(void)
 {
-	char *base = mmap(NULL, ROOM * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	must(base != MAP_FAILED);
-	return base;
+	return sure(mmap(NULL, ROOM * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
 
 static void place(char *at, const char *name, int prot)
@@ -75,11 +72,10 @@ static void still(const char *base, size_t i, size_t from, size_t to, const char
 	view_check(base + (places[i] + from) * PAGE, (unsigned int)(1 + i), from, to - from, what);
 }
 
-static void unmap_across(const void *unused)
+PROMISE(S5, munmap_across_snapshots)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	promise(munmap(base + 4 * PAGE, 24 * PAGE) == 0, "munmap: %s", strerror(errno));
 	for (size_t page = 4; page < 28; page++)
 		promise(!is_mapped(base + page * PAGE), "page %zu is still there", page);
@@ -88,11 +84,10 @@ static void unmap_across(const void *unused)
 	still(base, 2, 4, 8, "what is left of c");
 }
 
-static void unmap_middle(const void *unused)
+PROMISE(S5, munmap_in_the_middle)
 {
 	char *base = row(PROT_READ | PROT_WRITE);
 
-	(void)unused;
 	must(munmap(base + 2 * PAGE, 3 * PAGE) == 0);
 	promise(!is_mapped(base + 3 * PAGE), "the middle is still there");
 	change_all();
@@ -100,11 +95,10 @@ static void unmap_middle(const void *unused)
 	still(base, 0, 5, 8, "behind the hole");
 }
 
-static void protect_splits(const void *unused)
+PROMISE(S5, mprotect_splits)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	for (size_t page = 0; page < PAGES; page += 2)
 		must(mprotect(base + page * PAGE, PAGE,
 			      page % 4 ? PROT_NONE : PROT_READ | PROT_WRITE) == 0);
@@ -116,11 +110,10 @@ static void protect_splits(const void *unused)
 	still(base, 0, 0, PAGES, "whole again");
 }
 
-static void protect_across(const void *unused)
+PROMISE(S5, mprotect_across_snapshots)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	must(mprotect(base + 14 * PAGE, 14 * PAGE, PROT_READ | PROT_WRITE) == 0);
 	memset(base + 15 * PAGE, 's', PAGE);
 	memset(base + 25 * PAGE, 's', PAGE);
@@ -134,11 +127,10 @@ static void protect_across(const void *unused)
 }
 
 /* The kernel changes what comes before a gap, then fails with ENOMEM. */
-static void protect_over_a_gap(const void *unused)
+PROMISE(S5, mprotect_over_a_gap)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	promise(mprotect(base, 16 * PAGE, PROT_NONE) == -1 && errno == ENOMEM,
 		"mprotect over a gap: %s", strerror(errno));
 	promise(touch(base + PAGE) == SIGSEGV, "before the gap the protection is the old one");
@@ -149,11 +141,10 @@ static void protect_over_a_gap(const void *unused)
 	still(base, 1, 0, PAGES, "b");
 }
 
-static void shrink(const void *unused)
+PROMISE(S5, mremap_shrinks)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	must(mremap(base, BYTES, 3 * PAGE, 0) == base);
 	promise(!is_mapped(base + 3 * PAGE), "the end is still there");
 	change_all();
@@ -161,11 +152,10 @@ static void shrink(const void *unused)
 }
 
 /* The mapping reaches the end of the file: growing shows nothing new. */
-static void grow_at_end_of_file(const void *unused)
+PROMISE(S5, mremap_grows_at_the_end_of_the_file)
 {
 	char *base = row(PROT_READ), *grown;
 
-	(void)unused;
 	grown = mremap(base, BYTES, 2 * BYTES, MREMAP_MAYMOVE);
 	promise(grown != MAP_FAILED, "mremap: %s", strerror(errno));
 	promise(touch(grown + BYTES) == SIGBUS, "a page past the end can be read");
@@ -175,11 +165,10 @@ static void grow_at_end_of_file(const void *unused)
 }
 
 /* Only the window was captured: either the promise is extended or the call fails. */
-static void grow_beyond_window(const void *unused)
+CASE(grow_beyond_window)
 {
 	char *view, *grown;
 
-	(void)unused;
 	file_make(names[0], 1, PAGES);
 	view = view_make(names[0], PROT_READ, 0, 4);
 	grown = mremap(view, 4 * PAGE, 6 * PAGE, MREMAP_MAYMOVE);
@@ -192,11 +181,10 @@ static void grow_beyond_window(const void *unused)
 	printf("%s\n", grown == MAP_FAILED ? "ENOMEM" : "grown");
 }
 
-static void grow_in_place(const void *unused)
+PROMISE(S5, mremap_grows_in_place)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	must(munmap(base + AT_END * PAGE, 8 * PAGE) == 0);
 	char *grown = mremap(base + AT_C * PAGE, BYTES, BYTES + 2 * PAGE, 0);
 	promise(grown == base + AT_C * PAGE, "mremap in place: %s", strerror(errno));
@@ -205,22 +193,20 @@ static void grow_in_place(const void *unused)
 	promise(touch(grown + BYTES) == SIGBUS, "a page past the end can be read");
 }
 
-static void no_room_to_grow(const void *unused)
+PROMISE(S5, mremap_without_room_changes_nothing)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	promise(mremap(base + AT_B * PAGE, BYTES, 2 * BYTES, 0) == MAP_FAILED && errno == ENOMEM,
 		"mremap without room: %s", strerror(errno));
 	change_all();
 	still(base, 1, 0, PAGES, "the mapping that stayed");
 }
 
-static void move(const void *unused)
+PROMISE(S5, mremap_moves)
 {
 	char *base = row(PROT_READ | PROT_WRITE), *to = base + 40 * PAGE;
 
-	(void)unused;
 	pattern_fill(base + PAGE, 7, 1);
 	must(mremap(base, BYTES, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
 	promise(!is_mapped(base), "the old place is still there");
@@ -230,11 +216,10 @@ static void move(const void *unused)
 	view_check(to + 2 * PAGE, 1, 2, PAGES - 2, "moved");
 }
 
-static void move_middle(const void *unused)
+PROMISE(S5, mremap_moves_the_middle)
 {
 	char *base = row(PROT_READ), *to = base + 40 * PAGE;
 
-	(void)unused;
 	must(mremap(base + 2 * PAGE, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
 	change_all();
 	still(base, 0, 0, 2, "left of what moved");
@@ -242,11 +227,10 @@ static void move_middle(const void *unused)
 	view_check(to, 1, 2, 3, "moved");
 }
 
-static void move_onto_another(const void *unused)
+PROMISE(S5, mremap_moves_onto_another)
 {
 	char *base = row(PROT_READ), *to = base + (AT_C + 2) * PAGE;
 
-	(void)unused;
 	must(mremap(base + AT_B * PAGE, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
 	     to);
 	change_all();
@@ -256,11 +240,10 @@ static void move_onto_another(const void *unused)
 	view_check(to, 2, 0, 4, "b on c");
 }
 
-static void move_and_leave(const void *unused)
+PROMISE(S5, mremap_moves_and_leaves)
 {
 	char *base = row(PROT_READ), *to = base + 40 * PAGE;
 
-	(void)unused;
 	if (mremap(base, BYTES, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to)
 		skip("no MREMAP_DONTUNMAP for files");
 	change_all();
@@ -268,11 +251,10 @@ static void move_and_leave(const void *unused)
 	still(base, 0, 0, PAGES, "left behind");
 }
 
-static void cover_with_anonymous(const void *unused)
+PROMISE(S5, map_fixed_anonymous_over_the_middle)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	must(mmap(base + 6 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
 	memset(base + 6 * PAGE, 'c', 8 * PAGE);
@@ -286,11 +268,10 @@ static void cover_with_anonymous(const void *unused)
 		promise(page_is_zero(base + page * PAGE), "the cover is not anonymous");
 }
 
-static void cover_with_snapshot(const void *unused)
+PROMISE(S5, map_fixed_snapshot_over_the_middle)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	place(base + 4 * PAGE, names[2], PROT_READ);
 	change_all();
 	still(base, 0, 0, 4, "left of the cover");
@@ -298,12 +279,11 @@ static void cover_with_snapshot(const void *unused)
 	still(base, 1, 0, PAGES, "right of the cover");
 }
 
-static void cover_with_shared(const void *unused)
+PROMISE(S5, map_fixed_shared_over_the_middle)
 {
 	char *base = row(PROT_READ);
 	int fd;
 
-	(void)unused;
 	file_make("areas.shared", 5, PAGES);
 	fd = open("areas.shared", O_RDWR | O_CLOEXEC);
 	must(mmap(base + 2 * PAGE, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
@@ -316,12 +296,11 @@ static void cover_with_shared(const void *unused)
 }
 
 /* No wrapped call: the shim cannot know that its mapping is gone. */
-static void cover_with_sysv(const void *unused)
+PROMISE(S5, shmat_over_the_middle)
 {
 	char *base = row(PROT_READ);
 	int segment = shmget(IPC_PRIVATE, 2 * PAGE, IPC_CREAT | 0600);
 
-	(void)unused;
 	if (segment < 0)
 		skip("shmget: %s", strerror(errno));
 	void *at = shmat(segment, base + 2 * PAGE, SHM_REMAP);
@@ -336,11 +315,10 @@ static void cover_with_sysv(const void *unused)
 	promise(base[2 * PAGE] == 'v', "the segment was taken for a snapshot");
 }
 
-static void address_used_again(const void *unused)
+PROMISE(S5, address_can_be_used_again, HOLDS_BARE)
 {
 	char *base = row(PROT_READ);
 
-	(void)unused;
 	must(munmap(base, AT_END * PAGE) == 0);
 	must(mmap(base, AT_END * PAGE, PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == base);
@@ -353,13 +331,12 @@ static void address_used_again(const void *unused)
 	must(mprotect(base, PAGE, PROT_READ) == 0 && munmap(base, AT_END * PAGE) == 0);
 }
 
-static void many_pieces(const void *unused)
+PROMISE(S5, many_pieces)
 {
 	enum { MANY = 512 };
 	char *base = mmap(NULL, 2 * MANY * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd;
 
-	(void)unused;
 	file_make(names[0], 1, PAGES);
 	fd = file_open(names[0]);
 	for (size_t i = 0; i < MANY; i++)
@@ -373,30 +350,4 @@ static void many_pieces(const void *unused)
 			view_check(base + 2 * i * PAGE, 1, i % PAGES, 1, "one of many");
 }
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "unmap_across", unmap_across, NULL, false },
-		{ "unmap_middle", unmap_middle, NULL, false },
-		{ "protect_splits", protect_splits, NULL, false },
-		{ "protect_across", protect_across, NULL, false },
-		{ "protect_over_a_gap", protect_over_a_gap, NULL, false },
-		{ "shrink", shrink, NULL, false },
-		{ "grow_at_end_of_file", grow_at_end_of_file, NULL, false },
-		{ "grow_beyond_window", grow_beyond_window, NULL, false },
-		{ "grow_in_place", grow_in_place, NULL, false },
-		{ "no_room_to_grow", no_room_to_grow, NULL, false },
-		{ "move", move, NULL, false },
-		{ "move_middle", move_middle, NULL, false },
-		{ "move_onto_another", move_onto_another, NULL, false },
-		{ "move_and_leave", move_and_leave, NULL, false },
-		{ "cover_with_anonymous", cover_with_anonymous, NULL, false },
-		{ "cover_with_snapshot", cover_with_snapshot, NULL, false },
-		{ "cover_with_shared", cover_with_shared, NULL, false },
-		{ "cover_with_sysv", cover_with_sysv, NULL, false },
-		{ "address_used_again", address_used_again, NULL, HOLDS_BARE },
-		{ "many_pieces", many_pieces, NULL, false },
-	};
-
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

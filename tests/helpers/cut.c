@@ -161,29 +161,22 @@ static void system_calls_see_the_capture(const void *prot)
 	promise(page_is(page, 1, 1), "write from the view wrote something else");
 }
 
-#define BOTH(function, bare)                               \
-	{ #function "/ro", function, &read_only, bare },   \
-	{                                                  \
-#function "/rw", function, &writable, bare \
-	}
+#define BOTH(function, ...)                                         \
+	CASE_OF(#function "/ro", function, &read_only, __VA_ARGS__) \
+	CASE_OF(#function "/rw", function, &writable, __VA_ARGS__)
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		BOTH(to_zero, false),
-		BOTH(to_mid_page, false),
-		BOTH(grown_again, false),
-		BOTH(window, false),
-		BOTH(unlinked, false),
-		BOTH(tail, false),
-		BOTH(past_end, HOLDS_BARE),
-		BOTH(past_end_grown, false),
-		BOTH(wholly_past_end, false),
-		BOTH(empty, false),
-		BOTH(signal_says_where, HOLDS_BARE),
-		BOTH(system_calls_see_efault, HOLDS_BARE),
-		BOTH(system_calls_see_the_capture, false),
-	};
+BOTH(to_zero)
+BOTH(to_mid_page)
+BOTH(grown_again)
+BOTH(window)
+BOTH(unlinked)
+BOTH(tail)
+BOTH(past_end, HOLDS_BARE)
+BOTH(past_end_grown)
+BOTH(wholly_past_end)
+BOTH(empty)
+BOTH(signal_says_where, HOLDS_BARE)
+BOTH(system_calls_see_efault, HOLDS_BARE)
+BOTH(system_calls_see_the_capture)
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -8,7 +8,6 @@
  */
 #include <sys/resource.h>
 
-#include "by_hand.h"
 #include "helper.h"
 
 #define OWN_FILE "descriptors.own"
@@ -17,9 +16,13 @@
 
 static int own_file, highest;
 
+ACTS(way, void, void)
+#define WAY(name)	  ACT(way, #name, way_##name) static void way_##name(void)
+#define WAY_IS(name, ...) WAY(name) DOES(__VA_ARGS__)
+
 /* --- the ways --- */
 
-static void close_loop(void)
+WAY(close)
 {
 	for (int fd = 3; fd <= highest; fd++)
 		close(fd);
@@ -30,34 +33,24 @@ static void range_closed(long result)
 	must(skip_without(result, CLOSE_RANGE_SINCE) == 0);
 }
 
-static void close_by_range(void)
-{
-	range_closed(close_range(3, ~0u, 0));
-}
+WAY_IS(close_range, range_closed(close_range(3, ~0u, 0)))
+WAY_IS(closefrom, closefrom(3))
 
-static void close_by_closefrom(void)
-{
-	closefrom(3);
-}
-
-static void close_by_syscall(void)
+WAY(syscall_close)
 {
 	for (int fd = 3; fd <= highest; fd++)
 		syscall(SYS_close, fd);
 }
 
-static void close_range_by_syscall(void)
-{
-	range_closed(syscall(SYS_close_range, 3, ~0u, 0));
-}
+WAY_IS(syscall_close_range, range_closed(syscall(SYS_close_range, 3, ~0u, 0)))
 
-static void close_by_hand(void)
+WAY(hand_close)
 {
 	for (int fd = 3; fd <= highest; fd++)
 		by_hand(SYS_close, fd, 0, 0, 0, 0);
 }
 
-static void close_range_by_hand(void)
+WAY(hand_close_range)
 {
 	errno = (int)-by_hand(SYS_close_range, 3, 0x7fffffff, 0, 0, 0);
 	range_closed(errno ? -1 : 0);
@@ -65,32 +58,31 @@ static void close_range_by_hand(void)
 
 static void open_own(void)
 {
-	own_file = open(OWN_FILE, O_RDWR);
-	must(own_file >= 0);
+	own_file = sure(open(OWN_FILE, O_RDWR));
 }
 
-static void replace_by_dup2(void)
+WAY(dup2)
 {
 	open_own();
 	for (int fd = 3; fd <= highest; fd++)
 		must(dup2(own_file, fd) == fd);
 }
 
-static void replace_by_dup3(void)
+WAY(dup3)
 {
 	open_own();
 	for (int fd = 3; fd <= highest; fd++)
 		must(fd == own_file || dup3(own_file, fd, O_CLOEXEC) == fd);
 }
 
-static void replace_by_syscall(void)
+WAY(syscall_dup2)
 {
 	open_own();
 	for (int fd = 3; fd <= highest; fd++)
 		must(syscall(SYS_dup2, own_file, fd) == fd);
 }
 
-static void replace_by_hand(void)
+WAY(hand_dup2)
 {
 	open_own();
 	for (int fd = 3; fd <= highest; fd++)
@@ -98,7 +90,7 @@ static void replace_by_hand(void)
 }
 
 /* Every second only, so that there is room for the log elsewhere. */
-static void replace_some_by_hand(void)
+WAY(hand_dup2_some)
 {
 	open_own();
 	for (int fd = 3; fd <= highest; fd++)
@@ -107,24 +99,6 @@ static void replace_some_by_hand(void)
 		else
 			must(by_hand(SYS_dup2, own_file, fd, 0, 0, 0) == fd);
 }
-
-static const struct way {
-	const char *name;
-	void (*act)(void);
-} ways[] = {
-	{ "close", close_loop },
-	{ "close_range", close_by_range },
-	{ "closefrom", close_by_closefrom },
-	{ "syscall_close", close_by_syscall },
-	{ "syscall_close_range", close_range_by_syscall },
-	{ "hand_close", close_by_hand },
-	{ "hand_close_range", close_range_by_hand },
-	{ "dup2", replace_by_dup2 },
-	{ "dup3", replace_by_dup3 },
-	{ "syscall_dup2", replace_by_syscall },
-	{ "hand_dup2", replace_by_hand },
-	{ "hand_dup2_some", replace_some_by_hand },
-};
 
 /* --- the trial --- */
 
@@ -148,8 +122,7 @@ static void take_numbers(bool all)
 static void make_records(int mapped)
 {
 	for (int i = 0; i < MAPPINGS; i++) {
-		char *view = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, mapped, 0);
-		must(view != MAP_FAILED);
+		char *view = sure(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, mapped, 0));
 		promise(page_is(view, 1, 0), "a mapping shows something else");
 		must(munmap(view, PAGE) == 0);
 	}
@@ -170,7 +143,7 @@ int main(int argc, char **argv)
 	struct rlimit limit;
 	int mapped;
 
-	for (size_t i = 0; i < COUNT(ways); i++)
+	for (size_t i = 0; i < way_count; i++)
 		if (argc > 1 && !strcmp(argv[1], ways[i].name))
 			way = &ways[i];
 	must(way && getrlimit(RLIMIT_NOFILE, &limit) == 0);

@@ -3,7 +3,6 @@
  * M3, M5: no shared mapping of the memory of devices comes to be that is writable or could be made
  * so, whatever is asked for and how; what was there before stays; the descriptor's position too.
  */
-#include <dirent.h>
 #include <sys/sysmacros.h>
 
 #include "helper.h"
@@ -18,9 +17,12 @@ static off_t offset; /* somewhere that the kernel lets be mapped */
 
 static int open_node(unsigned int minor_number, int flags)
 {
-	if (mknod("node", S_IFCHR | 0600, makedev(1, minor_number)) && errno != EEXIST)
+	char name[24];
+
+	snprintf(name, sizeof(name), "node.%u", minor_number);
+	if (mknod(name, S_IFCHR | 0600, makedev(1, minor_number)) && errno != EEXIST)
 		skip("only root can make a device");
-	int fd = open("node", flags | O_CLOEXEC);
+	int fd = open(name, flags | O_CLOEXEC);
 	if (fd < 0 && (errno == ENXIO || errno == ENODEV))
 		skip("this kernel was built without this device (CONFIG_DEVMEM, CONFIG_DEVPORT)");
 	must(fd >= 0);
@@ -96,9 +98,9 @@ static void *by_old_number(void *at, int protection, int flags, int fd)
 
 static char *make_room(void)
 {
-	char *room = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *room =
+		sure(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
-	must(room != MAP_FAILED);
 	*room = 'r';
 	return room;
 }
@@ -184,33 +186,30 @@ static void private_is_given(const void *argument)
 		"a private mapping: %s", strerror(errno));
 }
 
-static void ports(const void *argument)
+PROMISE(M5, ports_are_refused)
 {
 	int fd = open_node(4, O_RDWR);
 
-	(void)argument;
 	promise(lseek(fd, 0, SEEK_CUR) == 0, "the position is not 0 after open");
 	refused(by_mmap, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
 }
 
 /* A path is no descriptor to map: the kernel's own answer. */
-static void path_is_not_mapped(const void *argument)
+CASE(path_is_not_mapped, HOLDS_BARE)
 {
 	int fd = open_node(1, O_PATH);
 
-	(void)argument;
 	promise(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED &&
 			errno == EBADF,
 		"a path: %s", strerror(errno));
 }
 
 /* Files of sysfs and procfs that are no memory: the kernel's own answer. */
-static void others_as_ever(const void *argument)
+PROMISE(M5, others_are_as_ever, HOLDS_BARE)
 {
 	int sysfs = open("/sys/kernel/mm/ksm/run", O_RDWR | O_CLOEXEC);
 	int procfs = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
 
-	(void)argument;
 	promise(sysfs < 0 || (mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, sysfs, 0) == MAP_FAILED &&
 			      errno == ENODEV),
 		"sysfs: %s", strerror(errno));
@@ -222,19 +221,11 @@ static void others_as_ever(const void *argument)
 
 static open_device *const memory = open_memory, *const bar = open_bar;
 
-static const struct test_case cases[] = {
-	{ .name = "memory_nothing_writable", nothing_writable, &memory },
-	{ .name = "memory_readonly_stays_so", readonly_stays_so, &memory, HOLDS_BARE },
-	{ .name = "memory_private_is_given", private_is_given, &memory, HOLDS_BARE },
-	{ .name = "pci_nothing_writable", nothing_writable, &bar },
-	{ .name = "pci_readonly_stays_so", readonly_stays_so, &bar, HOLDS_BARE },
-	{ .name = "pci_private_is_given", private_is_given, &bar, HOLDS_BARE },
-	{ .name = "ports", ports },
-	{ .name = "path_is_not_mapped", path_is_not_mapped, NULL, HOLDS_BARE },
-	{ .name = "others_as_ever", others_as_ever, NULL, HOLDS_BARE },
-};
+CASE_OF("memory_nothing_writable", nothing_writable, &memory)
+CASE_OF("memory_readonly_stays_so", readonly_stays_so, &memory, HOLDS_BARE)
+CASE_OF("memory_private_is_given", private_is_given, &memory, HOLDS_BARE)
+CASE_OF("pci_nothing_writable", nothing_writable, &bar)
+CASE_OF("pci_readonly_stays_so", readonly_stays_so, &bar, HOLDS_BARE)
+CASE_OF("pci_private_is_given", private_is_given, &bar, HOLDS_BARE)
 
-int main(int argc, char **argv)
-{
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -10,7 +10,6 @@
  */
 #include <sys/uio.h>
 
-#include "by_hand.h"
 #include "helper.h"
 
 #define FILE_PAGES 48
@@ -427,13 +426,9 @@ int main(int argc, char **argv)
 		file_make(sides[i].name, 1, FILE_PAGES);
 	}
 	for (unsigned int batch = 0; batch * BATCH < programs; batch++) {
-		pid_t child = fork();
-		must(child >= 0);
-		if (!child) {
+		IN_CHILD {
 			run_batch(seed, batch);
-			_exit(0);
 		}
-		child_wait(child);
 	}
 	printf("%u programs agree\n", programs);
 	return 0;

@@ -5,7 +5,6 @@
  */
 #include <grp.h>
 #include <linux/btrfs.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
@@ -21,19 +20,13 @@
 
 static char *window_of(int fd, size_t first)
 {
-	char *window = mmap(NULL, WINDOW * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			    (off_t)(first * PAGE));
-
-	must(window != MAP_FAILED);
-	return window;
+	return sure(mmap(NULL, WINDOW * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			 (off_t)(first * PAGE)));
 }
 
 static int open_rw(const char *name)
 {
-	int fd = open(name, O_RDWR | O_CLOEXEC);
-
-	must(fd >= 0);
-	return fd;
+	return sure(open(name, O_RDWR | O_CLOEXEC));
 }
 
 /* A window on a new file; all that is left of the file's descriptors is a spare one, which cannot
@@ -70,31 +63,28 @@ static void use(char *window, int spare)
 	pattern_fill(window + 3 * PAGE, 1, 2);
 }
 
-static void closed(const void *unused)
+CASE(closed, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(0, &spare);
 
-	(void)unused;
 	use(window, spare);
 }
 
-static void unlinked(const void *unused)
+CASE(unlinked, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(0, &spare);
 
-	(void)unused;
 	must(!unlink(NAME));
 	use(window, spare);
 }
 
-static void renamed(const void *unused)
+CASE(renamed, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(0, &spare);
 
-	(void)unused;
 	must(!rename(NAME, "emulated.other"));
 	use(window, spare);
 }
@@ -111,9 +101,8 @@ static void replaced(const void *first)
 	view_check(view_make(NAME, PROT_READ, 0, PAGES), 9, 0, PAGES, "the file that came later");
 }
 
-static void memfd(const void *unused)
+CASE(memfd, HOLDS_BARE)
 {
-	(void)unused;
 	int fd = file_in_memory();
 	must(fd >= 0);
 	file_fill(fd, 1, 0, PAGES);
@@ -126,8 +115,7 @@ static void memfd(const void *unused)
 static void segment(void)
 {
 	struct shmid_ds before, after;
-	int id = shmget(IPC_PRIVATE, PAGES * PAGE, IPC_CREAT | 0600);
-	must(id >= 0);
+	int id = sure(shmget(IPC_PRIVATE, PAGES * PAGE, IPC_CREAT | 0600));
 	char *segment = shmat(id, NULL, 0);
 	must(segment != (void *)-1);
 	for (size_t i = 0; i < PAGES; i++)
@@ -142,9 +130,8 @@ static void segment(void)
 }
 
 /* A segment's number is the inode of its file, and the first has number 0. */
-static void system_v(const void *unused)
+CASE(system_v, HOLDS_BARE)
 {
-	(void)unused;
 	if (!geteuid())
 		must(!unshare(CLONE_NEWIPC));
 	segment();
@@ -153,19 +140,17 @@ static void system_v(const void *unused)
 
 /* Pages before the first that is mapped, with no descriptor: the window itself does not lead there.
  */
-static void lower_page(const void *unused)
+CASE(lower_page, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(20, &spare);
 
-	(void)unused;
 	use(window, spare);
 }
 
 /* Another window of the process shows them. */
-static void lower_page_elsewhere(const void *unused)
+CASE(lower_page_elsewhere, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	int fd = open_rw(NAME), spare = file_open(NAME);
 	char *window = window_of(fd, 20), *other = window_of(fd, 0);
@@ -178,9 +163,8 @@ static void become_nobody(void)
 	must(!setgroups(0, NULL) && !setgid(NOBODY) && !setuid(NOBODY));
 }
 
-static void lower_page_by_path(const void *unused)
+CASE(lower_page_by_path, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	must(!chown(NAME, NOBODY, NOBODY));
 	int fd = open_rw(NAME), spare = file_open(NAME);
@@ -191,9 +175,8 @@ static void lower_page_by_path(const void *unused)
 }
 
 /* No capability, no name, no descriptor: what cannot be done is not done, and nothing breaks. */
-static void out_of_reach(const void *unused)
+CASE(out_of_reach, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	int fd = open_rw(NAME);
 	char *window;
@@ -214,13 +197,11 @@ static void out_of_reach(const void *unused)
 }
 
 /* The kernel takes a shared mapping of a descriptor that cannot write for no shared one. */
-static void read_only_descriptor(const void *unused)
+CASE(read_only_descriptor, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	int fd = file_open(NAME);
-	char *window = mmap(NULL, WINDOW * PAGE, PROT_READ, MAP_SHARED, fd, 0);
-	must(window != MAP_FAILED);
+	char *window = sure(mmap(NULL, WINDOW * PAGE, PROT_READ, MAP_SHARED, fd, 0));
 	promise(remap_file_pages(window, PAGE, 0, 3, 0) == -1 && errno == EINVAL, "no EINVAL");
 	fd = open_rw(NAME);
 	window = mmap(NULL, WINDOW * PAGE, PROT_READ, MAP_SHARED, fd, 0);
@@ -232,9 +213,8 @@ static void read_only_descriptor(const void *unused)
 }
 
 /* One area of each kind side by side, called in either order. */
-static void read_only_beside(const void *unused)
+CASE(read_only_beside, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	for (int i = 0; i < 8; i++) {
 		bool read_only_first = i & 1, swapped = i & 2;
@@ -266,17 +246,15 @@ static void read_only_beside(const void *unused)
 	}
 }
 
-static void children(const void *unused)
+CASE(children, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(0, &spare);
 
-	(void)unused;
 	must(!unlink(NAME));
 	must(!remap_file_pages(window, PAGE, 0, 50, 0));
 	for (int i = 0; i < 3; i++) {
-		pid_t child = fork();
-		must(child >= 0);
+		pid_t child = sure(fork());
 		if (!child) {
 			use(window, spare);
 			must(!munmap(window, WINDOW * PAGE));
@@ -285,19 +263,6 @@ static void children(const void *unused)
 		child_wait(child);
 		promise(page_is(window, 1, 50), "a child changed its parent's window");
 	}
-}
-
-static unsigned int count_lines(const char *path, const char *word)
-{
-	FILE *file = fopen(path, "re");
-	char line[4096];
-	unsigned int count = 0;
-
-	must(file);
-	while (fgets(line, sizeof(line), file))
-		count += strstr(line, word) != NULL;
-	fclose(file);
-	return count;
 }
 
 static void cover(char *at, size_t pages)
@@ -312,9 +277,8 @@ static void must_be_gone(int way)
 }
 
 /* The first pages are gone before the first call, and the descriptor too. */
-static void cut(const void *unused)
+CASE(cut, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	for (int way = 0; way < 3; way++) {
 		int fd = open_rw(NAME);
@@ -336,9 +300,8 @@ static void cut(const void *unused)
 }
 
 /* What is left is apart from the first pages before these go; no other way leads to them. */
-static void cut_in_two(const void *unused)
+CASE(cut_in_two, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	int fd = open_rw(NAME);
 	must(!unlink(NAME));
@@ -353,9 +316,8 @@ static void cut_in_two(const void *unused)
 }
 
 /* A snapshot is no shared mapping to the kernel, whatever page is asked for. */
-static void over_snapshots(const void *unused)
+CASE(over_snapshots, HOLDS_BARE)
 {
-	(void)unused;
 	static const struct {
 		int protection, flags;
 	} kinds[] = {
@@ -378,9 +340,8 @@ static void over_snapshots(const void *unused)
 }
 
 /* When the window goes, nothing of ours holds on to the file. */
-static void nothing_left(const void *unused)
+CASE(nothing_left, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	for (int way = 0; way < 4; way++) {
 		int fd = open_rw(NAME);
@@ -399,11 +360,10 @@ static void nothing_left(const void *unused)
 }
 
 /* Windows that the program makes by itself, beside and among those that are emulated. */
-static void no_areas_pile_up(const void *unused)
+CASE(no_areas_pile_up, HOLDS_BARE)
 {
 	unsigned int before, after;
 
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	int fd = open_rw(NAME);
 	char *window = window_of(fd, 8);
@@ -418,12 +378,11 @@ static void no_areas_pile_up(const void *unused)
 	promise(!count_lines("/proc/self/maps", NAME), "the file is still mapped");
 }
 
-static void no_descriptors(const void *unused)
+CASE(no_descriptors, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(20, &spare);
 
-	(void)unused;
 	use(window, spare);
 	for (int i = 3; i < 1024; i++) {
 		char path[64], to[4096] = "";
@@ -459,11 +418,10 @@ static void *act(void *argument)
 }
 
 /* Each in a window of its own; one makes the mappings go that the others' windows come from. */
-static void threads(const void *unused)
+CASE(threads, HOLDS_BARE)
 {
 	struct actor actors[3];
 
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	for (size_t i = 0; i < COUNT(actors); i++) {
 		actors[i].fd = open_rw(NAME);
@@ -494,14 +452,13 @@ static void *read_on(void *argument)
 }
 
 /* Whoever reads a page while it is remapped sees the one or the other, and is never killed. */
-static void read_meanwhile(const void *unused)
+CASE(read_meanwhile, HOLDS_BARE)
 {
 	struct reading reading = { NULL, false };
 	pthread_t reader;
 	int spare;
 	char *window = closed_window(0, &spare);
 
-	(void)unused;
 	reading.at = window + PAGE;
 	must(!remap_file_pages(window + PAGE, PAGE, 0, 4, 0));
 	must(!pthread_create(&reader, NULL, read_on, &reading));
@@ -524,12 +481,11 @@ static unsigned int locked_areas(void)
 }
 
 /* The kernel asks before it changes anything, and counts what is replaced as still locked. */
-static void locked(const void *unused)
+CASE(locked, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(0, &spare);
 
-	(void)unused;
 	must(!mlock(window, WINDOW * PAGE));
 	use(window, spare);
 	unsigned int areas = count_lines("/proc/self/maps", NAME);
@@ -545,12 +501,11 @@ static void locked(const void *unused)
 		strerror(errno));
 }
 
-static void lock_future(const void *unused)
+CASE(lock_future, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(0, &spare);
 
-	(void)unused;
 	must(!mlockall(MCL_FUTURE));
 	must(!remap_file_pages(window + PAGE, PAGE, 0, 50, 0));
 	must(!munlockall());
@@ -573,13 +528,12 @@ static char *sparse_window(int *fd)
 }
 
 /* What windows come from is neither read nor locked, and what comes from it later is not either. */
-static void lock_current(const void *unused)
+CASE(lock_current, HOLDS_BARE)
 {
 	struct stat file;
 	int fd;
 	char *window = sparse_window(&fd);
 
-	(void)unused;
 	must(!mlockall(MCL_CURRENT) && !fstat(fd, &file));
 	promise(file.st_blocks < 8192, "%ld blocks of a sparse file", (long)file.st_blocks);
 	must(!munlock(window, WINDOW * PAGE));
@@ -595,12 +549,11 @@ static void limit_address_space(rlim_t bytes)
 	must(!setrlimit(RLIMIT_AS, &limit));
 }
 
-static void address_space_limit_later(const void *unused)
+CASE(address_space_limit_later, HOLDS_BARE)
 {
 	int fd;
 	char *window = sparse_window(&fd);
 
-	(void)unused;
 	limit_address_space(200UL << 20);
 	promise(mmap(NULL, 32UL << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED,
 		"no address space is left");
@@ -608,16 +561,14 @@ static void address_space_limit_later(const void *unused)
 }
 
 /* No store can be made to it, and yet to the kernel it is a shared mapping. */
-static void sealed(const void *unused)
+CASE(sealed, HOLDS_BARE)
 {
-	(void)unused;
 	int fd = memfd_create(NAME, MFD_ALLOW_SEALING);
 	if (fd < 0)
 		skip("no memfd_create before Linux 3.17");
 	file_fill(fd, 1, 0, PAGES);
 	must(!fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) || errno == EINVAL); /* before 5.1 */
-	char *window = mmap(NULL, WINDOW * PAGE, PROT_READ, MAP_SHARED, fd, 0);
-	must(window != MAP_FAILED);
+	char *window = sure(mmap(NULL, WINDOW * PAGE, PROT_READ, MAP_SHARED, fd, 0));
 	promise(!remap_file_pages(window, PAGE, 0, 30, 0), "%s", strerror(errno));
 	promise(page_is(window, 1, 30), "not page 30");
 }
@@ -628,16 +579,14 @@ static void file_must_be_gone(void)
 }
 
 /* A child has nothing of a window that it does not inherit. */
-static void not_inherited(const void *unused)
+CASE(not_inherited, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(0, &spare);
 
-	(void)unused;
 	must(!remap_file_pages(window, PAGE, 0, 50, 0));
 	must(!madvise(window, WINDOW * PAGE, MADV_DONTFORK));
-	pid_t child = fork();
-	must(child >= 0);
+	pid_t child = sure(fork());
 	if (!child) {
 		file_must_be_gone();
 		exit(0);
@@ -663,34 +612,28 @@ static void *remap_on(void *argument)
 
 /* Whatever another thread was in the middle of, a child that unmaps its window holds on to nothing.
  */
-static void fork_meanwhile(const void *unused)
+CASE(fork_meanwhile, HOLDS_BARE)
 {
 	struct remapping remapping = { NULL, false };
 	pthread_t thread;
 	int spare;
 
-	(void)unused;
 	remapping.window = closed_window(0, &spare);
 	must(!remap_file_pages(remapping.window, PAGE, 0, 50, 0));
 	must(!pthread_create(&thread, NULL, remap_on, &remapping));
 	for (int i = 0; i < 100; i++) {
-		pid_t child = fork();
-		must(child >= 0);
-		if (!child) {
+		IN_CHILD {
 			must(!munmap(remapping.window, WINDOW * PAGE));
 			file_must_be_gone();
-			_exit(0);
 		}
-		child_wait(child);
 	}
 	atomic_store(&remapping.over, true);
 	must(!pthread_join(thread, NULL));
 }
 
 /* No huge page is taken for it, and none is kept. */
-static void huge(const void *unused)
+CASE(huge, HOLDS_BARE)
 {
-	(void)unused;
 	size_t page = 2UL << 20;
 	int fd = memfd_create(NAME, MFD_HUGETLB);
 	char *window = MAP_FAILED;
@@ -722,9 +665,8 @@ static unsigned long bytes_read(void)
 #define MANY 800
 
 /* Not all areas are looked at for each that goes, in whatever order they do. */
-static void given_back_downwards(const void *unused)
+CASE(given_back_downwards, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	int fd = open_rw(NAME);
 	char *window = mmap(NULL, 2 * MANY * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -744,9 +686,8 @@ static char *subvolume_window(const char *name, int generation)
 {
 	struct btrfs_ioctl_vol_args args = { .fd = 0 };
 	char path[64];
-	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int here = sure(open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 
-	must(here >= 0);
 	strcpy(args.name, name);
 	must(!ioctl(here, BTRFS_IOC_SUBVOL_CREATE, &args) && !close(here));
 	snprintf(path, sizeof(path), "%s/" NAME, name);
@@ -758,11 +699,10 @@ static char *subvolume_window(const char *name, int generation)
 }
 
 /* Two files that maps tells apart by their names alone. */
-static void subvolumes(const void *unused)
+CASE(subvolumes, HOLDS_BARE)
 {
 	char *one = subvolume_window("one", 1), *two = subvolume_window("two", 2);
 
-	(void)unused;
 	for (size_t i = 0; i < 3; i++) {
 		must(!remap_file_pages(one + i * PAGE, PAGE, 0, 9, 0));
 		must(!remap_file_pages(two + i * PAGE, PAGE, 0, 9, 0));
@@ -776,22 +716,20 @@ static void subvolumes(const void *unused)
 }
 
 /* The mapping that windows come from is larger than the limit would allow. */
-static void address_space_limit(const void *unused)
+CASE(address_space_limit, HOLDS_BARE)
 {
 	int spare;
 	char *window = closed_window(0, &spare);
 
-	(void)unused;
 	limit_address_space(1UL << 29);
 	use(window, spare);
 	promise(count_lines("/proc/self/maps", NAME) <= WINDOW, "a mapping of ours stays");
 }
 
-static void far_page(const void *unused)
+CASE(far_page, HOLDS_BARE)
 {
 	size_t far = (size_t)1 << (sizeof(size_t) == 8 ? 33 : 25);
 
-	(void)unused;
 	int fd = file_in_memory(), spare;
 	must(fd >= 0);
 	must(ftruncate(fd, sizeof(off_t) == 8 ? (off_t)((uint64_t)(far + 2) * PAGE) : 1 << 30) ==
@@ -810,44 +748,7 @@ static void far_page(const void *unused)
 
 static const size_t from_the_start = 0, from_twenty = 20;
 
-int main(int argc, char **argv)
-{
-	const struct test_case tests[] = {
-		{ "closed", closed, NULL, HOLDS_BARE },
-		{ "unlinked", unlinked, NULL, HOLDS_BARE },
-		{ "renamed", renamed, NULL, HOLDS_BARE },
-		{ "replaced", replaced, &from_the_start, HOLDS_BARE },
-		{ "memfd", memfd, NULL, HOLDS_BARE },
-		{ "system_v", system_v, NULL, HOLDS_BARE },
-		{ "lower_page", lower_page, NULL, HOLDS_BARE },
-		{ "lower_page_elsewhere", lower_page_elsewhere, NULL, HOLDS_BARE },
-		{ "lower_page_by_path", lower_page_by_path, NULL, HOLDS_BARE },
-		{ "lower_page_replaced", replaced, &from_twenty, HOLDS_BARE },
-		{ "out_of_reach", out_of_reach, NULL, HOLDS_BARE },
-		{ "read_only_descriptor", read_only_descriptor, NULL, HOLDS_BARE },
-		{ "read_only_beside", read_only_beside, NULL, HOLDS_BARE },
-		{ "children", children, NULL, HOLDS_BARE },
-		{ "cut", cut, NULL, HOLDS_BARE },
-		{ "cut_in_two", cut_in_two, NULL, HOLDS_BARE },
-		{ "over_snapshots", over_snapshots, NULL, HOLDS_BARE },
-		{ "nothing_left", nothing_left, NULL, HOLDS_BARE },
-		{ "no_areas_pile_up", no_areas_pile_up, NULL, HOLDS_BARE },
-		{ "no_descriptors", no_descriptors, NULL, HOLDS_BARE },
-		{ "threads", threads, NULL, HOLDS_BARE },
-		{ "read_meanwhile", read_meanwhile, NULL, HOLDS_BARE },
-		{ "locked", locked, NULL, HOLDS_BARE },
-		{ "lock_future", lock_future, NULL, HOLDS_BARE },
-		{ "lock_current", lock_current, NULL, HOLDS_BARE },
-		{ "sealed", sealed, NULL, HOLDS_BARE },
-		{ "not_inherited", not_inherited, NULL, HOLDS_BARE },
-		{ "fork_meanwhile", fork_meanwhile, NULL, HOLDS_BARE },
-		{ "huge", huge, NULL, HOLDS_BARE },
-		{ "subvolumes", subvolumes, NULL, HOLDS_BARE },
-		{ "given_back_downwards", given_back_downwards, NULL, HOLDS_BARE },
-		{ "address_space_limit", address_space_limit, NULL, HOLDS_BARE },
-		{ "address_space_limit_later", address_space_limit_later, NULL, HOLDS_BARE },
-		{ "far_page", far_page, NULL, HOLDS_BARE },
-	};
+CASE_OF("replaced", replaced, &from_the_start, HOLDS_BARE)
+CASE_OF("lower_page_replaced", replaced, &from_twenty, HOLDS_BARE)
 
-	return cases_main(tests, COUNT(tests), argc, argv);
-}
+CASES_MAIN

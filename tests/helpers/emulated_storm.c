@@ -8,7 +8,6 @@
  *
  *	emulated_storm growing|given_back [ROUNDS]
  */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 
@@ -54,9 +53,8 @@ static void tag_run(int fd, unsigned int generation, size_t first)
 
 static int tagged_file(const char *name, unsigned int generation)
 {
-	int fd = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd = sure(open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
 
-	must(fd >= 0);
 	tag_run(fd, generation, 0);
 	for (size_t power = 4; power <= highest; power++)
 		tag_run(fd, generation, (size_t)1 << power);
@@ -125,14 +123,12 @@ static void cover(struct player *player, size_t slot, size_t pages, size_t page)
 /* In a window of its own: another thread may take what is free in the common one. */
 static void move(struct player *player, size_t page)
 {
-	char *at = mmap(NULL, PAGE, player->protection, MAP_SHARED, file, 5 * PAGE);
+	char *at = sure(mmap(NULL, PAGE, player->protection, MAP_SHARED, file, 5 * PAGE));
 
-	must(at != MAP_FAILED);
 	promise(!remap_file_pages(at, PAGE, 0, page, 0), "remap_file_pages of %zu: %s", page,
 		strerror(errno));
 	look(at, page, "remap_file_pages elsewhere");
-	at = mremap(at, PAGE, 2 * PAGE, MREMAP_MAYMOVE);
-	must(at != MAP_FAILED);
+	at = sure(mremap(at, PAGE, 2 * PAGE, MREMAP_MAYMOVE));
 	look(at, page, "mremap");
 	look(at + PAGE, page + 1, "mremap");
 	must(!munmap(at, 2 * PAGE));
@@ -193,9 +189,8 @@ static void *take(void *unused)
 static void play_round(void)
 {
 	size_t length = THREADS * PART * PAGE;
-	char *window = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	char *window = sure(mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
 
-	must(window != MAP_FAILED);
 	for (size_t i = 0; i < THREADS; i++) {
 		players[i].part = window + i * PART * PAGE;
 		for (size_t k = 0; k < PART; k++)

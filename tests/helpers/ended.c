@@ -3,7 +3,6 @@
  * P3: the first mapping is made by a thread that is gone when the file is written, and so is its
  * TLS, which the lease thread was started with.
  */
-#include <pthread.h>
 
 #include "helper.h"
 
@@ -29,26 +28,14 @@ static void *use_stack(void *unused)
 	return NULL;
 }
 
-static void in_thread(void *(*body)(void *), void *argument)
-{
-	pthread_t thread;
-
-	must(pthread_create(&thread, NULL, body, argument) == 0);
-	must(pthread_join(thread, NULL) == 0);
-}
-
 static void round_of(const char *name)
 {
 	file_make(name, 1, PAGES);
 	in_thread(make_view, (void *)(uintptr_t)name);
 	in_thread(use_stack, NULL);
-	pid_t child = fork();
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		file_overwrite(name, 2, 0, PAGES);
-		_exit(0);
 	}
-	child_wait(child);
 	view_check(view, 1, 0, PAGES, "after the write");
 	munmap(view, PAGES * PAGE);
 }

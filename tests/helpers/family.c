@@ -3,11 +3,8 @@
  * S6: each side of a fork has its snapshots for itself, whoever exits first; other ways of
  * starting a process are not disturbed. "family noop" does nothing, for those that exec.
  */
-#include <pthread.h>
-#include <sched.h>
 #include <spawn.h>
 
-#include "by_hand.h"
 #include "helper.h"
 
 #define FILE_NAME "family.data"
@@ -26,33 +23,26 @@ static void change(void)
 	must(truncate(FILE_NAME, BYTES / 2) == 0);
 }
 
-static void child_exits_first(const void *unused)
+PROMISE(S6, child_exits_first)
 {
 	char *view = fresh();
-	pid_t child = fork();
 
-	(void)unused;
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		view_check(view, 1, 0, PAGES, "the child");
-		_exit(0);
 	}
-	child_wait(child);
 	change();
 	view_check(view, 1, 0, PAGES, "the parent");
 }
 
 /* The parent of the process that checks is gone when the file changes. */
-static void parent_exits_first(const void *unused)
+PROMISE(S6, parent_exits_first)
 {
 	int gone[2], changed[2], result[2];
 	char byte = 0;
 	pid_t parent;
 
-	(void)unused;
 	must(pipe(gone) == 0 && pipe(changed) == 0 && pipe(result) == 0);
-	parent = fork();
-	must(parent >= 0);
+	parent = sure(fork());
 	if (!parent) {
 		char *view = fresh();
 		if (fork() == 0) {
@@ -79,8 +69,7 @@ static void descend(const char *view, int depth)
 		view_check(view, 1, 0, PAGES, "the last descendant");
 		return;
 	}
-	child = fork();
-	must(child >= 0);
+	child = sure(fork());
 	if (!child) {
 		descend(view, depth - 1);
 		_exit(0);
@@ -89,55 +78,43 @@ static void descend(const char *view, int depth)
 	view_check(view, 1, 0, PAGES, "an ancestor");
 }
 
-static void grandchildren(const void *unused)
+CASE(grandchildren)
 {
-	(void)unused;
 	descend(fresh(), 4);
 }
 
-static void child_has_its_own(const void *unused)
+PROMISE(S6, child_has_its_own)
 {
 	char *view = fresh();
-	pid_t child = fork();
 
-	(void)unused;
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		must(munmap(view, 3 * PAGE) == 0);
 		must(mprotect(view + 3 * PAGE, PAGE, PROT_NONE) == 0);
 		change();
 		view_check(view + 4 * PAGE, 1, 4, PAGES - 4, "what the child kept");
-		_exit(0);
 	}
-	child_wait(child);
 	view_check(view, 1, 0, PAGES, "the parent");
 	must(munmap(view, BYTES) == 0);
 }
 
-static void child_maps_more(const void *unused)
+CASE(child_maps_more)
 {
 	char *view = fresh();
-	pid_t child = fork();
 
-	(void)unused;
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		char *more = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 		change();
 		view_check(more, 1, 0, PAGES, "the child's new mapping");
 		view_check(view, 1, 0, PAGES, "the child's old mapping");
-		_exit(0);
 	}
-	child_wait(child);
 	view_check(view, 1, 0, PAGES, "the parent");
 }
 
-static void vfork_and_exec(const void *unused)
+CASE(vfork_and_exec)
 {
 	char *view = fresh();
 	pid_t child = vfork();
 
-	(void)unused;
 	must(child >= 0);
 	if (!child) {
 		execl("/proc/self/exe", "family", "noop", (char *)NULL);
@@ -148,13 +125,12 @@ static void vfork_and_exec(const void *unused)
 	view_check(view, 1, 0, PAGES, "after vfork");
 }
 
-static void spawn(const void *unused)
+CASE(spawn)
 {
 	char *argv[] = { (char *)"family", (char *)"noop", NULL };
 	char *view = fresh();
 	pid_t child;
 
-	(void)unused;
 	must(posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) == 0);
 	child_wait(child);
 	must(posix_spawnp(&child, "/proc/self/exe", NULL, NULL, argv, environ) == 0);
@@ -165,12 +141,11 @@ static void spawn(const void *unused)
 	view_check(view, 1, 0, PAGES, "after posix_spawn");
 }
 
-static void shell(const void *unused)
+CASE(shell)
 {
 	char *view = fresh(), word[16] = "";
 	FILE *pipe = popen("echo word", "re");
 
-	(void)unused;
 	must(pipe && fgets(word, sizeof(word), pipe) && pclose(pipe) == 0);
 	promise(!strcmp(word, "word\n"), "popen gave %s", word);
 	promise(system("exit 3") == 3 << 8, "system() lost the status");
@@ -219,13 +194,12 @@ static int sharer(void *unused)
 	return 0;
 }
 
-static void clone_sharing_memory(const void *unused)
+PROMISE(S6, clone_that_shares_memory)
 {
 	char *view = fresh();
-	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *stack =
+		sure(mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
-	(void)unused;
-	must(stack != MAP_FAILED);
 	pid_t child = clone(sharer, stack + 65536, CLONE_VM | SIGCHLD, NULL);
 	must(child >= 0);
 	child_wait(child);
@@ -240,38 +214,24 @@ static void *thread_maps(void *unused)
 	return view_make(FILE_NAME, PROT_READ, 0, PAGES);
 }
 
-static void thread(const void *unused)
+PROMISE(S6, threads)
 {
 	char *view = fresh();
-	pthread_t other;
 	void *others;
 
-	(void)unused;
-	must(pthread_create(&other, NULL, thread_maps, NULL) == 0);
+	pthread_t other = thread_start(thread_maps, NULL);
 	must(pthread_join(other, &others) == 0);
 	change();
 	view_check(view, 1, 0, PAGES, "the first thread's mapping");
 	view_check(others, 1, 0, PAGES, "a mapping whose thread is gone");
 }
 
+CASE_OF("raw_clone_by_libc", raw_clone, &libc_clone)
+CASE_OF("raw_clone_by_hand", raw_clone, &hand_clone)
+
 int main(int argc, char **argv)
 {
-	static const struct test_case cases[] = {
-		{ "child_exits_first", child_exits_first, NULL, false },
-		{ "parent_exits_first", parent_exits_first, NULL, false },
-		{ "grandchildren", grandchildren, NULL, false },
-		{ "child_has_its_own", child_has_its_own, NULL, false },
-		{ "child_maps_more", child_maps_more, NULL, false },
-		{ "vfork_and_exec", vfork_and_exec, NULL, false },
-		{ "spawn", spawn, NULL, false },
-		{ "shell", shell, NULL, false },
-		{ "raw_clone_by_libc", raw_clone, &libc_clone, false },
-		{ "raw_clone_by_hand", raw_clone, &hand_clone, false },
-		{ "clone_sharing_memory", clone_sharing_memory, NULL, false },
-		{ "thread", thread, NULL, false },
-	};
-
 	if (argc == 2 && !strcmp(argv[1], "noop"))
 		return 0;
-	return cases_main(cases, COUNT(cases), argc, argv);
+	return cases_main(argc, argv);
 }

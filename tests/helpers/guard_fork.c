@@ -5,9 +5,10 @@
  */
 #include <spawn.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
-#include "by_hand.h"
 #include "guard_helper.h"
 
 #define FILE_NAME "guard.data"
@@ -33,13 +34,11 @@ static void check(const char *view, const char *who)
 
 /* --- who exits first --- */
 
-static void child_exits_at_once(const void *unused)
+CASE(child_exits_at_once)
 {
 	char *view = fresh();
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	(void)unused;
-	must(child >= 0);
 	if (!child)
 		_exit(0);
 	child_wait(child);
@@ -77,9 +76,8 @@ static void all_before_exit_at_once(const void *depth)
 {
 	struct orphan orphan = { gate_make(), gate_make() };
 	char byte;
-	pid_t parent = fork();
+	pid_t parent = sure(fork());
 
-	must(parent >= 0);
 	if (!parent)
 		descend(fresh(), *(const int *)depth, &orphan);
 	close(orphan.result.out);
@@ -100,8 +98,7 @@ static void stay(const char *view, int depth)
 		check(view, "the last descendant");
 		return;
 	}
-	child = fork();
-	must(child >= 0);
+	child = sure(fork());
 	if (!child) {
 		inherited_check(view, "a descendant");
 		stay(view, depth - 1);
@@ -111,20 +108,18 @@ static void stay(const char *view, int depth)
 	check(view, "an ancestor");
 }
 
-static void grandchildren(const void *unused)
+CASE(grandchildren)
 {
-	(void)unused;
 	stay(fresh(), 4);
 }
 
 /* Several children wait for the change, each with a guard of its own. */
-static void many_children(const void *unused)
+CASE(many_children)
 {
 	char *view = fresh();
 	struct gate changed[8], ready = gate_make();
 	pid_t children[8];
 
-	(void)unused;
 	for (size_t i = 0; i < COUNT(children); i++) {
 		changed[i] = gate_make();
 		children[i] = fork();
@@ -149,32 +144,25 @@ static void many_children(const void *unused)
 }
 
 /* The child gives its own up; the parent's stays, and the other way round. */
-static void child_unmaps(const void *unused)
+CASE(child_unmaps)
 {
 	char *view = fresh();
-	pid_t child = fork();
 
-	(void)unused;
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		must(munmap(view, BYTES) == 0);
 		wait_until(!process_has_open(FILE_NAME));
-		_exit(0);
 	}
-	child_wait(child);
 	inherited_check(view, "the parent");
 	change();
 	check(view, "the parent");
 }
 
-static void parent_unmaps(const void *unused)
+CASE(parent_unmaps)
 {
 	struct gate go = gate_make();
 	char *view = fresh();
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	(void)unused;
-	must(child >= 0);
 	if (!child) {
 		gate_wait(&go);
 		inherited_check(view, "the child");
@@ -187,34 +175,26 @@ static void parent_unmaps(const void *unused)
 	child_wait(child);
 }
 
-static void child_makes_it_writable(const void *unused)
+CASE(child_makes_it_writable)
 {
 	char *view = fresh();
-	pid_t child = fork();
 
-	(void)unused;
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		must(mprotect(view, BYTES, PROT_READ | PROT_WRITE) == 0);
 		pattern_fill(view + PAGE, 9, 1);
 		change();
 		view_check(view + PAGE, 9, 1, 1, "the child's store");
 		view_check(view + 2 * PAGE, 1, 2, PAGES - 2, "the child");
-		_exit(0);
 	}
-	child_wait(child);
 	check(view, "the parent");
 }
 
 /* A child maps the same file again, and others that its parent never had. */
-static void child_maps_more(const void *unused)
+CASE(child_maps_more)
 {
 	char *view = fresh();
-	pid_t child = fork();
 
-	(void)unused;
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		char *more = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 		char *other = guarded_make("guard.second", PROT_READ, PAGES);
 		inherited_check(more, "the child's second mapping");
@@ -223,9 +203,7 @@ static void child_maps_more(const void *unused)
 		check(view, "the child's first mapping");
 		check(more, "the child's second mapping");
 		check(other, "the child's own file");
-		_exit(0);
 	}
-	child_wait(child);
 	check(view, "the parent");
 }
 
@@ -233,24 +211,18 @@ static void child_maps_more(const void *unused)
 
 static void *fork_in_thread(void *view)
 {
-	pid_t child = fork();
-
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		inherited_check(view, "the child");
 		change();
 		check(view, "the child");
-		_exit(0);
 	}
-	child_wait(child);
 	return NULL;
 }
 
-static void from_a_thread(const void *unused)
+PROMISE_WIDTHS(S6, fork_from_a_thread)
 {
 	char *view = fresh();
 
-	(void)unused;
 	in_thread(fork_in_thread, view);
 	check(view, "the parent");
 }
@@ -265,25 +237,20 @@ static void *map_and_unmap(void *name)
 }
 
 /* Others map, unmap and write while one forks. */
-static void while_threads_are_busy(const void *unused)
+PROMISE_WIDTHS(S6, fork_while_threads_map_and_unmap)
 {
 	char *view = fresh();
 	pthread_t threads[2];
 
-	(void)unused;
 	file_make("guard.second", 3, PAGES);
 	must(pthread_create(&threads[0], NULL, map_and_unmap, (void *)"guard.second") == 0);
 	must(pthread_create(&threads[1], NULL, map_and_unmap, (void *)FILE_NAME) == 0);
 	for (int i = 0; i < 60; i++) {
-		pid_t child = fork();
-		must(child >= 0);
-		if (!child) {
+		IN_CHILD {
 			char *other = view_make("guard.second", PROT_READ, 0, PAGES);
 			check(view, "a child");
 			view_check(other, 3, 0, PAGES, "a child's own");
-			_exit(0);
 		}
-		child_wait(child);
 	}
 	atomic_store(&busy_enough, true);
 	must(pthread_join(threads[0], NULL) == 0 && pthread_join(threads[1], NULL) == 0);
@@ -300,16 +267,14 @@ static void change_now(const void *unused)
 }
 
 /* The writer has the word, and nobody waits for it: the break comes before, during or after. */
-static void while_a_break_comes(const void *unused)
+PROMISE_WIDTHS(S6, fork_while_a_writer_comes)
 {
 	struct other other = other_start(change_now, NULL);
 
-	(void)unused;
 	for (int i = 0; i < 100; i++) {
 		char *view = fresh(), byte = 0;
 		must(write(other.go, &byte, 1) == 1);
-		pid_t child = fork();
-		must(child >= 0);
+		pid_t child = sure(fork());
 		if (child) {
 			must(read(other.done, &byte, 1) == 1);
 			check(view, "the parent");
@@ -358,41 +323,31 @@ static void make_all(char **views)
 	}
 }
 
-static void hundred_files(const void *unused)
+PROMISE_WIDTHS(S6, fork_with_a_hundred_guarded_files)
 {
 	char *views[FILES];
 
-	(void)unused;
 	make_all(views);
-	pid_t child = fork();
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		for (size_t i = 0; i < FILES; i++)
 			inherited_check(views[i], "the child");
 		change_all(NULL);
 		check_all(views, "the child");
-		_exit(0);
 	}
-	child_wait(child);
 	check_all(views, "the parent");
 }
 
-static void hundred_breaks_meanwhile(const void *unused)
+PROMISE_WIDTHS(S6, fork_while_a_hundred_files_are_written)
 {
 	struct other other = other_start(change_all, NULL);
 	char *views[FILES], byte = 0;
 
-	(void)unused;
 	make_all(views);
 	must(write(other.go, &byte, 1) == 1);
 	for (int i = 0; i < 10; i++) {
-		pid_t child = fork();
-		must(child >= 0);
-		if (!child) {
+		IN_CHILD {
 			check_all(views, "a child");
-			_exit(0);
 		}
-		child_wait(child);
 	}
 	must(read(other.done, &byte, 1) == 1);
 	check_all(views, "the parent");
@@ -404,13 +359,12 @@ static void hundred_breaks_meanwhile(const void *unused)
 /* More leases than the kernel takes in one message, or the socket in small ones. */
 #define THOUSANDS 7000
 
-static void thousands_of_files(const void *unused)
+CASE(thousands_of_files, HOLDS_BARE)
 {
 	static char *views[THOUSANDS];
 	struct rlimit limit;
 	char name[32];
 
-	(void)unused;
 	must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	if (limit.rlim_max < THOUSANDS + 500)
 		skip("RLIMIT_NOFILE is lower than this takes");
@@ -421,31 +375,25 @@ static void thousands_of_files(const void *unused)
 		file_make(name, 1, 1);
 		views[i] = view_make(name, PROT_READ, 0, 1);
 	}
-	pid_t child = fork();
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		for (size_t i = 0; i < THOUSANDS; i++)
 			guarded_check(views[i], "the child");
-		_exit(0);
 	}
-	child_wait(child);
 	for (size_t i = 0; i < THOUSANDS; i++)
 		guarded_check(views[i], "the parent");
 }
 
 /* No descriptor is left for the second lease: both sides have the old pages at once. */
-static void at_the_descriptor_limit(const void *unused)
+CASE(at_the_descriptor_limit)
 {
 	struct rlimit limit = { 20, 20 };
 	char *view = fresh();
 
-	(void)unused;
 	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	while (dup(0) >= 0)
 		;
 	must(errno == EMFILE);
-	pid_t child = fork();
-	must(child >= 0);
+	pid_t child = sure(fork());
 	closefrom(3);
 	if (!child) {
 		preserved_check(view, "the child");
@@ -468,15 +416,13 @@ static size_t descriptors_open(void)
 	return count;
 }
 
-static void leaves_no_descriptor(const void *unused)
+PROMISE_WIDTHS(S6, fork_leaves_no_descriptor)
 {
 	char *views[FILES];
 
-	(void)unused;
 	make_all(views);
 	size_t before = descriptors_open();
-	pid_t child = fork();
-	must(child >= 0);
+	pid_t child = sure(fork());
 	promise(descriptors_open() == before, "%s: %zu descriptors, had %zu",
 		child ? "the parent" : "the child", descriptors_open(), before);
 	if (!child)
@@ -488,12 +434,11 @@ static void leaves_no_descriptor(const void *unused)
 
 /* --- other ways to start a process --- */
 
-static void vfork_and_exec(const void *unused)
+CASE(vfork_and_exec)
 {
 	char *view = fresh();
 	pid_t child = vfork();
 
-	(void)unused;
 	must(child >= 0);
 	if (!child) {
 		execl("/proc/self/exe", "guard_fork", "noop", (char *)NULL);
@@ -505,12 +450,11 @@ static void vfork_and_exec(const void *unused)
 	check(view, "after vfork");
 }
 
-static void vfork_and_exit(const void *unused)
+PROMISE_WIDTHS(S6, vfork_and_exit_leave_the_guard)
 {
 	char *view = fresh();
 	pid_t child = vfork();
 
-	(void)unused;
 	must(child >= 0);
 	if (!child)
 		_exit(0);
@@ -520,13 +464,60 @@ static void vfork_and_exit(const void *unused)
 	check(view, "after vfork");
 }
 
-static void spawn(const void *unused)
+/* It has closed its copy of a socket that its parent has still. */
+PROMISE_WIDTHS(S6, vforked_child_that_forks_sends_nothing)
+{
+	char *view = fresh(), byte;
+	int pair[2];
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	pid_t child = vfork();
+	must(child >= 0);
+	if (!child) {
+		close(pair[0]);
+		pid_t grandchild = fork();
+		if (!grandchild)
+			_exit(!page_is(view, 1, 0));
+		child_wait(grandchild);
+		_exit(0);
+	}
+	child_wait(child);
+	promise(recv(pair[1], &byte, 1, MSG_DONTWAIT) == -1, "what nobody sent was received");
+	change();
+	check(view, "the parent");
+}
+
+/* The lease thread is outside the domain; that of a child would not be. */
+PROMISE_WIDTHS(S6, in_a_landlock_domain_a_child_keeps_its_pages)
+{
+	const uint64_t reading = 4; /* landlock_ruleset_attr: LANDLOCK_ACCESS_FS_READ_FILE */
+	struct other other = other_start(change_now, NULL);
+	int rules = (int)syscall(444 /* landlock_create_ruleset */, &reading, sizeof(reading), 0);
+	char *view = fresh();
+
+	if (rules < 0)
+		skip("no Landlock here");
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	must(syscall(446 /* landlock_restrict_self */, rules, 0) == 0);
+	pid_t child = fork();
+	must(child >= 0);
+	if (!child) {
+		other_go(&other);
+		check(view, "the child");
+		_exit(0);
+	}
+	child_wait(child);
+	check(view, "the parent");
+	must(munmap(view, BYTES) == 0); /* nobody could look whether it is there at the end */
+	other_end(&other);
+}
+
+CASE(spawn)
 {
 	char *argv[] = { (char *)"guard_fork", (char *)"noop", NULL };
 	char *view = fresh();
 	pid_t child;
 
-	(void)unused;
 	must(posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) == 0);
 	child_wait(child);
 	promise(posix_spawn(&child, "/nonexistent", NULL, NULL, argv, environ) == ENOENT,
@@ -538,14 +529,12 @@ static void spawn(const void *unused)
 }
 
 /* A child that execs gives up what it inherited: nobody waits for it. */
-static void fork_and_exec(const void *unused)
+CASE(fork_and_exec)
 {
 	char *view = fresh();
 	struct gate hold = gate_make();
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	(void)unused;
-	must(child >= 0);
 	if (!child) {
 		must(dup2(hold.in, 0) == 0);
 		execl("/bin/cat", "cat", (char *)NULL);
@@ -606,9 +595,8 @@ static void raw_clone_survives_its_parent(const void *how)
 {
 	struct orphan orphan = { gate_make(), gate_make() };
 	char byte;
-	pid_t parent = fork();
+	pid_t parent = sure(fork());
 
-	must(parent >= 0);
 	if (!parent) {
 		char *view = fresh();
 		pid_t forker = getpid();
@@ -676,9 +664,9 @@ static int sharer_unmaps(void *unused)
 
 static void share(int (*act)(void *))
 {
-	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *stack =
+		sure(mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
-	must(stack != MAP_FAILED);
 	pid_t child = clone(act, stack + 65536, CLONE_VM | SIGCHLD, NULL);
 	must(child >= 0);
 	child_wait(child);
@@ -701,9 +689,8 @@ static void sharer_that_maps(const void *first)
 	check(sharer_view, "what the sharer mapped");
 }
 
-static void sharer_that_protects(const void *unused)
+CASE(sharer_that_protects)
 {
-	(void)unused;
 	sharer_view = fresh();
 	share(sharer_protects);
 	change();
@@ -711,11 +698,10 @@ static void sharer_that_protects(const void *unused)
 	view_check(sharer_view + PAGE, 1, 1, PAGES - 1, "what the sharer made writable");
 }
 
-static void sharer_that_unmaps(const void *unused)
+CASE(sharer_that_unmaps)
 {
 	char *second = guarded_make("guard.second", PROT_READ, PAGES);
 
-	(void)unused;
 	sharer_view = fresh();
 	share(sharer_unmaps);
 	wait_until(!process_has_open(FILE_NAME));
@@ -723,46 +709,21 @@ static void sharer_that_unmaps(const void *unused)
 	check(second, "another file");
 }
 
+static const int one = 1, five = 5, zero = 0;
+CASE_OF("parent_exits_at_once", all_before_exit_at_once, &one)
+CASE_OF("all_ancestors_exit_at_once", all_before_exit_at_once, &five)
+CASE_OF("raw_clone/libc", raw_clone, &libc_clone)
+CASE_OF("raw_clone/number", raw_clone, &number_fork)
+CASE_OF("raw_clone/hand", raw_clone, &hand_clone)
+CASE_OF("raw_clone_survives_its_parent/libc", raw_clone_survives_its_parent, &libc_clone)
+CASE_OF("raw_clone_survives_its_parent/hand", raw_clone_survives_its_parent, &hand_clone)
+CASE_OF("raw_clone_too_late/hand", raw_clone_too_late, &hand_clone)
+CASE_OF("sharer_that_maps/first", sharer_that_maps, &one)
+CASE_OF("sharer_that_maps/later", sharer_that_maps, &zero)
+
 int main(int argc, char **argv)
 {
-	static const int one = 1, five = 5, zero = 0;
-	static const struct test_case cases[] = {
-		{ "child_exits_at_once", child_exits_at_once, NULL, false },
-		{ "parent_exits_at_once", all_before_exit_at_once, &one, false },
-		{ "all_ancestors_exit_at_once", all_before_exit_at_once, &five, false },
-		{ "grandchildren", grandchildren, NULL, false },
-		{ "thousands_of_files", thousands_of_files, NULL, HOLDS_BARE },
-		{ "many_children", many_children, NULL, false },
-		{ "child_unmaps", child_unmaps, NULL, false },
-		{ "parent_unmaps", parent_unmaps, NULL, false },
-		{ "child_makes_it_writable", child_makes_it_writable, NULL, false },
-		{ "child_maps_more", child_maps_more, NULL, false },
-		{ "from_a_thread", from_a_thread, NULL, false },
-		{ "while_threads_are_busy", while_threads_are_busy, NULL, false },
-		{ "while_a_break_comes", while_a_break_comes, NULL, false },
-		{ "hundred_files", hundred_files, NULL, false },
-		{ "hundred_breaks_meanwhile", hundred_breaks_meanwhile, NULL, false },
-		{ "at_the_descriptor_limit", at_the_descriptor_limit, NULL, false },
-		{ "leaves_no_descriptor", leaves_no_descriptor, NULL, false },
-		{ "vfork_and_exec", vfork_and_exec, NULL, false },
-		{ "vfork_and_exit", vfork_and_exit, NULL, false },
-		{ "spawn", spawn, NULL, false },
-		{ "fork_and_exec", fork_and_exec, NULL, false },
-		{ "raw_clone/libc", raw_clone, &libc_clone, false },
-		{ "raw_clone/number", raw_clone, &number_fork, false },
-		{ "raw_clone/hand", raw_clone, &hand_clone, false },
-		{ "raw_clone_survives_its_parent/libc", raw_clone_survives_its_parent, &libc_clone,
-		  false },
-		{ "raw_clone_survives_its_parent/hand", raw_clone_survives_its_parent, &hand_clone,
-		  false },
-		{ "raw_clone_too_late/hand", raw_clone_too_late, &hand_clone, false },
-		{ "sharer_that_maps/first", sharer_that_maps, &one, false },
-		{ "sharer_that_maps/later", sharer_that_maps, &zero, false },
-		{ "sharer_that_protects", sharer_that_protects, NULL, false },
-		{ "sharer_that_unmaps", sharer_that_unmaps, NULL, false },
-	};
-
 	if (argc == 2 && !strcmp(argv[1], "noop"))
 		return 0;
-	return cases_main(cases, COUNT(cases), argc, argv);
+	return cases_main(argc, argv);
 }

@@ -12,8 +12,6 @@
 #include <dirent.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
@@ -75,29 +73,6 @@ static inline char *guarded_make(const char *path, int prot, size_t pages)
 }
 
 /* --- waiting --- */
-
-#define wait_until(condition)          \
-	do {                           \
-		while (!(condition))   \
-			sched_yield(); \
-	} while (0)
-
-/* The first line of a file in /proc that begins with key, without the key; or "". */
-static inline const char *proc_line(const char *path, const char *key, char *line, int size)
-{
-	FILE *file = fopen(path, "re");
-	size_t length = strlen(key);
-
-	while (file && fgets(line, size, file))
-		if (!strncmp(line, key, length)) {
-			line[strcspn(line, "\n")] = 0;
-			fclose(file);
-			return line + length;
-		}
-	if (file)
-		fclose(file);
-	return "";
-}
 
 /* State of a thread: R, S, D, T, Z; 0 when it is gone. */
 static inline char thread_state(pid_t process, pid_t thread)
@@ -229,44 +204,6 @@ static inline size_t threads_get(pid_t *threads, size_t most)
 			threads[count++] = atoi(task->d_name);
 	closedir(tasks);
 	return count;
-}
-
-typedef void *thread_act(void *argument);
-
-static inline void *in_thread(thread_act *act, void *argument)
-{
-	pthread_t thread;
-	void *result;
-
-	must(pthread_create(&thread, NULL, act, argument) == 0);
-	must(pthread_join(thread, &result) == 0);
-	return result;
-}
-
-/* --- a signal between processes, without sleeps --- */
-
-struct gate {
-	int in, out;
-};
-
-static inline struct gate gate_make(void)
-{
-	int ends[2];
-
-	must(pipe2(ends, O_CLOEXEC) == 0);
-	return (struct gate){ ends[0], ends[1] };
-}
-
-static inline void gate_open(const struct gate *gate)
-{
-	must(write(gate->out, "", 1) == 1);
-}
-
-static inline void gate_wait(const struct gate *gate)
-{
-	char byte;
-
-	must(read(gate->in, &byte, 1) == 1);
 }
 
 #endif

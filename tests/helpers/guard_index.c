@@ -4,13 +4,11 @@
  * work, or that no library saw: System V segments, moves of several areas, memory that a child does
  * not have.
  */
-#include <sched.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 
 #include "../mounts.h"
-#include "by_hand.h"
 #include "guard_helper.h"
 
 #define FILE_NAME "guard.data"
@@ -28,9 +26,8 @@ static void change(const void *unused)
 /* Two places where nothing is. */
 static char *holes(char **other)
 {
-	char *one = mmap(NULL, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *one = sure(mmap(NULL, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
-	must(one != MAP_FAILED);
 	*other = mmap(NULL, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(*other != MAP_FAILED && munmap(one, HOLE) == 0 && munmap(*other, HOLE) == 0);
 	return one;
@@ -131,15 +128,16 @@ static void segment_replaces(const void *argument)
 	for (size_t i = 0; i < BYTES; i++)
 		promise(view[i] == 7, "byte %zu of the segment was overwritten", i);
 	must(shmdt(view) == 0 && !is_mapped(view));
+	/* Snapshots go on. */
+	must(munmap(view_make(FILE_NAME, PROT_READ, 0, PAGES), BYTES) == 0);
 	other_end(&other);
 }
 
-static void attaches_as_ever(const void *unused)
+PROMISE_WIDTHS(P1, segments_attach_as_the_kernel_has_it, HOLDS_BARE)
 {
 	int id = shmget(IPC_PRIVATE, BYTES, IPC_CREAT | 0600);
 	char *at = shmat(id, NULL, 0);
 
-	(void)unused;
 	must(at != (void *)-1);
 	promise(shmat(id, at, 0) == (void *)-1 && errno == EINVAL, "over itself: %s",
 		strerror(errno));
@@ -182,11 +180,10 @@ static void moved_in_part(const void *prot)
 }
 
 /* What was at the target may be unmapped although nothing came there. */
-static void target_of_a_failure(const void *unused)
+PROMISE_WIDTHS(S5, target_of_a_failed_move_is_looked_at, HOLDS_BARE)
 {
 	char *to, *from = holes(&to);
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	memory_at(from, PROT_READ);
 	char *sealed = memory_at(from + PAGE, PROT_READ | PROT_WRITE);
@@ -202,12 +199,11 @@ static void target_of_a_failure(const void *unused)
 }
 
 /* Between two areas that are moved is a gap: what the target has there stays. */
-static void moved_with_a_gap(const void *unused)
+PROMISE_WIDTHS(S5, target_between_moved_areas_is_kept)
 {
 	struct other other = other_start(change, NULL);
 	char *to, *from = holes(&to);
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	memory_at(from, PROT_READ);
 	memory_at(from + 2 * PAGE, PROT_READ);
@@ -220,11 +216,10 @@ static void moved_with_a_gap(const void *unused)
 }
 
 /* mmap has unmapped what was there before the socket refuses. */
-static void replaced_by_nothing(const void *unused)
+PROMISE_WIDTHS(S5, what_a_failed_mmap_unmapped_is_gone, HOLDS_BARE)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	guarded_check(view, "at first");
@@ -264,31 +259,25 @@ static void executes_in_the_hole(char *at, char *memory)
 
 static void in_a_child(void (*act)(char *, char *))
 {
-	char *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory =
+		sure(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
-	must(memory != MAP_FAILED);
 	file_make(FILE_NAME, 1, PAGES);
 	char *view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, 1);
 	must(madvise(view, PAGE, MADV_DONTFORK) == 0);
-	pid_t child = fork();
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		act(view, memory);
-		_exit(0);
 	}
-	child_wait(child);
 	view_check(view, 1, 0, 1, "in the parent");
 }
 
-static void child_grows(const void *unused)
+CASE_NAMED("child/grows", child_grows, HOLDS_BARE)
 {
-	(void)unused;
 	in_a_child(grows_in_the_hole);
 }
 
-static void child_executes(const void *unused)
+CASE_NAMED("child/executes", child_executes, HOLDS_BARE)
 {
-	(void)unused;
 	if (geteuid() || !own_mounts(0))
 		skip("only root mounts");
 	must(mkdir("noexec", 0700) == 0 && mount("none", "noexec", "tmpfs", MS_NOEXEC, NULL) == 0 &&
@@ -296,22 +285,11 @@ static void child_executes(const void *unused)
 	in_a_child(executes_in_the_hole);
 }
 
-int main(int argc, char **argv)
-{
-	static const int read_only = PROT_READ, writable = PROT_READ | PROT_WRITE;
-	static const struct test_case cases[] = {
-		{ "segment_replaces/libc", segment_replaces, &by_libc, HOLDS_BARE },
-		{ "segment_replaces/number", segment_replaces, &by_number, HOLDS_BARE },
-		{ "segment_replaces/hand", segment_replaces, &unseen, HOLDS_BARE },
-		{ "attaches_as_ever", attaches_as_ever, NULL, HOLDS_BARE },
-		{ "moved_in_part/guarded", moved_in_part, &read_only, false },
-		{ "moved_in_part/copied", moved_in_part, &writable, false },
-		{ "target_of_a_failure", target_of_a_failure, NULL, HOLDS_BARE },
-		{ "moved_with_a_gap", moved_with_a_gap, NULL, false },
-		{ "replaced_by_nothing", replaced_by_nothing, NULL, HOLDS_BARE },
-		{ "child/grows", child_grows, NULL, HOLDS_BARE },
-		{ "child/executes", child_executes, NULL, HOLDS_BARE },
-	};
+static const int read_only = PROT_READ, writable = PROT_READ | PROT_WRITE;
+CASE_OF("segment_replaces/libc", segment_replaces, &by_libc, HOLDS_BARE)
+CASE_OF("segment_replaces/number", segment_replaces, &by_number, HOLDS_BARE)
+CASE_OF("segment_replaces/hand", segment_replaces, &unseen, HOLDS_BARE)
+CASE_OF("moved_in_part/guarded", moved_in_part, &read_only)
+CASE_OF("moved_in_part/copied", moved_in_part, &writable)
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

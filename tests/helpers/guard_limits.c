@@ -37,12 +37,11 @@ static void become_somebody(void)
 
 /* --- no room for the old pages --- */
 
-static void lost_is_said(const void *unused)
+CASE(lost_is_said)
 {
 	char *small = guarded_make("guard.small", PROT_READ, 2);
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 
-	(void)unused;
 	alarm(PATIENT);
 	change();
 	promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
@@ -52,12 +51,11 @@ static void lost_is_said(const void *unused)
 }
 
 /* The writer is another process, which must not wait either. */
-static void lost_lets_the_writer_in(const void *unused)
+CASE(lost_lets_the_writer_in)
 {
 	struct other other = other_start(change_by_other, NULL);
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 
-	(void)unused;
 	alarm(PATIENT);
 	other_go(&other);
 	other_end(&other);
@@ -65,22 +63,20 @@ static void lost_lets_the_writer_in(const void *unused)
 }
 
 /* Made writable, and there is no room: nothing is half done. */
-static void lost_when_made_writable(const void *unused)
+CASE(lost_when_made_writable)
 {
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	int r = mprotect(view, BYTES, PROT_READ | PROT_WRITE);
 
-	(void)unused;
 	promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
 	printf("%s\n", r ? strerrorname_np(errno) : "writable");
 	view_check(view, 1, 0, PAGES, "the file as it is");
 }
 
-static void put_aside_somewhere(const void *unused)
+CASE(put_aside_somewhere)
 {
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 
-	(void)unused;
 	change();
 	must(truncate(FILE_NAME, 0) == 0);
 	preserved_check(view, "after the change");
@@ -90,9 +86,8 @@ static void put_aside_somewhere(const void *unused)
 }
 
 /* What is unmapped is given back, so that the next one has room. */
-static void room_is_given_back(const void *unused)
+CASE(room_is_given_back)
 {
-	(void)unused;
 	for (int i = 0; i < 50; i++) {
 		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 		change();
@@ -110,13 +105,12 @@ static void name_of(size_t i, char name[32])
 }
 
 /* The table of leases is full: the rest is copied. */
-static void descriptors(const void *unused)
+CASE(descriptors)
 {
 	struct rlimit limit = { 24, 24 };
 	char *views[MANY], name[32];
 	size_t guarded = 0;
 
-	(void)unused;
 	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	for (size_t i = 0; i < MANY; i++) {
 		name_of(i, name);
@@ -135,12 +129,45 @@ static void descriptors(const void *unused)
 		view_check(views[i], (unsigned int)i, 0, 2, "one of many");
 }
 
+/* Until the kernel gives none any more. */
+static void fill_areas(void)
+{
+	const size_t most = 300000;
+	char *range = mmap(NULL, most * 2 * PAGE, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (range == MAP_FAILED)
+		skip("no address space for that many areas");
+	for (size_t i = 0; i < most; i++)
+		if (mprotect(range + 2 * i * PAGE, PAGE, PROT_READ)) {
+			while (mmap(NULL, PAGE, i++ & 1 ? PROT_READ : PROT_NONE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+				;
+			return;
+		}
+	skip("vm.max_map_count is too high here");
+}
+
+CASE(at_the_limit_of_areas)
+{
+	struct other other = other_start(change_by_other, NULL);
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *second = guarded_make("guard.second", PROT_READ, PAGES);
+
+	fill_areas();
+	other_go(&other);
+	other_end(&other);
+	view_check(view, 1, 0, PAGES, "the first");
+	promise(mprotect(second, BYTES, PROT_READ | PROT_WRITE) == 0, "mprotect: %m");
+	second[0]++;
+	view_check(second + PAGE, 1, 1, PAGES - 1, "the second");
+}
+
 /* No lease thread, no capture: a plain mapping, and no waiting. */
-static void no_lease_thread(const void *unused)
+CASE(no_lease_thread, HOLDS_BARE)
 {
 	struct rlimit limit = { 1, 1 };
 
-	(void)unused;
 	become_somebody();
 	file_make(FILE_NAME, 1, PAGES);
 	must(setrlimit(RLIMIT_NPROC, &limit) == 0);
@@ -152,22 +179,17 @@ static void no_lease_thread(const void *unused)
 }
 
 /* The child has none: it says so, the parent keeps its own, the writer need not wait. */
-static void no_lease_thread_in_the_child(const void *unused)
+CASE(no_lease_thread_in_the_child)
 {
 	struct rlimit limit = { 3, 3 };
 
-	(void)unused;
 	become_somebody();
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	must(setrlimit(RLIMIT_NPROC, &limit) == 0);
 	alarm(PATIENT);
-	pid_t child = fork();
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
-		_exit(0);
 	}
-	child_wait(child);
 	guarded_check(view, "the parent");
 	change();
 	view_check(view, 1, 0, PAGES, "the parent");
@@ -228,9 +250,8 @@ static void fill_the_queue(void)
 	alarm(2 * PATIENT); /* lost signals are made good for now and then */
 }
 
-static void signals_and_a_break(const void *unused)
+PROMISE_WIDTHS(S9, full_signal_queue_and_a_break)
 {
-	(void)unused;
 	fill_the_queue();
 	file_make(FILE_NAME, 1, PAGES);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
@@ -239,11 +260,10 @@ static void signals_and_a_break(const void *unused)
 }
 
 /* The queue fills when the guard is there already. */
-static void signals_later(const void *unused)
+PROMISE_WIDTHS(S9, signal_queue_that_fills_later)
 {
 	char *view;
 
-	(void)unused;
 	become_somebody();
 	view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	fill_the_queue();
@@ -251,9 +271,8 @@ static void signals_later(const void *unused)
 	view_check(view, 1, 0, PAGES, "after the change");
 }
 
-static void signals_and_stores(const void *unused)
+PROMISE_WIDTHS(S9, full_signal_queue_and_own_stores)
 {
-	(void)unused;
 	become_somebody();
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	fill_the_queue();
@@ -264,26 +283,20 @@ static void signals_and_stores(const void *unused)
 	view_check(view + PAGE, 1, 1, PAGES - 1, "after the change");
 }
 
-static void signals_and_fork(const void *unused)
+PROMISE_WIDTHS(S9, full_signal_queue_and_fork)
 {
-	(void)unused;
 	become_somebody();
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	fill_the_queue();
-	pid_t child = fork();
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		change();
 		view_check(view, 1, 0, PAGES, "the child");
-		_exit(0);
 	}
-	child_wait(child);
 	view_check(view, 1, 0, PAGES, "the parent");
 }
 
-static void signals_and_the_end(const void *unused)
+PROMISE_WIDTHS(S9, full_signal_queue_and_munmap, HOLDS_BARE)
 {
-	(void)unused;
 	become_somebody();
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	fill_the_queue();
@@ -293,13 +306,12 @@ static void signals_and_the_end(const void *unused)
 
 /* --- S10: stopped for longer than the kernel waits; the runner makes that short --- */
 
-static void stopped_too_long(const void *unused)
+CASE(stopped_too_long)
 {
 	struct gate lost = gate_make();
 	pid_t child = fork();
 	int status;
 
-	(void)unused;
 	must(child >= 0);
 	if (!child) {
 		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
@@ -319,16 +331,14 @@ static void stopped_too_long(const void *unused)
 }
 
 /* Stopped, but no longer than that: nothing is lost. */
-static void stopped_a_while(const void *unused)
+CASE(stopped_a_while)
 {
 	struct other other = other_start(change_by_other, NULL);
 	struct gate changed = gate_make();
 	char byte = 0;
 	int status;
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	(void)unused;
-	must(child >= 0);
 	if (!child) {
 		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 		raise(SIGSTOP);
@@ -373,12 +383,11 @@ static void somebody_elses_file(const void *hasty)
 	other_end(&other);
 }
 
-static void own_file(const void *unused)
+CASE(own_file)
 {
 	struct other other = other_start(change_by_other, NULL);
 	char *view;
 
-	(void)unused;
 	become_somebody();
 	view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	other_go(&other);
@@ -387,34 +396,13 @@ static void own_file(const void *unused)
 	other_end(&other);
 }
 
-int main(int argc, char **argv)
-{
-	static const struct lowering to_zero = { by_libc, 0 }, to_three = { by_libc, 3 },
-				     by_other_name = { by_prlimit, 0 }, raw = { by_number, 0 };
-	static const struct test_case cases[] = {
-		{ "limit_is_lowered/zero", limit_is_lowered, &to_zero, false },
-		{ "limit_is_lowered/three", limit_is_lowered, &to_three, false },
-		{ "limit_is_lowered/prlimit", limit_is_lowered, &by_other_name, false },
-		{ "limit_is_lowered/number", limit_is_lowered, &raw, false },
-		{ "lost_is_said", lost_is_said, NULL, false },
-		{ "lost_lets_the_writer_in", lost_lets_the_writer_in, NULL, false },
-		{ "lost_when_made_writable", lost_when_made_writable, NULL, false },
-		{ "put_aside_somewhere", put_aside_somewhere, NULL, false },
-		{ "room_is_given_back", room_is_given_back, NULL, false },
-		{ "descriptors", descriptors, NULL, false },
-		{ "no_lease_thread", no_lease_thread, NULL, HOLDS_BARE },
-		{ "no_lease_thread_in_the_child", no_lease_thread_in_the_child, NULL, false },
-		{ "signals_and_a_break", signals_and_a_break, NULL, false },
-		{ "signals_later", signals_later, NULL, false },
-		{ "signals_and_stores", signals_and_stores, NULL, false },
-		{ "signals_and_fork", signals_and_fork, NULL, false },
-		{ "signals_and_the_end", signals_and_the_end, NULL, HOLDS_BARE },
-		{ "stopped_too_long", stopped_too_long, NULL, false },
-		{ "stopped_a_while", stopped_a_while, NULL, false },
-		{ "somebody_elses_file", somebody_elses_file, NULL, false },
-		{ "somebody_elses_new_file", somebody_elses_file, "hasty", false },
-		{ "own_file", own_file, NULL, false },
-	};
+static const struct lowering to_zero = { by_libc, 0 }, to_three = { by_libc, 3 },
+			     by_other_name = { by_prlimit, 0 }, raw = { by_number, 0 };
+CASE_OF("limit_is_lowered/zero", limit_is_lowered, &to_zero)
+CASE_OF("limit_is_lowered/three", limit_is_lowered, &to_three)
+CASE_OF("limit_is_lowered/prlimit", limit_is_lowered, &by_other_name)
+CASE_OF("limit_is_lowered/number", limit_is_lowered, &raw)
+CASE_OF("somebody_elses_file", somebody_elses_file, NULL)
+CASE_OF("somebody_elses_new_file", somebody_elses_file, "hasty")
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -23,13 +23,12 @@ static void change(const void *unused)
 
 /* --- P1: what the kernel says of a pointer to nowhere --- */
 
-static void wrong_pointers(const void *unused)
+PROMISE_WIDTHS(P1, pointers_to_nowhere_are_the_kernels, HOLDS_BARE)
 {
 	char *const *const volatile lost = (char *const *)8; /* volatile: gcc warns of it */
 	char *const nowhere[] = { (char *)lost, NULL }, *const argv[] = { (char *)"x", NULL };
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 
-	(void)unused;
 	promise(syscall(SYS_clone3, NULL, 0) == -1 && (errno == EINVAL || errno == ENOSYS),
 		"clone3 of nothing: %s", strerror(errno));
 	promise(syscall(SYS_clone3, 8, CLONE_ARGS_SIZE_VER0) == -1 &&
@@ -55,11 +54,10 @@ static int error_of_a_size_that_wraps(char *view)
 	return errno;
 }
 
-static void mremap_errors(const void *unused)
+PROMISE_WIDTHS(P1, mremap_of_a_copy_fails_as_the_kernel_has_it, HOLDS_BARE)
 {
 	char *plain = mmap(NULL, BYTES / 2, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	char *view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES / 2);
 	promise(mremap(view, 0, BYTES, MREMAP_MAYMOVE) == MAP_FAILED && errno == EINVAL,
@@ -73,13 +71,12 @@ static void mremap_errors(const void *unused)
 
 /* --- a scanner that is asked before a file is opened, and maps it --- */
 
-static void answers_for_opens(const void *unused)
+CASE(answers_for_opens)
 {
 	struct fanotify_event_metadata event;
 	char done;
 	struct other other = other_start(change, NULL);
 
-	(void)unused;
 	char *before = guarded_make("guard.before", PROT_READ, PAGES);
 	file_make(FILE_NAME, 1, PAGES);
 	int group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE);
@@ -88,8 +85,7 @@ static void answers_for_opens(const void *unused)
 	must(fanotify_mark(group, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, FILE_NAME) == 0);
 	must(write(other.go, "", 1) == 1); /* it waits for us, not we for it */
 	must(read(group, &event, sizeof(event)) == sizeof(event));
-	char *view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, event.fd, 0);
-	must(view != MAP_FAILED);
+	char *view = sure(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, event.fd, 0));
 	struct fanotify_response yes = { event.fd, FAN_ALLOW };
 	must(write(group, &yes, sizeof(yes)) == sizeof(yes) && close(event.fd) == 0);
 	must(read(other.done, &done, 1) == 1);
@@ -113,12 +109,11 @@ static void shrinks(const void *argument)
 	other_end(&other);
 }
 
-static void larger_than_fsize(const void *unused)
+CASE(larger_than_fsize, HOLDS_BARE)
 {
 	struct rlimit limit = { BYTES / 2, RLIM_INFINITY };
 	struct other other = other_start(change, NULL);
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	must(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
@@ -130,13 +125,12 @@ static void larger_than_fsize(const void *unused)
 
 /* --- S4: locked memory at its limit --- */
 
-static void locked_at_the_limit(const void *unused)
+PROMISE_WIDTHS(S4, locks_stay_at_their_limit)
 {
 	struct rlimit limit = { BYTES / 2, BYTES / 2 };
 	struct other other = other_start(change, NULL);
 	char line[128], before[128];
 
-	(void)unused;
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	must(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
 	if (mlock(view, BYTES))
@@ -150,13 +144,12 @@ static void locked_at_the_limit(const void *unused)
 	other_end(&other);
 }
 
-static void future_locked_at_the_limit(const void *unused)
+PROMISE_WIDTHS(S4, future_locks_lose_nothing_at_their_limit)
 {
 	struct rlimit limit = { 1 << 16, 1 << 16 };
 	struct other other = other_start(change, NULL);
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 
-	(void)unused;
 	must(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		skip("only root locks beyond the limit");
@@ -167,12 +160,11 @@ static void future_locked_at_the_limit(const void *unused)
 
 /* --- areas that could not be replaced later --- */
 
-static void guard_regions(const void *unused)
+PROMISE_WIDTHS(S1, guard_regions_lose_nothing)
 {
 	struct other other = other_start(change, NULL);
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 
-	(void)unused;
 	if (madvise(view + PAGE, PAGE, 102 /* MADV_GUARD_INSTALL */))
 		skip("this kernel has no guard regions");
 	other_go(&other);
@@ -181,12 +173,11 @@ static void guard_regions(const void *unused)
 	other_end(&other);
 }
 
-static void sealed(const void *unused)
+PROMISE_WIDTHS(S1, sealed_memory_loses_nothing)
 {
 	struct other other = other_start(change, NULL);
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 
-	(void)unused;
 	if (syscall(462 /* mseal */, view, BYTES, 0))
 		skip("this kernel seals no memory");
 	other_go(&other);
@@ -218,9 +209,8 @@ static void cut_quietly(const void *how)
 
 /* --- P1: nothing is held when the program unmounts --- */
 
-static void unmounts(const void *unused)
+PROMISE_WIDTHS(P1, unmounting_finds_no_file_of_ours, HOLDS_BARE)
 {
-	(void)unused;
 	if (geteuid() || !own_mounts(0))
 		skip("only root mounts");
 	must(mkdir("mounted", 0700) == 0);
@@ -232,25 +222,11 @@ static void unmounts(const void *unused)
 	}
 }
 
-int main(int argc, char **argv)
-{
-	static const int space = RLIMIT_AS, size = RLIMIT_FSIZE;
-	static const struct test_case cases[] = {
-		{ "wrong_pointers", wrong_pointers, NULL, HOLDS_BARE },
-		{ "mremap_errors", mremap_errors, NULL, HOLDS_BARE },
-		{ "answers_for_opens", answers_for_opens, NULL, false },
-		{ "shrinks/space", shrinks, &space, false },
-		{ "shrinks/size", shrinks, &size, false },
-		{ "larger_than_fsize", larger_than_fsize, NULL, HOLDS_BARE },
-		{ "locked_at_the_limit", locked_at_the_limit, NULL, false },
-		{ "future_locked_at_the_limit", future_locked_at_the_limit, NULL, false },
-		{ "guard_regions", guard_regions, NULL, false },
-		{ "sealed", sealed, NULL, false },
-		{ "cut/unmapped", cut_quietly, "unmapped", HOLDS_BARE },
-		{ "cut/renamed", cut_quietly, "renamed", HOLDS_BARE },
-		{ "cut/exits", cut_quietly, "exits", HOLDS_BARE },
-		{ "unmounts", unmounts, NULL, HOLDS_BARE },
-	};
+static const int space = RLIMIT_AS, size = RLIMIT_FSIZE;
+CASE_OF("shrinks/space", shrinks, &space)
+CASE_OF("shrinks/size", shrinks, &size)
+CASE_OF("cut/unmapped", cut_quietly, "unmapped", HOLDS_BARE)
+CASE_OF("cut/renamed", cut_quietly, "renamed", HOLDS_BARE)
+CASE_OF("cut/exits", cut_quietly, "exits", HOLDS_BARE)
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -126,12 +126,11 @@ static void scene_end(struct scene *scene)
 /* --- cases --- */
 
 /* None of these waits for the copy: if one did, nothing would ever thaw. */
-static void calls_do_not_wait(const void *unused)
+CASE(calls_do_not_wait)
 {
 	struct scene scene = scene_prepare();
 	char *other = guarded_make("guard.second", PROT_READ, PAGES), *more;
 
-	(void)unused;
 	scene_begin(&scene);
 	view_check(scene.view, 1, 0, PAGES, "while the writer waits");
 	must(munmap(scene.view + 3 * PAGE, PAGE) == 0);
@@ -163,13 +162,12 @@ static void calls_do_not_wait(const void *unused)
 
 /* Nor does a file that is mapped for the first time. It is small enough for the memory that there
  * is: snapshot.memory sends only the large one to the spill directory. */
-static void another_file_does_not_wait(const void *unused)
+CASE(another_file_does_not_wait)
 {
 	file_make("guard.second", 3, 2);
 	struct scene scene = scene_make();
 	char *view = view_make("guard.second", PROT_READ, 0, 2);
 
-	(void)unused;
 	scene_end(&scene);
 	must(truncate("guard.second", 0) == 0);
 	view_check(view, 3, 0, 2, "the other file");
@@ -177,11 +175,10 @@ static void another_file_does_not_wait(const void *unused)
 }
 
 /* All of it is unmapped meanwhile: nothing is replaced there any more. */
-static void unmapped_meanwhile(const void *unused)
+CASE(unmapped_meanwhile)
 {
 	struct scene scene = scene_make();
 
-	(void)unused;
 	must(munmap(scene.view, BYTES) == 0);
 	must(mmap(scene.view, BYTES, PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == scene.view);
@@ -201,13 +198,12 @@ struct caller {
 static void stuck_then_thaw(struct scene *scene, thread_act *act)
 {
 	struct caller caller = { 0, scene->view, gate_make() };
-	pthread_t thread;
 
-	must(pthread_create(&thread, NULL, act, &caller) == 0);
+	pthread_t thread = thread_start(act, &caller);
 	gate_wait(&caller.started);
 	wait_until_stuck(getpid(), caller.thread);
 	scene_end(scene);
-	must(pthread_join(thread, NULL) == 0);
+	thread_end(thread);
 }
 
 static struct caller *caller_starts(void *argument)
@@ -222,22 +218,17 @@ static struct caller *caller_starts(void *argument)
 static void *fork_and_check(void *argument)
 {
 	struct caller *caller = caller_starts(argument);
-	pid_t child = fork();
 
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		view_check(caller->view, 1, 0, PAGES, "the child");
-		_exit(0);
 	}
-	child_wait(child);
 	return NULL;
 }
 
-static void fork_meanwhile(const void *unused)
+CASE(fork_meanwhile)
 {
 	struct scene scene = scene_make();
 
-	(void)unused;
 	stuck_then_thaw(&scene, fork_and_check);
 	view_check(scene.view, 1, 0, PAGES, "the parent");
 }
@@ -252,11 +243,10 @@ static void *protect_and_store(void *argument)
 	return NULL;
 }
 
-static void writable_meanwhile(const void *unused)
+CASE(writable_meanwhile)
 {
 	struct scene scene = scene_make();
 
-	(void)unused;
 	stuck_then_thaw(&scene, protect_and_store);
 	for (size_t i = 0; i < PAGES; i++)
 		view_check(scene.view + i * PAGE, i % 2 ? 1 : 9, i, 1, "own stores and old pages");
@@ -269,13 +259,12 @@ static void cut_second(const void *unused)
 	must(truncate("guard.second", PAGE / 2) == 0);
 }
 
-static void two_breaks(const void *unused)
+CASE(two_breaks)
 {
 	struct other second = other_start(cut_second, NULL);
 	struct scene scene = scene_prepare();
 	char *view = guarded_make("guard.second", PROT_READ, PAGES), byte = 0;
 
-	(void)unused;
 	scene_begin(&scene);
 	must(write(second.go, &byte, 1) == 1);
 	wait_until(leases_of(id_of("guard.second"), "BREAKING") == 1);
@@ -286,16 +275,4 @@ static void two_breaks(const void *unused)
 	view_check(view, 1, 0, PAGES, "the second file");
 }
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "calls_do_not_wait", calls_do_not_wait, NULL, false },
-		{ "another_file_does_not_wait", another_file_does_not_wait, NULL, false },
-		{ "unmapped_meanwhile", unmapped_meanwhile, NULL, false },
-		{ "fork_meanwhile", fork_meanwhile, NULL, false },
-		{ "writable_meanwhile", writable_meanwhile, NULL, false },
-		{ "two_breaks", two_breaks, NULL, false },
-	};
-
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

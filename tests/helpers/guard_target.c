@@ -37,31 +37,27 @@ static void windows(const size_t *first, size_t count, size_t pages)
 	other_end(&other);
 }
 
-static void two(const void *unused)
+CASE_NAMED("windows/two", two)
 {
-	(void)unused;
 	windows((const size_t[]){ 0, 2 }, 2, 1);
 }
 
-static void many(const void *unused)
+CASE_NAMED("windows/many", many)
 {
 	size_t first[64];
 
-	(void)unused;
 	for (size_t i = 0; i < COUNT(first); i++)
 		first[i] = i * 37 % COUNT(first) * 31;
 	windows(first, COUNT(first), 3);
 }
 
-static void overlapping(const void *unused)
+CASE_NAMED("windows/overlapping", overlapping)
 {
-	(void)unused;
 	windows((const size_t[]){ 600, 590, 595, 605, 10, 0, 612 }, 7, 10);
 }
 
-static void halves(const void *unused)
+CASE(halves)
 {
-	(void)unused;
 	file_pages = MANY;
 	struct other other = other_start(change, NULL);
 	char *view = guarded_make(FILE_NAME, PROT_READ, MANY);
@@ -72,14 +68,4 @@ static void halves(const void *unused)
 	other_end(&other);
 }
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "windows/two", two, NULL, false },
-		{ "windows/many", many, NULL, false },
-		{ "windows/overlapping", overlapping, NULL, false },
-		{ "halves", halves, NULL, false },
-	};
-
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -7,8 +7,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "helper.h"
 
@@ -34,9 +32,7 @@ static void keep_capabilities(void)
 
 static int open_memory(void)
 {
-	int fd = open("/proc/self/mem", O_RDONLY);
-
-	must(fd >= 0);
+	sure(open("/proc/self/mem", O_RDONLY));
 	must(!getenv("MMFENCE_HANDED_LOG"));
 	return 0;
 }
@@ -60,6 +56,17 @@ static void spawn_self(const char *self)
 		_exit(127);
 	}
 	must(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void shell_self(const char *self, bool by_popen)
+{
+	char command[4200];
+
+	snprintf(command, sizeof(command), "'%s' open; exit $?", self);
+	int status = by_popen ? pclose(popen(command, "w")) : system(command);
+	must(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	for (int fd = 100; fd < 900; fd++)
+		promise(fcntl(fd, F_GETFD) != 0, "descriptor %d was left behind", fd);
 }
 
 /* It is in the way of nobody: an exec that fails leaves nothing behind. */
@@ -87,7 +94,9 @@ int main(int argc, char **argv)
 	} else if (!strcmp(argv[1], "unlink")) {
 		must(argc == 3 && unlink(argv[2]) == 0);
 	}
-	if (argc == 3 && !strcmp(argv[2], "vfork"))
+	if (argc == 3 && (!strcmp(argv[2], "system") || !strcmp(argv[2], "popen")))
+		shell_self(argv[0], !strcmp(argv[2], "popen"));
+	else if (argc == 3 && !strcmp(argv[2], "vfork"))
 		spawn_self(argv[0]);
 	else
 		exec_self(argv[0], environ);

@@ -2,8 +2,6 @@
 /*
  * A program that ends while its threads write records. "hasty exit" or "hasty _exit".
  */
-#include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 #include "helper.h"

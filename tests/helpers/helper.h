@@ -18,6 +18,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -74,6 +76,15 @@ helper_end(int status, const char *format, ...)
 		if (!(condition))        \
 			die(#condition); \
 	} while (0)
+
+/* What a call gives, unless that is -1 or MAP_FAILED. */
+#define sure(call)                                  \
+	({                                          \
+		__typeof__(call) sure_ = (call);    \
+		if (sure_ == (__typeof__(sure_))-1) \
+			die(#call);                 \
+		sure_;                              \
+	})
 
 #define promise(condition, ...)              \
 	do {                                 \
@@ -318,6 +329,18 @@ static inline void child_wait(pid_t pid)
 		_exit(WEXITSTATUS(status));
 }
 
+static inline bool child_goes(pid_t *child)
+{
+	if (!*child)
+		return true;
+	if (*child > 0)
+		child_wait(*child);
+	return false;
+}
+
+/* What a child does, which must end well before its parent goes on. */
+#define IN_CHILD for (pid_t child_ = sure(fork()); child_goes(&child_); _exit(0))
+
 /* Has the act done, and returns when it is. */
 static inline void other_go(const struct other *other)
 {
@@ -335,6 +358,148 @@ static inline void other_end(const struct other *other)
 	child_wait(other->pid);
 }
 
+/* --- what /proc says --- */
+
+/* The first line of a file in /proc that begins with key, without the key; or "". */
+static inline const char *proc_line(const char *path, const char *key, char *line, int size)
+{
+	FILE *file = fopen(path, "re");
+	size_t length = strlen(key);
+
+	while (file && fgets(line, size, file))
+		if (!strncmp(line, key, length)) {
+			line[strcspn(line, "\n")] = 0;
+			fclose(file);
+			return line + length;
+		}
+	if (file)
+		fclose(file);
+	return "";
+}
+
+/* How many lines of a file have this word. */
+static inline unsigned int count_lines(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "re");
+	char line[4608];
+	unsigned int count = 0;
+
+	must(file);
+	while (fgets(line, sizeof(line), file))
+		count += strstr(line, word) != NULL;
+	fclose(file);
+	return count;
+}
+
+/* What smaps has behind this key for the area that holds at, as proc_line() has it. */
+static inline const char *smaps_line(const volatile void *at, const char *key, char *line, int size)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "re");
+	unsigned long long start, end;
+	bool here = false;
+
+	must(smaps);
+	while (fgets(line, size, smaps)) {
+		if (sscanf(line, "%llx-%llx ", &start, &end) == 2)
+			here = (uintptr_t)at >= start && (uintptr_t)at < end;
+		else if (here && !strncmp(line, key, strlen(key)))
+			break;
+	}
+	bool found = !feof(smaps);
+	fclose(smaps);
+	line[strcspn(line, "\n")] = 0;
+	return found ? line + strlen(key) : "";
+}
+
+/* --- threads --- */
+
+typedef void *thread_act(void *argument);
+
+static inline pthread_t thread_start(thread_act *act, void *argument)
+{
+	pthread_t thread;
+
+	must(pthread_create(&thread, NULL, act, argument) == 0);
+	return thread;
+}
+
+static inline void *thread_end(pthread_t thread)
+{
+	void *result;
+
+	must(pthread_join(thread, &result) == 0);
+	return result;
+}
+
+static inline void *in_thread(thread_act *act, void *argument)
+{
+	return thread_end(thread_start(act, argument));
+}
+
+/* --- a signal between processes, without sleeps --- */
+
+struct gate {
+	int in, out;
+};
+
+static inline struct gate gate_make(void)
+{
+	int ends[2];
+
+	must(pipe2(ends, O_CLOEXEC) == 0);
+	return (struct gate){ ends[0], ends[1] };
+}
+
+static inline void gate_open(const struct gate *gate)
+{
+	must(write(gate->out, "", 1) == 1);
+}
+
+static inline void gate_wait(const struct gate *gate)
+{
+	char byte;
+
+	must(read(gate->in, &byte, 1) == 1);
+}
+
+#define wait_until(condition)          \
+	do {                           \
+		while (!(condition))   \
+			sched_yield(); \
+	} while (0)
+
+/* --- what is listed where it stands --- */
+
+/* In order, before main(). */
+#define LISTED(function, number, ...)                                          \
+	static __attribute__((constructor(1000 + number))) void function(void) \
+	{                                                                      \
+		__VA_ARGS__;                                                   \
+	}
+
+/* Things of one kind that are done, each with its name:
+ *	ACTS(way, void, void)
+ *	#define WAY(name) ACT(way, #name, way_##name) static void way_##name(void)
+ *	WAY(truncate) { … }
+ * and ways[i].name and ways[i].act are there, for way_count of them. */
+#define ACTS(kind, result, ...)                 \
+	typedef result kind##_act(__VA_ARGS__); \
+	static struct kind {                    \
+		const char *name;               \
+		kind##_act *act;                \
+	} kind##s[40];                          \
+	static size_t kind##_count;
+/* The whole of it, where that is one line: WAY(truncate) DOES(must(!truncate(NAME, 0))) */
+#define DOES(...)            \
+	{                    \
+		__VA_ARGS__; \
+	}
+#define RETURNS(...)		  DOES(return __VA_ARGS__)
+#define ACT(kind, text, function) ACT_LISTED(__COUNTER__, kind, text, function)
+#define ACT_LISTED(number, kind, text, function) \
+	static kind##_act function;              \
+	LISTED(function##_listed, number, kind##s[kind##_count++] = (struct kind){ text, function })
+
 /* --- cases --- */
 
 /* Seconds that a case may hang: less than the kernel lets a writer wait for a process that does
@@ -348,7 +513,51 @@ struct test_case {
 	bool holds_bare;
 };
 
-#define HOLDS_BARE true
+#define HOLDS_BARE .holds_bare = true
+
+static const struct test_case *case_list[512];
+static size_t case_count;
+
+static inline void case_add(const struct test_case *test)
+{
+	must(case_count < COUNT(case_list));
+	case_list[case_count++] = test;
+}
+
+/* One of many that a helper makes when it starts; what it is called with stays there. */
+__attribute__((format(printf, 4, 5))) static inline void
+case_make(void (*run)(const void *), const void *argument, bool holds_bare, const char *format, ...)
+{
+	struct test_case *test = malloc(sizeof(*test));
+	char *name;
+	va_list list;
+
+	va_start(list, format);
+	must(test && vasprintf(&name, format, list) > 0);
+	va_end(list);
+	*test = (struct test_case){ name, run, argument, holds_bare };
+	case_add(test);
+}
+
+/* A case stands where its function does: CASE(name) { … }. Or it has a name that is no function's;
+ * or it is a function that was defined before, with what it is called with. */
+#define CASE_LISTED_(number, text, function, ...)                          \
+	static const struct test_case case_##number = { .name = (text),    \
+							.run = (function), \
+							__VA_ARGS__ };     \
+	LISTED(case_listed_##number, number, case_add(&case_##number))
+#define CASE_LISTED(...) CASE_LISTED_(__VA_ARGS__)
+#define CASE_NAMED(text, function, ...)                       \
+	static void function(const void *unused);             \
+	CASE_LISTED(__COUNTER__, text, function, __VA_ARGS__) \
+	static void function(__attribute__((unused)) const void *unused)
+#define CASE(function, ...) CASE_NAMED(#function, function, __VA_ARGS__)
+/* A case that is a test by itself, about this promise, in each variant or in both widths: it needs
+ * no line in tests/preload, where test_promises.c has those of all helpers. */
+#define PROMISE(promise, function, ...)	       CASE(function, __VA_ARGS__)
+#define PROMISE_WIDTHS(promise, function, ...) CASE(function, __VA_ARGS__)
+#define CASE_OF(text, function, with, ...) \
+	CASE_LISTED(__COUNTER__, text, function, .argument = (with), __VA_ARGS__)
 
 static inline int case_run(const struct test_case *test)
 {
@@ -388,15 +597,14 @@ static inline int case_judge(const struct test_case *test, bool bare)
 	return status;
 }
 
-static inline int cases_judge(const struct test_case *tests, size_t count, bool bare,
-			      const char *pattern)
+static inline int cases_judge(bool bare, const char *pattern)
 {
 	int kept = 0, skipped = 0, worst = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		if (fnmatch(pattern, tests[i].name, 0))
+	for (size_t i = 0; i < case_count; i++) {
+		if (fnmatch(pattern, case_list[i]->name, 0))
 			continue;
-		int status = case_judge(&tests[i], bare);
+		int status = case_judge(case_list[i], bare);
 		kept += !status;
 		skipped += status == EXIT_SKIP;
 		if (status && status != EXIT_SKIP)
@@ -407,22 +615,28 @@ static inline int cases_judge(const struct test_case *tests, size_t count, bool 
 	return worst;
 }
 
-static inline int cases_main(const struct test_case *tests, size_t count, int argc, char **argv)
+static inline int cases_main(int argc, char **argv)
 {
 	bool bare = argc > 1 && !strcmp(argv[1], "--bare");
 	const char *pattern = argc > 1 + bare ? argv[1 + bare] : "*";
 	const struct test_case *only = NULL;
 	size_t matching = 0;
 
-	for (size_t i = 0; i < count; i++)
-		if (!fnmatch(pattern, tests[i].name, 0)) {
-			only = &tests[i];
+	for (size_t i = 0; i < case_count; i++)
+		if (!fnmatch(pattern, case_list[i]->name, 0)) {
+			only = case_list[i];
 			matching++;
 		}
 	if (matching != 1 || bare)
-		return cases_judge(tests, count, bare, pattern);
+		return cases_judge(bare, pattern);
 	only->run(only->argument);
 	return 0;
 }
+
+#define CASES_MAIN                             \
+	int main(int argc, char **argv)        \
+	{                                      \
+		return cases_main(argc, argv); \
+	}
 
 #endif

@@ -89,27 +89,21 @@ static void record(const void *argument)
 {
 	char path[] = "/proc/self/mem", nothing[] = "/dev/null";
 	const struct way *way = argument;
-	char *other = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *other = sure(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
-	must(other != MAP_FAILED);
 	must(dl_iterate_phdr(find, NULL) && *way->page);
 	must(open_hidden(way->hide, other, nothing) >= 0);
 	must(open_hidden(way->hide, *way->page, path) >= 0);
 }
 
-int main(int argc, char **argv)
-{
-	static const struct way ways[] = {
-		{ forbid, &header }, { move_away, &header }, { redirect, &header },
-		{ forbid, &frames }, { move_away, &frames },
-	};
-	static const struct test_case cases[] = {
-		{ "header/forbid", record, &ways[0], HOLDS_BARE },
-		{ "header/move", record, &ways[1], HOLDS_BARE },
-		{ "header/redirect", record, &ways[2], HOLDS_BARE },
-		{ "frames/forbid", record, &ways[3], HOLDS_BARE },
-		{ "frames/move", record, &ways[4], HOLDS_BARE },
-	};
+static const struct way ways[] = {
+	{ forbid, &header }, { move_away, &header }, { redirect, &header },
+	{ forbid, &frames }, { move_away, &frames },
+};
+CASE_OF("header/forbid", record, &ways[0], HOLDS_BARE)
+CASE_OF("header/move", record, &ways[1], HOLDS_BARE)
+CASE_OF("header/redirect", record, &ways[2], HOLDS_BARE)
+CASE_OF("frames/forbid", record, &ways[3], HOLDS_BARE)
+CASE_OF("frames/move", record, &ways[4], HOLDS_BARE)
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -17,10 +17,8 @@
 /* What is smaller than a huge page lies right below the last mapping. */
 static char *nothing(size_t size)
 {
-	char *at = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	must(at != MAP_FAILED);
-	return at;
+	return sure(
+		mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 }
 
 /* Views where the program had set room aside; the first starts the lease thread. */
@@ -57,21 +55,16 @@ static void in_a_child(const void *guarded_before)
 	if (guarded_before)
 		fill(room, 1);
 	must(madvise(hole, HOLE, MADV_DONTFORK) == 0);
-	pid_t child = fork();
-	must(child >= 0);
-	if (!child) {
+	IN_CHILD {
 		fill(room, VIEWS);
 		is_free(hole, HOLE, "the child's hole");
-		_exit(0);
 	}
-	child_wait(child);
 }
 
 /* The next mapping is to lie right below the last one: in a process of one thread nobody else can
  * have been there. */
-static void below_the_last_mapping(const void *unused)
+CASE(below_the_last_mapping, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	char *room = nothing(VIEWS * 2 * PAGE);
 	char *last = nothing(HOLE);
@@ -84,9 +77,8 @@ static void below_the_last_mapping(const void *unused)
 }
 
 /* It was unmapped to be mapped again. */
-static void where_memory_was(const void *unused)
+CASE(where_memory_was, HOLDS_BARE)
 {
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	char *room = nothing(VIEWS * 2 * PAGE);
 	char *hole = nothing(HOLE);
@@ -95,14 +87,7 @@ static void where_memory_was(const void *unused)
 	is_free(hole, HOLE, "what was unmapped");
 }
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "in_a_child/first", in_a_child, NULL, HOLDS_BARE },
-		{ "in_a_child/inherited", in_a_child, "", HOLDS_BARE },
-		{ "below_the_last_mapping", below_the_last_mapping, NULL, HOLDS_BARE },
-		{ "where_memory_was", where_memory_was, NULL, HOLDS_BARE },
-	};
+CASE_OF("in_a_child/first", in_a_child, NULL, HOLDS_BARE)
+CASE_OF("in_a_child/inherited", in_a_child, "", HOLDS_BARE)
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

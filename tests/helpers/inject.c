@@ -11,7 +11,6 @@
  *	inject areas LIMIT     goes up to LIMIT areas and tries what a kernel refuses there
  */
 #include <dlfcn.h>
-#include <pthread.h>
 
 #include "helper.h"
 
@@ -21,51 +20,18 @@ static char own[4 * PAGE] __attribute__((aligned(4096)));
 
 /* --- system calls that no library sees, for what the trials need --- */
 
-#ifdef __x86_64__
 static long hidden(long nr, long a, long b, long c)
 {
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c)
-			 : "rcx", "r11", "memory");
-	return result;
+	return by_hand(nr, a, b, c, 0, 0);
 }
 
 static char *hidden_map(size_t length, int flags, int fd)
 {
-	register long r10 __asm__("r10") = flags;
-	register long r8 __asm__("r8") = fd;
-	register long r9 __asm__("r9") = 0;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(SYS_mmap), "D"(0), "S"(length), "d"(PROT_READ | PROT_WRITE),
-			   "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	must(result > 0 || result < -4095);
-	return (char *)result;
-}
-#else
-static long hidden(long nr, long a, long b, long c)
-{
-	long result;
-
-	__asm__ volatile("int $0x80" : "=a"(result) : "a"(nr), "b"(a), "c"(b), "d"(c) : "memory");
-	return result;
-}
-
-static char *hidden_map(size_t length, int flags, int fd)
-{
-	long arguments[6] = { 0, (long)length, PROT_READ | PROT_WRITE, flags, fd, 0 };
-	long result = hidden(SYS_mmap, (long)arguments, 0, 0); /* the old call, by reference */
+	long result = map_by_hand(length, PROT_READ | PROT_WRITE, flags, fd);
 
 	must(result > 0 || result < -4095);
 	return (char *)result;
 }
-#endif
 
 static int hidden_open(const char *path, int flags)
 {
@@ -85,12 +51,15 @@ static bool injected(long result)
 	return result == -1 && errno == EDOM;
 }
 
-static bool call_anonymous(void)
-{
-	return injected((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-}
+ACTS(call, bool, void)
+#define CALL(name)	     ACT(call, #name, call_##name) static bool call_##name(void)
+#define CALL_IS(name, ...)   CALL(name) RETURNS(__VA_ARGS__)
+#define NUMBER(name)	     ACT(call, "#" #name, number_##name) static bool number_##name(void)
+#define NUMBER_IS(name, ...) NUMBER(name) RETURNS(__VA_ARGS__)
 
-static bool call_fixed(void)
+CALL_IS(anonymous, injected((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)))
+
+CALL(fixed)
 {
 	own[0] = 'k';
 	bool failed = injected((long)mmap(own, PAGE, PROT_READ | PROT_WRITE,
@@ -100,17 +69,10 @@ static bool call_fixed(void)
 	return failed;
 }
 
-static bool call_private(void)
-{
-	return injected((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, 0));
-}
+CALL_IS(private, injected((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, 0)))
+CALL_IS(shared, injected((long)mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0)))
 
-static bool call_shared(void)
-{
-	return injected((long)mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0));
-}
-
-static bool call_memory(void)
+CALL(memory)
 {
 	long r = (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, memory, (long)own & 0x7ffff000);
 
@@ -118,7 +80,7 @@ static bool call_memory(void)
 	return injected(r);
 }
 
-static bool call_munmap(void)
+CALL(munmap)
 {
 	bool failed = injected(munmap(own + 3 * PAGE, PAGE));
 
@@ -126,7 +88,7 @@ static bool call_munmap(void)
 	return failed;
 }
 
-static bool call_mremap(void)
+CALL(mremap)
 {
 	void *r = mremap(anonymous, 4 * PAGE, 2 * PAGE, 0);
 	bool failed = injected((long)r);
@@ -144,20 +106,9 @@ static bool protect(int result)
 	return failed;
 }
 
-static bool call_mprotect(void)
-{
-	return protect(mprotect(own + PAGE, PAGE, PROT_NONE));
-}
-
-static bool call_pkey_none(void)
-{
-	return protect(pkey_mprotect(own + PAGE, PAGE, PROT_NONE, -1));
-}
-
-static bool call_pkey(void)
-{
-	return protect(pkey_mprotect(own + PAGE, PAGE, PROT_NONE, 0));
-}
+CALL_IS(mprotect, protect(mprotect(own + PAGE, PAGE, PROT_NONE)))
+CALL_IS(pkey_none, protect(pkey_mprotect(own + PAGE, PAGE, PROT_NONE, -1)))
+CALL_IS(pkey, protect(pkey_mprotect(own + PAGE, PAGE, PROT_NONE, 0)))
 
 static bool advised(bool failed)
 {
@@ -165,13 +116,13 @@ static bool advised(bool failed)
 	return failed;
 }
 
-static bool call_madvise(void)
+CALL(madvise)
 {
 	own[2 * PAGE] = 'a';
 	return advised(injected(madvise(own + 2 * PAGE, PAGE, MADV_DONTNEED)));
 }
 
-static bool call_posix_madvise(void)
+CALL(posix_madvise)
 {
 	errno = 0;
 	int r = posix_madvise(own + 2 * PAGE, PAGE, POSIX_MADV_SEQUENTIAL);
@@ -188,10 +139,7 @@ static bool moved(bool failed)
 	return failed;
 }
 
-static bool call_remap(void)
-{
-	return moved(injected(remap_file_pages(shared, PAGE, 0, 3, 0)));
-}
+CALL_IS(remap, moved(injected(remap_file_pages(shared, PAGE, 0, 3, 0))))
 
 /* A descriptor that is no more than an open file: which one that is must not change either. */
 static bool opened(int fd)
@@ -205,22 +153,11 @@ static bool opened(int fd)
 	return failed;
 }
 
-static bool call_open(void)
-{
-	return opened(open(FILE_NAME, O_RDONLY));
-}
+CALL_IS(open, opened(open(FILE_NAME, O_RDONLY)))
+CALL_IS(openat, opened(openat(AT_FDCWD, FILE_NAME, O_RDONLY)))
+CALL_IS(open_memory, opened(open("/proc/self/mem", O_RDONLY)))
 
-static bool call_openat(void)
-{
-	return opened(openat(AT_FDCWD, FILE_NAME, O_RDONLY));
-}
-
-static bool call_open_memory(void)
-{
-	return opened(open("/proc/self/mem", O_RDONLY));
-}
-
-static bool call_fopen_memory(void)
+CALL(fopen_memory)
 {
 	FILE *stream = fopen("/proc/self/mem", "r");
 
@@ -233,85 +170,24 @@ static bool call_fopen_memory(void)
 #define SYS_MAP SYS_mmap2
 #endif
 
-static bool number_mmap(void)
-{
-	return injected(
-		syscall(SYS_MAP, NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-}
+NUMBER_IS(mmap,
+	  injected(syscall(SYS_MAP, NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)))
+NUMBER_IS(munmap,
+	  injected(syscall(SYS_munmap, hidden_map(PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1), PAGE)))
 
-static bool number_munmap(void)
-{
-	return injected(
-		syscall(SYS_munmap, hidden_map(PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1), PAGE));
-}
+NUMBER_IS(mremap, injected(syscall(SYS_mremap, own, PAGE, PAGE, 0)))
+NUMBER_IS(mprotect, protect((int)syscall(SYS_mprotect, own + PAGE, PAGE, PROT_NONE)))
+NUMBER_IS(pkey, protect((int)syscall(SYS_pkey_mprotect, own + PAGE, PAGE, PROT_NONE, 0)))
 
-static bool number_mremap(void)
-{
-	return injected(syscall(SYS_mremap, own, PAGE, PAGE, 0));
-}
-
-static bool number_mprotect(void)
-{
-	return protect((int)syscall(SYS_mprotect, own + PAGE, PAGE, PROT_NONE));
-}
-
-static bool number_pkey(void)
-{
-	return protect((int)syscall(SYS_pkey_mprotect, own + PAGE, PAGE, PROT_NONE, 0));
-}
-
-static bool number_madvise(void)
+NUMBER(madvise)
 {
 	own[2 * PAGE] = 'a';
 	return advised(injected(syscall(SYS_madvise, own + 2 * PAGE, PAGE, MADV_DONTNEED)));
 }
 
-static bool number_remap(void)
-{
-	return moved(injected(syscall(SYS_remap_file_pages, shared, PAGE, 0, 3, 0)));
-}
-
-static bool number_open(void)
-{
-	return opened((int)syscall(SYS_open, FILE_NAME, O_RDONLY, 0));
-}
-
-static bool number_openat(void)
-{
-	return opened((int)syscall(SYS_openat, AT_FDCWD, FILE_NAME, O_RDONLY, 0));
-}
-
-static const struct {
-	const char *name;
-	bool (*call)(void);
-} calls[] = {
-	{ "anonymous", call_anonymous },
-	{ "fixed", call_fixed },
-	{ "private", call_private },
-	{ "shared", call_shared },
-	{ "memory", call_memory },
-	{ "munmap", call_munmap },
-	{ "mremap", call_mremap },
-	{ "mprotect", call_mprotect },
-	{ "pkey-none", call_pkey_none },
-	{ "pkey", call_pkey },
-	{ "madvise", call_madvise },
-	{ "posix_madvise", call_posix_madvise },
-	{ "remap", call_remap },
-	{ "open", call_open },
-	{ "openat", call_openat },
-	{ "open-memory", call_open_memory },
-	{ "fopen-memory", call_fopen_memory },
-	{ "#mmap", number_mmap },
-	{ "#munmap", number_munmap },
-	{ "#mremap", number_mremap },
-	{ "#mprotect", number_mprotect },
-	{ "#pkey", number_pkey },
-	{ "#madvise", number_madvise },
-	{ "#remap", number_remap },
-	{ "#open", number_open },
-	{ "#openat", number_openat },
-};
+NUMBER_IS(remap, moved(injected(syscall(SYS_remap_file_pages, shared, PAGE, 0, 3, 0))))
+NUMBER_IS(open, opened((int)syscall(SYS_open, FILE_NAME, O_RDONLY, 0)))
+NUMBER_IS(openat, opened((int)syscall(SYS_openat, AT_FDCWD, FILE_NAME, O_RDONLY, 0)))
 
 static void prepare_file(void)
 {
@@ -331,9 +207,9 @@ static void prepare_file(void)
 static int each_call(void)
 {
 	prepare_file();
-	for (size_t i = 0; i < COUNT(calls); i++) {
+	for (size_t i = 0; i < call_count; i++) {
 		errno = 0;
-		if (calls[i].call())
+		if (calls[i].act())
 			printf("%s ", calls[i].name);
 	}
 	putchar('\n');
@@ -487,6 +363,8 @@ static void at_the_limit(void)
 	TRY(mprotect(window + 50 * PAGE, 14 * PAGE, PROT_READ));
 	TRY(mprotect(window, 3 * PAGE, PROT_READ)); /* moves a border */
 	TRY(munmap(window + 30 * PAGE, PAGE));
+	TRY(mremap(window + 30 * PAGE, 2 * PAGE, PAGE, 0));
+	TRY(mremap(moved_window + 6 * PAGE, 2 * PAGE, PAGE, 0)); /* leaves no hole */
 	TRY(mmap(window + 30 * PAGE, PAGE, PROT_READ, OVER, -1, 0));
 	TRY(remap_file_pages(shared + PAGE, PAGE, 0, 3, 0));
 	TRY(one_more());

@@ -13,40 +13,41 @@ static char *const nothing[] = { NULL };
 
 static char *const only_other[] = { (char *)"OTHER=1", NULL };
 
-static void way_execve(char **argv)
+ACTS(way, void, char **argv)
+#define WAY(name)	  ACT(way, #name, way_##name) static void way_##name(char **argv)
+#define WAY_IS(name, ...) WAY(name) DOES(__VA_ARGS__)
+
+WAY_IS(execve, execve(argv[0], argv, environ))
+
+/* A set-user-ID program, which is then what it became. */
+WAY(changed)
 {
+	must(setresuid(geteuid(), geteuid(), geteuid()) == 0);
 	execve(argv[0], argv, environ);
 }
 
-static void way_empty(char **argv)
-{
-	execve(argv[0], argv, nothing);
-}
+WAY_IS(empty, execve(argv[0], argv, nothing))
+WAY_IS(other, execve(argv[0], argv, only_other))
 
-static void way_other(char **argv)
-{
-	execve(argv[0], argv, only_other);
-}
-
-static void way_unset(char **argv)
+WAY(unset)
 {
 	unsetenv("LD_PRELOAD");
 	execv(argv[0], argv);
 }
 
-static void way_clearenv(char **argv)
+WAY(clearenv)
 {
 	clearenv();
 	execv(argv[0], argv);
 }
 
-static void way_replaced(char **argv)
+WAY(replaced)
 {
 	setenv("LD_PRELOAD", "", 1);
 	execv(argv[0], argv);
 }
 
-static void way_execvp(char **argv)
+WAY(execvp)
 {
 	char path[4096];
 
@@ -57,36 +58,19 @@ static void way_execvp(char **argv)
 	execvp(argv[0], argv);
 }
 
-static void way_execvpe(char **argv)
-{
-	execvpe(argv[0], argv, nothing);
-}
+WAY_IS(execvpe, execvpe(argv[0], argv, nothing))
 
-static void way_execl(char **argv)
+WAY(execl)
 {
 	unsetenv("LD_PRELOAD");
 	execl(argv[0], argv[0], argv[1], argv[1] ? argv[2] : NULL, (char *)NULL);
 }
 
-static void way_execle(char **argv)
-{
-	execle(argv[0], argv[0], argv[1], argv[1] ? argv[2] : NULL, (char *)NULL, nothing);
-}
-
-static void way_fexecve(char **argv)
-{
-	fexecve(open(argv[0], O_RDONLY | O_CLOEXEC), argv, nothing);
-}
-
-static void way_execveat(char **argv)
-{
-	skip_without(execveat(AT_FDCWD, argv[0], argv, nothing, 0), "execveat before Linux 3.19");
-}
-
-static void way_syscall(char **argv)
-{
-	syscall(SYS_execve, argv[0], argv, nothing);
-}
+WAY_IS(execle, execle(argv[0], argv[0], argv[1], argv[1] ? argv[2] : NULL, (char *)NULL, nothing))
+WAY_IS(fexecve, fexecve(open(argv[0], O_RDONLY | O_CLOEXEC), argv, nothing))
+WAY_IS(execveat,
+       skip_without(execveat(AT_FDCWD, argv[0], argv, nothing, 0), "execveat before Linux 3.19"))
+WAY_IS(syscall, syscall(SYS_execve, argv[0], argv, nothing))
 
 static void end_as(pid_t child)
 {
@@ -108,17 +92,10 @@ static void spawn(char **argv, char *const *environment)
 	end_as(child);
 }
 
-static void way_posix_spawn(char **argv)
-{
-	spawn(argv, environ);
-}
+WAY_IS(posix_spawn, spawn(argv, environ))
+WAY_IS(posix_spawn_empty, spawn(argv, nothing))
 
-static void way_posix_spawn_empty(char **argv)
-{
-	spawn(argv, nothing);
-}
-
-static void way_posix_spawnp(char **argv)
+WAY(posix_spawnp)
 {
 	pid_t child;
 
@@ -127,17 +104,16 @@ static void way_posix_spawnp(char **argv)
 	end_as(child);
 }
 
-static void way_fork(char **argv)
+WAY(fork)
 {
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	must(child >= 0);
 	if (child)
 		end_as(child);
 	way_empty(argv);
 }
 
-static void way_vfork(char **argv)
+WAY(vfork)
 {
 	pid_t child = vfork();
 
@@ -148,7 +124,7 @@ static void way_vfork(char **argv)
 	_exit(127);
 }
 
-static void way_system(char **argv)
+WAY(system)
 {
 	char command[4096];
 	int status;
@@ -161,7 +137,7 @@ static void way_system(char **argv)
 }
 
 /* A second exec from a process that was itself started with nothing. */
-static void way_twice(char **argv)
+WAY(twice)
 {
 	char *again[8] = { (char *)"/proc/self/exe", (char *)"empty" };
 
@@ -170,38 +146,12 @@ static void way_twice(char **argv)
 	execve(again[0], again, nothing);
 }
 
-static const struct way {
-	const char *name;
-	void (*start)(char **argv);
-} ways[] = {
-	{ "execve", way_execve },
-	{ "empty", way_empty },
-	{ "other", way_other },
-	{ "unset", way_unset },
-	{ "clearenv", way_clearenv },
-	{ "replaced", way_replaced },
-	{ "execvp", way_execvp },
-	{ "execvpe", way_execvpe },
-	{ "execl", way_execl },
-	{ "execle", way_execle },
-	{ "fexecve", way_fexecve },
-	{ "execveat", way_execveat },
-	{ "syscall", way_syscall },
-	{ "posix_spawn", way_posix_spawn },
-	{ "posix_spawn_empty", way_posix_spawn_empty },
-	{ "posix_spawnp", way_posix_spawnp },
-	{ "fork", way_fork },
-	{ "vfork", way_vfork },
-	{ "system", way_system },
-	{ "twice", way_twice },
-};
-
 int main(int argc, char **argv)
 {
 	must(argc > 2);
-	for (size_t i = 0; i < COUNT(ways); i++)
+	for (size_t i = 0; i < way_count; i++)
 		if (!strcmp(argv[1], ways[i].name)) {
-			ways[i].start(argv + 2);
+			ways[i].act(argv + 2);
 			die(argv[2]);
 		}
 	return EXIT_TRIAL;

@@ -10,7 +10,6 @@
 #include <sys/resource.h>
 #include <sys/user.h>
 
-#include "by_hand.h"
 #include "helper.h"
 
 #define TRUE_PATH "/bin/true"
@@ -112,9 +111,8 @@ static int by_hand_alone(char **environment)
 
 static int started(start *way, size_t count, char *entry)
 {
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	must(child >= 0);
 	if (!child)
 		_exit(way(environment_of(count, entry)));
 	return ended(child);
@@ -164,12 +162,11 @@ static void just_fits(const void *argument)
 }
 
 /* The longest string that exec takes. */
-static void longest_command(const void *unused)
+CASE(longest_command, HOLDS_BARE)
 {
 	static char command[131072];
 	char answer[8] = "";
 
-	(void)unused;
 	memset(command, 'x', sizeof(command) - 1);
 	memcpy(command, "exit 7 #", 8);
 	unsetenv("LD_PRELOAD");
@@ -225,9 +222,8 @@ static void nothing_before_the_end(const void *argument)
 {
 	const struct ending *ending = argument;
 	int status;
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	must(child >= 0);
 	if (!child)
 		traced(ending->end);
 	must(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
@@ -253,16 +249,14 @@ static void allow(int group)
 }
 
 /* The one open that exec itself makes is allowed, and no other. */
-static void one_open_for_an_exec(const void *unused)
+CASE(one_open_for_an_exec, HOLDS_BARE)
 {
-	(void)unused;
 	must(system("cp " TRUE_PATH " perm.true") == 0);
 	int group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
 	if (group < 0 || fanotify_mark(group, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, "perm.true"))
 		skip("no fanotify for this user");
 	alarm(PATIENT);
-	pid_t child = fork();
-	must(child >= 0);
+	pid_t child = sure(fork());
 	if (!child) {
 		close(group);
 		execl("./perm.true", "true", NULL);
@@ -303,12 +297,10 @@ static __attribute__((noinline)) int fail_there(void *nowhere)
 
 /* Not each of them is reason to list all areas, though they come from two places in turn. A line of
  * the list has more than 40 bytes. */
-static void failing_calls(const void *unused)
+PROMISE_WIDTHS(P8, failing_calls_list_the_areas_now_and_then, HOLDS_BARE)
 {
-	char *areas = mmap(NULL, AREAS * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *areas = sure(mmap(NULL, AREAS * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
-	(void)unused;
-	must(areas != MAP_FAILED);
 	for (size_t i = 0; i < AREAS; i += 2)
 		must(mprotect(areas + i * PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
 	char *nowhere = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -320,38 +312,30 @@ static void failing_calls(const void *unused)
 	promise(lists < CALLS / 4, "the areas were listed %lld times", lists);
 }
 
-int main(int argc, char **argv)
-{
-	static const struct way ways[] = {
-		{ by_execve }, { by_execvpe }, { by_fexecve }, { by_execveat }, { by_execle },
-		{ by_number }, { by_environ }, { by_spawn },   { by_spawnp },	{ by_vfork },
-	};
-	static const struct ending endings[] = { { _exit }, { _Exit }, { quick_exit }, { exit } };
-	static const struct test_case cases[] = {
-		{ "large/execve", too_large, &ways[0], HOLDS_BARE },
-		{ "large/execvpe", too_large, &ways[1], HOLDS_BARE },
-		{ "large/fexecve", too_large, &ways[2], HOLDS_BARE },
-		{ "large/execveat", too_large, &ways[3], HOLDS_BARE },
-		{ "large/execle", too_large, &ways[4], HOLDS_BARE },
-		{ "large/number", too_large, &ways[5], HOLDS_BARE },
-		{ "large/environ", too_large, &ways[6], HOLDS_BARE },
-		{ "large/spawn", too_large, &ways[7], HOLDS_BARE },
-		{ "large/spawnp", too_large, &ways[8], HOLDS_BARE },
-		{ "large/vfork", too_large, &ways[9], HOLDS_BARE },
-		{ "fits/execve", just_fits, &ways[0], HOLDS_BARE },
-		{ "fits/execvpe", just_fits, &ways[1], HOLDS_BARE },
-		{ "fits/execveat", just_fits, &ways[3], HOLDS_BARE },
-		{ "fits/number", just_fits, &ways[5], HOLDS_BARE },
-		{ "fits/spawn", just_fits, &ways[7], HOLDS_BARE },
-		{ "fits/vfork", just_fits, &ways[9], HOLDS_BARE },
-		{ "longest_command", longest_command, NULL, HOLDS_BARE },
-		{ "end/_exit", nothing_before_the_end, &endings[0], HOLDS_BARE },
-		{ "end/_Exit", nothing_before_the_end, &endings[1], HOLDS_BARE },
-		{ "end/quick_exit", nothing_before_the_end, &endings[2], HOLDS_BARE },
-		{ "end/exit", nothing_before_the_end, &endings[3], HOLDS_BARE },
-		{ "failing_calls", failing_calls, NULL, HOLDS_BARE },
-		{ "one_open_for_an_exec", one_open_for_an_exec, NULL, HOLDS_BARE },
-	};
+static const struct way ways[] = {
+	{ by_execve }, { by_execvpe }, { by_fexecve }, { by_execveat }, { by_execle },
+	{ by_number }, { by_environ }, { by_spawn },   { by_spawnp },	{ by_vfork },
+};
+static const struct ending endings[] = { { _exit }, { _Exit }, { quick_exit }, { exit } };
+CASE_OF("large/execve", too_large, &ways[0], HOLDS_BARE)
+CASE_OF("large/execvpe", too_large, &ways[1], HOLDS_BARE)
+CASE_OF("large/fexecve", too_large, &ways[2], HOLDS_BARE)
+CASE_OF("large/execveat", too_large, &ways[3], HOLDS_BARE)
+CASE_OF("large/execle", too_large, &ways[4], HOLDS_BARE)
+CASE_OF("large/number", too_large, &ways[5], HOLDS_BARE)
+CASE_OF("large/environ", too_large, &ways[6], HOLDS_BARE)
+CASE_OF("large/spawn", too_large, &ways[7], HOLDS_BARE)
+CASE_OF("large/spawnp", too_large, &ways[8], HOLDS_BARE)
+CASE_OF("large/vfork", too_large, &ways[9], HOLDS_BARE)
+CASE_OF("fits/execve", just_fits, &ways[0], HOLDS_BARE)
+CASE_OF("fits/execvpe", just_fits, &ways[1], HOLDS_BARE)
+CASE_OF("fits/execveat", just_fits, &ways[3], HOLDS_BARE)
+CASE_OF("fits/number", just_fits, &ways[5], HOLDS_BARE)
+CASE_OF("fits/spawn", just_fits, &ways[7], HOLDS_BARE)
+CASE_OF("fits/vfork", just_fits, &ways[9], HOLDS_BARE)
+CASE_OF("end/_exit", nothing_before_the_end, &endings[0], HOLDS_BARE)
+CASE_OF("end/_Exit", nothing_before_the_end, &endings[1], HOLDS_BARE)
+CASE_OF("end/quick_exit", nothing_before_the_end, &endings[2], HOLDS_BARE)
+CASE_OF("end/exit", nothing_before_the_end, &endings[3], HOLDS_BARE)
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

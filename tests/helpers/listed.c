@@ -4,16 +4,12 @@
  * and its number taken, and is not there again afterwards. Each case makes RECORDS records (opens
  * of /proc/self/mem) once more at its end, and none may land in a file of the program's.
  */
-#include <dirent.h>
 #include <grp.h>
 #include <linux/close_range.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "by_hand.h"
 #include "helper.h"
 
 #define RECORDS	 10
@@ -68,10 +64,7 @@ static int number_of_log(void)
 
 static int open_own(void)
 {
-	int fd = open(OWN_FILE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	must(fd >= 0);
-	return fd;
+	return sure(open(OWN_FILE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
 }
 
 static void own_is_empty(void)
@@ -146,11 +139,10 @@ static void until_nothing_is_left(const void *how)
 
 /* --- errors are the kernel's --- */
 
-static void calls_that_fail_close_nothing(const void *unused)
+CASE_NAMED("failing", calls_that_fail_close_nothing)
 {
 	int log = number_of_log();
 
-	(void)unused;
 	promise(dup2(77, log) == -1 && errno == EBADF, "dup2 from nowhere: %s", strerror(errno));
 	promise(dup3(77, log, O_CLOEXEC) == -1 && errno == EBADF, "dup3 from nowhere");
 	promise(dup3(0, log, 1) == -1 && errno == EINVAL, "dup3 with a flag");
@@ -172,12 +164,11 @@ static void calls_that_fail_close_nothing(const void *unused)
 
 /* --- numbers --- */
 
-static void numbers_are_small(const void *unused)
+CASE_NAMED("small", numbers_are_small, HOLDS_BARE)
 {
 	struct rlimit limit;
 	int numbers[MOST];
 
-	(void)unused;
 	must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	if (limit.rlim_cur < 4096)
 		skip("a limit of %ju descriptors", (uintmax_t)limit.rlim_cur);
@@ -185,13 +176,12 @@ static void numbers_are_small(const void *unused)
 		promise(numbers[i] < 1024, "descriptor %d", numbers[i]);
 }
 
-static void number_is_the_programs(const void *unused)
+CASE_NAMED("taken", number_is_the_programs)
 {
 	int log = number_of_log();
 	int own = open_own();
 	struct stat a, b;
 
-	(void)unused;
 	promise(dup2(own, log) == log, "dup2: %s", strerror(errno));
 	record_all();
 	must(fstat(own, &a) == 0);
@@ -243,12 +233,11 @@ static void take_all(const int *numbers, int count, int own, bool hidden)
 		close(own);
 }
 
-static void child_of_vfork_leaves_nothing(const void *unused)
+CASE_NAMED("vfork", child_of_vfork_leaves_nothing, HOLDS_BARE)
 {
 	int before[MOST], after[MOST], own = open_own();
 	int count = list(before);
 
-	(void)unused;
 	for (int i = 0; i < RECORDS; i++) {
 		pid_t child = vfork();
 		must(child >= 0);
@@ -283,9 +272,8 @@ static void hide_log(void)
 	must(chmod("..", 0700) == 0);
 }
 
-static void without_privileges(const void *unused)
+CASE_NAMED("nobody", without_privileges, HOLDS_BARE)
 {
-	(void)unused;
 	hide_log();
 	closefrom(3);
 	become_nobody();
@@ -293,9 +281,8 @@ static void without_privileges(const void *unused)
 }
 
 /* What it closes now it may not open again. */
-static void twice_without_privileges(const void *unused)
+CASE_NAMED("nobody.twice", twice_without_privileges, HOLDS_BARE)
 {
-	(void)unused;
 	hide_log();
 	closefrom(3);
 	become_nobody();
@@ -304,28 +291,22 @@ static void twice_without_privileges(const void *unused)
 	nothing_is_listed("after all was closed");
 }
 
-static void children_without_privileges(const void *unused)
+CASE_NAMED("nobody.children", children_without_privileges, HOLDS_BARE)
 {
-	(void)unused;
 	hide_log();
 	become_nobody();
 	closefrom(3);
 	for (int i = 0; i < RECORDS; i++) {
-		pid_t child = fork();
-		must(child >= 0);
-		if (!child) {
+		IN_CHILD {
 			closefrom(3);
 			record();
-			_exit(0);
 		}
-		child_wait(child);
 	}
 }
 
 /* What its lease thread has to say then is in the log too. */
-static void break_without_privileges(const void *unused)
+CASE_NAMED("nobody.break", break_without_privileges)
 {
-	(void)unused;
 	hide_log();
 	must(chmod(".", 0755) == 0);
 	closefrom(3);
@@ -339,9 +320,8 @@ static void break_without_privileges(const void *unused)
 	unlink(OWN_FILE);
 }
 
-static void in_another_root(const void *unused)
+CASE_NAMED("root", in_another_root, HOLDS_BARE)
 {
-	(void)unused;
 	hide_log();
 	closefrom(3);
 	must(mkdir("root", 0755) == 0 && mkdir("root/proc", 0755) == 0);
@@ -354,19 +334,17 @@ static void in_another_root(const void *unused)
 	must(close(openat(proc, "self/mem", O_RDONLY)) == 0);
 }
 
-static void without_standard_error(const void *unused)
+CASE_NAMED("stderr", without_standard_error, HOLDS_BARE)
 {
-	(void)unused;
 	closefrom(2);
 	record_all();
 	nothing_is_listed("after all was closed");
 }
 
-static void with_a_full_table(const void *unused)
+CASE_NAMED("full", with_a_full_table, HOLDS_BARE)
 {
 	struct rlimit limit = { 64, 64 };
 
-	(void)unused;
 	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	open_own();
 	closefrom(4);
@@ -405,12 +383,11 @@ static void *closes(void *fd)
 	return NULL;
 }
 
-static void while_threads_close(const void *unused)
+CASE_NAMED("threads", while_threads_close)
 {
 	pthread_t threads[3];
 	int own;
 
-	(void)unused;
 	wanted = number_of_log();
 	own = open_own();
 	must(pthread_create(&threads[2], NULL, closes, &own) == 0);
@@ -441,12 +418,11 @@ static void *signals(void *target)
 	return NULL;
 }
 
-static void while_a_handler_closes(const void *unused)
+CASE_NAMED("handler", while_a_handler_closes, HOLDS_BARE)
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
 	pthread_t self = pthread_self(), other;
 
-	(void)unused;
 	must(sigaction(SIGUSR1, &action, NULL) == 0);
 	must(pthread_create(&other, NULL, signals, &self) == 0);
 	writes(NULL);
@@ -454,30 +430,12 @@ static void while_a_handler_closes(const void *unused)
 	must(pthread_join(other, NULL) == 0);
 }
 
-static const struct test_case tests[] = {
-	{ "listed.close", until_nothing_is_left, BY(by_libc), HOLDS_BARE },
-	{ "listed.syscall", until_nothing_is_left, BY(by_syscall), HOLDS_BARE },
-	{ "listed.by_hand", until_nothing_is_left, BY(by_no_library), HOLDS_BARE },
-	{ "listed.close_range", until_nothing_is_left, BY(by_range), HOLDS_BARE },
-	{ "listed.unshare", until_nothing_is_left, BY(by_range_of_its_own), HOLDS_BARE },
-	{ "listed.dup2", until_nothing_is_left, BY(by_dup), HOLDS_BARE },
-	{ "failing", calls_that_fail_close_nothing, NULL, false },
-	{ "small", numbers_are_small, NULL, HOLDS_BARE },
-	{ "taken", number_is_the_programs, NULL, false },
-	{ "inode", inode_is_the_programs, "MMFENCE_AUDIT_LOG", false },
-	{ "vfork", child_of_vfork_leaves_nothing, NULL, HOLDS_BARE },
-	{ "nobody", without_privileges, NULL, HOLDS_BARE },
-	{ "nobody.twice", twice_without_privileges, NULL, HOLDS_BARE },
-	{ "nobody.children", children_without_privileges, NULL, HOLDS_BARE },
-	{ "nobody.break", break_without_privileges, NULL, false },
-	{ "root", in_another_root, NULL, HOLDS_BARE },
-	{ "stderr", without_standard_error, NULL, HOLDS_BARE },
-	{ "full", with_a_full_table, NULL, HOLDS_BARE },
-	{ "threads", while_threads_close, NULL, false },
-	{ "handler", while_a_handler_closes, NULL, HOLDS_BARE },
-};
+CASE_OF("listed.close", until_nothing_is_left, BY(by_libc), HOLDS_BARE)
+CASE_OF("listed.syscall", until_nothing_is_left, BY(by_syscall), HOLDS_BARE)
+CASE_OF("listed.by_hand", until_nothing_is_left, BY(by_no_library), HOLDS_BARE)
+CASE_OF("listed.close_range", until_nothing_is_left, BY(by_range), HOLDS_BARE)
+CASE_OF("listed.unshare", until_nothing_is_left, BY(by_range_of_its_own), HOLDS_BARE)
+CASE_OF("listed.dup2", until_nothing_is_left, BY(by_dup), HOLDS_BARE)
+CASE_OF("inode", inode_is_the_programs, "MMFENCE_AUDIT_LOG")
 
-int main(int argc, char **argv)
-{
-	return cases_main(tests, COUNT(tests), argc, argv);
-}
+CASES_MAIN

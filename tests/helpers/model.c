@@ -243,8 +243,7 @@ static void fork_once(void)
 	note(" fork(");
 	must(pipe2(results, O_CLOEXEC) == 0);
 	memcpy(then, objects, sizeof(then));
-	pid_t pid = fork();
-	must(pid >= 0);
+	pid_t pid = sure(fork());
 	if (!pid) {
 		inherit();
 		compare();
@@ -316,8 +315,7 @@ int main(int argc, char **argv)
 	printf("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	state = seed ? seed : 1;
-	base = mmap(NULL, SLOTS * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	must(base != MAP_FAILED);
+	base = sure(mmap(NULL, SLOTS * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	for (long i = 0; i < sequences; i++)
 		sequence();
 	printf("%ld sequences\n", sequences);

@@ -57,9 +57,8 @@ static void call_all(void)
 
 static void in_a_child(void)
 {
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	must(child >= 0);
 	if (!child) {
 		times_a = times_c = 0;
 		times_b = 7;

@@ -221,10 +221,7 @@ static char *map_it(int fd)
 static int open_to_map(const char *path)
 {
 	bool both = is(want.fd, "rw") || is(want.map, "writable") || is(want.writer, "self");
-	int fd = open(path, (both ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-
-	must(fd >= 0);
-	return fd;
+	return sure(open(path, (both ? O_RDWR : O_RDONLY) | O_CLOEXEC));
 }
 
 static const char *judge(const char *view)

@@ -13,18 +13,20 @@
 #endif
 
 #define PAGES	  16
+#define BYTES	  (PAGES * PAGE)
 #define FILE_NAME "overwrite.data"
 #define NEW_NAME  "overwrite.new"
 
 static int open_for_writing(int flags)
 {
-	int fd = open(FILE_NAME, O_RDWR | O_CLOEXEC | flags);
-
-	must(fd >= 0);
-	return fd;
+	return sure(open(FILE_NAME, O_RDWR | O_CLOEXEC | flags));
 }
 
-static void way_write(void)
+ACTS(way, void, void)
+#define WAY(name)	  ACT(way, #name, way_##name) static void way_##name(void)
+#define WAY_IS(name, ...) WAY(name) DOES(__VA_ARGS__)
+
+WAY(write)
 {
 	unsigned char page[PAGE];
 	int fd = open_for_writing(0);
@@ -36,7 +38,7 @@ static void way_write(void)
 	must(close(fd) == 0);
 }
 
-static void way_pwritev(void)
+WAY(pwritev)
 {
 	unsigned char page[2][PAGE];
 	struct iovec parts[2] = { { page[0], PAGE }, { page[1], PAGE } };
@@ -50,19 +52,18 @@ static void way_pwritev(void)
 	must(close(fd) == 0);
 }
 
-static void way_shared(void)
+WAY(shared)
 {
 	int fd = open_for_writing(0);
-	char *shared = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *shared = sure(mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
 
-	must(shared != MAP_FAILED);
 	for (size_t i = 0; i < PAGES; i++)
 		pattern_fill(shared + i * PAGE, 2, i);
 	must(munmap(shared, PAGES * PAGE) == 0);
 	must(close(fd) == 0);
 }
 
-static void way_o_trunc(void)
+WAY(o_trunc)
 {
 	int fd = open_for_writing(O_TRUNC);
 
@@ -70,25 +71,22 @@ static void way_o_trunc(void)
 	must(close(fd) == 0);
 }
 
-static void way_creat(void)
-{
-	must(close(creat(FILE_NAME, 0644)) == 0);
-}
+WAY_IS(creat, must(close(creat(FILE_NAME, 0644)) == 0))
 
-static void way_fopen(void)
+WAY(fopen)
 {
 	FILE *file = fopen(FILE_NAME, "w");
 
 	must(file && fputs("short", file) >= 0 && fclose(file) == 0);
 }
 
-static void way_truncate(void)
+WAY(truncate)
 {
 	must(truncate(FILE_NAME, 0) == 0);
 	must(truncate(FILE_NAME, PAGES * PAGE) == 0);
 }
 
-static void way_ftruncate(void)
+WAY(ftruncate)
 {
 	int fd = open_for_writing(0);
 
@@ -108,27 +106,12 @@ static void change_range(int mode, off_t offset, off_t length)
 	must(close(fd) == 0);
 }
 
-static void way_punch(void)
-{
-	change_range(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGES * PAGE);
-}
+WAY_IS(punch, change_range(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, BYTES))
+WAY_IS(collapse, change_range(FALLOC_FL_COLLAPSE_RANGE, 0, PAGE))
+WAY_IS(insert, change_range(FALLOC_FL_INSERT_RANGE, 0, PAGE))
+WAY_IS(zero, change_range(FALLOC_FL_ZERO_RANGE, 0, BYTES))
 
-static void way_collapse(void)
-{
-	change_range(FALLOC_FL_COLLAPSE_RANGE, 0, PAGE);
-}
-
-static void way_insert(void)
-{
-	change_range(FALLOC_FL_INSERT_RANGE, 0, PAGE);
-}
-
-static void way_zero(void)
-{
-	change_range(FALLOC_FL_ZERO_RANGE, 0, PAGES * PAGE);
-}
-
-static void way_copy_file_range(void)
+WAY(copy_file_range)
 {
 	int to = open_for_writing(0), from;
 	off_t at_from = 0, at_to = 0;
@@ -147,7 +130,7 @@ static void way_copy_file_range(void)
 	must(close(to) == 0);
 }
 
-static void way_sendfile(void)
+WAY(sendfile)
 {
 	int to = open_for_writing(0), from;
 
@@ -162,7 +145,7 @@ static void way_sendfile(void)
 	must(close(to) == 0);
 }
 
-static void way_direct(void)
+WAY(direct)
 {
 	int fd = open(FILE_NAME, O_RDWR | O_CLOEXEC | O_DIRECT);
 	unsigned char *page;
@@ -179,18 +162,15 @@ static void way_direct(void)
 	must(close(fd) == 0);
 }
 
-static void way_rename(void)
+WAY(rename)
 {
 	file_make(NEW_NAME, 2, PAGES);
 	must(rename(NEW_NAME, FILE_NAME) == 0);
 }
 
-static void way_unlink(void)
-{
-	must(unlink(FILE_NAME) == 0);
-}
+WAY_IS(unlink, must(unlink(FILE_NAME) == 0))
 
-static void way_unlink_write(void)
+WAY(unlink_write)
 {
 	int fd = open_for_writing(0);
 
@@ -198,31 +178,6 @@ static void way_unlink_write(void)
 	file_fill(fd, 2, 0, PAGES);
 	must(close(fd) == 0);
 }
-
-static const struct way {
-	const char *name;
-	void (*act)(void);
-	bool holds_bare;
-} ways[] = {
-	{ "write", way_write, false },
-	{ "pwritev", way_pwritev, false },
-	{ "shared", way_shared, false },
-	{ "o_trunc", way_o_trunc, false },
-	{ "creat", way_creat, false },
-	{ "fopen", way_fopen, false },
-	{ "truncate", way_truncate, false },
-	{ "ftruncate", way_ftruncate, false },
-	{ "punch", way_punch, false },
-	{ "collapse", way_collapse, false },
-	{ "insert", way_insert, false },
-	{ "zero", way_zero, false },
-	{ "copy_file_range", way_copy_file_range, false },
-	{ "sendfile", way_sendfile, false },
-	{ "direct", way_direct, false },
-	{ "rename", way_rename, HOLDS_BARE },
-	{ "unlink", way_unlink, HOLDS_BARE },
-	{ "unlink_write", way_unlink_write, false },
-};
 
 #define BY_OTHER 1
 #define TOUCHED	 2
@@ -254,9 +209,8 @@ static void trial_run(const void *argument)
 	if (trial->how & BY_OTHER)
 		other = other_start(act, trial->way);
 	fd = file_open(FILE_NAME);
-	view = mmap(NULL, PAGES * PAGE, PROT_READ | (trial->how & WRITABLE ? PROT_WRITE : 0),
-		    MAP_PRIVATE, fd, 0);
-	must(view != MAP_FAILED);
+	view = sure(mmap(NULL, PAGES * PAGE, PROT_READ | (trial->how & WRITABLE ? PROT_WRITE : 0),
+			 MAP_PRIVATE, fd, 0));
 	if (!(trial->how & KEPT))
 		must(close(fd) == 0);
 	if (trial->how & TOUCHED)
@@ -274,18 +228,17 @@ static void trial_run(const void *argument)
 int main(int argc, char **argv)
 {
 	static struct trial trials[COUNT(ways) * COMBINED];
-	static struct test_case cases[COUNT(trials)];
-	static char names[COUNT(trials)][64];
 
-	for (size_t i = 0; i < COUNT(trials); i++) {
+	for (size_t i = 0; i < way_count * COMBINED; i++) {
+		const char *name = ways[i / COMBINED].name;
+		bool another_file = !strcmp(name, "rename") || !strcmp(name, "unlink");
 		int how = i % COMBINED;
 
 		trials[i] = (struct trial){ &ways[i / COMBINED], how };
-		snprintf(names[i], sizeof(names[i]), "%s/%s/%s/%s/%s", trials[i].way->name,
-			 how & BY_OTHER ? "other" : "self", how & TOUCHED ? "touched" : "untouched",
-			 how & WRITABLE ? "rw" : "ro", how & KEPT ? "kept" : "closed");
-		cases[i] = (struct test_case){ names[i], trial_run, &trials[i],
-					       trials[i].way->holds_bare };
+		case_make(trial_run, &trials[i], another_file, "%s/%s/%s/%s/%s", name,
+			  how & BY_OTHER ? "other" : "self",
+			  how & TOUCHED ? "touched" : "untouched", how & WRITABLE ? "rw" : "ro",
+			  how & KEPT ? "kept" : "closed");
 	}
-	return cases_main(cases, COUNT(cases), argc, argv);
+	return cases_main(argc, argv);
 }

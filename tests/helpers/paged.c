@@ -19,9 +19,8 @@
 static int run(const char *program, const char *argument)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = sure(fork());
 
-	must(pid >= 0);
 	if (!pid) {
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		dup2(null, STDOUT_FILENO);
@@ -36,9 +35,8 @@ static int run(const char *program, const char *argument)
 static void add_swap(void)
 {
 	char zeros[PAGE * 16] = { 0 };
-	int fd = open(SWAP, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = sure(open(SWAP, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
 
-	must(fd >= 0);
 	for (size_t i = 0; i < SWAP_PAGES / 16; i++)
 		must(write(fd, zeros, sizeof(zeros)) == (ssize_t)sizeof(zeros));
 	must(fsync(fd) == 0 && close(fd) == 0);
@@ -48,22 +46,12 @@ static void add_swap(void)
 		skip("swapon: %s", strerror(errno));
 }
 
-/* KiB of the area that starts at at. */
+/* KiB of the area at at. */
 static unsigned long in_swap(const char *at)
 {
 	char line[512];
-	unsigned long start, end, kib = 0;
-	bool here = false;
-	FILE *smaps = fopen("/proc/self/smaps", "re");
 
-	must(smaps);
-	while (fgets(line, sizeof(line), smaps))
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			here = (uintptr_t)at >= start && (uintptr_t)at < end;
-		else if (here)
-			sscanf(line, "Swap: %lu", &kib);
-	fclose(smaps);
-	return kib;
+	return strtoul(smaps_line(at, "Swap:", line, sizeof(line)), NULL, 10);
 }
 
 /* What is mapped twice stays: the view forgets its pages first. How many KiB are out. */
@@ -104,8 +92,7 @@ static void trial(void)
 	unsigned long after = page_out(source, view);
 	if (!before || !after)
 		skip("nothing is paged out (%lu and %lu KiB)", before, after);
-	pid_t pid = fork();
-	must(pid >= 0);
+	pid_t pid = sure(fork());
 	if (!pid)
 		in_child(source, view, own);
 	child_wait(pid);

@@ -9,7 +9,6 @@
  * is told to go on; "storm" the same, and then mappings come and go for good. For the census at
  * exit it ends with all descriptors "closed", its table "full", or its privileges "dropped".
  */
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
@@ -35,19 +34,16 @@ static FILE *expected;
 /* Between pages of PROT_NONE, so that no two areas become one. */
 static char *place(size_t pages)
 {
-	char *at = mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at =
+		sure(mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
-	must(at != MAP_FAILED);
 	return at + PAGE;
 }
 
 static char *map(size_t pages, int prot, int flags, int fd, size_t first)
 {
-	char *at = mmap(place(pages), pages * PAGE, prot, flags | MAP_FIXED, fd,
-			(off_t)(first * PAGE));
-
-	must(at != MAP_FAILED);
-	return at;
+	return sure(mmap(place(pages), pages * PAGE, prot, flags | MAP_FIXED, fd,
+			 (off_t)(first * PAGE)));
 }
 
 /* expect(at, pages, "what", .file = 3, .never = 5); zeros: read, and never written */
@@ -56,22 +52,11 @@ struct counts {
 };
 
 /* How many bytes of the area that holds at smaps has in this line. */
-static size_t smaps_bytes(const char *at, const char *line)
+static size_t smaps_bytes(const char *at, const char *key)
 {
-	unsigned long start, end, value = 0;
-	bool here = false;
-	char text[512];
-	FILE *in = fopen("/proc/self/smaps", "re");
+	char line[512];
 
-	must(in);
-	while (fgets(text, sizeof(text), in)) {
-		if (sscanf(text, "%lx-%lx ", &start, &end) == 2)
-			here = start <= (uintptr_t)at && (uintptr_t)at < end;
-		else if (here && !strncmp(text, line, strlen(line)))
-			sscanf(text + strlen(line), "%lu", &value);
-	}
-	fclose(in);
-	return value * 1024;
+	return strtoul(smaps_line(at, key, line, sizeof(line)), NULL, 10) * 1024;
 }
 
 /* Not every kernel shares one page of zeros: some hosts of virtual machines forbid it. */
@@ -265,9 +250,7 @@ static void make_shared_anonymous(void)
 static int make_file(const char *name, size_t pages)
 {
 	file_make(name, 1, pages);
-	int fd = open(name, O_RDWR | O_CLOEXEC);
-	must(fd >= 0);
-	return fd;
+	return sure(open(name, O_RDWR | O_CLOEXEC));
 }
 
 static void kinds(void)
@@ -291,10 +274,9 @@ static void kinds(void)
 static void many(void)
 {
 	size_t count = 700;
-	char *at = mmap(NULL, 2 * count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
+	char *at = sure(mmap(NULL, 2 * count * PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
-	must(at != MAP_FAILED);
 	for (size_t i = 0; i < count; i++) {
 		char *page = at + (2 * i + 1) * PAGE;
 		*page = 1;
@@ -311,8 +293,7 @@ static void family(void)
 
 	must(!pipe2(both, O_CLOEXEC));
 	store(at, 0, 6);
-	pid_t child = fork();
-	must(child >= 0);
+	pid_t child = sure(fork());
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(both[1]);
@@ -392,9 +373,8 @@ static void swapped(void)
 static _Noreturn void churn(void)
 {
 	for (;;) {
-		char *at = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		must(at != MAP_FAILED);
+		char *at = sure(mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 		store(at, 0, 64);
 		must(!mprotect(at + 8 * PAGE, 8 * PAGE, PROT_READ));
 		must(!munmap(at + 16 * PAGE, 8 * PAGE));

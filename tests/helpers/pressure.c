@@ -4,6 +4,7 @@
  * are: after the first call, when ENOMEM came, and when the window is gone again. Twice.
  *
  *	pressure remap|mmap|protect
+ *	pressure turns		and fails there from two call sites in turn, and says for how long
  */
 #include "helper.h"
 
@@ -34,10 +35,21 @@ __attribute__((noinline)) static int one_more(const char *how, char *at, size_t 
 
 	if (!strcmp(how, "remap"))
 		return remap_file_pages(at, PAGE, 0, page, MAP_NONBLOCK);
-	if (!strcmp(how, "protect"))
+	if (!strcmp(how, "protect") || !strcmp(how, "turns"))
 		return mprotect(at, PAGE, i % 2 ? PROT_READ : PROT_NONE);
 	return mmap(at, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, (off_t)(page * PAGE)) ==
 	       MAP_FAILED;
+}
+
+static void fail_in_turn(char *at, size_t i)
+{
+	time_t begun = time(NULL);
+
+	for (int turn = 0; turn < 500; turn++) {
+		must(one_more("protect", at, i));
+		must(one_more("protect", at, i));
+	}
+	printf("seconds %lld\n", (long long)(time(NULL) - begun));
 }
 
 static void drive(const char *how)
@@ -51,6 +63,8 @@ static void drive(const char *how)
 	while (++calls < WINDOW_PAGES && !one_more(how, window + calls * PAGE, calls))
 		;
 	int error = errno;
+	if (!strcmp(how, "turns"))
+		fail_in_turn(window + calls * PAGE, calls);
 	unsigned long most = count_areas();
 	must(!munmap(window, WINDOW_PAGES * PAGE));
 	printf("first %lu calls %zu %s areas %lu left %lu\n", first, calls, strerrorname_np(error),

@@ -5,7 +5,6 @@
  * before.
  */
 #include <linux/openat2.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/vfs.h>
 
@@ -84,14 +83,9 @@ static void race(const void *argument)
 		skip("the link was hardly switched (%lu, %lu)", given, refused);
 }
 
-int main(int argc, char **argv)
-{
-	static int (*const openers[])(void) = { by_open, by_openat2, by_fopen };
-	static const struct test_case cases[] = {
-		{ "open", race, &openers[0], false },
-		{ "openat2", race, &openers[1], false },
-		{ "fopen", race, &openers[2], false },
-	};
+static int (*const openers[])(void) = { by_open, by_openat2, by_fopen };
+CASE_OF("open", race, &openers[0])
+CASE_OF("openat2", race, &openers[1])
+CASE_OF("fopen", race, &openers[2])
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

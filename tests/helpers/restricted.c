@@ -2,15 +2,11 @@
 /*
  * P2, P4, P5: programs that keep the world out or look closely at themselves go on working.
  */
-#include <dirent.h>
 #include <grp.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include "helper.h"
 
@@ -32,23 +28,21 @@ static void holds(const char *view, const char *what)
 
 /* --- P4: programs that shut doors --- */
 
-static void closes_everything(const void *unused)
+PROMISE(P4, closes_everything)
 {
 	char *view = fresh();
 
-	(void)unused;
 	closefrom(3);
 	char *second = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	holds(view, "mapped before closing");
 	view_check(second, 1, 0, PAGES, "mapped after closing");
 }
 
-static void runs_at_the_descriptor_limit(const void *unused)
+PROMISE(P4, runs_at_the_descriptor_limit)
 {
 	struct rlimit limit = { 32, 32 };
 	int fd, last;
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	fd = file_open(FILE_NAME);
 	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
@@ -64,12 +58,11 @@ static void runs_at_the_descriptor_limit(const void *unused)
 }
 
 /* A program whose limit is 32 has all 32: ours may not take one of them away. */
-static void has_all_its_descriptors(const void *unused)
+PROMISE(P4, has_all_its_descriptors)
 {
 	struct rlimit limit = { 32, 32 };
 	int opened = 0;
 
-	(void)unused;
 	holds(fresh(), "before");
 	closefrom(3);
 	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
@@ -78,11 +71,10 @@ static void has_all_its_descriptors(const void *unused)
 	promise(opened == 29, "only %d of 29 descriptors were free", opened);
 }
 
-static void drops_privileges(const void *unused)
+PROMISE(P4, drops_privileges)
 {
 	if (geteuid() != 0)
 		skip("not root");
-	(void)unused;
 	char *view = fresh();
 	must(chmod(FILE_NAME, 0666) == 0 && chmod(".", 0777) == 0);
 	must(setgroups(0, NULL) == 0 && setgid(65534) == 0 && setuid(65534) == 0);
@@ -92,29 +84,39 @@ static void drops_privileges(const void *unused)
 	promise(setuid(0) == -1 && errno == EPERM, "root again");
 }
 
-static void goes_to_a_chroot(const void *unused)
+static int entries(DIR *directory)
+{
+	int count = 0;
+
+	for (struct dirent *entry; (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	return count;
+}
+
+CASE(goes_to_a_chroot)
 {
 	if (geteuid() != 0)
 		skip("not root");
-	(void)unused;
 	char *view = fresh();
+	DIR *tasks = opendir("/proc/self/task");
+	must(tasks);
 	must(chroot(".") == 0 && chdir("/") == 0);
+	promise(entries(tasks) == 1, "a thread has something of the old root open");
+	closedir(tasks);
 	char *second = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	promise(page_is(second, 1, 0), "a mapping in the chroot shows something else");
 	holds(view, "mapped before chroot");
 	must(munmap(second, BYTES) == 0);
 }
 
-static void becomes_a_daemon(const void *unused)
+PROMISE(P4, becomes_a_daemon)
 {
 	int result[2];
 	char byte = 0;
 	pid_t child;
 
-	(void)unused;
 	must(pipe(result) == 0);
-	child = fork();
-	must(child >= 0);
+	child = sure(fork());
 	if (!child) {
 		char *view = fresh();
 		must(setsid() > 0);
@@ -153,20 +155,18 @@ static void check_lock(const void *unused)
 	promise(locked_by_other(F_WRLCK), "the record lock is gone");
 }
 
-static void keeps_record_locks(const void *unused)
+PROMISE(P5, record_locks_stay, HOLDS_BARE)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct other other;
 	int fd;
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	other = other_start(check_lock, NULL);
 	fd = open(FILE_NAME, O_RDWR | O_CLOEXEC);
 	must(fcntl(fd, F_SETLK, &lock) == 0);
 	other_go(&other);
-	char *view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
-	must(view != MAP_FAILED);
+	char *view = sure(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0));
 	other_go(&other);
 	must(mprotect(view, BYTES, PROT_READ | PROT_WRITE) == 0);
 	other_go(&other);
@@ -204,29 +204,26 @@ static void keeps_its_lease(const void *kind)
 	promise(fcntl(fd, F_GETLEASE) == *(const int *)kind, "the program's lease changed");
 }
 
-static void keeps_the_position(const void *unused)
+PROMISE(P5, position_and_flags_stay, HOLDS_BARE)
 {
 	int fd;
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	must(lseek(fd, 1234, SEEK_SET) == 1234);
 	int flags = fcntl(fd, F_GETFL);
-	char *view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
-	must(view != MAP_FAILED);
+	sure(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0));
 	promise(lseek(fd, 0, SEEK_CUR) == 1234, "the position moved");
 	promise(fcntl(fd, F_GETFL) == flags, "the flags changed");
 	promise(flock(fd, LOCK_EX | LOCK_NB) == 0, "flock: %s", strerror(errno));
 }
 
 /* Every descriptor that shows is either the program's or very high. */
-static void sees_no_descriptors(const void *unused)
+PROMISE(P5, no_descriptors_show)
 {
 	DIR *dir;
 	struct dirent *entry;
 
-	(void)unused;
 	closefrom(3);
 	char *view = fresh();
 	dir = opendir("/proc/self/fd");
@@ -240,18 +237,16 @@ static void sees_no_descriptors(const void *unused)
 	holds(view, "content");
 }
 
-static void has_no_children(const void *unused)
+PROMISE(P5, no_children)
 {
-	(void)unused;
 	holds(fresh(), "content");
 	promise(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD, "there is a child");
 }
 
-static void keeps_its_signal_mask(const void *unused)
+PROMISE(P5, signal_mask_stays)
 {
 	sigset_t before, after;
 
-	(void)unused;
 	sigemptyset(&before);
 	sigaddset(&before, SIGUSR1);
 	sigprocmask(SIG_SETMASK, &before, NULL);
@@ -269,9 +264,8 @@ static void keeps_its_signal_mask(const void *unused)
 
 extern char __libc_single_threaded;
 
-static void stays_single_threaded(const void *unused)
+PROMISE(P5, libc_stays_single_threaded)
 {
-	(void)unused;
 	promise(__libc_single_threaded, "libc thinks of threads at the start");
 	holds(fresh(), "content");
 	promise(__libc_single_threaded, "libc thinks of threads after a snapshot");
@@ -296,12 +290,10 @@ static void *finish_later(void *view)
 }
 
 /* The main thread ends before the other: the process must end too, and with 0. */
-static void ends_by_pthread_exit(const void *unused)
+PROMISE(P5, pthread_exit_of_the_last_thread)
 {
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	(void)unused;
-	must(child >= 0);
 	if (!child) {
 		pthread_t thread;
 		alarm(20);
@@ -323,12 +315,11 @@ static void *small_thread(void *unused)
 	return NULL;
 }
 
-static void calls_from_a_small_stack(const void *unused)
+PROMISE(P2, small_stack)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
 
-	(void)unused;
 	must(pthread_attr_init(&attributes) == 0);
 	/* view_check and file_fill need a few pages of their own. */
 	must(pthread_attr_setstacksize(&attributes, 32768) == 0);
@@ -349,7 +340,7 @@ static void map_in_handler(int signal)
 }
 
 /* What a program of today must give a handler, and 8 KiB for its own work. */
-static void calls_from_a_signal_stack(const void *unused)
+PROMISE(P2, signal_stack)
 {
 	size_t size = (getauxval(AT_MINSIGSTKSZ) + 8192 + PAGE - 1) / PAGE * PAGE;
 	char *room =
@@ -357,7 +348,6 @@ static void calls_from_a_signal_stack(const void *unused)
 	stack_t stack = { .ss_sp = room + PAGE, .ss_size = size };
 	struct sigaction action = { .sa_handler = map_in_handler, .sa_flags = SA_ONSTACK };
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	must(room != MAP_FAILED && mprotect(room, PAGE, PROT_NONE) == 0);
 	must(sigaltstack(&stack, NULL) == 0 && sigaction(SIGUSR2, &action, NULL) == 0);
@@ -397,13 +387,12 @@ static int by_syscall(const char *path)
 }
 
 /* A FIFO that nobody writes: open blocks, and the handler leaves it for good. */
-static void jumps_out_of_an_open(const void *unused)
+PROMISE(P2, siglongjmp_out_of_a_blocking_open)
 {
 	static open_function *const functions[] = { by_open, by_openat, by_syscall };
 	struct itimerval every = { { 0, 2000 }, { 0, 2000 } };
 	struct sigaction action = { .sa_handler = jump_out };
 
-	(void)unused;
 	char *view = fresh();
 	must(mkfifo("fifo", 0600) == 0 || errno == EEXIST);
 	sigaction(SIGALRM, &action, NULL);
@@ -430,12 +419,11 @@ static void *opens_a_fifo(void *unused)
 }
 
 /* open is a cancellation point: the thread unwinds through the wrapper. */
-static void is_cancelled_in_an_open(const void *unused)
+PROMISE(P2, cancelled_in_a_blocking_open)
 {
 	pthread_t thread;
 	void *result;
 
-	(void)unused;
 	char *view = fresh();
 	must(mkfifo("fifo", 0600) == 0 || errno == EEXIST);
 	for (int i = 0; i < 10; i++) {
@@ -451,32 +439,10 @@ static void is_cancelled_in_an_open(const void *unused)
 static const int read_lease = F_RDLCK, write_lease = F_WRLCK;
 static const int user_namespace = CLONE_NEWUSER, mounts = CLONE_NEWNS, files = CLONE_FILES;
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "closes_everything", closes_everything, NULL, false },
-		{ "runs_at_the_descriptor_limit", runs_at_the_descriptor_limit, NULL, false },
-		{ "has_all_its_descriptors", has_all_its_descriptors, NULL, false },
-		{ "drops_privileges", drops_privileges, NULL, false },
-		{ "goes_to_a_chroot", goes_to_a_chroot, NULL, false },
-		{ "becomes_a_daemon", becomes_a_daemon, NULL, false },
-		{ "keeps_record_locks", keeps_record_locks, NULL, HOLDS_BARE },
-		{ "keeps_its_read_lease", keeps_its_lease, &read_lease, HOLDS_BARE },
-		{ "keeps_its_write_lease", keeps_its_lease, &write_lease, HOLDS_BARE },
-		{ "keeps_the_position", keeps_the_position, NULL, HOLDS_BARE },
-		{ "sees_no_descriptors", sees_no_descriptors, NULL, false },
-		{ "has_no_children", has_no_children, NULL, false },
-		{ "keeps_its_signal_mask", keeps_its_signal_mask, NULL, false },
-		{ "stays_single_threaded", stays_single_threaded, NULL, false },
-		{ "unshares_users", unshares, &user_namespace, false },
-		{ "unshares_mounts", unshares, &mounts, false },
-		{ "unshares_files", unshares, &files, false },
-		{ "ends_by_pthread_exit", ends_by_pthread_exit, NULL, false },
-		{ "calls_from_a_small_stack", calls_from_a_small_stack, NULL, false },
-		{ "calls_from_a_signal_stack", calls_from_a_signal_stack, NULL, false },
-		{ "jumps_out_of_an_open", jumps_out_of_an_open, NULL, false },
-		{ "is_cancelled_in_an_open", is_cancelled_in_an_open, NULL, false },
-	};
+CASE_OF("keeps_its_read_lease", keeps_its_lease, &read_lease, HOLDS_BARE)
+CASE_OF("keeps_its_write_lease", keeps_its_lease, &write_lease, HOLDS_BARE)
+CASE_OF("unshares_users", unshares, &user_namespace)
+CASE_OF("unshares_mounts", unshares, &mounts)
+CASE_OF("unshares_files", unshares, &files)
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -6,9 +6,7 @@
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <stddef.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include "helper.h"
 
@@ -62,9 +60,72 @@ static char *map(const char *name)
 	return view;
 }
 
+/* Refuses what mmfence never calls, some of it by its arguments, and nothing else. */
+static struct sock_filter sparing[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc0de, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 3, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_personality, 0, 3),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x40000, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+};
+
+/* The same, and for one argument a call that it makes. */
+static struct sock_filter unsparing[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 3),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 16),
+	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x40000, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+};
+
+/* Kills for a call that only mmfence makes. */
+static struct sock_filter reading[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+};
+
+/* As Chromium and Firefox ask whether there are filters; and one that lets all through. Neither
+ * changes what mmfence does. */
+static int ask(const char *how)
+{
+	struct sock_filter all[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
+	struct sock_fprog program = { COUNT(all), all };
+
+	if (!strcmp(how, "sparing"))
+		program = (struct sock_fprog){ COUNT(sparing), sparing };
+	if (!strcmp(how, "unsparing"))
+		program = (struct sock_fprog){ COUNT(unsparing), unsparing };
+	if (!strcmp(how, "reading"))
+		program = (struct sock_fprog){ COUNT(reading), reading };
+	if (!strcmp(how, "forbidden")) {
+		program = (struct sock_fprog){ COUNT(unsparing), unsparing };
+		must(setresuid(65534, 65534, 65534) == 0 &&
+		     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == -1 && errno == EACCES);
+	} else if (!strcmp(how, "ask"))
+		for (int i = 0; i < 3; i++)
+			must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == -1 &&
+			     errno == EFAULT);
+	else
+		must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+		     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	bool refused = open("/proc/self/mem", O_RDONLY) == -1 && errno == EACCES;
+	printf("%s\n", refused ? "refused" : "given");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	must(argc == 2);
+	if (strcmp(argv[1], "prctl") && strcmp(argv[1], "syscall"))
+		return ask(argv[1]);
 	file_make("sandbox.data", 1, PAGES);
 	char *before = map("sandbox.data");
 	enter(argv[1]);

@@ -6,6 +6,7 @@
  *	selfmem ROAD [r|w|rw]
  */
 #include <linux/openat2.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 
@@ -16,20 +17,13 @@ static int mode = O_RDWR;
 static const char *program;
 static const char marker[] = "a secret of my own";
 
-static int road_self(void)
-{
-	return open("/proc/self/mem", mode | O_CLOEXEC);
-}
+ACTS(road, int, void)
+#define ROAD(name)	   ACT(road, #name, road_##name) static int road_##name(void)
+#define ROAD_IS(name, ...) ROAD(name) RETURNS(__VA_ARGS__)
 
-static int road_thread_self(void)
-{
-	return open("/proc/thread-self/mem", mode);
-}
-
-static int road_open64(void)
-{
-	return open64("/proc/self/mem", mode);
-}
+ROAD_IS(self, open("/proc/self/mem", mode | O_CLOEXEC))
+ROAD_IS(thread_self, open("/proc/thread-self/mem", mode))
+ROAD_IS(open64, open64("/proc/self/mem", mode))
 
 static const char *numbered(const char *format, pid_t number)
 {
@@ -39,56 +33,46 @@ static const char *numbered(const char *format, pid_t number)
 	return path;
 }
 
-static int road_pid(void)
-{
-	return open(numbered("/proc/%d/mem", getpid()), mode);
-}
+ROAD_IS(pid, open(numbered("/proc/%d/mem", getpid()), mode))
+ROAD_IS(task, open(numbered("/proc/self/task/%d/mem", gettid()), mode))
 
-static int road_task(void)
-{
-	return open(numbered("/proc/self/task/%d/mem", gettid()), mode);
-}
+ROAD_IS(dots, open("/proc/../proc/self/../self/./task/../mem", mode))
 
-static int road_dots(void)
-{
-	return open("/proc/../proc/self/../self/./task/../mem", mode);
-}
-
-static int road_symlink(void)
+ROAD(symlink)
 {
 	must(symlink("/proc/self", "link") == 0 && symlink("link/mem", "second") == 0);
 	return open("second", mode);
 }
 
-static int road_openat(void)
+ROAD(openat)
 {
 	int dir = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return openat(dir, "mem", mode);
 }
 
-static int road_openat_path(void)
+ROAD(openat_path)
 {
 	int dir = open("/proc/thread-self/", O_PATH | O_CLOEXEC);
 
 	return openat64(dir, "../../mem", mode);
 }
 
-static int road_dev_fd(void)
+ROAD(dev_fd)
 {
 	int fd = open("/proc/self/mem", O_PATH | O_CLOEXEC);
 
 	return open(numbered("/dev/fd/%d", fd), mode);
 }
 
-static int road_proc_fd(void)
+ROAD(proc_fd)
 {
 	int fd = open("/proc/self/mem", O_PATH | O_CLOEXEC);
 
 	return open(numbered("/proc/thread-self/fd/%d", fd), mode);
 }
 
-static int road_openat2(void)
+ROAD(openat2)
 {
 	struct open_how how = { .flags = (unsigned int)mode };
 
@@ -97,48 +81,34 @@ static int road_openat2(void)
 		"openat2 before Linux 5.6");
 }
 
-static int road_syscall_open(void)
-{
-	return (int)syscall(SYS_open, "/proc/self/mem", mode);
-}
+ROAD_IS(syscall_open, (int)syscall(SYS_open, "/proc/self/mem", mode))
+ROAD_IS(syscall_openat, (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/mem", mode))
 
-static int road_syscall_openat(void)
-{
-	return (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/mem", mode);
-}
-
-static int road_creat(void)
+ROAD(creat)
 {
 	mode = O_WRONLY;
 	return creat("/proc/self/mem", 0600);
 }
 
 /* It is there already. */
-static int road_create(void)
-{
-	return open("/proc/self/mem", mode | O_CREAT, 0600);
-}
+ROAD_IS(create, open("/proc/self/mem", mode | O_CREAT, 0600))
+ROAD_IS(exclusive, open("/proc/self/mem", mode | O_EXCL))
 
-static int road_exclusive(void)
-{
-	return open("/proc/self/mem", mode | O_EXCL);
-}
-
-static int road_fopen(void)
+ROAD(fopen)
 {
 	FILE *file = fopen("/proc/self/mem", mode == O_RDONLY ? "r" : "r+");
 
 	return file ? fileno(file) : -1;
 }
 
-static int road_fopen64(void)
+ROAD(fopen64)
 {
 	FILE *file = fopen64("/proc/self/mem", mode == O_RDONLY ? "re" : "r+e");
 
 	return file ? fileno(file) : -1;
 }
 
-static int road_freopen(void)
+ROAD(freopen)
 {
 	FILE *file = fopen("/dev/null", "r");
 
@@ -153,7 +123,7 @@ static void need_own_mounts(void)
 		skip("only root can mount: %s", strerror(errno));
 }
 
-static int road_bind(void)
+ROAD(bind)
 {
 	int fd = open("innocent", O_CREAT | O_RDWR, 0600);
 
@@ -163,7 +133,7 @@ static int road_bind(void)
 	return open("innocent", mode);
 }
 
-static int road_second_procfs(void)
+ROAD(second_procfs)
 {
 	must(mkdir("elsewhere", 0700) == 0);
 	need_own_mounts();
@@ -171,21 +141,21 @@ static int road_second_procfs(void)
 	return open("elsewhere/self/mem", mode);
 }
 
-static int road_dup(void)
+ROAD(dup)
 {
 	int fd = road_self();
 
 	return fd < 0 ? fd : dup(fd);
 }
 
-static int road_dup2(void)
+ROAD(dup2)
 {
 	int fd = road_self();
 
 	return fd < 0 ? fd : dup2(fd, 42);
 }
 
-static int road_fcntl(void)
+ROAD(fcntl)
 {
 	int fd = road_self();
 
@@ -195,20 +165,8 @@ static int road_fcntl(void)
 /* Without libc: nobody sees the open, only what is done with the descriptor. */
 static int open_unseen(void)
 {
-	const char *path = "/proc/self/mem";
-	long result;
+	long result = by_hand(SYS_open, (long)"/proc/self/mem", mode, 0, 0, 0);
 
-#ifdef __x86_64__
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(SYS_open), "D"(path), "S"(mode), "d"(0)
-			 : "rcx", "r11", "memory");
-#else
-	__asm__ volatile("push %%ebx; mov %2, %%ebx; int $0x80; pop %%ebx"
-			 : "=a"(result)
-			 : "0"(SYS_open), "S"(path), "c"(mode), "d"(0)
-			 : "memory");
-#endif
 	if (result < 0) {
 		errno = (int)-result;
 		return -1;
@@ -217,7 +175,7 @@ static int open_unseen(void)
 }
 
 /* Another program's descriptor: only the mapping can be judged here. */
-static int road_inherited(void)
+ROAD(inherited)
 {
 	int fd = open_unseen();
 	char number[16];
@@ -260,14 +218,13 @@ static int receive_descriptor(int socket)
 	return fd;
 }
 
-static int road_socket(void)
+ROAD(socket)
 {
 	int pair[2];
 	pid_t child;
 
 	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
-	child = fork();
-	must(child >= 0);
+	child = sure(fork());
 	if (!child) {
 		send_descriptor(pair[1], open_unseen());
 		_exit(0);
@@ -276,16 +233,12 @@ static int road_socket(void)
 	return receive_descriptor(pair[0]);
 }
 
-static int road_unseen(void)
-{
-	return open_unseen();
-}
+ROAD_IS(unseen, open_unseen())
 
-static int road_parent(void)
+ROAD(parent)
 {
-	pid_t child = fork();
+	pid_t child = sure(fork());
 
-	must(child >= 0);
 	if (child) {
 		child_wait(child);
 		_exit(0);
@@ -305,52 +258,33 @@ static int open_device(unsigned int minor_number)
 	return fd;
 }
 
-static int road_dev_mem(void)
+ROAD_IS(dev_mem, open_device(1))
+ROAD_IS(dev_port, open_device(4))
+
+/* Of a process of root's, as nobody. */
+static void become_nobody(void)
 {
-	return open_device(1);
+	must(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
 }
 
-static int road_dev_port(void)
+ROAD(denied)
 {
-	return open_device(4);
+	become_nobody();
+	return open("/proc/1/mem", mode);
 }
 
-static const struct road {
-	const char *name;
-	int (*open)(void);
-} roads[] = {
-	{ "self", road_self },
-	{ "thread-self", road_thread_self },
-	{ "open64", road_open64 },
-	{ "pid", road_pid },
-	{ "task", road_task },
-	{ "dots", road_dots },
-	{ "symlink", road_symlink },
-	{ "openat", road_openat },
-	{ "openat_path", road_openat_path },
-	{ "dev_fd", road_dev_fd },
-	{ "proc_fd", road_proc_fd },
-	{ "openat2", road_openat2 },
-	{ "syscall_open", road_syscall_open },
-	{ "syscall_openat", road_syscall_openat },
-	{ "creat", road_creat },
-	{ "create", road_create },
-	{ "exclusive", road_exclusive },
-	{ "fopen", road_fopen },
-	{ "fopen64", road_fopen64 },
-	{ "freopen", road_freopen },
-	{ "bind", road_bind },
-	{ "second_procfs", road_second_procfs },
-	{ "dup", road_dup },
-	{ "dup2", road_dup2 },
-	{ "fcntl", road_fcntl },
-	{ "inherited", road_inherited },
-	{ "socket", road_socket },
-	{ "unseen", road_unseen },
-	{ "parent", road_parent },
-	{ "dev_mem", road_dev_mem },
-	{ "dev_port", road_dev_port },
-};
+ROAD(denied_syscall)
+{
+	become_nobody();
+	return (int)syscall(SYS_openat, AT_FDCWD, "/proc/1/mem", mode);
+}
+
+ROAD(denied_fopen)
+{
+	become_nobody();
+	FILE *file = fopen("/proc/1/mem", mode == O_RDONLY ? "r" : "r+");
+	return file ? fileno(file) : -1;
+}
 
 static void try_reading(int fd)
 {
@@ -391,15 +325,28 @@ static int try_all(int fd)
 	return 0;
 }
 
+static int add_open(void)
+{
+	posix_spawn_file_actions_t actions;
+
+	must(!posix_spawn_file_actions_init(&actions));
+	int r = posix_spawn_file_actions_addopen(&actions, 9, "/proc/self/mem", O_RDWR, 0);
+	int other = posix_spawn_file_actions_addopen(&actions, 8, "/dev/null", O_RDWR, 0);
+	printf("addopen=%s other=%d\n", r ? strerrorname_np(r) : "0", other);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 2 && !strcmp(argv[1], "spawn"))
+		return add_open();
 	program = "/proc/self/exe";
 	if (argc == 3 && !strcmp(argv[1], "given"))
 		return try_all(atoi(argv[2]));
 	if (argc > 2)
 		mode = !strcmp(argv[2], "r") ? O_RDONLY : !strcmp(argv[2], "w") ? O_WRONLY : O_RDWR;
-	for (size_t i = 0; i < COUNT(roads); i++)
+	for (size_t i = 0; i < road_count; i++)
 		if (argc > 1 && !strcmp(argv[1], roads[i].name))
-			return try_all(roads[i].open());
+			return try_all(roads[i].act());
 	return EXIT_TRIAL;
 }

@@ -9,7 +9,7 @@ int main(void)
 {
 	sigset_t odd, now;
 
-	unsetenv("LD_PRELOAD");
+	clearenv();
 	sigemptyset(&odd);
 	sigaddset(&odd, SIGUSR1);
 	sigaddset(&odd, SIGRTMIN + 5);

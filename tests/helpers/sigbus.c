@@ -6,7 +6,7 @@
 #include <dlfcn.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <ucontext.h>
@@ -17,39 +17,24 @@
 #define PAGES	  16
 #define LEFT	  3
 
-/* A mapping by the program's own system call: what no library sees. */
-static char *map_by_hand(int prot, int flags, int fd, size_t pages)
-{
-#ifdef __x86_64__
-	register long r10 __asm__("r10") = flags;
-	register long r8 __asm__("r8") = fd;
-	register long r9 __asm__("r9") = 0;
-	long result;
+#define DIES(function)	 CASE_NAMED("dies/" #function, function, HOLDS_BARE)
+#define RESCUE(function) CASE_NAMED("rescue/" #function, rescue_##function)
 
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(SYS_mmap), "D"(0), "S"(pages * PAGE), "d"(prot), "r"(r10), "r"(r8),
-			   "r"(r9)
-			 : "rcx", "r11", "memory");
-#else
-	struct {
-		unsigned long address, length;
-		long prot, flags, fd;
-		unsigned long offset;
-	} arguments = { 0, pages * PAGE, prot, flags, fd, 0 };
-	long result = by_hand(SYS_mmap, (long)&arguments, 0, 0, 0, 0);
-#endif
-	must(result < 0 ? (errno = (int)-result, false) : true);
+/* What no library sees. */
+static char *map_unseen(int prot, int flags, int fd, size_t pages)
+{
+	long result = map_by_hand(pages * PAGE, prot, flags, fd);
+
+	must((unsigned long)result > -4096UL ? (errno = (int)-result, false) : true);
 	return (char *)result;
 }
 
 static char *map(int prot, int flags)
 {
 	file_make(FILE_NAME, 1, PAGES);
-	int fd = open(FILE_NAME, prot & PROT_WRITE && flags & MAP_SHARED ? O_RDWR : O_RDONLY);
-	must(fd >= 0);
+	int fd = sure(open(FILE_NAME, prot & PROT_WRITE && flags & MAP_SHARED ? O_RDWR : O_RDONLY));
 	char *view = flags & MAP_SHARED ? mmap(NULL, PAGES * PAGE, prot, flags, fd, 0)
-					: map_by_hand(prot, flags, fd, PAGES);
+					: map_unseen(prot, flags, fd, PAGES);
 	must(view != MAP_FAILED && close(fd) == 0);
 	return view;
 }
@@ -61,6 +46,13 @@ static void cut(size_t pages)
 
 /* ---- dies ---- */
 
+/* Whom the kernel does not tell what file is mapped. */
+static void be_nobody(void)
+{
+	if (geteuid() == 0)
+		must(chmod(".", 0777) == 0 && setresuid(65534, 65534, 65534) == 0);
+}
+
 static void touch_page(volatile char *view, size_t page)
 {
 	(void)view[page * PAGE + 7];
@@ -68,45 +60,47 @@ static void touch_page(volatile char *view, size_t page)
 }
 
 /* Open still, but not for writing. */
-static void shared(const void *unused)
+DIES(shared)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	file_open(FILE_NAME);
 	cut(LEFT);
 	touch_page(view, 9);
 }
 
-static void shared_store(const void *unused)
+DIES(shared_store)
 {
-	(void)unused;
 	volatile char *view = map(PROT_READ | PROT_WRITE, MAP_SHARED);
 	cut(LEFT);
 	view[9 * PAGE] = 1;
 	broken("page 9 could be written");
 }
 
-static void private(const void *unused)
+DIES(private)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_PRIVATE);
 	cut(LEFT);
 	touch_page(view, 9);
 }
 
-static void unlinked(const void *unused)
+DIES(unlinked)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	int fd = open(FILE_NAME, O_RDWR);
 	must(fd >= 0 && unlink(FILE_NAME) == 0 && ftruncate(fd, 0) == 0);
 	touch_page(view, 9);
 }
 
-/* By a descriptor that is open still. */
-static void held(const void *unused)
+/* The size is that of a descriptor then. */
+DIES(unlinked_unprivileged)
 {
-	(void)unused;
+	be_nobody();
+	unlinked(unused);
+}
+
+/* By a descriptor that is open still. */
+DIES(held)
+{
 	char *view = map(PROT_READ, MAP_SHARED);
 	int fd = open(FILE_NAME, O_RDWR);
 	must(fd >= 0 && ftruncate(fd, 0) == 0);
@@ -114,9 +108,8 @@ static void held(const void *unused)
 }
 
 /* A lease is not broken by it. */
-static void lost(const void *unused)
+DIES(lost)
 {
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	must(close(open(FILE_NAME, O_RDONLY | O_TRUNC)) == 0);
@@ -130,23 +123,14 @@ static char *map_beyond(void)
 	return view_make(FILE_NAME, PROT_READ, 0, 10);
 }
 
-static void beyond(const void *unused)
+DIES(beyond)
 {
-	(void)unused;
 	touch_page(map_beyond(), 9);
 }
 
-/* Whom the kernel does not tell what file is mapped. */
-static void be_nobody(void)
-{
-	if (geteuid() == 0)
-		must(chmod(".", 0777) == 0 && setresuid(65534, 65534, 65534) == 0);
-}
-
 /* The old pages are elsewhere by then, as many as there were. */
-static void beyond_preserved(const void *unused)
+DIES(beyond_preserved)
 {
-	(void)unused;
 	be_nobody();
 	char *view = map_beyond();
 	file_overwrite(FILE_NAME, 2, 0, 8);
@@ -179,11 +163,10 @@ static void copy_library(const char *to)
 	must(got == 0 && close(from) == 0 && close(out) == 0);
 }
 
-static void plugin(const void *unused)
+DIES(plugin)
 {
 	unsigned int (*get)(const unsigned char *from);
 
-	(void)unused;
 	copy_library("plugin.so");
 	void *library = dlopen("./plugin.so", RTLD_NOW | RTLD_LOCAL);
 	if (!library)
@@ -203,14 +186,11 @@ static void *toucher(void *view)
 	return NULL;
 }
 
-static void in_a_thread(const void *unused)
+DIES(in_a_thread)
 {
-	pthread_t thread;
-
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
-	must(pthread_create(&thread, NULL, toucher, view) == 0);
+	pthread_t thread = thread_start(toucher, view);
 	pthread_join(thread, NULL);
 }
 
@@ -229,11 +209,10 @@ static void own_stack(size_t size)
 	must(sigaltstack(&stack, NULL) == 0);
 }
 
-static void on_an_own_stack(const void *unused)
+DIES(on_an_own_stack)
 {
 	struct sigaction action = { .sa_handler = touching_handler, .sa_flags = SA_ONSTACK };
 
-	(void)unused;
 	handler_view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	own_stack(16384);
@@ -285,11 +264,10 @@ static void restoring_handler(int signal)
 	sigaction(signal, &found, NULL);
 }
 
-static void chained(const void *unused)
+DIES(chained)
 {
 	struct sigaction action = { .sa_handler = restoring_handler };
 
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	must(sigaction(SIGBUS, &action, &found) == 0);
@@ -303,29 +281,139 @@ static void raising_handler(int signal)
 	raise(signal);
 }
 
-static void raised(const void *unused)
+DIES(raised)
 {
-	(void)unused;
 	must(signal(SIGBUS, raising_handler) != SIG_ERR);
 	found.sa_handler = SIG_DFL;
 	raise(SIGBUS);
 	broken("it goes on");
 }
 
-static void sent(const void *unused)
+/* The kernel asks no handler then. */
+DIES(blocked)
+{
+	sigset_t set;
+
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	must(sigfillset(&set) == 0 && sigprocmask(SIG_SETMASK, &set, NULL) == 0);
+	touch_page(view, 9);
+}
+
+DIES(ignored)
+{
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	must(signal(SIGBUS, SIG_IGN) == SIG_DFL);
+	touch_page(view, 9);
+}
+
+static void dies_with_handler(void (*handler)(int signal), int flags)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+
+	handler_view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	must(sigaction(SIGBUS, &action, NULL) == 0);
+	touch_page(handler_view, 9);
+}
+
+static void returning_handler(int signal)
+{
+	(void)signal;
+	if (handled++)
+		_exit(EXIT_BROKEN);
+}
+
+DIES(handled_once)
+{
+	dies_with_handler(returning_handler, SA_RESETHAND);
+}
+
+DIES(within_its_handler)
+{
+	dies_with_handler(touching_handler, 0);
+}
+
+/* The usual crash handler, which leaves the signal to the kernel again and sends it to itself. */
+static int (*send_again)(int signal);
+
+static void sending_handler(int number)
+{
+	if (handled++ || signal(number, SIG_DFL) == SIG_ERR || send_again(number))
+		_exit(EXIT_BROKEN);
+}
+
+static int to_the_process(int number)
+{
+	return kill(getpid(), number);
+}
+
+static void crash_with(int (*send)(int signal), int flags)
+{
+	send_again = send;
+	dies_with_handler(sending_handler, flags);
+}
+
+DIES(sent_again)
+{
+	crash_with(raise, 0);
+}
+
+DIES(sent_again_within)
+{
+	crash_with(raise, SA_NODEFER);
+}
+
+DIES(sent_again_to_all)
+{
+	crash_with(to_the_process, 0);
+}
+
+/* The handler does not return: another thread dies of it, which had no fault. */
+static int to_the_process_and_wait(int number)
+{
+	must(kill(getpid(), number) == 0);
+	for (;;)
+		pause();
+}
+
+static void *crash_to_all(void *unused)
 {
 	(void)unused;
+	crash_with(to_the_process_and_wait, 0);
+	return NULL;
+}
+
+DIES(sent_again_by_a_thread)
+{
+	pthread_t thread = thread_start(crash_to_all, NULL);
+	pthread_join(thread, NULL);
+}
+
+/* The fault is long over. */
+DIES(sent_later)
+{
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	must(touch(view + 9 * PAGE) == SIGBUS);
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+	raise(SIGBUS);
+	broken("it goes on");
+}
+
+DIES(sent)
+{
 	must(kill(getpid(), SIGBUS) == 0);
 	for (;;)
 		pause();
 }
 
 /* With the address of a fault that never was. */
-static void queued(const void *unused)
+DIES(queued)
 {
 	siginfo_t info = { .si_signo = SIGBUS, .si_code = SI_QUEUE };
 
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	info.si_addr = view + 9 * PAGE;
@@ -333,9 +421,8 @@ static void queued(const void *unused)
 	broken("it goes on");
 }
 
-static void default_again(const void *unused)
+DIES(default_again)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	must(touch(view + 9 * PAGE) == SIGBUS);
@@ -351,9 +438,8 @@ static void little_room(void)
 	(void)*(volatile char *)(handler_view + 9 * PAGE);
 }
 
-static void with_no_room(const void *unused)
+DIES(with_no_room)
 {
-	(void)unused;
 	handler_view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	own_stack(32768);
@@ -369,7 +455,7 @@ static void with_no_room(const void *unused)
 }
 
 /* A filter that kills for any call but the few that are no concern of signals. */
-static void filtered(const void *unused)
+DIES(filtered)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -380,7 +466,6 @@ static void filtered(const void *unused)
 	};
 	struct sock_fprog program = { COUNT(code), code };
 
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
@@ -388,9 +473,8 @@ static void filtered(const void *unused)
 	touch_page(view, 9);
 }
 
-static void without_proc(const void *unused)
+DIES(without_proc)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	must(chroot(".") == 0 && chdir("/") == 0);
@@ -398,20 +482,18 @@ static void without_proc(const void *unused)
 }
 
 /* A filter that could not be had changes nothing. */
-static void not_filtered(const void *unused)
+DIES(not_filtered)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) == -1);
 	touch_page(view, 9);
 }
 
-static void child_of_vfork(const void *unused)
+DIES(child_of_vfork)
 {
 	int status;
 
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	pid_t pid = vfork();
@@ -426,18 +508,17 @@ static void child_of_vfork(const void *unused)
 	kill(getpid(), SIGBUS);
 }
 
-/* A traced child touches a page that was cut off, and each SIGBUS that it stops at is shown; it
- * dies of the last one. */
-static void die_traced(const char *view, void (*seen)(const siginfo_t *info))
+/* A child does it, and each SIGBUS that it stops at is shown. */
+static int trace(void (*act)(volatile char *view), volatile char *view,
+		 void (*seen)(const siginfo_t *info))
 {
 	siginfo_t info;
 	int status;
-	pid_t pid = fork();
+	pid_t pid = sure(fork());
 
-	must(pid >= 0);
 	if (!pid) {
 		must(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
-		(void)*(const volatile char *)(view + 9 * PAGE + 7);
+		act(view);
 		_exit(0);
 	}
 	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
@@ -447,6 +528,19 @@ static void die_traced(const char *view, void (*seen)(const siginfo_t *info))
 			seen(&info);
 		must(ptrace(PTRACE_CONT, pid, NULL, (void *)(long)signal) == 0);
 	}
+	return status;
+}
+
+static void read_page(volatile char *view)
+{
+	(void)view[9 * PAGE + 7];
+}
+
+/* It dies of the last one. */
+static void die_traced(char *view, void (*seen)(const siginfo_t *info))
+{
+	int status = trace(read_page, view, seen);
+
 	promise(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "status %#x", status);
 }
 
@@ -458,14 +552,27 @@ static void remember_last(const siginfo_t *info)
 }
 
 /* What kills it is the fault as it came: seen by who traces it. */
-static void traced(const void *unused)
+CASE(traced, HOLDS_BARE)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	die_traced(view, remember_last);
 	promise(last_seen.si_code == BUS_ADRERR, "si_code %d", last_seen.si_code);
 	promise(last_seen.si_addr == view + 9 * PAGE + 7, "si_addr is wrong");
+}
+
+static void crash_to_itself(volatile char *unused)
+{
+	sent_again_to_all((const void *)unused);
+}
+
+/* Neither that fault again nor anything of ours. */
+CASE(traced_sent_again, HOLDS_BARE)
+{
+	int status = trace(crash_to_itself, NULL, remember_last);
+
+	promise(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "status %#x", status);
+	promise(last_seen.si_code == SI_USER, "si_code %d", last_seen.si_code);
 }
 
 static void grow_back(const siginfo_t *info)
@@ -475,34 +582,142 @@ static void grow_back(const siginfo_t *info)
 }
 
 /* The page is back before anybody looks: a program that would have died dies all the same. */
-static void back_again(const void *unused)
+CASE(back_again, HOLDS_BARE)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	die_traced(view, grow_back);
 }
 
-/* A disk that is full, and a file with a hole. */
-static void full(const void *unused)
+/* A disk that is full, and a mapping of a file with nothing but a hole, which is not open. */
+static volatile char *hole_on_a_full_disk(bool keep_name)
 {
 	static char block[65536];
-
-	(void)unused;
 	int fd = open("full/holes", O_RDWR | O_CREAT, 0600),
 	    rest = open("full/rest", O_WRONLY | O_CREAT, 0600);
+
 	must(fd >= 0 && rest >= 0 && ftruncate(fd, PAGES * PAGE) == 0);
 	volatile char *view = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	must(view != MAP_FAILED);
+	must(view != MAP_FAILED && close(fd) == 0);
+	must(keep_name || unlink("full/holes") == 0);
 	while (write(rest, block, sizeof(block)) > 0)
 		;
 	while (write(rest, block, 1) > 0)
 		;
+	return view;
+}
+
+DIES(full)
+{
+	hole_on_a_full_disk(true)[9 * PAGE] = 1;
+	broken("a page was found");
+}
+
+DIES(full_read)
+{
+	touch_page((char *)hole_on_a_full_disk(true), 9);
+}
+
+/* And nobody tells how long the file is. */
+DIES(full_unlinked)
+{
+	volatile char *view = hole_on_a_full_disk(false);
+	be_nobody();
 	view[9 * PAGE] = 1;
 	broken("a page was found");
 }
 
+DIES(huge)
+{
+	const size_t page = 2 << 20;
+	volatile char *view =
+		mmap(NULL, 64 * page, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+
+	if (view == MAP_FAILED)
+		skip("huge pages: %s", strerror(errno));
+	be_nobody();
+	for (size_t i = 0; i < 64; i++)
+		view[i * page] = 1;
+	skip("there are huge pages");
+}
+
+/* A file on a disk of its own, out of the cache. */
+static volatile char *map_from_disk(int *fd)
+{
+	file_make("full/" FILE_NAME, 1, PAGES);
+	*fd = open("full/" FILE_NAME, O_RDWR);
+	must(*fd >= 0 && fsync(*fd) == 0 && posix_fadvise(*fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
+	volatile char *view =
+		sure(mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0));
+	return view;
+}
+
+DIES(disk_gone)
+{
+	int fd;
+
+	volatile char *view = map_from_disk(&fd);
+	must(truncate("disk", 0) == 0);
+	touch_page((char *)view, 9);
+}
+
+DIES(disk_gone_store)
+{
+	int fd;
+
+	volatile char *view = map_from_disk(&fd);
+	must(truncate("disk", 0) == 0);
+	view[9 * PAGE] = 1;
+	broken("page 9 could be written");
+}
+
+#define EXT4_IOC_SHUTDOWN _IOR('X', 125, uint32_t)
+
+/* What is in the cache can be read, and no room be had. */
+DIES(disk_shut_down)
+{
+	uint32_t at_once = 2;
+	int fd;
+
+	volatile char *view = map_from_disk(&fd);
+	must(ftruncate(fd, 0) == 0 && ftruncate(fd, PAGES * PAGE) == 0);
+	(void)view[9 * PAGE];
+	if (ioctl(fd, EXT4_IOC_SHUTDOWN, &at_once))
+		skip("ext4 cannot be shut down: %s", strerror(errno));
+	view[9 * PAGE] = 1;
+	broken("page 9 could be written");
+}
+
 /* ---- rescued ---- */
+
+/* What is there again is what is read, and takes the store; and so the next time. */
+static void read_again(volatile char *view)
+{
+	for (int i = 0; i < 3; i++) {
+		cut(LEFT);
+		promise(page_is(view + 9 * PAGE, 2, 9), "page 9");
+	}
+}
+
+static void store_again(volatile char *view)
+{
+	for (int i = 0; i < 3; i++) {
+		cut(LEFT);
+		view[9 * PAGE + 7] = 42;
+		promise(view[9 * PAGE + 7] == 42, "page 9");
+	}
+}
+
+static void rescue_back_again(const void *stores)
+{
+	volatile char *view = map(PROT_READ | PROT_WRITE, MAP_SHARED);
+	bool is_store = *(const bool *)stores;
+	int status = trace(is_store ? store_again : read_again, view, grow_back);
+
+	promise(!status, "status %#x", status);
+	promise((view[9 * PAGE + 7] == 42) == is_store, "the store is lost");
+}
 
 static void zeros(const volatile char *view, size_t from, size_t to)
 {
@@ -526,9 +741,8 @@ static void rescue_read(const void *flags)
 	check_cut(view);
 }
 
-static void rescue_backwards(const void *unused)
+RESCUE(backwards)
 {
-	(void)unused;
 	volatile char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	for (size_t page = PAGES; page-- > LEFT + 1;)
@@ -536,9 +750,8 @@ static void rescue_backwards(const void *unused)
 	check_cut(view);
 }
 
-static void rescue_again(const void *unused)
+RESCUE(again)
 {
-	(void)unused;
 	volatile char *view = map(PROT_READ, MAP_SHARED);
 	cut(9);
 	zeros(view, 12, 13);
@@ -547,9 +760,8 @@ static void rescue_again(const void *unused)
 	check_cut(view);
 }
 
-static void rescue_grown(const void *unused)
+RESCUE(grown)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	check_cut(view);
@@ -576,9 +788,8 @@ static void rescue_store(const void *flags)
 	promise((byte == 43) == is_shared, "what is left of the file is not what it was");
 }
 
-static void rescue_keeps_protection(const void *unused)
+RESCUE(keeps_protection)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	zeros(view, 9, 10);
@@ -590,26 +801,31 @@ static void rescue_keeps_protection(const void *unused)
 	}
 }
 
-static void rescue_lost(const void *unused)
+RESCUE(lost)
 {
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	must(close(open(FILE_NAME, O_RDONLY | O_TRUNC)) == 0);
 	zeros(view, 0, PAGES);
 }
 
-static void rescue_unlinked(const void *unused)
+static char *cut_without_a_name(void)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	int fd = open(FILE_NAME, O_RDWR);
+
 	must(fd >= 0 && unlink(FILE_NAME) == 0 && ftruncate(fd, LEFT * PAGE + 100) == 0);
-	check_cut(view);
+	must(close(fd) == 0);
+	return view;
+}
+
+RESCUE(unlinked)
+{
+	check_cut(cut_without_a_name());
 }
 
 /* Nobody tells then how long the file is. */
-static void rescue_unlinked_unprivileged(const void *unused)
+RESCUE(unlinked_unprivileged)
 {
 	be_nobody();
 	rescue_unlinked(unused);
@@ -621,11 +837,10 @@ static void checking_handler(int signal)
 	check_cut(handler_view);
 }
 
-static void rescue_in_a_handler(const void *unused)
+RESCUE(in_a_handler)
 {
 	struct sigaction action = { .sa_handler = checking_handler, .sa_flags = SA_ONSTACK };
 
-	(void)unused;
 	handler_view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	own_stack(16384);
@@ -633,24 +848,18 @@ static void rescue_in_a_handler(const void *unused)
 	must(raise(SIGUSR1) == 0);
 }
 
-static void rescue_in_a_child(const void *unused)
+RESCUE(in_a_child)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
-	pid_t pid = fork();
-	must(pid >= 0);
-	if (!pid) {
+	IN_CHILD {
 		check_cut(view);
-		_exit(0);
 	}
-	child_wait(pid);
 	check_cut(view);
 }
 
-static void rescue_in_a_child_of_vfork(const void *unused)
+RESCUE(in_a_child_of_vfork)
 {
-	(void)unused;
 	volatile char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	pid_t pid = vfork();
@@ -662,11 +871,10 @@ static void rescue_in_a_child_of_vfork(const void *unused)
 }
 
 /* Not a signal: the kernel's own look fails. */
-static void rescue_is_no_matter_of_calls(const void *unused)
+RESCUE(is_no_matter_of_calls)
 {
 	int fds[2];
 
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	must(pipe(fds) == 0);
@@ -676,9 +884,8 @@ static void rescue_is_no_matter_of_calls(const void *unused)
 }
 
 /* The program's own handler comes first. */
-static void rescue_not_with_a_handler(const void *unused)
+RESCUE(not_with_a_handler)
 {
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	cut(LEFT);
 	promise(touch(view + 9 * PAGE) == SIGBUS, "no signal");
@@ -729,11 +936,10 @@ static void rescue_threads(const void *flags)
 		must(pthread_join(threads[i], NULL) == 0);
 }
 
-static void rescue_locked(const void *unused)
+RESCUE(locked)
 {
 	char vector;
 
-	(void)unused;
 	char *view = map(PROT_READ, MAP_SHARED);
 	must(mlock(view, PAGES * PAGE) == 0);
 	cut(LEFT);
@@ -742,68 +948,31 @@ static void rescue_locked(const void *unused)
 		"the zeros are not locked in memory");
 }
 
+/* With remap_file_pages emulated: zeros in place of all of it, and nothing is left that shows the
+ * file. */
+RESCUE(emulated)
+{
+	volatile char *view = map(PROT_READ | PROT_WRITE, MAP_SHARED);
+
+	must(remap_file_pages((char *)view, PAGE, 0, 3, 0) == 0);
+	must(truncate(FILE_NAME, 0) == 0);
+	promise(view[0] == 0 && view[9 * PAGE] == 0, "what was cut off is no zeros");
+	promise(!count_lines("/proc/self/maps", FILE_NAME), "it is still mapped");
+}
+
+static const bool reads = false, stores = true;
 static const int flags_shared = MAP_SHARED, flags_private = MAP_PRIVATE;
 
-#define DIES(function)                                        \
-	{                                                     \
-		"dies/" #function, function, NULL, HOLDS_BARE \
-	}
-#define RESCUE(function)                                            \
-	{                                                           \
-		"rescue/" #function, rescue_##function, NULL, false \
-	}
-#define BOTH(function)                                                                   \
-	{ "rescue/" #function "/shared", rescue_##function, &flags_shared, false },      \
-	{                                                                                \
-		"rescue/" #function "/private", rescue_##function, &flags_private, false \
-	}
+#define BOTH(function)                                                           \
+	CASE_OF("rescue/" #function "/shared", rescue_##function, &flags_shared) \
+	CASE_OF("rescue/" #function "/private", rescue_##function, &flags_private)
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		DIES(shared),
-		DIES(shared_store),
-		DIES(private),
-		DIES(unlinked),
-		DIES(held),
-		DIES(lost),
-		DIES(beyond),
-		DIES(beyond_preserved),
-		DIES(plugin),
-		DIES(in_a_thread),
-		DIES(on_an_own_stack),
-		DIES(on_a_small_stack),
-		DIES(chained),
-		DIES(raised),
-		DIES(sent),
-		DIES(queued),
-		DIES(default_again),
-		DIES(child_of_vfork),
-		DIES(with_no_room),
-		DIES(filtered),
-		DIES(not_filtered),
-		DIES(without_proc),
-		DIES(full),
-		{ "traced", traced, NULL, HOLDS_BARE },
-		{ "back_again", back_again, NULL, HOLDS_BARE },
-		BOTH(read),
-		BOTH(store),
-		BOTH(threads),
-		RESCUE(backwards),
-		RESCUE(again),
-		RESCUE(grown),
-		RESCUE(keeps_protection),
-		RESCUE(lost),
-		RESCUE(unlinked),
-		RESCUE(unlinked_unprivileged),
-		RESCUE(in_a_handler),
-		{ "rescue/on_a_small_stack", on_a_small_stack, NULL, false },
-		RESCUE(in_a_child),
-		RESCUE(in_a_child_of_vfork),
-		RESCUE(is_no_matter_of_calls),
-		RESCUE(not_with_a_handler),
-		RESCUE(locked),
-	};
+BOTH(read)
+BOTH(store)
+BOTH(threads)
+CASE_OF("rescue/back_again/read", rescue_back_again, &reads)
+CASE_OF("rescue/back_again/store", rescue_back_again, &stores)
+CASE_OF("dies/on_a_small_stack", on_a_small_stack, NULL, HOLDS_BARE)
+CASE_OF("rescue/on_a_small_stack", on_a_small_stack, NULL)
 
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

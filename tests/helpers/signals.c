@@ -3,7 +3,6 @@
  * S17: what a program sees of its SIGBUS is what it sees of a signal that is nobody's: everything
  * is done with both, and the answers compared.
  */
-#include <pthread.h>
 #include <spawn.h>
 #include <sys/signalfd.h>
 #include <ucontext.h>
@@ -245,11 +244,10 @@ static void ask_delivery(size_t twin)
 	deliver(twin, SA_RESETHAND);
 }
 
-static void delivery(const void *unused)
+PROMISE_WIDTHS(S17, handlers_are_called_as_without, HOLDS_BARE)
 {
 	stack_t stack = { .ss_size = STACK, .ss_sp = malloc(STACK) };
 
-	(void)unused;
 	stack_start = stack.ss_sp;
 	must(sigaltstack(&stack, NULL) == 0);
 	compare(ask_delivery);
@@ -271,8 +269,7 @@ static void ask_waiting(size_t twin)
 	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
 	ASK(kill(getpid(), twins[twin]));
 	ASK(sigtimedwait(&set, NULL, &now) == twins[twin]);
-	int fd = signalfd(-1, &set, SFD_NONBLOCK);
-	must(fd >= 0);
+	int fd = sure(signalfd(-1, &set, SFD_NONBLOCK));
 	ASK(kill(getpid(), twins[twin]));
 	ASK(read(fd, &info, sizeof(info)));
 	ASK(info.ssi_signo == (uint32_t)twins[twin]);
@@ -309,9 +306,8 @@ static int wait_for(pid_t pid)
 
 static int after_exec(__sighandler_t handler)
 {
-	pid_t pid = fork();
+	pid_t pid = sure(fork());
 
-	must(pid >= 0);
 	if (!pid) {
 		signal(SIGBUS, handler);
 		signal(SIGUSR2, handler);
@@ -321,9 +317,8 @@ static int after_exec(__sighandler_t handler)
 	return wait_for(pid);
 }
 
-static void over_exec(const void *unused)
+PROMISE_WIDTHS(S17, the_next_program_inherits_as_without, HOLDS_BARE)
 {
-	(void)unused;
 	promise(after_exec(SIG_DFL) == 10, "what was default");
 	promise(after_exec(first) == 10, "what was handled");
 	promise(after_exec(SIG_IGN) == 11, "what was ignored");
@@ -348,9 +343,8 @@ static int after_spawn(__sighandler_t handler, bool to_default)
 	return wait_for(pid);
 }
 
-static void over_spawn(const void *unused)
+PROMISE_WIDTHS(S17, spawned_programs_inherit_as_without, HOLDS_BARE)
 {
-	(void)unused;
 	promise(after_spawn(SIG_DFL, false) == 10, "what was default");
 	promise(after_spawn(SIG_DFL, true) == 10, "what was default, and is set to it");
 	promise(after_spawn(first, false) == 10, "what was handled");
@@ -392,13 +386,12 @@ static void *setter(void *handler)
 	return NULL;
 }
 
-static void threads(const void *unused)
+CASE(threads, HOLDS_BARE)
 {
 	void *handlers[] = { (void *)SIG_DFL, (void *)first, (void *)SIG_IGN };
 	struct sigaction action = { .sa_handler = first }, before;
 	pthread_t thread[3];
 
-	(void)unused;
 	for (size_t i = 0; i < 3; i++)
 		must(pthread_create(&thread[i], NULL, setter, handlers[i]) == 0);
 	for (size_t i = 0; i < 3; i++)
@@ -407,28 +400,20 @@ static void threads(const void *unused)
 	promise(before.sa_handler == first, "what was set is not there");
 }
 
-#define FAMILY(function)                                                                \
-	{                                                                               \
-#function, family, &(const struct family){ ask_##function }, HOLDS_BARE \
-	}
+#define FAMILY(function) \
+	CASE_OF(#function, family, &(const struct family){ ask_##function }, HOLDS_BARE)
+
+FAMILY(sigaction)
+FAMILY(signal)
+FAMILY(old)
+FAMILY(by_number)
+FAMILY(waiting)
+FAMILY(vfork)
 
 int main(int argc, char **argv)
 {
-	const struct test_case cases[] = {
-		FAMILY(sigaction),
-		FAMILY(signal),
-		FAMILY(old),
-		FAMILY(by_number),
-		FAMILY(waiting),
-		FAMILY(vfork),
-		{ "delivery", delivery, NULL, HOLDS_BARE },
-		{ "over_exec", over_exec, NULL, HOLDS_BARE },
-		{ "over_spawn", over_spawn, NULL, HOLDS_BARE },
-		{ "threads", threads, NULL, HOLDS_BARE },
-	};
-
 	self = argv[0];
 	if (argc > 1 && !strcmp(argv[1], "disposition"))
 		return disposition();
-	return cases_main(cases, COUNT(cases), argc, argv);
+	return cases_main(argc, argv);
 }

@@ -12,7 +12,6 @@
  *	unlink=PATH  removed half-way
  *	rmdir=PATH   removed half-way, after that
  */
-#include <pthread.h>
 #include <sys/resource.h>
 
 #include "helper.h"

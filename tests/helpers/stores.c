@@ -43,12 +43,11 @@ static void even_is(const char *view, unsigned int generation, const char *what)
 			i);
 }
 
-static void never_reach_the_file(const void *unused)
+PROMISE(S3, stores_never_reach_the_file, HOLDS_BARE)
 {
 	char *view = fresh(PROT_READ | PROT_WRITE);
 	char *second = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 
-	(void)unused;
 	store_even(view, 7);
 	file_is_untouched("after stores");
 	view_check(second, 1, 0, PAGES, "a second view");
@@ -57,21 +56,19 @@ static void never_reach_the_file(const void *unused)
 	file_is_untouched("after munmap");
 }
 
-static void stay_when_overwritten(const void *unused)
+PROMISE(S3, stores_survive_overwriting)
 {
 	char *view = fresh(PROT_READ | PROT_WRITE);
 
-	(void)unused;
 	store_even(view, 7);
 	file_overwrite(FILE_NAME, 2, 0, PAGES);
 	even_is(view, 7, "after overwriting");
 }
 
-static void stay_when_cut(const void *unused)
+PROMISE(S3, stores_survive_truncation)
 {
 	char *view = fresh(PROT_READ | PROT_WRITE);
 
-	(void)unused;
 	store_even(view, 7);
 	must(truncate(FILE_NAME, 0) == 0);
 	even_is(view, 7, "after cutting");
@@ -79,11 +76,10 @@ static void stay_when_cut(const void *unused)
 	even_is(view, 8, "stores after cutting");
 }
 
-static void stay_when_made_writable(const void *unused)
+CASE(stay_when_made_writable)
 {
 	char *view = fresh(PROT_READ);
 
-	(void)unused;
 	must(mprotect(view, PAGES * PAGE, PROT_READ | PROT_WRITE) == 0);
 	store_even(view, 7);
 	must(mprotect(view, PAGES * PAGE, PROT_READ) == 0);
@@ -91,15 +87,13 @@ static void stay_when_made_writable(const void *unused)
 	even_is(view, 7, "after mprotect and cutting");
 }
 
-static void stay_apart_after_fork(const void *unused)
+PROMISE(S3, stores_are_apart_after_fork)
 {
 	char *view = fresh(PROT_READ | PROT_WRITE);
 	pid_t child;
 
-	(void)unused;
 	store_even(view, 7);
-	child = fork();
-	must(child >= 0);
+	child = sure(fork());
 	if (!child) {
 		even_is(view, 7, "the child at first");
 		store_even(view, 9);
@@ -111,13 +105,12 @@ static void stay_apart_after_fork(const void *unused)
 	even_is(view, 7, "the parent's own");
 }
 
-static void of_the_kernel_stay(const void *unused)
+PROMISE(S3, stores_of_the_kernel_stay)
 {
 	char *view = fresh(PROT_READ | PROT_WRITE);
 	char page[PAGE];
 	int fds[2];
 
-	(void)unused;
 	must(pipe(fds) == 0);
 	for (size_t i = 0; i < PAGES; i += 2) {
 		pattern_fill(page, 7, i);
@@ -129,14 +122,12 @@ static void of_the_kernel_stay(const void *unused)
 }
 
 /* As a debugger does that sets a breakpoint. */
-static void of_a_debugger_stay(const void *unused)
+PROMISE(S3, stores_of_a_debugger_stay)
 {
 	char *view = fresh(PROT_READ);
 	char page[PAGE];
-	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	int fd = sure(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
 
-	(void)unused;
-	must(fd >= 0);
 	for (size_t i = 0; i < PAGES; i += 2) {
 		pattern_fill(page, 7, i);
 		if (pwrite64(fd, page, PAGE, (off64_t)(uintptr_t)(view + i * PAGE)) < 0)
@@ -148,11 +139,10 @@ static void of_a_debugger_stay(const void *unused)
 	even_is(view, 7, "the debugger's stores");
 }
 
-static void stay_when_paged_out(const void *unused)
+PROMISE(S3, stores_survive_paging_out)
 {
 	char *view = fresh(PROT_READ | PROT_WRITE);
 
-	(void)unused;
 	store_even(view, 7);
 	if (madvise(view, PAGES * PAGE, MADV_PAGEOUT))
 		skip("no MADV_PAGEOUT");
@@ -160,18 +150,4 @@ static void stay_when_paged_out(const void *unused)
 	even_is(view, 7, "after being paged out");
 }
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "never_reach_the_file", never_reach_the_file, NULL, HOLDS_BARE },
-		{ "stay_when_overwritten", stay_when_overwritten, NULL, false },
-		{ "stay_when_cut", stay_when_cut, NULL, false },
-		{ "stay_when_made_writable", stay_when_made_writable, NULL, false },
-		{ "stay_apart_after_fork", stay_apart_after_fork, NULL, false },
-		{ "of_the_kernel_stay", of_the_kernel_stay, NULL, false },
-		{ "of_a_debugger_stay", of_a_debugger_stay, NULL, false },
-		{ "stay_when_paged_out", stay_when_paged_out, NULL, false },
-	};
-
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -3,7 +3,6 @@
  * M4: threads store without a pause while the memory that they store to is turned. Each
  * has a word in every page and counts what it added there: no store may be lost.
  */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
 
@@ -112,22 +111,19 @@ static void rounds(void *(*body)(void *))
 	}
 }
 
-static void anonymous_memory(const void *unused)
+CASE_NAMED("anonymous", anonymous_memory)
 {
-	(void)unused;
 	rounds(store);
 }
 
-static void bss(const void *unused)
+CASE(bss)
 {
-	(void)unused;
 	source = in_bss;
 	one_round(store, 1);
 }
 
-static void by_calls(const void *unused)
+CASE_NAMED("calls", by_calls)
 {
-	(void)unused;
 	rounds(store_by_call);
 }
 
@@ -137,17 +133,15 @@ static void become_nobody(void)
 	must(prctl(PR_SET_DUMPABLE, 1) == 0); /* so that /proc/self/mem may be opened */
 }
 
-static void unprivileged(const void *unused)
+CASE(unprivileged)
 {
-	(void)unused;
 	become_nobody();
 	rounds(store);
 }
 
 /* Only that there is a view, and that stores after it are not lost. */
-static void without(const void *unused)
+CASE(without)
 {
-	(void)unused;
 	source = anonymous(LENGTH);
 	pthread_t thread;
 	must(!pthread_create(&thread, NULL, store, (void *)0));
@@ -164,25 +158,20 @@ static void *fork_often(void *unused)
 {
 	(void)unused;
 	while (!atomic_load(&stop)) {
-		pid_t pid = fork();
-		must(pid >= 0);
-		if (!pid) {
+		IN_CHILD {
 			for (size_t page = 0; page < PAGES; page += 16)
 				if (source[page * PAGE + 8] != 'x')
 					broken("a child sees an empty page %zu", page);
-			_exit(0);
 		}
-		child_wait(pid);
 		atomic_fetch_add(&started, 1);
 	}
 	return NULL;
 }
 
-static void forks(const void *unused)
+CASE(forks)
 {
 	pthread_t thread;
 
-	(void)unused;
 	source = anonymous(LENGTH);
 	memset(source, 'x', LENGTH);
 	must(!pthread_create(&thread, NULL, fork_often, NULL));
@@ -196,16 +185,4 @@ static void forks(const void *unused)
 	must(!pthread_join(thread, NULL));
 }
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "anonymous", anonymous_memory, NULL, false },
-		{ "bss", bss, NULL, false },
-		{ "calls", by_calls, NULL, false },
-		{ "forks", forks, NULL, false },
-		{ "unprivileged", unprivileged, NULL, false },
-		{ "without", without, NULL, false },
-	};
-
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -9,9 +9,7 @@
  *	ms=500 threads=3 signals=1 fork=1 dlopen=1 captured=1 (0: contents may be today's)
  */
 #include <dlfcn.h>
-#include <pthread.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include "helper.h"
 
@@ -150,8 +148,7 @@ static void map_anonymous(unsigned int turn)
 
 	must(memory != MAP_FAILED);
 	memset(memory, (int)turn, length);
-	memory = mremap(memory, length, 2 * length, MREMAP_MAYMOVE);
-	must(memory != MAP_FAILED);
+	memory = sure(mremap(memory, length, 2 * length, MREMAP_MAYMOVE));
 	for (size_t i = 0; i < length; i++)
 		promise(memory[i] == (char)turn, "anonymous memory changed");
 	for (size_t i = length; i < 2 * length; i++)
@@ -192,16 +189,12 @@ static void *forker(void *unused)
 	size_t forks = 0;
 
 	for (; !over(); forks++) {
-		pid_t child = fork();
-		must(child >= 0);
-		if (!child) {
+		IN_CHILD {
 			char *view = view_make("storm.steady", PROT_READ, 0, PAGES);
 			view_check(view, 1, 0, PAGES, "mapped in a child");
 			must(munmap(view, PAGES * PAGE) == 0);
 			allocate(7);
-			_exit(0);
 		}
-		child_wait(child);
 	}
 	(void)unused;
 	return NULL;
@@ -242,12 +235,11 @@ static void *begin(void *argument)
 static pthread_t start(void *(*body)(void *), size_t number)
 {
 	struct beginning *beginning = malloc(sizeof(*beginning));
-	pthread_t thread;
 
 	must(beginning);
 	*beginning = (struct beginning){ body, number };
 	signals(SIG_BLOCK);
-	must(pthread_create(&thread, NULL, begin, beginning) == 0);
+	pthread_t thread = thread_start(begin, beginning);
 	signals(SIG_UNBLOCK);
 	return thread;
 }

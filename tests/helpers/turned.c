@@ -3,8 +3,6 @@
  * M4: memory that was turned for a view is still private memory to the program that gives
  * pages of it up, lets it grow, or forks.
  */
-#include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 
@@ -21,11 +19,10 @@ static void zeros_check(const char *at, size_t pages, const char *what)
 
 /* --- given up --- */
 
-static void given_up(const void *unused)
+CASE(given_up)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	promise(madvise(source + 4 * PAGE, 3 * PAGE - 1, MADV_DONTNEED) == 0, "madvise: %s",
@@ -40,11 +37,10 @@ static void given_up(const void *unused)
 }
 
 /* What is not mapped is no reason to leave the rest. */
-static void given_up_with_a_hole(const void *unused)
+CASE(given_up_with_a_hole)
 {
 	char *source = anonymous(BYTES);
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view_of(source + 2 * PAGE, 8 * PAGE);
 	must(munmap(source + 5 * PAGE, PAGE) == 0);
@@ -55,11 +51,10 @@ static void given_up_with_a_hole(const void *unused)
 }
 
 /* Another mapping of the same pages does not give them up. */
-static void view_given_up(const void *unused)
+CASE(view_given_up)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	must(madvise(view, BYTES, MADV_DONTNEED) == 0);
@@ -68,11 +63,10 @@ static void view_given_up(const void *unused)
 }
 
 /* The source is where it was moved to, and what is there instead is not it. */
-static void given_up_elsewhere(const void *unused)
+CASE(given_up_elsewhere)
 {
 	char *source = anonymous(BYTES), *place = anonymous(BYTES), *view, *moved;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	moved = mremap(source, BYTES, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, place);
@@ -86,11 +80,10 @@ static void given_up_elsewhere(const void *unused)
 	view_check(view + 2 * PAGE, 1, 2, PAGES - 2, "the rest");
 }
 
-static void view_instead_of_its_source(const void *unused)
+CASE(view_instead_of_its_source)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	must(mremap(view, BYTES, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, source) == source);
@@ -99,11 +92,10 @@ static void view_instead_of_its_source(const void *unused)
 }
 
 /* A shared mapping would refuse. Whether and when pages go is the kernel's to say. */
-static void may_be_freed(const void *unused)
+PROMISE(M4, turned_memory_may_be_freed)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source + 4 * PAGE, 4 * PAGE);
 	if (madvise(anonymous(PAGE), PAGE, MADV_FREE))
@@ -117,11 +109,10 @@ static void may_be_freed(const void *unused)
 }
 
 /* Whatever protects it at that moment. */
-static void protected_and_given_up(const void *unused)
+PROMISE(M4, protected_memory_given_up_is_zero)
 {
 	static const int prots[] = { PROT_NONE, PROT_READ };
 
-	(void)unused;
 	for (size_t i = 0; i < COUNT(prots); i++) {
 		char *source = anonymous(BYTES), *view;
 		fill_pages(source, 1, PAGES);
@@ -134,11 +125,10 @@ static void protected_and_given_up(const void *unused)
 	}
 }
 
-static void locked_and_given_up(const void *unused)
+PROMISE(M4, locked_memory_given_up_is_zero)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	if (madvise(source, BYTES, 24 /* MADV_DONTNEED_LOCKED */))
 		skip("this kernel has no MADV_DONTNEED_LOCKED");
 	fill_pages(source, 1, PAGES);
@@ -152,11 +142,10 @@ static void locked_and_given_up(const void *unused)
 	must_be_coherent(source, view, BYTES, "locked and given up");
 }
 
-static void guarded_by_the_kernel(const void *unused)
+PROMISE(M4, memory_guarded_for_a_while_is_zero)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	if (madvise(source, PAGE, 102 /* MADV_GUARD_INSTALL */))
@@ -180,13 +169,10 @@ static void *give_up_and_look(void *unused)
 }
 
 /* Also while it is on its way to the view. */
-static void given_up_during_the_turn(const void *unused)
+CASE(given_up_during_the_turn)
 {
-	pthread_t thread;
-
-	(void)unused;
 	given = anonymous(4 * BYTES);
-	must(pthread_create(&thread, NULL, give_up_and_look, NULL) == 0);
+	pthread_t thread = thread_start(give_up_and_look, NULL);
 	for (int i = 0; i < 200; i++) {
 		char *source = anonymous(4 * BYTES);
 		memset(source, 1, 4 * BYTES);
@@ -196,13 +182,12 @@ static void given_up_during_the_turn(const void *unused)
 		view_of(source, 4 * BYTES);
 	}
 	given = NULL;
-	must(pthread_join(thread, NULL) == 0);
+	thread_end(thread);
 }
 
 /* An allocator that gives up what it has free takes it for zeros later. */
-static void allocator(const void *unused)
+CASE(allocator)
 {
-	(void)unused;
 	for (int i = 0; i < 50; i++) {
 		char *block = malloc(64 * BYTES);
 		char *source = (char *)(((uintptr_t)block + PAGE - 1) & ~(PAGE - 1));
@@ -229,11 +214,10 @@ static char *grow(char *old, size_t old_pages, size_t new_pages)
 }
 
 /* What lies behind a part in the file is its neighbour. */
-static void parts_grow(const void *unused)
+PROMISE(M4, parts_grow_by_zeros_of_their_own)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	char *first = grow(source, 4, 3 * PAGES);
@@ -253,11 +237,10 @@ static void parts_grow(const void *unused)
 }
 
 /* As realloc does it: again and again. */
-static void grows_again(const void *unused)
+PROMISE(M4, grows_again_and_again)
 {
 	char *source = anonymous(BYTES), *view, *at;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	at = source;
@@ -277,11 +260,10 @@ static void grows_again(const void *unused)
 }
 
 /* The file's pages are not to be had again, and the neighbour's are not meant. */
-static void file_does_not_grow(const void *unused)
+PROMISE(M4, turned_file_mapping_does_not_grow)
 {
 	char *place = anonymous(8 * PAGE), *view;
 
-	(void)unused;
 	file_make("turned.file", 3, 8);
 	int fd = file_open("turned.file");
 	must(mmap(place, 4 * PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, 0) == place);
@@ -295,12 +277,11 @@ static void file_does_not_grow(const void *unused)
 }
 
 /* The memory file is no larger than it must be. */
-static void grows_under_a_limit(const void *unused)
+PROMISE(M4, grows_under_a_limit_on_file_size)
 {
 	struct rlimit limit = { 1 << 20, 1 << 20 };
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	must(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
@@ -311,11 +292,10 @@ static void grows_under_a_limit(const void *unused)
 }
 
 /* Its pages are elsewhere, and what stays is empty. */
-static void left_behind(const void *unused)
+PROMISE(M4, what_mremap_leaves_behind_is_zero)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	char *moved = mremap(source, BYTES, BYTES, MREMAP_MAYMOVE | 4 /* MREMAP_DONTUNMAP */, NULL);
@@ -339,11 +319,10 @@ static void give_up_half(char *source, char *view)
 }
 
 /* The pages are the parent's, who has given nothing up. */
-static void child_gives_up(const void *unused)
+PROMISE(M4, child_gives_up_nothing_of_its_parents)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	must(mprotect(source, PAGE, PROT_READ) == 0 && mprotect(source, PAGE, RW) == 0);
@@ -370,11 +349,10 @@ static void grow_in_child(char *source, char *view)
 }
 
 /* What it grew by is nobody else's. */
-static void both_grow(const void *unused)
+PROMISE(M4, parent_and_child_grow_apart)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	views_in_child(grow_in_child, source, view);
@@ -385,11 +363,10 @@ static void both_grow(const void *unused)
 }
 
 /* With selfmem.fork=split they are its own. */
-static void split_child_gives_up(const void *unused)
+CASE_NAMED("split/gives_up", split_child_gives_up)
 {
 	char *source = anonymous(BYTES), *view;
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	views_in_child(give_up_its_own, source, view);
@@ -405,11 +382,10 @@ static void try_to_protect(char *source, char *view)
 }
 
 /* M3: the child's view is a copy of a mapping that could be written. */
-static void split_child_stays_readonly(const void *unused)
+CASE_NAMED("split/stays_readonly", split_child_stays_readonly)
 {
 	char *source = anonymous(BYTES);
 
-	(void)unused;
 	fill_pages(source, 1, PAGES);
 	char *view = view_through("/proc/self/mem", O_RDONLY, NULL, source, BYTES, PROT_READ,
 				  MAP_SHARED);
@@ -450,47 +426,18 @@ static void store_one(char *source, char *view)
 }
 
 /* Views go in another thread: those that stay are copied all the same. */
-static void split_beside_others(const void *unused)
+CASE(split_beside_others)
 {
 	char *source = anonymous(PAGE), *view = view_of(source, PAGE);
-	pthread_t thread;
 
-	(void)unused;
-	must(pthread_create(&thread, NULL, make_and_unmap, NULL) == 0);
+	pthread_t thread = thread_start(make_and_unmap, NULL);
 	for (int i = 0; i < 50; i++) {
 		turn_wait(1);
 		views_in_child(store_one, source, view);
 		promise(!source[0], "the parent sees a store of its child");
 		turn_of = i == 49 ? -1 : 0;
 	}
-	must(pthread_join(thread, NULL) == 0);
+	thread_end(thread);
 }
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "given_up", given_up, NULL, false },
-		{ "given_up_with_a_hole", given_up_with_a_hole, NULL, false },
-		{ "given_up_elsewhere", given_up_elsewhere, NULL, false },
-		{ "given_up_during_the_turn", given_up_during_the_turn, NULL, false },
-		{ "protected_and_given_up", protected_and_given_up, NULL, false },
-		{ "locked_and_given_up", locked_and_given_up, NULL, false },
-		{ "guarded_by_the_kernel", guarded_by_the_kernel, NULL, false },
-		{ "file_does_not_grow", file_does_not_grow, NULL, false },
-		{ "grows_under_a_limit", grows_under_a_limit, NULL, false },
-		{ "left_behind", left_behind, NULL, false },
-		{ "both_grow", both_grow, NULL, false },
-		{ "view_instead_of_its_source", view_instead_of_its_source, NULL, false },
-		{ "view_given_up", view_given_up, NULL, false },
-		{ "may_be_freed", may_be_freed, NULL, false },
-		{ "allocator", allocator, NULL, false },
-		{ "parts_grow", parts_grow, NULL, false },
-		{ "grows_again", grows_again, NULL, false },
-		{ "child_gives_up", child_gives_up, NULL, false },
-		{ "split/gives_up", split_child_gives_up, NULL, false },
-		{ "split_beside_others", split_beside_others, NULL, false },
-		{ "split/stays_readonly", split_child_stays_readonly, NULL, false },
-	};
-
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

@@ -30,29 +30,25 @@ static void turns(char *source, size_t pages, const char *what)
 	must_be_coherent(source, view, pages * PAGE, what);
 }
 
-static void anonymous_memory(const void *unused)
+PROMISE(M4, anonymous_memory)
 {
-	(void)unused;
 	turns(anonymous(BYTES), PAGES, "anonymous memory");
 	turns(anonymous(PAGE), 1, "a page");
 }
 
-static void bss(const void *unused)
+CASE(bss)
 {
-	(void)unused;
 	turns(in_bss, PAGES, "bss");
 }
 
-static void data(const void *unused)
+CASE(data)
 {
-	(void)unused;
 	promise(!memcmp(view_of(in_data, BYTES), "data", 4), "data that was never stored to");
 	turns(in_data, PAGES, "data");
 }
 
-static void heap(const void *unused)
+PROMISE(M4, heap)
 {
-	(void)unused;
 	mallopt(M_MMAP_THRESHOLD, 1 << 30);
 	char *block = malloc(BYTES + PAGE);
 	char *source = (char *)(((uintptr_t)block + PAGE - 1) & ~(PAGE - 1));
@@ -72,9 +68,8 @@ static void heap(const void *unused)
 	must(malloc(1 << 20));
 }
 
-static void top_of_the_heap(const void *unused)
+PROMISE(M4, top_of_the_heap)
 {
-	(void)unused;
 	char *top = (char *)(((uintptr_t)sbrk(0) + PAGE - 1) & ~(PAGE - 1));
 
 	must(brk(top + BYTES) == 0);
@@ -88,9 +83,8 @@ static void top_of_the_heap(const void *unused)
 	promise(brk(top) == 0, "brk does not shrink to where it was");
 }
 
-static void private_file(const void *unused)
+CASE(private_file)
 {
-	(void)unused;
 	file_make("views.file", 3, PAGES);
 	char *source = view_make("views.file", RW, 0, PAGES);
 	pattern_fill(source + 2 * PAGE, 4, 2);
@@ -106,9 +100,8 @@ static void private_file(const void *unused)
 }
 
 /* A guarded snapshot: what was mapped stays, whoever writes to the file. */
-static void guarded_file(const void *unused)
+PROMISE(M4, guarded_file)
 {
-	(void)unused;
 	file_make("views.guarded", 3, PAGES);
 	char *source = view_make("views.guarded", PROT_READ, 0, PAGES);
 	char *view = view_try(NULL, source, BYTES, PROT_READ, MAP_SHARED);
@@ -123,9 +116,8 @@ static void guarded_file(const void *unused)
 }
 
 /* With snapshot.shared: a shared mapping that can only be read. */
-static void guarded_shared(const void *unused)
+CASE_NAMED("shared/guarded", guarded_shared)
 {
-	(void)unused;
 	file_make("views.shared", 3, PAGES);
 	int fd = file_open("views.shared");
 	char *source = mmap(NULL, BYTES, PROT_READ, MAP_SHARED, fd, 0);
@@ -162,9 +154,8 @@ static void row_check(char *at, const char *what)
 	view_check(at + 3 * BYTES, 1, 3 * PAGES, PAGES, what);
 }
 
-static void several_areas(const void *unused)
+CASE(several_areas)
 {
-	(void)unused;
 	char *base = row();
 	char *view = view_of(base, 4 * BYTES);
 
@@ -176,9 +167,8 @@ static void several_areas(const void *unused)
 	promise(base[3 * BYTES] == 9, "the area without PROT_WRITE");
 }
 
-static void several_areas_fixed(const void *unused)
+CASE(several_areas_fixed)
 {
-	(void)unused;
 	char *base = row(), *room = row();
 
 	promise(view_try(room, base, 4 * BYTES, RW, MAP_SHARED | MAP_FIXED) == room, "no view: %s",
@@ -187,27 +177,20 @@ static void several_areas_fixed(const void *unused)
 	must_be_coherent(base, room, 3 * BYTES, "several areas");
 }
 
-static void shared_memory(const void *unused)
+PROMISE(M4, shared_memory)
 {
-	(void)unused;
-	char *source = mmap(NULL, BYTES, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *source = sure(mmap(NULL, BYTES, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 
-	must(source != MAP_FAILED);
 	turns(source, PAGES, "shared memory");
 	/* Not turned: a child goes on sharing it. */
-	pid_t pid = fork();
-	must(pid >= 0);
-	if (!pid) {
+	IN_CHILD {
 		source[0] = 77;
-		_exit(0);
 	}
-	child_wait(pid);
 	promise(source[0] == 77, "shared memory is not shared any more");
 }
 
-static void same_source_again(const void *unused)
+CASE(same_source_again)
 {
-	(void)unused;
 	char *source = anonymous(BYTES);
 	char *one = view_of(source, BYTES), *two = view_of(source, BYTES);
 	char *part = view_of(source + 2 * PAGE, 3 * PAGE);
@@ -217,9 +200,8 @@ static void same_source_again(const void *unused)
 	must_be_coherent(two + 2 * PAGE, part, 3 * PAGE, "part");
 }
 
-static void view_of_a_view(const void *unused)
+PROMISE(M4, view_of_a_view)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *view = view_of(source, BYTES);
 	char *further = view_of(view + PAGE, 2 * PAGE);
 
@@ -230,9 +212,8 @@ static void view_of_a_view(const void *unused)
 	must_be_coherent(wide, view_of(wide, 2 * BYTES), 2 * BYTES, "half turned");
 }
 
-static void either_side_is_unmapped(const void *unused)
+PROMISE(M4, either_side_is_unmapped)
 {
-	(void)unused;
 	char *source = anonymous(2 * BYTES), *view = view_of(source, BYTES);
 	char *other = view_of(source + BYTES, BYTES);
 
@@ -243,9 +224,8 @@ static void either_side_is_unmapped(const void *unused)
 	view_check(source + BYTES, 2, PAGES, PAGES, "source without its view");
 }
 
-static void protection_is_each_its_own(const void *unused)
+PROMISE(M4, protection_is_each_its_own)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *view = view_of(source, BYTES);
 
 	must(mprotect(source, BYTES, PROT_NONE) == 0);
@@ -262,9 +242,8 @@ static void protection_is_each_its_own(const void *unused)
 	promise(touch(closed) == SIGSEGV, "the protection of the source went");
 }
 
-static void fixed_over_mappings(const void *unused)
+PROMISE(M4, fixed_over_mappings)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *room = anonymous(3 * BYTES);
 
 	fill_pages(source, 1, PAGES);
@@ -279,9 +258,8 @@ static void fixed_over_mappings(const void *unused)
 }
 
 /* Over a snapshot, which ends. */
-static void fixed_over_a_snapshot(const void *unused)
+PROMISE(M4, fixed_over_a_snapshot)
 {
-	(void)unused;
 	file_make("views.under", 3, 2 * PAGES);
 	char *room = view_make("views.under", PROT_READ, 0, 2 * PAGES), *source = anonymous(BYTES);
 
@@ -293,9 +271,8 @@ static void fixed_over_a_snapshot(const void *unused)
 	view_check(room + BYTES, 3, PAGES, PAGES, "what is left of the snapshot");
 }
 
-static void overlapping(const void *unused)
+PROMISE(M4, overlapping)
 {
-	(void)unused;
 	char *source = anonymous(BYTES);
 
 	fill_pages(source, 1, PAGES);
@@ -313,9 +290,8 @@ static void overlapping(const void *unused)
 	view_check(same, 2, 0, PAGES, "onto itself");
 }
 
-static void noreplace_and_hint(const void *unused)
+PROMISE(M4, noreplace_and_hint)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *room = anonymous(BYTES);
 
 	promise(view_try(room, source, BYTES, RW, MAP_SHARED | MAP_FIXED_NOREPLACE) == MAP_FAILED &&
@@ -335,9 +311,8 @@ static void noreplace_and_hint(const void *unused)
 	must_be_coherent(source, low, BYTES, "low");
 }
 
-static void flags_of_the_view(const void *unused)
+PROMISE(M4, flags_of_the_view)
 {
-	(void)unused;
 	char *source = anonymous(BYTES);
 	unsigned char there[PAGES];
 	char *view = view_try(NULL, source, BYTES, RW, MAP_SHARED | MAP_LOCKED | MAP_POPULATE);
@@ -353,9 +328,8 @@ static void flags_of_the_view(const void *unused)
 }
 
 /* A copy at that moment, whose stores are its own. */
-static void private_view(const void *unused)
+CASE(private_view)
 {
-	(void)unused;
 	char *base = row();
 	char *view = view_try(NULL, base, 4 * BYTES, RW, MAP_PRIVATE);
 
@@ -365,13 +339,9 @@ static void private_view(const void *unused)
 	view[9] = 99;
 	promise(base[9] == 1, "a private view stored to its source");
 	/* The source is not turned: a child has its own. */
-	pid_t pid = fork();
-	must(pid >= 0);
-	if (!pid) {
+	IN_CHILD {
 		base[0] = view[0] = 55;
-		_exit(0);
 	}
-	child_wait(pid);
 	promise(base[0] == 1 && view[0] != 55, "a private view made its source shared");
 	promise(view_through("/proc/self/mem", O_RDONLY, NULL, base, PAGE, RW, MAP_PRIVATE) !=
 			MAP_FAILED,
@@ -380,14 +350,9 @@ static void private_view(const void *unused)
 
 static uint64_t shmem_kib(void)
 {
-	static char text[4096];
-	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-	ssize_t got = read(fd, text, sizeof(text) - 1);
+	char line[128];
 
-	must(got > 0);
-	close(fd);
-	text[got] = 0;
-	return strtoull(strstr(text, "RssShmem:") + 9, NULL, 10);
+	return strtoull(proc_line("/proc/self/status", "RssShmem:", line, sizeof(line)), NULL, 10);
 }
 
 static uint64_t blocks_in_use(const void *address)
@@ -411,9 +376,8 @@ static uint64_t blocks_in_use(const void *address)
 }
 
 /* Three pages in 512 MiB, one of them only looked at. */
-static void sparse(const void *unused)
+PROMISE(M4, sparse_memory_stays_sparse)
 {
-	(void)unused;
 	size_t length = 512UL << 20;
 	volatile char *source = anonymous(length);
 
@@ -427,9 +391,8 @@ static void sparse(const void *unused)
 	promise(view[0] == 1 && view[length - 1] == 2 && !view[length / 2], "sparse memory");
 }
 
-static void source_grows(const void *unused)
+PROMISE(M4, source_grows)
 {
-	(void)unused;
 	char *source = anonymous(BYTES);
 
 	fill_pages(source, 1, PAGES);
@@ -443,9 +406,8 @@ static void source_grows(const void *unused)
 }
 
 /* Through the descriptor itself. */
-static void memory_file_still_works(const void *unused)
+PROMISE(M4, memory_file_still_works)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *view = view_of(source, BYTES);
 	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	char seen[8];
@@ -467,26 +429,15 @@ static void memory_file_still_works(const void *unused)
 static void lock_and_advice_stay(const void *argument)
 {
 	char *source = anonymous(BYTES);
-	char line[512], *flags = NULL;
-
 	bool locked = *(const bool *)argument;
+	char line[4608];
 
 	must(madvise(source, BYTES, MADV_DONTDUMP) == 0);
 	must(!locked || mlock(source, BYTES) == 0);
 	must(view_of(source, BYTES));
-	FILE *smaps = fopen("/proc/self/smaps", "re");
-	bool here = false;
-	unsigned long start, end;
-	must(smaps);
-	while (!flags && fgets(line, sizeof(line), smaps)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			here = start == (uintptr_t)source;
-		else if (here && !strncmp(line, "VmFlags:", 8))
-			flags = line;
-	}
-	fclose(smaps);
-	promise(flags && !strstr(flags, " lo") == !locked && strstr(flags, " dd"),
-		"the source has flags %s", flags);
+	const char *flags = smaps_line(source, "VmFlags:", line, sizeof(line));
+	promise(!strstr(flags, " lo") == !locked && strstr(flags, " dd"), "the source has flags %s",
+		flags);
 }
 
 /* --- fork --- */
@@ -499,9 +450,8 @@ static void store_in_child(char *source, char *view)
 	promise(view[2] == 22, "the child's views are not the same");
 }
 
-static void fork_shares(const void *unused)
+PROMISE(M4, fork_shares)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *view = view_of(source, BYTES);
 
 	source[1] = 1;
@@ -519,9 +469,8 @@ static void split_child(char *source, char *view)
 	promise(view[3] == 33, "the child's view without its source");
 }
 
-static void fork_splits(const void *unused)
+CASE_NAMED("split/views", fork_splits)
 {
-	(void)unused;
 	char *source = anonymous(2 * BYTES), *view = view_of(source, 2 * BYTES);
 	char *part = view_of(source + 2 * PAGE, PAGE);
 	char *other = anonymous(BYTES), *second = view_of(other, BYTES);
@@ -540,17 +489,15 @@ static void fork_splits(const void *unused)
 }
 
 /* Views of two processes, of which one goes on storing. */
-static void fork_splits_at_once(const void *unused)
+CASE_NAMED("split/at_once", fork_splits_at_once)
 {
-	(void)unused;
 	volatile char *source = anonymous(PAGE), *view = view_of(source, PAGE);
 	int go[2];
 	char byte;
 
 	must(pipe2(go, O_CLOEXEC) == 0);
 	source[0] = 1;
-	pid_t pid = fork();
-	must(pid >= 0);
+	pid_t pid = sure(fork());
 	if (!pid) {
 		must(read(go[0], &byte, 1) == 1);
 		promise(source[0] == 1 && view[0] == 1,
@@ -606,9 +553,8 @@ static void refuses(const volatile void *source, size_t length, int error, const
 	promise(errno == error, "%s: %s", what, strerrorname_np(errno));
 }
 
-static void nothing_there(const void *unused)
+PROMISE(M4, hole_in_the_source)
 {
-	(void)unused;
 	char *source = anonymous(BYTES);
 
 	fill_pages(source, 1, PAGES);
@@ -627,9 +573,8 @@ static void nothing_there(const void *unused)
 }
 
 /* The room that it was to cover keeps what it had. */
-static void fixed_and_nothing_there(const void *unused)
+PROMISE(M4, refused_view_leaves_its_place_alone, HOLDS_BARE)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *room = anonymous(BYTES);
 
 	fill_pages(room, 2, PAGES);
@@ -639,12 +584,10 @@ static void fixed_and_nothing_there(const void *unused)
 	must_be_private(room);
 }
 
-static void outside(const void *unused)
+PROMISE(M4, source_outside_the_address_space)
 {
-	(void)unused;
 	refuses((void *)0, PAGE, EINVAL, "page 0");
-	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	must(fd >= 0);
+	int fd = sure(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
 	errno = 0;
 	promise(mmap64(NULL, PAGE, RW, MAP_SHARED, fd, 1LL << 43) == MAP_FAILED, "far away");
 	promise(errno == EINVAL, "far away: %s", strerrorname_np(errno));
@@ -655,9 +598,8 @@ static void outside(const void *unused)
 }
 
 /* What the kernel would not survive, or the program. */
-static void what_cannot_be_turned(const void *unused)
+CASE(what_cannot_be_turned)
 {
-	(void)unused;
 	char here = 0;
 	char *stack = (char *)((uintptr_t)&here & ~(PAGE - 1));
 	char *text = (char *)((uintptr_t)what_cannot_be_turned & ~(PAGE - 1));
@@ -690,10 +632,9 @@ static void on_this_stack(int signal)
 	what_cannot_be_turned(NULL);
 }
 
-static void stack_of_its_own(const void *unused)
+PROMISE(M4, signal_stack_is_refused)
 {
 	struct sigaction act = { .sa_handler = on_this_stack, .sa_flags = SA_ONSTACK };
-	(void)unused;
 	stack_t stack = { .ss_sp = anonymous(BYTES), .ss_size = BYTES };
 
 	must(sigaltstack(&stack, NULL) == 0);
@@ -701,9 +642,8 @@ static void stack_of_its_own(const void *unused)
 	must(raise(SIGUSR1) == 0);
 }
 
-static void past_the_end(const void *unused)
+CASE(past_the_end)
 {
-	(void)unused;
 	file_make("views.short", 3, 2);
 	char *source = view_make("views.short", RW, 0, 4);
 
@@ -713,9 +653,8 @@ static void past_the_end(const void *unused)
 	must_be_private(source);
 }
 
-static void readonly_descriptor(const void *unused)
+CASE(readonly_descriptor)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *view;
 
 	promise(view_through("/proc/self/mem", O_RDONLY, NULL, source, BYTES, RW, MAP_SHARED) ==
@@ -745,9 +684,8 @@ static void readonly_descriptor(const void *unused)
 }
 
 /* selfmem.map=emulate-readonly. */
-static void readonly_policy(const void *unused)
+CASE_NAMED("readonly/policy", readonly_policy)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *view;
 
 	refuses(source, BYTES, ENODEV, "a writable view");
@@ -763,29 +701,22 @@ static void readonly_policy(const void *unused)
 }
 
 /* Another's memory: a parent's, through a descriptor from before the fork. */
-static void memory_of_another(const void *unused)
+PROMISE(M4, memory_of_another_is_refused)
 {
-	(void)unused;
 	char *source = anonymous(BYTES);
-	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	int fd = sure(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
 
-	must(fd >= 0);
 	source[0] = 1;
-	pid_t pid = fork();
-	must(pid >= 0);
-	if (!pid) {
+	IN_CHILD {
 		char *view = mmap64(NULL, BYTES, RW, MAP_SHARED, fd, (off64_t)(uintptr_t)source);
 		promise(view == MAP_FAILED && errno == ENODEV, "a view of the parent's memory");
 		promise(view_of(source, BYTES)[0] == 1, "a view of its own");
-		_exit(0);
 	}
-	child_wait(pid);
 	must_be_private(source);
 }
 
-static void no_address_space(const void *unused)
+PROMISE(M4, no_address_space)
 {
-	(void)unused;
 	char *source = anonymous(BYTES * 16);
 	struct rlimit small = { 0, RLIM_INFINITY };
 
@@ -802,9 +733,8 @@ static void no_address_space(const void *unused)
 }
 
 /* At each place where it may fail for want of areas: a view, or all as it was. */
-static void no_more_areas(const void *unused)
+PROMISE(M4, no_more_areas)
 {
-	(void)unused;
 	char *source = row(), *before = areas_of(source, 4 * BYTES), *filler;
 	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
 	unsigned long limit, count = 0;
@@ -814,9 +744,8 @@ static void no_more_areas(const void *unused)
 	fclose(file);
 	if (limit > 300000)
 		skip("vm.max_map_count is %lu", limit);
-	filler = mmap(NULL, (limit + 2) * 2 * PAGE, PROT_NONE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	must(filler != MAP_FAILED);
+	filler = sure(mmap(NULL, (limit + 2) * 2 * PAGE, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 	while (!mprotect(filler + (2 * count + 1) * PAGE, PAGE, PROT_READ))
 		count++;
 	must(errno == ENOMEM);
@@ -839,9 +768,8 @@ static void no_more_areas(const void *unused)
 }
 
 /* With a seccomp filter that the runner installs. */
-static void no_memfd(const void *unused)
+CASE_NAMED("seccomp/memfd", no_memfd)
 {
-	(void)unused;
 	char *source = anonymous(BYTES);
 
 	fill_pages(source, 1, PAGES);
@@ -851,9 +779,8 @@ static void no_memfd(const void *unused)
 	must_be_private(source);
 }
 
-static void file_size_limit(const void *unused)
+PROMISE(M4, limit_on_file_size)
 {
-	(void)unused;
 	struct rlimit limit = { 1 << 20, 1 << 20 };
 	char *source = anonymous(4 << 20);
 
@@ -867,9 +794,8 @@ static void file_size_limit(const void *unused)
 }
 
 /* M3, with the default policy: writable at open, and what is asked for could be made so. */
-static void refused_by_default(const void *unused)
+CASE_NAMED("default/refused", refused_by_default, HOLDS_BARE)
 {
-	(void)unused;
 	char *source = anonymous(BYTES), *room = anonymous(BYTES);
 
 	fill_pages(source, 1, PAGES);
@@ -889,63 +815,8 @@ static void refused_by_default(const void *unused)
 	must_be_private(source);
 }
 
-#define EMULATE(name)                    \
-	{                                \
-#name, name, NULL, false \
-	}
-#define REFUSED(name)                         \
-	{                                     \
-#name, name, NULL, HOLDS_BARE \
-	}
+static const bool yes = true, no = false;
+CASE_OF("lock_and_advice_stay", lock_and_advice_stay, &yes)
+CASE_OF("advice_stays", lock_and_advice_stay, &no)
 
-int main(int argc, char **argv)
-{
-	static const bool yes = true, no = false;
-	static const struct test_case cases[] = {
-		EMULATE(anonymous_memory),
-		EMULATE(bss),
-		EMULATE(data),
-		EMULATE(heap),
-		EMULATE(top_of_the_heap),
-		EMULATE(private_file),
-		EMULATE(guarded_file),
-		{ "shared/guarded", guarded_shared, NULL, false },
-		EMULATE(several_areas),
-		EMULATE(several_areas_fixed),
-		EMULATE(shared_memory),
-		EMULATE(same_source_again),
-		EMULATE(view_of_a_view),
-		EMULATE(either_side_is_unmapped),
-		EMULATE(protection_is_each_its_own),
-		EMULATE(fixed_over_mappings),
-		EMULATE(fixed_over_a_snapshot),
-		EMULATE(overlapping),
-		EMULATE(noreplace_and_hint),
-		EMULATE(flags_of_the_view),
-		EMULATE(private_view),
-		EMULATE(sparse),
-		EMULATE(source_grows),
-		EMULATE(memory_file_still_works),
-		{ "lock_and_advice_stay", lock_and_advice_stay, &yes, false },
-		{ "advice_stays", lock_and_advice_stay, &no, false },
-		EMULATE(fork_shares),
-		{ "split/views", fork_splits, NULL, false },
-		{ "split/at_once", fork_splits_at_once, NULL, false },
-		EMULATE(nothing_there),
-		EMULATE(outside),
-		EMULATE(what_cannot_be_turned),
-		EMULATE(stack_of_its_own),
-		EMULATE(past_the_end),
-		EMULATE(readonly_descriptor),
-		{ "readonly/policy", readonly_policy, NULL, false },
-		EMULATE(memory_of_another),
-		EMULATE(no_address_space),
-		EMULATE(no_more_areas),
-		{ "seccomp/memfd", no_memfd, NULL, false },
-		EMULATE(file_size_limit),
-		REFUSED(fixed_and_nothing_there),
-		{ "default/refused", refused_by_default, NULL, HOLDS_BARE },
-	};
-
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

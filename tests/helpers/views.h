@@ -12,9 +12,8 @@
 static inline void *view_through(const char *path, int mode, void *at, const volatile void *source,
 				 size_t length, int prot, int flags)
 {
-	int fd = open(path, mode | O_CLOEXEC);
+	int fd = sure(open(path, mode | O_CLOEXEC));
 
-	must(fd >= 0);
 	void *view = mmap64(at, length, prot, flags, fd, (off64_t)(uintptr_t)source);
 	int error = errno;
 	must(close(fd) == 0);
@@ -39,10 +38,7 @@ static inline char *view_of(const volatile void *source, size_t length)
 
 static inline char *anonymous(size_t length)
 {
-	char *at = mmap(NULL, length, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	must(at != MAP_FAILED);
-	return at;
+	return sure(mmap(NULL, length, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
 
 static inline void fill_pages(char *at, unsigned int generation, size_t pages)
@@ -69,14 +65,9 @@ static inline void must_be_coherent(volatile char *source, volatile char *view, 
 
 static inline void views_in_child(void (*act)(char *, char *), char *source, char *view)
 {
-	pid_t pid = fork();
-
-	must(pid >= 0);
-	if (!pid) {
+	IN_CHILD {
 		act(source, view);
-		_exit(0);
 	}
-	child_wait(pid);
 }
 
 #endif

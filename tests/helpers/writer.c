@@ -52,27 +52,23 @@ static void by_other(other_act *act)
 	other_end(&other);
 }
 
-static void nonblocking(const void *unused)
+CASE(nonblocking)
 {
-	(void)unused;
 	by_other(open_nonblocking);
 }
 
-static void waits(const void *unused)
+CASE(waits)
 {
-	(void)unused;
 	by_other(open_and_write);
 }
 
-static void reader(const void *unused)
+CASE(reader, HOLDS_BARE)
 {
-	(void)unused;
 	by_other(open_and_read);
 }
 
-static void own(const void *unused)
+CASE(own)
 {
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	open_and_write(NULL);
@@ -85,13 +81,12 @@ static void own(const void *unused)
 	must(munmap(view, BYTES) == 0 && munmap(second, BYTES) == 0);
 }
 
-static void many_mappings(const void *unused)
+CASE(many_mappings)
 {
 	enum { MANY = 300 };
 	static char *views[MANY];
 	struct other other;
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	other = other_start(open_and_write, NULL);
 	for (size_t i = 0; i < MANY; i++)
@@ -126,12 +121,11 @@ static void write_all(const void *unused)
 			must(truncate(numbered(i), 0) == 0);
 }
 
-static void many_files(const void *unused)
+CASE(many_files)
 {
 	static char *views[FILES];
 	struct other other;
 
-	(void)unused;
 	for (size_t i = 0; i < FILES; i++)
 		file_make(numbered(i), 1, 2);
 	other = other_start(write_all, NULL);
@@ -144,15 +138,13 @@ static void many_files(const void *unused)
 }
 
 /* The program maps and unmaps all the time while others write: nobody waits for it. */
-static void busy(const void *unused)
+CASE(busy)
 {
 	int status;
 	pid_t child;
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
-	child = fork();
-	must(child >= 0);
+	child = sure(fork());
 	if (!child) {
 		for (int i = 0; i < 1000; i++)
 			open_and_write(NULL);
@@ -169,11 +161,10 @@ static void busy(const void *unused)
 	promise(status == 0, "the writer ended with %x", (unsigned int)status);
 }
 
-static void unmapped(const void *unused)
+CASE(unmapped, HOLDS_BARE)
 {
 	struct other other;
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
 	other = other_start(open_and_write, NULL);
 	must(munmap(view_make(FILE_NAME, PROT_READ, 0, PAGES), BYTES) == 0);
@@ -181,14 +172,12 @@ static void unmapped(const void *unused)
 	other_end(&other);
 }
 
-static void exited(const void *unused)
+CASE(exited, HOLDS_BARE)
 {
 	pid_t child;
 
-	(void)unused;
 	file_make(FILE_NAME, 1, PAGES);
-	child = fork();
-	must(child >= 0);
+	child = sure(fork());
 	if (!child) {
 		view_make(FILE_NAME, PROT_READ, 0, PAGES);
 		kill(getpid(), SIGKILL);
@@ -197,19 +186,4 @@ static void exited(const void *unused)
 	open_and_write(NULL);
 }
 
-int main(int argc, char **argv)
-{
-	static const struct test_case cases[] = {
-		{ "nonblocking", nonblocking, NULL, false },
-		{ "waits", waits, NULL, false },
-		{ "reader", reader, NULL, HOLDS_BARE },
-		{ "own", own, NULL, false },
-		{ "many_mappings", many_mappings, NULL, false },
-		{ "many_files", many_files, NULL, false },
-		{ "busy", busy, NULL, false },
-		{ "unmapped", unmapped, NULL, HOLDS_BARE },
-		{ "exited", exited, NULL, HOLDS_BARE },
-	};
-
-	return cases_main(cases, COUNT(cases), argc, argv);
-}
+CASES_MAIN

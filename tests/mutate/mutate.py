@@ -5,10 +5,10 @@
 	make mutate ARGS='--seed 7 --count 20 --folder snapshot'
 	make mutate ARGS='--only shim/policy/glob.c:41:compare'
 
-Each is built in a copy of the checkout and tested: the suites of its folder, then all others, until
-one fails. What fails without the change as well, or not a second time, does not count. Changes that
-make no difference are listed in tests/mutate/equivalent, with the reason, and not drawn.
-Exit status 1 when one survived.
+Each is built in a copy of the checkout and tested by the tests of unit, preload and faults that reach
+its line (reach.py learns that once, in some ten minutes), until one fails or --seconds are over. What
+fails without the change as well, or not a second time, does not count. Changes that make no difference
+are listed in tests/mutate/equivalent, with the reason, and not drawn. Exit status 1 when one survived.
 """
 
 import argparse
@@ -27,27 +27,12 @@ import time
 from pathlib import Path
 
 import draw
+import reach
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Folder: the suites of unit and of preload that are about it. After them come all others.
-SUITES = {
-    "audit": ("json record sink journal trace module zone", "A1 A2 A3 A4 A5 A6 A7 A8"),
-    "cli": ("scan", "check command report show pages suite module"),
-    "inject": ("inject", "inject"),
-    "interpose": ("", "P1 P2 P3 P4 P5 A3 A6 M1 M2 inject"),
-    "kernel": ("file", "S1 S4 S5 S7 S10 M1 M4 N2 P5"),
-    "mapping": ("index", "S1 S2 S4 S6 S9 S11 N2"),
-    "nonlinear": ("record", "N1 N2 N3 N4 N5"),
-    "pages": ("", "pages page"),
-    "policy": ("glob policy inject", "S7 S8 A5 inject command"),
-    "selfmem": ("", "M1 M2 M3 M4 M5 M6"),
-    "sigbus": ("", "S17"),
-    "snapshot": ("", "S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 S12"),
-    "support": ("arena sort", "P2 S6 A2"),
-}
-SCRIPTS = ["real", "attacked"]
-SECONDS = {"unit": 120, "faults": 900, "preload": 900, "real": 900, "attacked": 600}
+ROOMS = sorted(path.name for path in (ROOT / "shim").iterdir() if path.is_dir() and path.name != "man")
+MADE = {"unit": ["build/tests/unit"], "preload": ["all"], "faults": ["build/faults/libmmfence.so"]}
 
 
 def say(text):
@@ -71,6 +56,13 @@ def line_of(mutant):
     return texts[mutant.path].splitlines()[mutant.line - 1].strip()
 
 
+def place_of(mutant):
+    """The line, and the one before it where there are several of its kind."""
+    lines = [line.strip() for line in texts[mutant.path].splitlines()]
+    alone = lines.count(lines[mutant.line - 1]) == 1
+    return " ".join(lines[mutant.line - 1 if alone else mutant.line - 2:mutant.line])
+
+
 def all_mutants(folder, equivalent):
     for path in sorted(ROOT.glob(f"shim/{folder or '*'}/**/*.c")):
         if path.parts[len(ROOT.parts) + 1] == "cli" and not folder:
@@ -79,7 +71,8 @@ def all_mutants(folder, equivalent):
         texts[name] = path.read_text()
         for mutant in draw.mutants(name, texts[name]):
             operator = mutant.name().rsplit(":", 1)[1]
-            if (name, operator, line_of(mutant)) not in equivalent:
+            operators = {row[1] for row in equivalent if row[0] == name}
+            if operator not in operators or (name, operator, place_of(mutant)) not in equivalent:
                 yield mutant
 
 
@@ -111,7 +104,7 @@ class Copy:
 
     def make(self, *targets):
         # Warnings are nobody's: an unused variable is no reason not to try a change.
-        return subprocess.run(["make", "-s", "-j2", "WARN=-w", *targets], cwd=self.place / "copy",
+        return subprocess.run(["make", "-s", "-j2", "BITS=64", "WARN=-w", *targets], cwd=self.place / "copy",
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def prepare(self):
@@ -121,7 +114,7 @@ class Copy:
         copy = self.place / "copy"
         for old in copy.glob("**/*"):
             name = old.relative_to(copy)
-            if name.parts[0] not in ("build", "whole") and old.is_file() and str(name) not in names:
+            if name.parts[0] not in ("build", "whole", "marked") and old.is_file() and str(name) not in names:
                 old.unlink()
         for name in names:
             source, target = ROOT / name, copy / name
@@ -133,17 +126,19 @@ class Copy:
             sys.exit("mutate: the copy cannot be built:\n" + result.stderr[-2000:])
         shutil.rmtree(self.whole, ignore_errors=True)
         subprocess.run(["cp", "-a", "--reflink=auto", self.build, self.whole], check=True)
+        self.reach = reach.Reach(copy)
+        self.reach.learn(self.make, lambda build, suite, test: run(self, build, suite, [test]))
 
     def products(self, path):
         """What is made anew when this file changes."""
-        objects = [f"{kind}/{path[:-2]}.o" for kind in ("obj64", "obj32", "cli", "faults/obj")]
-        return objects + ["faults/libmmfence.so", "lib/x86_64-linux-gnu/libmmfence.so", "lib32/libmmfence.so", "bin/mmfence", "tests/unit"]
+        objects = [f"{kind}/{path[:-2]}.o" for kind in ("obj64", "cli", "faults/obj")]
+        return objects + ["faults/libmmfence.so", "lib/x86_64-linux-gnu/libmmfence.so", "bin/mmfence", "tests/unit"]
 
     def apply(self, mutant):
         text = texts[mutant.path]
         changed = text[:mutant.start] + mutant.text + text[mutant.end:]
         (self.place / "copy" / mutant.path).write_text(changed)
-        return self.make("build/tests/unit", "all", "faults-build").returncode == 0
+        return self.make(f"build/obj64/{mutant.path[:-2]}.o").returncode == 0
 
     def restore(self, mutant):
         (self.place / "copy" / mutant.path).write_text(texts[mutant.path])
@@ -184,19 +179,17 @@ def environment(build):
     return kept | {"MMFENCE_BUILD": str(build), "MMFENCE_TMP": tmp, "MMFENCE_SHM": shm, "LC_ALL": "C"}
 
 
-def run(copy, build, suite, pattern=None):
-    """The name of the first test that fails; None when none does."""
-    if suite in SCRIPTS:
-        command = ["bash", f"tests/preload/{suite}.sh"]
-    else:
-        command = [build / "tests" / suite, "--jobs", "2", "--fail-fast", "--verbose=1", "--color=never"]
-        command += ["--filter", pattern] if pattern else []
+def run(copy, build, suite, tests):
+    """The first test that fails; None when none does."""
+    command = [build / "tests" / suite, "--jobs", "2", "--fail-fast", "--verbose=1", "--color=never",
+               "--filter", f"@({'|'.join(tests)})"]
     env = environment(build)
     out = open(Path(env["MMFENCE_TMP"]) / "out", "w+", errors="replace")
     child = subprocess.Popen(command, cwd=copy.place / "copy", env=env, stdin=subprocess.DEVNULL,
                              stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        status = child.wait(SECONDS[suite])
+        # A test of preload ends a helper after a minute.
+        status = child.wait(90 + 2 * sum(copy.reach.seconds.get(f"{suite} {test}", 0) for test in tests))
     except subprocess.TimeoutExpired:
         status = "a hang"
     finally:
@@ -207,49 +200,57 @@ def run(copy, build, suite, pattern=None):
     text = out.read()
     for name in ("MMFENCE_TMP", "MMFENCE_SHM"):
         shutil.rmtree(env[name], ignore_errors=True)
-    failed = re.search(r"^\[FAIL\] ([\w]+)::(\w+)|^FAIL ([^:\n]*)", text, re.M)
+    failed = re.search(r"^\[FAIL\] (\w+)::(\w+)", text, re.M)
     if failed:
-        return f"{failed[1]}/{failed[2]}" if failed[1] else failed[3]
-    # A runner without a test for the pattern is content; real.sh's status is that of its last test.
-    return f"({status})" if status and suite not in SCRIPTS else None
+        return f"{failed[1]}/{failed[2]}"
+    return f"({status})" if status else None
 
 
-def is_failure(copy, suite, test):
+def is_failure(copy, suite, tests):
     """Not without the change, and again with it."""
-    pattern = test if "/" in test else None
-    if (suite, test) not in copy.verdicts:
-        copy.verdicts[suite, test] = run(copy, copy.whole, suite, pattern) is None
-        if not copy.verdicts[suite, test]:
-            say(f"  {suite} {test} fails without a change: not counted")
-    return copy.verdicts[suite, test] and (suite in SCRIPTS or run(copy, copy.build, suite, pattern))
+    key = suite, *tests
+    if key not in copy.verdicts:
+        copy.verdicts[key] = run(copy, copy.whole, suite, tests) is None
+        if not copy.verdicts[key]:
+            say(f"  {suite} {' '.join(tests)} fails without a change: not counted")
+    return copy.verdicts[key] and run(copy, copy.build, suite, tests)
 
 
-def stages(folder, narrow):
-    """Suite, and the pattern of Criterion's tests that are left out."""
-    for suite, names in zip(("unit", "preload"), SUITES[folder]):
-        if names:
-            yield suite, f"!(@({'|'.join(names.split())})/*)"
-        if suite == "unit" and folder not in ("cli", "pages", "policy"):
-            yield "faults", "none/none"
-    if narrow:
-        return
-    for suite, names in zip(("unit", "preload"), SUITES[folder]):
-        yield suite, f"@({'|'.join(names.split()) or 'none'})/*"
-    for script in SCRIPTS:
-        yield script, ""
+def batches(tests):
+    """Of one suite each; ever larger ones."""
+    size = 4
+    while tests:
+        for suite in reach.SUITES:
+            if names := [test.split()[1] for test in tests[:size] if test.split()[0] == suite]:
+                yield suite, names
+        tests, size = tests[size:], min(2 * size, 64)
 
 
-def killer(copy, mutant, narrow):
-    """The suite and test that notice it."""
-    for suite, left_out in stages(mutant.path.split("/")[1], narrow):
-        passed = []
-        while test := run(copy, copy.build, suite, f"!({'|'.join([left_out, *passed])})"):
-            if is_failure(copy, suite, test):
-                return f"{suite} {test}"
-            passed.append(test)
-            if "/" not in test:
-                break
-    return None
+def statement(mutant):
+    """The line on which it begins: to the compiler the others may be none."""
+    lines, line = texts[mutant.path].splitlines(), mutant.line
+    while re.search(r"[^;{}:/]$", lines[line - 2]):
+        line -= 1
+    return line
+
+
+def killer(copy, mutant, seconds):
+    """The suite and test that notice it, or None; and how many reach it, and how many of them ran."""
+    tests = copy.reach.tests(mutant.path, mutant.line) or copy.reach.tests(mutant.path, statement(mutant))
+    ran, made, begin = 0, set(), time.monotonic()
+    for suite, names in batches(tests):
+        if time.monotonic() - begin > seconds:
+            break
+        if suite not in made and copy.make(*MADE[suite]).returncode:
+            return f"{suite}, which cannot be built", len(tests), 0
+        made.add(suite)
+        ran += len(names)
+        while names and (test := run(copy, copy.build, suite, names)):
+            suspects = [test] if "/" in test else names
+            if is_failure(copy, suite, suspects):
+                return f"{suite} {test}", len(tests), ran
+            names = [name for name in names if name not in suspects]
+    return None, len(tests), ran
 
 
 def show(mutant):
@@ -268,20 +269,20 @@ def arguments():
     parser = argparse.ArgumentParser(description="Makes small changes to the library and looks whether a test fails.")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="the same seed draws the same changes")
     parser.add_argument("--count", type=int, default=10, help="how many (10)")
-    parser.add_argument("--folder", choices=sorted(SUITES), help="of this folder of shim/ alone")
+    parser.add_argument("--folder", choices=ROOMS, help="of this folder of shim/ alone")
     parser.add_argument("--only", action="append", metavar="FILE:LINE:OPERATOR", help="this one")
     parser.add_argument("--list", action="store_true", help="show them, do not try them")
-    parser.add_argument("--narrow", action="store_true", help="the folder's own suites alone")
+    parser.add_argument("--seconds", type=int, default=60, help="of tests, until it counts as a survivor (60)")
     parser.add_argument("--place", type=Path, help="where the copy is (below TMPDIR)")
     return parser.parse_args()
 
 
-def try_one(copy, mutant, narrow):
-    """Whether it was tried, and by what it was noticed."""
+def try_one(copy, mutant, seconds):
+    """What it was noticed by, how many tests reach it, how many ran; None when it was not tried."""
     try:
         if not copy.apply(mutant) or copy.same(mutant):
-            return False, None
-        return True, killer(copy, mutant, narrow)
+            return None
+        return killer(copy, mutant, seconds)
     finally:
         copy.restore(mutant)
 
@@ -306,14 +307,16 @@ def main():
         if tried == count:
             break
         begin = time.monotonic()
-        was_tried, by = try_one(copy, mutant, options.narrow)
-        if not was_tried:
+        outcome = try_one(copy, mutant, options.seconds)
+        if not outcome:
             if names:
                 say(f"{show(mutant)}\tdoes not compile, or to the same")
             continue
+        by, reaching, ran = outcome
         tried += 1
         survivors += [] if by else [mutant]
-        say(f"{show(mutant)}\t{'killed by ' + by if by else 'SURVIVED'} ({time.monotonic() - begin:.0f} s)")
+        verdict = f"killed by {by}" if by else f"SURVIVED {ran} of {reaching} tests"
+        say(f"{show(mutant)}\t{verdict} ({time.monotonic() - begin:.0f} s)")
     say(f"{tried} changes, {tried - len(survivors)} noticed, {len(survivors)} survived"
         + (f": {100 * (tried - len(survivors)) // tried} %" if tried else ""))
     for mutant in survivors:

@@ -43,6 +43,9 @@ ready() { timeout 60 head -c 1 ready >/dev/null; }
 go() { timeout 60 sh -c 'echo go >go'; }
 change() { [ "$MODE" = alone ] || "$@"; }
 
+# cut FILE BYTES: waits for the reader's lease, as truncate(1) does not, which fails then.
+cut() { dd if=/dev/null of="$1" bs="$2" seek=1 count=0 status=none; }
+
 # survives NAME PROGRAM FUNCTION
 survives() {
 	local name="attacked: $1"
@@ -82,7 +85,7 @@ clang_truncated() {
 	clang_source >large.c
 	start clang -S -O1 -o large.s large.c
 	exec 3>go # opens when the compiler has come to the first line
-	change truncate -s 0 large.c
+	change cut large.c 1
 	exec 3>&-
 	wait $! && cksum <large.s
 }
@@ -107,7 +110,7 @@ print(first, zlib.crc32(view), len(view))
 }
 
 replace_model() { head -c 3000000 /dev/zero | tr '\0' w | dd of=model conv=notrunc status=none; }
-cut_model() { truncate -s 5000 model; }
+cut_model() { cut model 5000; }
 python_replaced() { python_model replace_model; }
 python_cut() { python_model cut_model; }
 
@@ -159,7 +162,7 @@ zero_image() {
 	size=$(stat -c %s runtime/lib/modules)
 	head -c "$size" /dev/zero | dd of=runtime/lib/modules bs=1M conv=notrunc status=none
 }
-cut_image() { truncate -s 4096 runtime/lib/modules; }
+cut_image() { cut runtime/lib/modules 4096; }
 java_image_replaced() { java_image zero_image; }
 java_image_cut() { java_image cut_image; }
 

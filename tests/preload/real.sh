@@ -323,6 +323,49 @@ with_make() {
 }
 with_strace() { fence strace -f -e trace=none -o /dev/null /bin/echo traced; }
 
+# The program reads the file "data", which is cut once it has printed something.
+cut_while() {
+	rm -f log.jsonl
+	seq -f 'line %06g' 1 300000 >data
+	{
+		fence "$@" 2>/dev/null
+		echo $? >cut.status
+	} | {
+		head -c 1 >/dev/null
+		truncate -s 5000 data
+		cat >/dev/null
+	}
+	cat cut.status
+}
+
+# cut_test PROGRAM ARGUMENT…: bare it dies, fenced that is said, and with a rescue it goes on.
+cut_test() {
+	local name="$1 cut" status said
+	if ! command -v "$1" >/dev/null; then
+		skip "$name" "$1 is not installed"
+		return
+	fi
+	FENCED=no status=$(cut_while "$@")
+	if [ "$status" != 135 ]; then
+		fail "$name" "bare it ends with $status"
+		return
+	fi
+	FENCED=yes status=$(cut_while "$@")
+	said=$(grep -c '"action":"mapping.sigbus"' log.jsonl)
+	if [ "$status $said" != '135 1' ]; then
+		fail "$name" "fenced it ends with $status, and $said records"
+		return
+	fi
+	FENCED=yes status=$(MMFENCE_SIGBUS_RESCUE='**/data' cut_while "$@")
+	said=$(grep -c '"action":"mapping.rescued"' log.jsonl)
+	if [ "$status $said" != '0 1' ] || ! log_is_whole; then
+		fail "$name" "rescued it ends with $status, and $said records"
+	else
+		pass "$name"
+	fi
+	rm -f data log.jsonl cut.status
+}
+
 stress() {
 	local name=$1 ops=$2
 	shift 2
@@ -383,6 +426,9 @@ same man man with_man
 same awk awk with_awk
 same make make with_make
 same strace strace with_strace
+
+cut_test rg line data
+cut_test look line data
 
 stress_test mmap 20 --mmap-bytes 4M
 stress_test mmapaddr 200

@@ -26,6 +26,7 @@
 #define RUN_BARE    ((const char *)"")
 #define RUN_MOST    24
 #define RUN_EXPECTS 4
+#define RUN_FINDS   16
 
 struct run {
 	/* What to start. */
@@ -43,6 +44,22 @@ struct run {
 	bool may_be_torn;		  /* a disk that is full cuts records short */
 	/* Events of failures that the test does not look for; "holes": numbers are missing. */
 	const char *expects[RUN_EXPECTS];
+
+	/* What is wanted of it: run_and_look(). */
+	bool as_root;
+	void (*before)(struct run *run); /* may skip the test */
+	/* On older kernels the test is skipped; if there is something that it finds then, it must.
+	 */
+	const char *since, *otherwise;
+	int ends_with; /* 0: it holds, or what it tries is not to be had */
+	/* Skips the test if the run shows that this is not to be had. */
+	void (*skips)(struct run *run);
+	bool as_bare;			 /* the same end and output as without the library */
+	const char *says, *complains;	 /* on standard output, on standard error */
+	const char *shows[4], *warns[4]; /* parts of them */
+	const char *finds[RUN_FINDS];	 /* as run_finds() has them */
+	size_t breaks;			 /* guard_events() */
+	void (*look)(struct run *run);
 
 	/* What came of it. */
 	pid_t pid;
@@ -67,6 +84,15 @@ void run_read_log(struct run *run);
 void run_again(struct run *run);
 /* What holds at the end of every run (invariants.h) must hold. */
 void run_end(struct run *run);
+
+/* A record of this kind, or so many, or with such a field; [*] is each that there is, [0] the
+ *first: "log.dropped"			"snapshot.end[1] mmfence.snapshot.fate=lost"
+ *	"snapshot.create 3"		"snapshot.lost[*] error.message~a part of it"
+ *	"snapshot.create >3"		"selfmem.open mmfence.stack>1" (so many frames)
+ *	"selfmem.map file.path & file.inode>0 & !mmfence.policy" (has none) */
+void run_finds(const struct run *run, const char *finding);
+/* The whole test: looks whether it can be done, runs, looks what came of it, ends. */
+void run_and_look(struct run *run);
 
 /* The exit status, 128 + n for signal n. */
 int run_exit(const struct run *run);
@@ -99,14 +125,25 @@ void skip_without_mounts(void);
 /* For run->prepare: mounts of the helper's own, which end with it. */
 void prepare_mounts(struct run *run);
 
-/* The same from this kernel on. Before it the run must have left this event instead, and the test
- * is skipped: there, this is so. */
-void run_must_hold_since(struct run *run, const char *version, const char *event, const char *what);
-
 /* Whether programs find a kernel older than this, "5.7": the real one, or MMFENCE_OLD_KERNEL. */
 bool kernel_is_before(const char *version);
 
-/* One test for 64 and one for 32 bits. */
+/* One test of a program by its path, one of a helper, or one for 64 and one for 32 bits. */
+#define BY_PATH(suite, name)                             \
+	static void suite##_##name(const char *variant); \
+	Test(suite, name)                                \
+	{                                                \
+		suite##_##name(NULL);                    \
+	}                                                \
+	static void suite##_##name(const char *variant)
+#define ONCE(suite, name)                                \
+	static void suite##_##name(const char *variant); \
+	Test(suite, name)                                \
+	{                                                \
+		suite##_##name("plain");                 \
+	}                                                \
+	static void suite##_##name(const char *variant)
+
 #define EACH_WIDTH(suite, name)                          \
 	static void suite##_##name(const char *variant); \
 	Test(suite, name##_64_bit)                       \
@@ -133,18 +170,27 @@ bool kernel_is_before(const char *version);
 	}                                                \
 	EACH_WIDTH(suite, name)
 
-/* A case of a helper holds (or several, by pattern); more of the run may follow. */
-#define HOLDS_(each, suite, name, program, pattern, ...)                                        \
-	each(suite, name)                                                                       \
-	{                                                                                       \
-		struct run run = {                                                              \
-			.variant = variant, .helper = program, .args = { pattern }, __VA_ARGS__ \
-		};                                                                              \
-		run_helper(&run);                                                               \
-		run_must_hold(&run);                                                            \
-		run_end(&run);                                                                  \
+/* One run, and what is wanted of it, as one of a test or alone; a case of a helper that holds, or
+ * several by pattern. */
+#define TRY(...)                                                      \
+	do {                                                          \
+		struct run run = { .variant = variant, __VA_ARGS__ }; \
+		run_and_look(&run);                                   \
+	} while (0)
+#define RUNS(each, suite, name, ...) \
+	each(suite, name)            \
+	{                            \
+		TRY(__VA_ARGS__);    \
 	}
+/* And then what stands behind it, with the run. */
+#define RUNS_AND(each, suite, name, ...)                                    \
+	static void suite##_##name##_look(struct run *run);                 \
+	RUNS(each, suite, name, .look = suite##_##name##_look, __VA_ARGS__) \
+	static void suite##_##name##_look(struct run *run)
+#define HOLDS_(each, suite, name, program, pattern, ...) \
+	RUNS(each, suite, name, .helper = program, .args = { pattern }, __VA_ARGS__)
 #define HELPER_HOLDS(...) HOLDS_(EACH_VARIANT, __VA_ARGS__)
 #define WIDTHS_HOLD(...)  HOLDS_(EACH_WIDTH, __VA_ARGS__)
+#define ONE_HOLDS(...)	  HOLDS_(ONCE, __VA_ARGS__)
 
 #endif

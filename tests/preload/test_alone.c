@@ -5,49 +5,34 @@
  */
 #include "runner.h"
 
-static void falls_silent(const char *variant, const char *how)
-{
-	struct run run = { .variant = variant, .helper = "sandbox", .args = { how } };
+#define IS_A_GAP "coverage.gap mmfence.gap.reason=seccomp"
 
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_assert_str_eq(run.output, "done\n");
-	cr_assert(count_events(&run, "snapshot.create") == 1);
-	json_t *gap = find_event(&run, "coverage.gap");
-	cr_assert(gap, "no coverage.gap");
-	cr_assert_str_eq(field_string(gap, "mmfence.gap.reason"), "seccomp");
-	run_end(&run);
-}
+/* Whether selfmem.open is refused still after what it does about filters. */
+#define SPEAKS_ON(name, how, ...)                                                       \
+	WIDTHS_HOLD(A6, name, "sandbox", how, .options = { "selfmem.open=refuse" },     \
+		    .says = "refused\n", .finds = { "selfmem.open", "coverage.gap 0" }, \
+		    __VA_ARGS__)
 
-EACH_WIDTH(P1, seccomp_filter_by_prctl)
-{
-	falls_silent(variant, "prctl");
-}
+SPEAKS_ON(question_for_filters_is_none, "ask")
+SPEAKS_ON(filter_that_lets_all_through_is_no_gap, "all")
+SPEAKS_ON(filter_that_the_kernel_refuses_is_no_gap, "forbidden", .as_root = true)
+SPEAKS_ON(filter_that_spares_our_calls_is_no_gap, "sparing")
 
-EACH_WIDTH(P1, seccomp_filter_by_syscall)
-{
-	falls_silent(variant, "syscall");
-}
+#define IS_LEFT_ALONE(name, how)                                                    \
+	WIDTHS_HOLD(A6, name, "sandbox", how, .options = { "selfmem.open=refuse" }, \
+		    .says = "given\n", .finds = { IS_A_GAP })
 
-static void leaves(const char *variant, const char *how)
-{
-	struct run run = { .variant = variant, .helper = "leave", .args = { how } };
+IS_LEFT_ALONE(filter_that_may_refuse_one_of_ours_is_a_gap, "unsparing")
+IS_LEFT_ALONE(filter_that_may_refuse_a_look_of_ours_is_a_gap, "reading")
 
-	run_helper(&run);
-	cr_assert(count_events(&run, "snapshot.create") == 1);
-	cr_assert(run_exit(&run) == 3, "%d", run.status);
-	run_end(&run);
-}
+#define FALLS_SILENT(name, how)                                 \
+	WIDTHS_HOLD(P1, name, "sandbox", how, .says = "done\n", \
+		    .finds = { "snapshot.create 1", IS_A_GAP })
 
-/* P5: the lease thread does not keep a program alive whose last thread has gone, and leaves its
- * status.
- */
-EACH_WIDTH(P5, raw_exit_of_the_last_thread)
-{
-	leaves(variant, "libc");
-}
+FALLS_SILENT(seccomp_filter_by_prctl, "prctl")
+FALLS_SILENT(seccomp_filter_by_syscall, "syscall")
 
-EACH_WIDTH(P5, exit_by_hand_of_the_last_thread)
-{
-	leaves(variant, "hand");
-}
+WIDTHS_HOLD(P5, raw_exit_of_the_last_thread, "leave", "libc", .ends_with = 3,
+	    .finds = { "snapshot.create 1" })
+WIDTHS_HOLD(P5, exit_by_hand_of_the_last_thread, "leave", "hand", .ends_with = 3,
+	    .finds = { "snapshot.create 1" })

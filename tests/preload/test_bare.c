@@ -26,42 +26,16 @@ FAILS_BARE(areas)
 FAILS_BARE(family)
 
 /* Whether a plain mapping changes while it is looked at depends on luck: without that case. */
-EACH_WIDTH(bare, writer)
-{
-	struct run run = { .variant = variant,
-			   .helper = "writer",
-			   .args = { "--bare", "[!b]*" },
-			   .preload = RUN_BARE };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, bare, writer, .helper = "writer", .args = { "--bare", "[!b]*" },
+     .preload = RUN_BARE)
 FAILS_BARE(restricted)
 FAILS_BARE(device)
 
 /* With the library, but told to leave mappings alone, they must break as well. */
-EACH_WIDTH(bare, mode_off_changes_nothing)
-{
-	struct run run = { .variant = variant,
-			   .helper = "overwrite",
-			   .args = { "--bare", "*/self/*" },
-			   .options = { "snapshot.mode=off" },
-			   .expects = { "mapping.sigbus" } };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_assert(count_events(&run, "snapshot.create") == 0);
-	cr_assert(count_events(&run, "snapshot.unprotected") == 0);
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, bare, mode_off_changes_nothing, .helper = "overwrite",
+     .args = { "--bare", "*/self/*" }, .options = { "snapshot.mode=off" },
+     .expects = { "mapping.sigbus" }, .finds = { "snapshot.create 0", "snapshot.unprotected 0" })
 
 /* What a helper observes of a plain mapping. */
-EACH_WIDTH(bare, observe_sees_a_plain_mapping)
-{
-	struct run run = { .variant = variant, .helper = "observe", .preload = RUN_BARE };
-
-	run_helper(&run);
-	cr_assert_str_eq(run.output, "plain\n");
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, bare, observe_sees_a_plain_mapping, .helper = "observe", .preload = RUN_BARE,
+     .says = "plain\n")

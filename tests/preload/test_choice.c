@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,45 +15,22 @@
 
 #include "runner.h"
 
-/* Runs "observe" and compares what it saw. */
-static void observe(struct run *run, const char *expected)
-{
-	run->helper = "observe";
-	run_helper(run);
-	if (run_exit(run))
-		run_must_hold(run);
-	run->output[strcspn(run->output, "\n")] = 0;
-	cr_assert_str_eq(run->output, expected, "saw \"%s\", not \"%s\"; %s", run->output, expected,
-			 run->errors);
-}
-
-/* One observation, one number of snapshots, one of refusals. */
-static void observe_once(struct run *run, const char *expected, size_t created, size_t unprotected)
-{
-	observe(run, expected);
-	cr_assert(count_events(run, "snapshot.create") == created, "%zu snapshots, not %zu",
-		  count_events(run, "snapshot.create"), created);
-	cr_assert(count_events(run, "snapshot.unprotected") == unprotected, "%zu refused, not %zu",
-		  count_events(run, "snapshot.unprotected"), unprotected);
-}
-
-#define OBSERVE(expected, created, unprotected, ...)                   \
-	do {                                                           \
-		struct run once = { .variant = variant, __VA_ARGS__ }; \
-		observe_once(&once, expected, created, unprotected);   \
-		run_end(&once);                                        \
-	} while (0)
+/* What "observe" saw; how many snapshots, and how many refusals. */
+#define OBSERVES(saw, created, unprotected)    \
+	.helper = "observe", .says = saw "\n", \
+	.finds = { "snapshot.create " #created, "snapshot.unprotected " #unprotected }
+#define OBSERVE(saw, created, unprotected, ...) \
+	TRY(OBSERVES(saw, created, unprotected), __VA_ARGS__)
 
 /* --- S7: which mappings --- */
 
-EACH_WIDTH(S7, private_mapping_of_a_regular_file)
+RUNS_AND(EACH_WIDTH, S7, private_mapping_of_a_regular_file, .helper = "observe",
+	 .args = { "first=2" }, .says = "captured\n",
+	 .finds = { "snapshot.create 1", "snapshot.unprotected 0" })
 {
-	struct run run = { .variant = variant, .args = { "first=2" } };
-
-	observe_once(&run, "captured", 1, 0);
-	json_t *event = find_event(&run, "snapshot.create");
+	json_t *event = find_event(run, "snapshot.create");
 	const char *path = field_string(event, "file.path");
-	cr_assert(path && !strncmp(path, run.dir, strlen(run.dir)));
+	cr_assert(path && !strncmp(path, run->dir, strlen(run->dir)));
 	cr_assert(strstr(path, "/work/observe.data"));
 	cr_assert(field_number(event, "file.size") == 8 * 4096);
 	cr_assert(field_number(event, "mmfence.mapping.offset") == 2 * 4096);
@@ -62,13 +38,22 @@ EACH_WIDTH(S7, private_mapping_of_a_regular_file)
 	cr_assert_str_eq(field_string(event, "mmfence.mapping.protection"), "r--p");
 	cr_assert(strtoull(field_string(event, "file.inode"), NULL, 10) > 0);
 	cr_assert(json_array_size(field(event, "mmfence.stack")) >= 2, "no backtrace");
-	run_end(&run);
 }
 
 EACH_WIDTH(S7, writable_private_mapping)
 {
 	OBSERVE("captured", 1, 0, .args = { "prot=rw" });
 	OBSERVE("captured", 1, 0, .args = { "fd=rw", "prot=rw" });
+}
+
+/* A preset is the library's to read too, and options win over it. */
+EACH_WIDTH(S7, preset_chooses)
+{
+	OBSERVE("plain", 0, 0, .env = { "MMFENCE_PRESET=audit" });
+	OBSERVE("captured", 1, 0, .env = { "MMFENCE_PRESET=audit" },
+		.options = { "snapshot.mode=on" });
+	OBSERVE("captured mprotect=EACCES", 1, 0, .args = { "map=shared" },
+		.env = { "MMFENCE_PRESET=keep-alive" });
 }
 
 /* A loop device over a file of 8 pages; its descriptor, or the test is skipped. */
@@ -136,6 +121,11 @@ EACH_WIDTH(S7, shared_mapping_when_named)
 		.options = { "snapshot.shared=**/observe.data" });
 	OBSERVE("plain mprotect=EACCES", 0, 0, .args = { "map=shared" },
 		.options = { "snapshot.shared=**/other.data" });
+	OBSERVE("plain mprotect=EACCES", 0, 0, .args = { "map=shared" },
+		.options = { "snapshot.shared=**", "snapshot.exclude=**/observe.data" });
+	OBSERVE("plain mprotect=EACCES", 0, 1, .args = { "map=shared" },
+		.options = { "snapshot.shared=**", "snapshot.guard=none",
+			     "snapshot.copy-limit=4K" });
 }
 
 /* A descriptor that can write: the program, or its partner, means to write. */
@@ -154,32 +144,14 @@ EACH_WIDTH(S7, never_of_what_is_no_file)
 	OBSERVE("ENODEV", 0, 0, .args = { "kind=proc" }, .options = { "snapshot.paths=**" });
 }
 
-EACH_WIDTH(S7, never_of_sysfs)
+RUNS(EACH_WIDTH, S7, never_of_sysfs, .helper = "observe", .args = { "kind=sysfs", "pages=1" },
+     .finds = { "snapshot.create 0", "snapshot.unprotected 0" })
+
+RUNS_AND(EACH_WIDTH, S7, never_of_hugetlbfs, .helper = "observe", .args = { "kind=hugetlb" },
+	 .finds = { "snapshot.create 0", "snapshot.unprotected 0" })
 {
-	struct run run = { .variant = variant, .args = { "kind=sysfs", "pages=1" } };
-
-	run.helper = "observe";
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_assert(count_events(&run, "snapshot.create") +
-			  count_events(&run, "snapshot.unprotected") ==
-		  0);
-	run_end(&run);
-}
-
-EACH_WIDTH(S7, never_of_hugetlbfs)
-{
-	struct run run = { .variant = variant, .args = { "kind=hugetlb" } };
-
-	run.helper = "observe";
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_assert(count_events(&run, "snapshot.create") +
-			  count_events(&run, "snapshot.unprotected") ==
-		  0);
-	if (strcmp(run.output, "mapped\n"))
+	if (strcmp(run->output, "mapped\n"))
 		cr_skip_test("no huge pages are reserved here");
-	run_end(&run);
 }
 
 EACH_WIDTH(S7, deleted_file_only_when_named)
@@ -198,15 +170,11 @@ EACH_WIDTH(S7, deleted_file_only_when_named)
 
 EACH_WIDTH(S8, copy_limit)
 {
-	struct run run = { .variant = variant, .options = { COPY, "snapshot.copy-limit=16K" } };
-
-	observe_once(&run, "plain", 0, 1);
-	json_t *event = find_event(&run, "snapshot.unprotected");
-	cr_assert(strstr(field_string(event, "error.message"), "copy-limit"));
-	cr_assert_str_eq(field_string(event, "mmfence.snapshot.decision"), "plain");
-	cr_assert(strstr(field_string(event, "file.path"), "/work/observe.data"));
-	cr_assert(field(event, "mmfence.mapping.address"));
-	run_end(&run);
+	TRY(.helper = "observe", .options = { COPY, "snapshot.copy-limit=16K" }, .says = "plain\n",
+	    .finds = { "snapshot.create 0", "snapshot.unprotected 1",
+		       "snapshot.unprotected error.message~copy-limit & mmfence.mapping.address",
+		       "snapshot.unprotected mmfence.snapshot.decision=plain",
+		       "snapshot.unprotected file.path~/work/observe.data" });
 	OBSERVE("captured", 1, 0, .options = { COPY, "snapshot.copy-limit=32K" });
 	OBSERVE("captured", 1, 0, .args = { "first=4" },
 		.options = { COPY, "snapshot.copy-limit=16K" });
@@ -219,16 +187,10 @@ EACH_WIDTH(S8, named_paths_have_no_copy_limit)
 			     "snapshot.paths=/nowhere:**/observe.*" });
 }
 
-EACH_WIDTH(S8, max_copy_holds_for_named_paths)
-{
-	struct run run = { .variant = variant,
-			   .options = { COPY, "snapshot.max-copy=16K", "snapshot.paths=**" } };
-
-	observe_once(&run, "plain", 0, 1);
-	cr_assert(strstr(field_string(find_event(&run, "snapshot.unprotected"), "error.message"),
-			 "max-copy"));
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, S8, max_copy_holds_for_named_paths, .helper = "observe",
+     .options = { COPY, "snapshot.max-copy=16K", "snapshot.paths=**" }, .says = "plain\n",
+     .finds = { "snapshot.create 0", "snapshot.unprotected 1",
+		"snapshot.unprotected error.message~max-copy" })
 
 EACH_WIDTH(S8, excluded_paths_are_left_alone)
 {
@@ -242,50 +204,29 @@ EACH_WIDTH(S8, mode_off)
 }
 
 /* A bad value: one line on standard error, the default, and the program runs. */
-EACH_WIDTH(S8, bad_value_in_the_environment)
+RUNS_AND(EACH_WIDTH, S8, bad_value_in_the_environment, .helper = "observe",
+	 .options = { "snapshot.copy-limit=lots" }, .says = "captured\n",
+	 .finds = { "snapshot.create 1", "snapshot.unprotected 0" })
 {
-	struct run run = { .variant = variant, .options = { "snapshot.copy-limit=lots" } };
-
-	observe_once(&run, "captured", 1, 0);
-	cr_assert(strstr(run.errors, "copy-limit") || strstr(run.errors, "COPY_LIMIT"), "said: %s",
-		  run.errors);
-	cr_assert(strchr(run.errors, '\n') == run.errors + strlen(run.errors) - 1,
-		  "more than a line: %s", run.errors);
-	run_end(&run);
+	cr_assert(strstr(run->errors, "copy-limit") || strstr(run->errors, "COPY_LIMIT"),
+		  "said: %s", run->errors);
+	cr_assert(strchr(run->errors, '\n') == run->errors + strlen(run->errors) - 1,
+		  "more than a line: %s", run->errors);
 }
 
 /* --- S9: when it cannot be given --- */
 
 #define DENY "snapshot.on-failure=deny"
 
-static void denied(struct run *run)
-{
-	json_t *event;
+#define IS_DENIED(name, ...)                                                                   \
+	RUNS(EACH_WIDTH, S9, name, .helper = "observe", .says = "ENOMEM\n",                    \
+	     .options = { COPY, DENY, __VA_ARGS__ },                                           \
+	     .finds = { "snapshot.create 0", "snapshot.unprotected 1",                         \
+			"snapshot.unprotected mmfence.snapshot.decision=deny & error.message", \
+			"snapshot.unprotected !mmfence.mapping.address" })
 
-	observe_once(run, "ENOMEM", 0, 1);
-	event = find_event(run, "snapshot.unprotected");
-	cr_assert_str_eq(field_string(event, "mmfence.snapshot.decision"), "deny");
-	cr_assert(field_string(event, "error.message"));
-	cr_assert_null(field(event, "mmfence.mapping.address"));
-	run_end(run);
-}
-
-EACH_WIDTH(S9, copy_limit_denied)
-{
-	struct run run = { .variant = variant,
-			   .options = { COPY, "snapshot.copy-limit=16K", DENY } };
-
-	denied(&run);
-}
-
-EACH_WIDTH(S9, max_copy_denied)
-{
-	struct run run = { .variant = variant,
-			   .options = { COPY, "snapshot.max-copy=16K", "snapshot.paths=**",
-					DENY } };
-
-	denied(&run);
-}
+IS_DENIED(copy_limit_denied, "snapshot.copy-limit=16K")
+IS_DENIED(max_copy_denied, "snapshot.max-copy=16K", "snapshot.paths=**")
 
 /* Two of 32 KiB fit into 80 KiB, the third does not; what is unmapped is given back. */
 EACH_WIDTH(S9, memory_of_all_copies)
@@ -299,34 +240,22 @@ EACH_WIDTH(S9, memory_of_all_copies)
 }
 
 /* A code that sends nobody looking for a file. */
-EACH_WIDTH(S9, memory_that_is_used_up_is_said)
-{
-	struct run run = { .variant = variant,
-			   .args = { "count=3" },
-			   .options = { COPY, "snapshot.memory=80K" } };
-
-	observe_once(&run, "captured captured plain", 2, 1);
-	json_t *event = find_event(&run, "snapshot.unprotected");
-	cr_assert_str_eq(field_string(event, "error.code"), "ENOMEM");
-	cr_assert_str_eq(field_string(event, "error.message"), "snapshot.memory is used up");
-	run_end(&run);
-}
+WIDTHS_HOLD(S9, memory_that_is_used_up_is_said, "observe", "count=3",
+	    .options = { COPY, "snapshot.memory=80K" }, .says = "captured captured plain\n",
+	    .finds = { "snapshot.create 2", "snapshot.unprotected 1",
+		       "snapshot.unprotected error.code=ENOMEM",
+		       "snapshot.unprotected error.message=snapshot.memory is used up" })
 
 /* Under a limit the mapping is either wholly one thing or wholly the other, and the log says
  * which. A guarded snapshot may be lost when it comes to the copy: that is said too. */
-static void whole_and_honest(struct run *run)
+static void is_honest(struct run *run)
 {
-	run->helper = "observe";
-	run_helper(run);
-	if (run_exit(run))
-		run_must_hold(run);
-	run->output[strcspn(run->output, "\n")] = 0;
-	bool captured = !strcmp(run->output, "captured");
-	cr_assert(captured || !strcmp(run->output, "plain") || !strcmp(run->output, "ENOMEM"),
-		  "saw %s", run->output);
+	bool captured = !strcmp(run->output, "captured\n");
 	size_t lost = count_events(run, "snapshot.lost");
-	if (!strcmp(run->output, "ENOMEM"))
+
+	if (!strcmp(run->output, "ENOMEM\n"))
 		return;
+	cr_assert(captured || !strcmp(run->output, "plain\n"), "saw %s", run->output);
 	cr_assert(count_events(run, "snapshot.create") == (captured || lost),
 		  "%s, but %zu snapshots", run->output, count_events(run, "snapshot.create"));
 	cr_assert(count_events(run, "snapshot.unprotected") == !(captured || lost),
@@ -335,12 +264,9 @@ static void whole_and_honest(struct run *run)
 	cr_assert(captured != (lost > 0) || !lost, "%s, and %zu lost", run->output, lost);
 }
 
-#define HONEST(...)                                                   \
-	do {                                                          \
-		struct run run = { .variant = variant, __VA_ARGS__ }; \
-		whole_and_honest(&run);                               \
-		run_end(&run);                                        \
-	} while (0)
+#define HONEST(...)                                 \
+	TRY(.helper = "observe", .look = is_honest, \
+	    .expects = { "snapshot.lost", "snapshot.unprotected" }, __VA_ARGS__)
 
 EACH_WIDTH(S9, process_limit)
 {
@@ -383,46 +309,29 @@ EACH_WIDTH(S9, another_user)
 
 /* --- S10: consistency --- */
 
-static void consistency_is(struct run *run, const char *expected)
-{
-	json_t *event = find_event(run, "snapshot.create");
-
-	cr_assert(event, "no snapshot");
-	const char *seen = field_string(event, "mmfence.snapshot.consistency");
-	cr_assert_str_eq(seen, expected, "%s, not %s: %s", seen, expected,
-			 field_string(event, "mmfence.snapshot.reason") ?: "");
-	cr_assert(!strcmp(expected, "proven") == !field(event, "mmfence.snapshot.reason"),
-		  "a reason belongs to what is not proven");
-}
+/* A reason belongs to what is not proven. */
+#define PROVEN	 "snapshot.create mmfence.snapshot.consistency=proven & !mmfence.snapshot.reason"
+#define NOT(how) "snapshot.create mmfence.snapshot.consistency=" how " & mmfence.snapshot.reason"
+#define CONSISTENT(consistency, ...)                                \
+	TRY(.helper = "observe", .says = "captured\n", __VA_ARGS__, \
+	    .finds = { "snapshot.create 1", "snapshot.unprotected 0", consistency })
 
 EACH_WIDTH(S10, proven_without_writer)
 {
-	struct run run = { .variant = variant };
-
-	observe_once(&run, "captured", 1, 0);
-	consistency_is(&run, "proven");
-	run_end(&run);
+	CONSISTENT(PROVEN, .args = { NULL });
 	OBSERVE("captured", 1, 0, .options = { "snapshot.require=proven", DENY });
 }
 
 EACH_WIDTH(S10, verified_when_somebody_could_write)
 {
-	struct run run = { .variant = variant, .args = { "writer=open" } };
-
-	observe_once(&run, "captured", 1, 0);
-	consistency_is(&run, "verified");
-	run_end(&run);
+	CONSISTENT(NOT("verified"), .args = { "writer=open" });
 	OBSERVE("captured", 1, 0, .args = { "writer=open" },
 		.options = { "snapshot.require=verified", DENY });
 }
 
 EACH_WIDTH(S10, verified_when_the_program_itself_could_write)
 {
-	struct run run = { .variant = variant, .args = { "writer=self" } };
-
-	observe_once(&run, "captured", 1, 0);
-	consistency_is(&run, "verified");
-	run_end(&run);
+	CONSISTENT(NOT("verified"), .args = { "writer=self" });
 }
 
 EACH_WIDTH(S10, verified_is_not_proven)
@@ -467,7 +376,7 @@ EACH_WIDTH(S10, torn_possible_under_a_busy_writer)
 
 	tear(variant, NULL, NULL, &run);
 	cr_assert(count_events(&run, "snapshot.unprotected") == 0);
-	consistency_is(&run, "torn-possible");
+	run_finds(&run, NOT("torn-possible"));
 	run_end(&run);
 }
 
@@ -485,3 +394,6 @@ EACH_WIDTH(S10, torn_possible_is_not_verified)
 	cr_assert(count_events(&run, "snapshot.unprotected") == 1);
 	run_end(&run);
 }
+
+/* What a program asks for by mmfence.h it gets, whatever the others get. */
+WIDTHS_HOLD(S8, snapshots_are_asked_for, "api", "*", .options = { "snapshot.mode=off" })

@@ -12,32 +12,11 @@
 #include "test_guard_stage.h"
 
 /* Starts "observe" by way of "launch". */
-static void launch_observe(struct run *run, const char *way)
-{
-	run->helper = "launch";
-	run->args[0] = way;
-	run->args[1] = build_path("helpers/%s/observe", run->variant);
-	run_helper(run);
-	run_must_hold(run);
-}
+#define LAUNCHES(way) .helper = "launch", .args = { way, build_path("helpers/%s/observe", variant) }
 
-static void is_followed(const char *variant, const char *way)
-{
-	struct run run = { .variant = variant };
-
-	launch_observe(&run, way);
-	cr_assert_str_eq(run.output, "captured\n", "%s: %s", way, run.output);
-	cr_assert(count_events(&run, "snapshot.create") == 1, "%s: no record of the new program",
-		  way);
-	cr_assert(count_events(&run, "coverage.gap") == 0, "%s", way);
-	run_end(&run);
-}
-
-#define FOLLOWED(name)                         \
-	EACH_VARIANT(P4, fence_follows_##name) \
-	{                                      \
-		is_followed(variant, #name);   \
-	}
+#define FOLLOWED(name)                                                                      \
+	RUNS(EACH_VARIANT, P4, fence_follows_##name, LAUNCHES(#name), .says = "captured\n", \
+	     .finds = { "snapshot.create 1", "coverage.gap 0" })
 
 FOLLOWED(execve)
 FOLLOWED(empty)
@@ -67,40 +46,30 @@ EACH_WIDTH(A6, preload_removed)
 					    "fexecve", "syscall", "posix_spawn_empty",
 					    "vfork" };
 
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		struct run run = { .variant = variant, .options = { "process.follow=none" } };
-		launch_observe(&run, ways[i]);
-		cr_assert_str_eq(run.output, "plain\n", "%s: %s", ways[i], run.output);
-		json_t *gap = find_event(&run, "coverage.gap");
-		cr_assert(gap, "%s: no coverage.gap", ways[i]);
-		cr_assert_str_eq(field_string(gap, "mmfence.gap.reason"), "environment");
-		cr_assert(strstr(field_string(gap, "file.path"), "observe"));
-		run_end(&run);
-	}
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		TRY(LAUNCHES(ways[i]), .options = { "process.follow=none" }, .says = "plain\n",
+		    .finds = { "coverage.gap mmfence.gap.reason=environment",
+			       "coverage.gap file.path~observe" });
 }
 
-/* The options go along too. */
+/* The options go along too, and the preset that others start from. */
 EACH_WIDTH(P4, options_follow)
 {
-	struct run run = { .variant = variant,
-			   .options = { "snapshot.copy-limit=4K", "snapshot.guard=none" } };
-
-	launch_observe(&run, "empty");
-	cr_assert_str_eq(run.output, "plain\n");
-	cr_assert(count_events(&run, "snapshot.unprotected") == 1);
-	run_end(&run);
+	TRY(LAUNCHES("empty"), .options = { "snapshot.copy-limit=4K", "snapshot.guard=none" },
+	    .says = "plain\n", .finds = { "snapshot.unprotected 1" });
+	TRY(LAUNCHES("empty"), .env = { "MMFENCE_PRESET=audit" }, .says = "plain\n");
 }
 
-static void gap_is(struct run *run, const char *reason, const char *program)
-{
-	json_t *gap = find_event(run, "coverage.gap");
+#define GAP(reason, program)                                                            \
+	"coverage.gap 1", "coverage.gap mmfence.gap.reason=" reason " & error.message", \
+		"coverage.gap file.path~" program
 
-	cr_assert(gap, "no coverage.gap");
-	cr_assert(count_events(run, "coverage.gap") == 1);
-	cr_assert_str_eq(field_string(gap, "mmfence.gap.reason"), reason);
-	cr_assert(strstr(field_string(gap, "file.path"), program), "%s",
-		  field_string(gap, "file.path"));
-	cr_assert(field_string(gap, "error.message"));
+static void gap_is(const struct run *run, const char *reason)
+{
+	run_finds(run, "coverage.gap 1");
+	run_finds(run, "coverage.gap file.path~noop & error.message");
+	cr_assert_str_eq(field_string(find_event(run, "coverage.gap"), "mmfence.gap.reason"),
+			 reason);
 }
 
 /* Starts a program by several ways; each must leave one gap, and run. */
@@ -118,14 +87,32 @@ static void leaves_a_gap(const char *variant, const char *program, const char *r
 		run_helper(&run);
 		cr_assert(run_exit(&run) == 7 || whatever_the_status, "%s: %d", ways[i],
 			  run_exit(&run));
-		gap_is(&run, reason, "noop");
+		gap_is(&run, reason);
 		run_end(&run);
 	}
 }
 
+RUNS(EACH_WIDTH, A6, program_of_go, .helper = "go_note", .finds = { GAP("own-calls", "go_note") })
+
 EACH_WIDTH(A6, static_program)
 {
 	leaves_a_gap(variant, build_path("helpers/static/noop"), "static", NULL, false);
+}
+
+/* A program of musl, whose dynamic linker need not be there. */
+EACH_WIDTH(A6, program_of_musl)
+{
+	char program[PATH_MAX], command[3 * PATH_MAX];
+
+	snprintf(program, sizeof(program), "%s/noop.musl.%s", getenv("MMFENCE_TMP") ?: "/tmp",
+		 variant);
+	snprintf(command, sizeof(command),
+		 "sed 's|/ld-linux-x86-64.so.2|/ld-musl-x86-64.so.1\\x00|; "
+		 "s|/ld-linux.so.2|/ld-musl.so.1\\x00|' '%s' >'%s' && chmod +x '%s'",
+		 build_path("helpers/%s/noop", variant), program, program);
+	cr_assert(!system(command));
+	leaves_a_gap(variant, program, "libc", NULL, true);
+	unlink(program);
 }
 
 static char *copy_set_id(const char *variant, mode_t mode)
@@ -142,22 +129,23 @@ static char *copy_set_id(const char *variant, mode_t mode)
 	return program;
 }
 
-EACH_WIDTH(A6, set_user_id_program)
+static void set_id_program(const char *variant, mode_t mode)
 {
 	skip_unless_root();
-	char *program = copy_set_id(variant, 04755);
+	char *program = copy_set_id(variant, mode);
 	leaves_a_gap(variant, program, "set-id", NULL, false);
 	unlink(program);
 	free(program);
 }
 
+EACH_WIDTH(A6, set_user_id_program)
+{
+	set_id_program(variant, 04755);
+}
+
 EACH_WIDTH(A6, set_group_id_program)
 {
-	skip_unless_root();
-	char *program = copy_set_id(variant, 02755);
-	leaves_a_gap(variant, program, "set-id", NULL, false);
-	unlink(program);
-	free(program);
+	set_id_program(variant, 02755);
 }
 
 /* A preload without $LIB is of one word size only. */
@@ -176,41 +164,36 @@ Test(A6, program_of_another_word_size_from_32_bit)
 	leaves_a_gap("m32", build_path("helpers/plain/noop"), "architecture", library, false);
 }
 
-/* With $LIB both word sizes are followed. */
-Test(A6, both_word_sizes_are_followed)
+static void one_is_narrow(struct run *run)
 {
-	struct run run = { .variant = "plain", .helper = "launch" };
+	cr_assert(field_number(find_event_number(run, "process.start", 1), "mmfence.bits") == 32 ||
+		  field_number(find_event(run, "process.start"), "mmfence.bits") == 32);
+}
 
+/* With $LIB both word sizes are followed. */
+ONCE(A6, both_word_sizes_are_followed)
+{
 	skip_without_32_bit();
-	run.args[0] = "execve";
-	run.args[1] = build_path("helpers/m32/observe");
-	run_helper(&run);
-	cr_assert_str_eq(run.output, "captured\n");
-	cr_assert(count_events(&run, "coverage.gap") == 0);
-	cr_assert(field_number(find_event_number(&run, "process.start", 1), "mmfence.bits") == 32 ||
-		  field_number(find_event(&run, "process.start"), "mmfence.bits") == 32);
-	run_end(&run);
+	TRY(.helper = "launch", .args = { "execve", build_path("helpers/m32/observe") },
+	    .says = "captured\n", .finds = { "coverage.gap 0" }, .look = one_is_narrow);
 }
 
 /* So is a program that the dynamic linker was told to start. */
 EACH_WIDTH(A6, dynamic_linker_by_hand)
 {
-	struct run run = { .variant = variant, .helper = "launch", .args = { "execve" } };
+	const char *linker =
+		strcmp(variant, "m32") ? "/lib64/ld-linux-x86-64.so.2" : "/lib/ld-linux.so.2";
 
-	run.args[1] = strcmp(variant, "m32") ? "/lib64/ld-linux-x86-64.so.2" : "/lib/ld-linux.so.2";
-	run.args[2] = build_path("helpers/%s/observe", variant);
-	if (access(run.args[1], X_OK))
-		cr_skip_test("no dynamic linker at %s", run.args[1]);
-	run_helper(&run);
-	cr_assert_str_eq(run.output, "captured\n", "%s", run.output);
-	cr_assert(count_events(&run, "coverage.gap") == 0);
-	run_end(&run);
+	if (access(linker, X_OK))
+		cr_skip_test("no dynamic linker at %s", linker);
+	TRY(.helper = "launch",
+	    .args = { "execve", linker, build_path("helpers/%s/observe", variant) },
+	    .says = "captured\n", .finds = { "coverage.gap 0" });
 }
 
 /* A script is as good as its interpreter. */
 EACH_WIDTH(A6, script)
 {
-	struct run run = { .variant = variant, .helper = "launch", .args = { "empty" } };
 	char script[PATH_MAX];
 
 	snprintf(script, sizeof(script), "%s/script.%s", getenv("MMFENCE_TMP") ?: "/tmp", variant);
@@ -219,52 +202,42 @@ EACH_WIDTH(A6, script)
 	fprintf(file, "#!/bin/sh\nexec '%s'\n", build_path("helpers/%s/observe", variant));
 	fclose(file);
 	cr_assert(chmod(script, 0755) == 0);
-	run.args[1] = script;
-	run_helper(&run);
-	cr_assert_str_eq(run.output, "captured\n", "%s", run.output);
-	cr_assert(count_events(&run, "coverage.gap") == 0);
-	run_end(&run);
+	TRY(.helper = "launch", .args = { "empty", script }, .says = "captured\n",
+	    .finds = { "coverage.gap 0" });
 	unlink(script);
 }
 
 /* P1: a shell is started with the preload put back, and the program sees nothing of it. */
 HELPER_HOLDS(P1, shells_leave_signals_alone, "shell", NULL)
 
+/* Only names of options get into a shell's command. */
+RUNS_AND(ONCE, A5, names_of_variables_are_no_commands, .helper = "shell",
+	 .env = { "MMFENCE_X$(touch touched)=1" })
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/work/touched", run->dir);
+	cr_assert(access(path, F_OK) == -1);
+}
+
 /* ---- A7: the log of a program that may not open it any more ---- */
 
-static void writes_on(const char *variant, const char *how, const char *further)
-{
-	struct run run = { .variant = variant, .helper = "handed", .args = { how, further } };
+#define WRITES_ON(each, name, gaps, ...)                                                   \
+	RUNS(each, A7, name, .helper = "handed", .args = { __VA_ARGS__ }, .as_root = true, \
+	     .finds = { "selfmem.open", "process.start", gaps })
+/* A shell that libc starts is one. */
+#define SHELL  "coverage.gap 1", "coverage.gap mmfence.gap.reason=log"
+#define NO_GAP "coverage.gap 0"
 
-	skip_unless_root();
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 0, "%s", run.errors);
-	json_t *opened = find_event(&run, "selfmem.open");
-	cr_assert(opened, "the program that was started wrote nothing");
-	cr_assert(find_event(&run, "process.start"));
-	cr_assert(count_events(&run, "coverage.gap") == 0);
-	run_end(&run);
-}
-
-EACH_VARIANT(A7, log_is_handed_to_who_may_not_open_it)
-{
-	writes_on(variant, "drop", NULL);
-}
-
-EACH_WIDTH(A7, log_is_handed_on_by_a_child_of_vfork)
-{
-	writes_on(variant, "drop", "vfork");
-}
-
-EACH_WIDTH(A7, log_is_handed_to_who_may_open_it_until_exec)
-{
-	writes_on(variant, "keep", NULL);
-}
+WRITES_ON(EACH_VARIANT, log_is_handed_to_who_may_not_open_it, NO_GAP, "drop")
+WRITES_ON(EACH_WIDTH, log_is_handed_on_by_a_child_of_vfork, NO_GAP, "drop", "vfork")
+WRITES_ON(EACH_WIDTH, log_is_handed_on_by_system, SHELL, "drop", "system")
+WRITES_ON(EACH_WIDTH, log_is_handed_on_by_popen, SHELL, "drop", "popen")
+WRITES_ON(EACH_WIDTH, log_is_handed_to_who_may_open_it_until_exec, NO_GAP, "keep")
 
 /* A6, P1: a library that is not there is a gap, and no message of the dynamic linker's. */
 EACH_WIDTH(A6, library_that_is_gone)
 {
-	struct run run = { .variant = variant, .helper = "handed", .args = { "unlink" } };
 	char copy[] = "/tmp/mmfence-gone.XXXXXX", text[256];
 
 	cr_assert(mkdtemp(copy));
@@ -274,15 +247,18 @@ EACH_WIDTH(A6, library_that_is_gone)
 		 copy);
 	cr_assert(system(text) == 0);
 	snprintf(text, sizeof(text), "%s/libmmfence.so", copy);
-	run.preload = text;
-	run.args[1] = text;
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 0);
-	cr_assert_str_empty(run.errors);
-	json_t *gap = find_event(&run, "coverage.gap");
-	cr_assert(gap);
-	cr_assert_str_eq(field_string(gap, "mmfence.gap.reason"), "library");
-	cr_assert(count_events(&run, "selfmem.open") == 0);
+	TRY(.helper = "handed", .args = { "unlink", text }, .preload = text, .complains = "",
+	    .finds = { "coverage.gap mmfence.gap.reason=library", "selfmem.open 0" });
 	rmdir(copy);
-	run_end(&run);
+}
+
+/* Where the dynamic linker searches for it, nobody else can say that it is not there. */
+BY_PATH(A6, library_that_is_searched_for_is_no_gap)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s", build_path("lib/x86_64-linux-gnu"));
+	TRY(.helper = "/usr/bin/env", .args = { build_path("helpers/plain/observe") },
+	    .preload = "libmmfence.so", .env = { path },
+	    .finds = { "coverage.gap 0", "snapshot.create 1" });
 }

@@ -18,14 +18,14 @@ static bool has_reflinks(enum stage stage)
 static void clones_cost_nothing(const struct run *run)
 {
 	for (size_t i = 0; i < count_events(run, "snapshot.create"); i++) {
-		const json_t *event = find_event_number(run, "snapshot.create", i);
-		const char *engine = field_string(event, "mmfence.snapshot.engine");
+		const char *engine = field_string(find_event_number(run, "snapshot.create", i),
+						  "mmfence.snapshot.engine");
 		cr_assert(!strcmp(engine, "guard") || !strcmp(engine, "clone"), "engine %s",
 			  engine);
-		cr_assert(field_number(event, "mmfence.snapshot.bytes") == 0);
-		cr_assert_str_eq(field_string(event, "mmfence.snapshot.consistency"), "proven");
 	}
-	all_say(run, "snapshot.preserve", "mmfence.snapshot.engine", "clone");
+	run_finds(run, "snapshot.create[*] mmfence.snapshot.bytes=0");
+	run_finds(run, "snapshot.create[*] mmfence.snapshot.consistency=proven");
+	run_finds(run, "snapshot.preserve[*] mmfence.snapshot.engine=clone");
 }
 
 static void engines_are_right(const struct run *run, enum stage stage)
@@ -82,48 +82,34 @@ PLACE(STAGE_OVERLAY, overlayfs)
  * lower file and never changes; the next one shows the upper. */
 
 /* Somebody else has no lease, but a clone is one moment of the file all the same. */
-static void somebody_else_on(const char *variant, enum stage stage)
-{
-	bool clone = has_reflinks(stage);
+#define SOMEBODY_ELSE(place, name, engine, consistency)                                   \
+	WIDTHS_HOLD(places, name, "guard_limits", "somebody_elses_file", .before = place, \
+		    .finds = { "snapshot.create 1",                                       \
+			       "snapshot.create mmfence.snapshot.engine=" engine,         \
+			       "snapshot.create mmfence.snapshot.consistency=" consistency })
 
-	struct run run = { .variant = variant,
-			   .helper = "guard_limits",
-			   .args = { "somebody_elses_file" } };
+SOMEBODY_ELSE(stage_on_tmpfs, tmpfs_somebody_else_copies, "memory", "verified")
+SOMEBODY_ELSE(stage_on_ext4, ext4_somebody_else_copies, "memory", "verified")
+SOMEBODY_ELSE(stage_on_overlayfs, overlayfs_somebody_else_copies, "memory", "verified")
+SOMEBODY_ELSE(stage_on_ext4_seconds, ext4_of_whole_seconds_somebody_else_copies, "memory",
+	      "verified")
+SOMEBODY_ELSE(stage_on_xfs, xfs_somebody_else_clones, "clone", "proven")
+SOMEBODY_ELSE(stage_on_btrfs, btrfs_somebody_else_clones, "clone", "proven")
 
-	stage_on(&run, stage);
-	run_helper(&run);
-	run_must_hold(&run);
-	all_say(&run, "snapshot.create", "mmfence.snapshot.engine", clone ? "clone" : "memory");
-	all_say(&run, "snapshot.create", "mmfence.snapshot.consistency",
-		clone ? "proven" : "verified");
-	cr_assert(count_events(&run, "snapshot.create") == 1);
-	run_end(&run);
-}
+/* S15: nor where it would do a writer more harm than waiting. */
+#define CHOOSES(name, pattern, engine)                                           \
+	ONE_HOLDS(places, name, "clone_choice", pattern, .before = stage_on_xfs, \
+		  .finds = { "snapshot.preserve[*] mmfence.snapshot.engine=" engine })
 
-#define SOMEBODY_ELSE(stage, name)                \
-	EACH_WIDTH(places, name)                  \
-	{                                         \
-		somebody_else_on(variant, stage); \
-	}
-
-SOMEBODY_ELSE(STAGE_TMPFS, tmpfs_somebody_else_copies)
-SOMEBODY_ELSE(STAGE_EXT4, ext4_somebody_else_copies)
-SOMEBODY_ELSE(STAGE_OVERLAY, overlayfs_somebody_else_copies)
-SOMEBODY_ELSE(STAGE_EXT4_SECONDS, ext4_of_whole_seconds_somebody_else_copies)
-SOMEBODY_ELSE(STAGE_XFS, xfs_somebody_else_clones)
-SOMEBODY_ELSE(STAGE_BTRFS, btrfs_somebody_else_clones)
+CHOOSES(clean_file_is_cloned, "clean", "clone")
+ONE_HOLDS(places, dirty_file_is_copied, "clone_choice", "dirty", .before = stage_on_xfs,
+	  .finds = { kernel_is_before("6.5")
+			     ? "snapshot.preserve[*] mmfence.snapshot.engine=clone"
+			     : "snapshot.preserve[*] mmfence.snapshot.engine=memory" })
+CHOOSES(clone_takes_no_room_from_a_writer, "no_room", "memory")
 
 /* S14: a change within the same second would not have shown. */
-EACH_WIDTH(places, ext4_of_whole_seconds_is_not_verified_at_once)
-{
-	struct run run = { .variant = variant,
-			   .helper = "guard_limits",
-			   .args = { "somebody_elses_new_file" } };
-
-	stage_on(&run, STAGE_EXT4_SECONDS);
-	run_helper(&run);
-	run_must_hold(&run);
-	all_say(&run, "snapshot.create", "mmfence.snapshot.consistency", "torn-possible");
-	cr_assert(count_events(&run, "snapshot.create") == 1);
-	run_end(&run);
-}
+WIDTHS_HOLD(places, ext4_of_whole_seconds_is_not_verified_at_once, "guard_limits",
+	    "somebody_elses_new_file", .before = stage_on_ext4_seconds,
+	    .finds = { "snapshot.create[*] mmfence.snapshot.consistency=torn-possible",
+		       "snapshot.create 1" })

@@ -8,21 +8,9 @@
 #include "test_guard_stage.h"
 
 /* Six trials each: other process, thread, same thread; before and after the first touch. */
-static void survives(const char *variant, const char *way)
-{
-	struct run run = { .variant = variant, .helper = "guard_view", .args = { way } };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	guard_events(&run, 6);
-	run_end(&run);
-}
-
-#define SURVIVES(name, way)                              \
-	EACH_WIDTH(S1, guarded_snapshot_survives_##name) \
-	{                                                \
-		survives(variant, "survives/" way "/*"); \
-	}
+#define SURVIVES(name, way)                                                                   \
+	WIDTHS_HOLD(S1, guarded_snapshot_survives_##name, "guard_view", "survives/" way "/*", \
+		    .breaks = 6, .look = guard_events)
 
 SURVIVES(write, "write")
 SURVIVES(o_trunc, "o_trunc")
@@ -32,26 +20,14 @@ SURVIVES(punch_hole, "punch")
 SURVIVES(cutting_and_growing, "cut_twice")
 
 /* Nobody comes: nothing is ever copied. */
-EACH_WIDTH(S1, guarded_snapshot_costs_nothing)
-{
-	struct run run = { .variant = variant,
-			   .helper = "guard_view",
-			   .args = { "unmapped_gives_the_lease_back" } };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	guard_events(&run, 0);
-	cr_assert_str_eq(field_string(find_event(&run, "snapshot.end"), "mmfence.snapshot.fate"),
-			 "untouched");
-	cr_assert(field_number(find_event(&run, "process.end"), "mmfence.snapshot_bytes") == 0);
-	run_end(&run);
-}
+WIDTHS_HOLD(S1, guarded_snapshot_costs_nothing, "guard_view", "unmapped_gives_the_lease_back",
+	    .look = guard_events,
+	    .finds = { "snapshot.end mmfence.snapshot.fate=untouched",
+		       "process.end mmfence.snapshot_bytes=0" })
 
 WIDTHS_HOLD(S1, mappings_before_and_after_breaks_show_their_own_time, "guard_view",
 	    "several_at_different_times")
 WIDTHS_HOLD(S1, all_windows_of_a_file_survive_its_break, "guard_view", "many_windows")
-WIDTHS_HOLD(S1, a_file_that_is_being_written_is_not_guarded, "guard_view",
-	    "copied_while_a_writer_is_there")
 
 /* --- S3 --- */
 
@@ -61,21 +37,11 @@ WIDTHS_HOLD(S3, guarded_mapping_made_writable_by_number, "guard_view", "writable
 WIDTHS_HOLD(S3, guarded_mappings_made_writable_across, "guard_view", "writable_across")
 WIDTHS_HOLD(S3, mprotect_that_fails_over_a_gap_breaks_no_promise, "guard_view",
 	    "writable_over_a_gap")
-WIDTHS_HOLD(S3, stores_of_many_threads_stay_over_the_preserve, "guard_view",
-	    "stores_of_many_threads_stay")
 
-EACH_WIDTH(S3, preserve_says_that_it_was_made_writable)
-{
-	struct run run = { .variant = variant,
-			   .helper = "guard_view",
-			   .args = { "writable_is_preserved_first" } };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_assert(count_events(&run, "snapshot.preserve") == 1);
-	all_say(&run, "snapshot.preserve", "mmfence.snapshot.trigger", "protect");
-	run_end(&run);
-}
+WIDTHS_HOLD(S3, preserve_says_that_it_was_made_writable, "guard_view",
+	    "writable_is_preserved_first",
+	    .finds = { "snapshot.preserve 1",
+		       "snapshot.preserve[*] mmfence.snapshot.trigger=protect" })
 
 /* --- S4 --- */
 
@@ -101,33 +67,13 @@ WIDTHS_HOLD(S5, guarded_mapping_moves_and_grows, "guard_view", "moved_and_grown"
 WIDTHS_HOLD(S5, preserved_mapping_grows_only_over_what_is_held, "guard_view",
 	    "grows_only_over_what_was_put_aside", .expects = { "snapshot.grow" })
 WIDTHS_HOLD(S5, munmap_of_all_gives_the_lease_back, "guard_view", "unmapped_gives_the_lease_back")
-WIDTHS_HOLD(S5, munmap_of_all_leaves_room_for_a_write_lease, "guard_view",
-	    "unmapped_leaves_room_for_a_write_lease")
 WIDTHS_HOLD(S5, one_lease_for_many_mappings, "guard_view", "one_lease_for_many_mappings")
 
-EACH_WIDTH(S5, munmap_of_all_frees_an_unlinked_file)
-{
-	struct run run = { .variant = variant,
-			   .helper = "guard_view",
-			   .args = { "unmapped_frees_the_file" } };
+WIDTHS_HOLD(S5, munmap_of_all_frees_an_unlinked_file, "guard_view", "unmapped_frees_the_file",
+	    .before = stage_on_tmpfs)
 
-	stage_on(&run, STAGE_TMPFS);
-	run_helper(&run);
-	run_must_hold(&run);
-	run_end(&run);
-}
-
-EACH_WIDTH(S11, munmap_of_all_lets_the_writer_in_without_a_copy)
-{
-	struct run run = { .variant = variant,
-			   .helper = "guard_view",
-			   .args = { "unmapped_lets_the_writer_in" } };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	guard_events(&run, 0);
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, S11, munmap_of_all_lets_the_writer_in_without_a_copy, .helper = "guard_view",
+     .args = { "unmapped_lets_the_writer_in" }, .breaks = 0, .look = guard_events)
 
 /* --- S11 --- */
 
@@ -138,29 +84,17 @@ WIDTHS_HOLD(S15, fenced_writer_that_does_not_wait_is_not_refused, "guard_view",
 WIDTHS_HOLD(P1, own_open_without_waiting_is_not_refused, "guard_view", "own_nonblocking/*")
 
 /* The pages go to a file system that is frozen while the case runs: what waits for them hangs. */
-static void while_it_is_slow(const char *variant, const char *name)
+static void freeze(struct run *run)
 {
-	struct run run = { .variant = variant,
-			   .helper = "guard_slow",
-			   .args = { name },
-			   .options = { "snapshot.memory=8K" } };
-
-	stage_spill(&run, NULL);
-	lease_time_keep();
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_assert_str_eq(
-		field_string(find_event(&run, "snapshot.preserve"), "mmfence.snapshot.engine"),
-		"spill");
-	cr_assert(count_events(&run, "snapshot.lost") == 0);
-	run_end(&run);
+	stage_spill(run);
+	lease_time_keep(run);
 }
 
-#define SLOW(suite, name, pattern)                  \
-	EACH_WIDTH(suite, name)                     \
-	{                                           \
-		while_it_is_slow(variant, pattern); \
-	}
+#define SLOW(suite, name, pattern)                                                       \
+	WIDTHS_HOLD(                                                                     \
+		suite, name, "guard_slow", pattern, .options = { "snapshot.memory=8K" }, \
+		.before = freeze,                                                        \
+		.finds = { "snapshot.preserve mmfence.snapshot.engine=spill", "snapshot.lost 0" })
 
 SLOW(S11, memory_calls_do_not_wait_for_the_copy, "calls_do_not_wait")
 SLOW(S11, mapping_another_file_does_not_wait_for_the_copy, "another_file_does_not_wait")
@@ -173,17 +107,8 @@ SLOW(S6, fork_while_a_break_is_served, "fork_meanwhile")
 
 #define NAMED .options = { "snapshot.shared=**/guard.data" }
 
-EACH_WIDTH(S7, shared_read_only_snapshot_is_guarded_and_survives)
-{
-	struct run run = {
-		.variant = variant, .helper = "guard_view", .args = { "shared/*" }, NAMED
-	};
-
-	run_helper(&run);
-	run_must_hold(&run);
-	guard_events(&run, 36);
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, S7, shared_read_only_snapshot_is_guarded_and_survives, .helper = "guard_view",
+     .args = { "shared/*" }, NAMED, .breaks = 36, .look = guard_events)
 
 WIDTHS_HOLD(S7, shared_snapshot_refuses_stores_and_stays_guarded, "guard_view",
 	    "shared_refuses_stores_while_guarded", NAMED)
@@ -192,48 +117,23 @@ WIDTHS_HOLD(S7, shared_snapshot_beside_a_writable_mapping, "guard_view",
 WIDTHS_HOLD(S7, shared_and_private_snapshots_of_one_file, "guard_view", "shared_and_private", NAMED)
 
 /* Not named: it stays what it was, and the others are snapshots. */
-EACH_WIDTH(S7, shared_mapping_that_is_not_named_is_plain)
-{
-	struct run run = { .variant = variant,
-			   .helper = "observe",
-			   .args = { "map=shared" },
-			   .options = { "snapshot.shared=**/guard.data" } };
-
-	run_helper(&run);
-	cr_assert(strstr(run.output, "plain"));
-	cr_assert(count_events(&run, "snapshot.create") == 0);
-	run_end(&run);
-}
+WIDTHS_HOLD(S7, shared_mapping_that_is_not_named_is_plain, "observe", "map=shared",
+	    .options = { "snapshot.shared=**/guard.data" }, .says = "plain mprotect=EACCES\n",
+	    .finds = { "snapshot.create 0" })
 
 /* --- the proof that these can fail --- */
 
-#define GUARD_FAILS_BARE(helper_name)                      \
-	EACH_WIDTH(bare, helper_name)                      \
-	{                                                  \
-		struct run run = { .variant = variant,     \
-				   .helper = #helper_name, \
-				   .args = { "--bare" },   \
-				   .preload = RUN_BARE,    \
-				   .seconds = 120 };       \
-		run_helper(&run);                          \
-		run_must_hold(&run);                       \
-		run_end(&run);                             \
-	}
+#define GUARD_FAILS_BARE(helper_name) \
+	WIDTHS_HOLD(bare, helper_name, #helper_name, "--bare", .preload = RUN_BARE, .seconds = 120)
 
 GUARD_FAILS_BARE(guard_view)
 GUARD_FAILS_BARE(guard_fork)
 GUARD_FAILS_BARE(guard_invisible)
 
 /* Without a guard the snapshots are copies, and the cases notice. */
-EACH_WIDTH(bare, guard_none_is_no_guard)
+RUNS_AND(EACH_WIDTH, bare, guard_none_is_no_guard, .helper = "guard_view",
+	 .args = { "survives/write/self/touched" }, .options = { "snapshot.guard=none" },
+	 .ends_with = 1)
 {
-	struct run run = { .variant = variant,
-			   .helper = "guard_view",
-			   .args = { "survives/write/self/touched" },
-			   .options = { "snapshot.guard=none" } };
-
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 1 && strstr(run.output, "engine memory, not guard"), "%s",
-		  run.output);
-	run_end(&run);
+	cr_assert(strstr(run->output, "engine memory, not guard"), "%s", run->output);
 }

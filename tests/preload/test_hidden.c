@@ -4,15 +4,7 @@
  */
 #include "test_guard_stage.h"
 
-#define HIDDEN(name, pattern)                                                                     \
-	EACH_WIDTH(P1, name)                                                                      \
-	{                                                                                         \
-		struct run run = { .variant = variant, .helper = "hidden", .args = { pattern } }; \
-		run_helper(&run);                                                                 \
-		run_must_hold(&run);                                                              \
-		cr_assert(find_event(&run, "selfmem.open"), "the open is not said");              \
-		run_end(&run);                                                                    \
-	}
+#define HIDDEN(name, pattern) WIDTHS_HOLD(P1, name, "hidden", pattern, .finds = { "selfmem.open" })
 
 HIDDEN(header_that_may_not_be_read, "header/forbid")
 HIDDEN(header_that_is_gone, "header/move")

@@ -12,79 +12,38 @@
 
 #define INJECT(...) "process.inject=" __VA_ARGS__
 
-static void inject_once(struct run *run)
-{
-	run->helper = "inject";
-	run_helper(run);
-	run_must_hold(run);
-}
-
-static void expect_output(const struct run *run, const char *expected)
-{
-	cr_assert_str_eq(run->output, expected, "\n%s\ninstead of\n%s\n%s", run->output, expected,
-			 run->errors);
-}
-
-static void expect_calls(const char *variant, const char *rule, const char *expected)
-{
-	struct run run = { .variant = variant, .args = { "calls" } };
-	char option[128];
-
-	snprintf(option, sizeof(option), INJECT("%s=EDOM"), rule);
-	run.options[0] = option;
-	inject_once(&run);
-	cr_expect_str_eq(run.output, expected, "%s: %s", rule, run.output);
-	run_end(&run);
-}
+#define CALLS(rule, failing)                                                              \
+	TRY(.helper = "inject", .args = { "calls" }, .options = { INJECT(rule "=EDOM") }, \
+	    .says = failing)
 
 /* Those that a rule names fail, the others do not, and what fails does nothing. */
 EACH_VARIANT(inject, each_rule_names_its_calls)
 {
-	static const char *const rules[][2] = {
-		{ "mmap", "anonymous fixed private shared memory #mmap \n" },
-		{ "mmap.anonymous", "anonymous fixed #mmap \n" },
-		{ "mmap.file", "private shared memory \n" },
-		{ "mmap.shared", "shared \n" },
-		{ "mmap.private", "anonymous fixed private memory #mmap \n" },
-		{ "mmap.fixed", "fixed \n" },
-		{ "mmap.selfmem", "memory \n" },
-		{ "munmap", "munmap #munmap \n" },
-		{ "mremap", "mremap #mremap \n" },
-		{ "mprotect", "mprotect pkey-none pkey #mprotect #pkey \n" },
-		{ "madvise", "madvise posix_madvise #madvise \n" },
-		{ "remap_file_pages", "remap #remap \n" },
-		{ "open", "open openat open-memory #open #openat \n" },
-		{ "open.selfmem", "open-memory fopen-memory \n" },
-	};
-
-	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
-		expect_calls(variant, rules[i][0], rules[i][1]);
+	CALLS("mmap", "anonymous fixed private shared memory #mmap \n");
+	CALLS("mmap.anonymous", "anonymous fixed #mmap \n");
+	CALLS("mmap.file", "private shared memory \n");
+	CALLS("mmap.shared", "shared \n");
+	CALLS("mmap.private", "anonymous fixed private memory #mmap \n");
+	CALLS("mmap.fixed", "fixed \n");
+	CALLS("mmap.selfmem", "memory \n");
+	CALLS("munmap", "munmap #munmap \n");
+	CALLS("mremap", "mremap #mremap \n");
+	CALLS("mprotect", "mprotect pkey_none pkey #mprotect #pkey \n");
+	CALLS("madvise", "madvise posix_madvise #madvise \n");
+	CALLS("remap_file_pages", "remap #remap \n");
+	CALLS("open", "open openat open_memory #open #openat \n");
+	CALLS("open.selfmem", "open_memory fopen_memory \n");
 }
 
-EACH_VARIANT(inject, nothing_fails_that_no_rule_names)
-{
-	struct run run = { .variant = variant, .args = { "calls" } };
-
-	inject_once(&run);
-	expect_output(&run, "\n");
-	cr_expect(!find_event(&run, "inject.fault"));
-	run_end(&run);
-}
+HELPER_HOLDS(inject, nothing_fails_that_no_rule_names, "inject", "calls", .says = "\n",
+	     .finds = { "inject.fault 0" })
 
 /* The first rule that is due says the error; each counts for itself. */
-EACH_WIDTH(inject, several_rules)
-{
-	struct run run = { .variant = variant,
-			   .args = { "calls" },
-			   .options = {
-				   INJECT("mmap.shared=EDOM,mmap=EPERM:when=1,mmap=EDOM:when=1+"
-					  "2,munmap=EDOM:when=2") } };
-
-	inject_once(&run);
-	/* The mmaps are anonymous (which gets EPERM), fixed, private, shared, memory, #mmap. */
-	expect_output(&run, "private shared memory #munmap \n");
-	run_end(&run);
-}
+/* The mmaps are anonymous (which gets EPERM), fixed, private, shared, memory, #mmap. */
+WIDTHS_HOLD(inject, several_rules, "inject", "calls",
+	    .options = { INJECT("mmap.shared=EDOM,mmap=EPERM:when=1,mmap=EDOM:when=1+"
+				"2,munmap=EDOM:when=2") },
+	    .says = "private shared memory #munmap \n")
 
 /* --- when --- */
 
@@ -108,75 +67,39 @@ static char *pattern_by_strace(const char *when)
 	return pattern;
 }
 
-Test(inject, when_as_strace_has_it)
+ONCE(inject, when_as_strace_has_it)
 {
 	static const char *const expressions[] = { "1",	   "7",	    "1+",     "7+",	 "1+1",
 						   "7+3",  "7..30", "7..30+", "7..30+5", "7..7",
 						   "39+2", "40",    "41",     "12..12+9" };
 
 	for (size_t i = 0; i < sizeof(expressions) / sizeof(*expressions); i++) {
-		struct run run = { .variant = "plain", .args = { "pattern", "40" } };
 		char option[128], *expected = pattern_by_strace(expressions[i]);
 
 		snprintf(option, sizeof(option), INJECT("madvise=ENOENT:when=%s"), expressions[i]);
-		run.options[0] = option;
-		inject_once(&run);
-		cr_expect_str_eq(run.output, expected, "when=%s:\n%s instead of\n%s",
-				 expressions[i], run.output, expected);
+		TRY(.helper = "inject", .args = { "pattern", "40" }, .options = { option },
+		    .says = expected);
 		free(expected);
-		run_end(&run);
 	}
 }
 
-EACH_WIDTH(inject, after)
-{
-	struct run run = { .variant = variant,
-			   .args = { "pattern", "12" },
-			   .options = { INJECT("madvise=ENOENT:after=7") } };
-
-	inject_once(&run);
-	expect_output(&run, ".......xxxxx\n");
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, inject, after, .helper = "inject", .args = { "pattern", "12" },
+     .options = { INJECT("madvise=ENOENT:after=7") }, .says = ".......xxxxx\n")
 
 /* Threads count together: no call is counted twice, none goes uncounted. */
-EACH_WIDTH(inject, threads_count_together)
-{
-	struct run run = { .variant = variant,
-			   .args = { "threads", "8", "5000" },
-			   .options = { INJECT("madvise=ENOENT:when=101..20000") } };
+RUNS(EACH_WIDTH, inject, threads_count_together, .helper = "inject",
+     .args = { "threads", "8", "5000" }, .options = { INJECT("madvise=ENOENT:when=101..20000") },
+     .says = "19900 of 40000 failed\n",
+     .finds = { "inject.total mmfence.inject.calls=40000 & mmfence.inject.failed=19900" })
 
-	inject_once(&run);
-	expect_output(&run, "19900 of 40000 failed\n");
-	json_t *total = find_event(&run, "inject.total");
-	cr_assert(field_number(total, "mmfence.inject.calls") == 40000);
-	cr_assert(field_number(total, "mmfence.inject.failed") == 19900);
-	run_end(&run);
-}
+/* The parent, its child from the start, the parent again. */
+#define CHILD_COUNTS(name, how)                                                              \
+	RUNS(EACH_WIDTH, inject, name, .helper = "inject", .args = { how, "4" },             \
+	     .options = { INJECT("madvise=ENOENT:when=2+5") }, .says = ".x..\n.x..\n..x.\n", \
+	     .finds = { "inject.fault 3" })
 
-static void child_counts(const char *variant, const char *how)
-{
-	struct run run = { .variant = variant,
-			   .args = { how, "4" },
-			   .options = { INJECT("madvise=ENOENT:when=2+5") } };
-
-	inject_once(&run);
-	/* The parent, its child from the start, the parent again. */
-	expect_output(&run, ".x..\n.x..\n..x.\n");
-	cr_expect(count_events(&run, "inject.fault") == 3, "%zu records",
-		  count_events(&run, "inject.fault"));
-	run_end(&run);
-}
-
-EACH_WIDTH(inject, child_counts_for_itself)
-{
-	child_counts(variant, "fork");
-}
-
-EACH_WIDTH(inject, child_of_a_raw_clone_counts_for_itself)
-{
-	child_counts(variant, "clone");
-}
+CHILD_COUNTS(child_counts_for_itself, "fork")
+CHILD_COUNTS(child_of_a_raw_clone_counts_for_itself, "clone")
 
 /* --- max_map_count --- */
 
@@ -198,9 +121,6 @@ static char *areas_of_the_kernel(const char *variant, unsigned int limit)
 /* What a kernel refuses at its limit is refused at a smaller one, call by call. */
 EACH_WIDTH(inject, max_map_count_is_as_the_kernel_has_it)
 {
-	struct run run = { .variant = variant,
-			   .args = { "areas", "1000" },
-			   .options = { INJECT("max_map_count=1000") } };
 	unsigned int limit = 0;
 	FILE *in = fopen("/proc/sys/vm/max_map_count", "re");
 
@@ -209,115 +129,57 @@ EACH_WIDTH(inject, max_map_count_is_as_the_kernel_has_it)
 	if (limit > 300000)
 		cr_skip_test("vm.max_map_count is %u: too many to go there", limit);
 	char *expected = areas_of_the_kernel(variant, limit);
-	inject_once(&run);
-	expect_output(&run, expected);
+	TRY(.helper = "inject", .args = { "areas", "1000" },
+	    .options = { INJECT("max_map_count=1000") }, .says = expected,
+	    .finds = { "inject.fault error.code=ENOMEM",
+		       "inject.fault mmfence.inject.rule=max_map_count=1000",
+		       "inject.fault mmfence.areas.count=997 & mmfence.areas.limit=1000" });
 	free(expected);
-	json_t *fault = find_event(&run, "inject.fault");
-	cr_assert_str_eq(field_string(fault, "error.code"), "ENOMEM");
-	cr_assert_str_eq(field_string(fault, "mmfence.inject.rule"), "max_map_count=1000");
-	cr_assert(field_number(fault, "mmfence.areas.count") == 997);
-	cr_assert(field_number(fault, "mmfence.areas.limit") == 1000);
-	run_end(&run);
 }
 
-EACH_WIDTH(inject, max_map_count_that_is_not_reached)
-{
-	struct run run = { .variant = variant,
-			   .args = { "calls" },
-			   .options = { INJECT("max_map_count=1000") } };
-
-	inject_once(&run);
-	expect_output(&run, "\n");
-	cr_expect(!find_event(&run, "inject.fault") && !find_event(&run, "inject.total"));
-	run_end(&run);
-}
+WIDTHS_HOLD(inject, max_map_count_that_is_not_reached, "inject", "calls",
+	    .options = { INJECT("max_map_count=1000") }, .says = "\n",
+	    .finds = { "inject.fault 0", "inject.total 0" })
 
 /* --- the log --- */
 
 /* The first of each call site, and the totals. */
-EACH_WIDTH(inject, records)
+RUNS_AND(EACH_WIDTH, inject, records, .helper = "inject", .args = { "pattern", "30" },
+	 .options = { INJECT("madvise=ENOENT:when=11+") },
+	 .finds = { "inject.fault 1",
+		    "inject.fault error.code=ENOENT & event.outcome=failure & mmfence.call=madvise",
+		    "inject.fault mmfence.inject.rule=madvise=ENOENT:when=11+",
+		    "inject.fault mmfence.inject.number=11 & mmfence.mapping.length=4096",
+		    "inject.fault mmfence.stack>1",
+		    "inject.total mmfence.inject.calls=30 & mmfence.inject.failed=20" })
 {
-	struct run run = { .variant = variant,
-			   .args = { "pattern", "30" },
-			   .options = { INJECT("madvise=ENOENT:when=11+") } };
-
-	inject_once(&run);
-	json_t *fault = find_event(&run, "inject.fault");
-	cr_assert(count_events(&run, "inject.fault") == 1);
-	cr_assert_str_eq(field_string(fault, "error.code"), "ENOENT");
-	cr_assert_str_eq(field_string(fault, "event.outcome"), "failure");
-	cr_assert_str_eq(field_string(fault, "mmfence.call"), "madvise");
-	cr_assert_str_eq(field_string(fault, "mmfence.inject.rule"), "madvise=ENOENT:when=11+");
-	cr_assert(field_number(fault, "mmfence.inject.number") == 11);
-	cr_assert(field_number(fault, "mmfence.mapping.length") == 4096);
-	cr_assert(json_array_size(field(fault, "mmfence.stack")) >= 2, "no backtrace");
-	json_t *total = find_event(&run, "inject.total");
-	cr_assert(field_number(total, "mmfence.inject.calls") == 30);
-	cr_assert(field_number(total, "mmfence.inject.failed") == 20);
-	run_end(&run);
+	cr_assert_eq(strlen(field_string(find_event(run, "inject.fault"), "mmfence.site") ?: ""),
+		     16);
 }
 
 /* A mapping's file is named; and what failed is not also recorded as what it would have been. */
 EACH_VARIANT(inject, memory_is_neither_opened_nor_mapped)
 {
-	struct run map = { .variant = variant,
-			   .args = { "calls" },
-			   .options = { INJECT("mmap.selfmem=EDOM") } };
-	struct run open = { .variant = variant,
-			    .args = { "calls" },
-			    .options = { INJECT("open.selfmem=EDOM") } };
-
-	inject_once(&map);
-	cr_assert(!find_event(&map, "selfmem.map"));
-	cr_assert(strstr(field_string(find_event(&map, "inject.fault"), "file.path"), "/mem"));
-	run_end(&map);
-	inject_once(&open);
-	cr_assert(!find_event(&open, "selfmem.open"));
-	cr_assert(count_events(&open, "inject.fault") == 2);
-	run_end(&open);
+	TRY(.helper = "inject", .args = { "calls" }, .options = { INJECT("mmap.selfmem=EDOM") },
+	    .finds = { "selfmem.map 0", "inject.fault file.path~/mem" });
+	TRY(.helper = "inject", .args = { "calls" }, .options = { INJECT("open.selfmem=EDOM") },
+	    .finds = { "selfmem.open 0", "inject.fault 2" });
 }
 
 /* Without a log the calls fail all the same. */
-Test(inject, without_a_log)
-{
-	struct run run = { .variant = "plain",
-			   .args = { "pattern", "5" },
-			   .log = "",
-			   .options = { INJECT("madvise=ENOENT:when=2..3") } };
-
-	inject_once(&run);
-	expect_output(&run, ".xx..\n");
-	run_end(&run);
-}
+RUNS(ONCE, inject, without_a_log, .helper = "inject", .args = { "pattern", "5" }, .log = "",
+     .options = { INJECT("madvise=ENOENT:when=2..3") }, .says = ".xx..\n")
 
 /* A bad value in the environment: one line, and the program runs as it is. */
-Test(inject, bad_value_of_a_preloaded_program)
-{
-	struct run run = { .variant = "plain",
-			   .args = { "pattern", "3" },
-			   .options = { INJECT("madvice=ENOENT") } };
-
-	inject_once(&run);
-	expect_output(&run, "...\n");
-	cr_assert_str_eq(run.errors,
-			 "mmfence: MMFENCE_PROCESS_INJECT: process.inject: \"madvice\" is no call "
-			 "that can be made to fail; did you mean \"madvise\"?\n");
-	run_end(&run);
-}
+RUNS(ONCE, inject, bad_value_of_a_preloaded_program, .helper = "inject", .args = { "pattern", "3" },
+     .options = { INJECT("madvice=ENOENT") }, .says = "...\n",
+     .complains = "mmfence: MMFENCE_PROCESS_INJECT: process.inject: \"madvice\" is no call "
+		  "that can be made to fail; did you mean \"madvise\"?\n")
 
 /* What another program replaces has its totals before that; the other counts from 1. */
-EACH_WIDTH(inject, programs_count_for_themselves)
-{
-	struct run run = { .variant = variant,
-			   .args = { "exec", "4" },
-			   .options = { INJECT("madvise=ENOENT:when=2+5") } };
-
-	inject_once(&run);
-	expect_output(&run, ".x..\n.x..\n");
-	cr_assert(count_events(&run, "inject.total") == 2);
-	cr_expect(field_number(find_event(&run, "inject.total"), "mmfence.inject.calls") == 4);
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, inject, programs_count_for_themselves, .helper = "inject", .args = { "exec", "4" },
+     .options = { INJECT("madvise=ENOENT:when=2+5") }, .says = ".x..\n.x..\n",
+     .finds = { "inject.total 2", "inject.total mmfence.inject.calls=4" })
 
 Test(inject, started_programs_have_it_too)
 {
@@ -327,8 +189,6 @@ Test(inject, started_programs_have_it_too)
 				     build_path("helpers/m32/inject") } };
 
 	skip_without_32_bit();
-	run_helper(&run);
-	run_must_hold(&run);
-	expect_output(&run, ".x.\n.x.\n");
-	run_end(&run);
+	run.says = ".x.\n.x.\n";
+	run_and_look(&run);
 }

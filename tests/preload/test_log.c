@@ -480,33 +480,72 @@ static void become_nobody(struct run *run)
 		_exit(98);
 }
 
-Test(A5, environment_is_ignored_in_secure_mode)
+/* A set-user-ID program of root's, started by nobody, in a directory where that one may write. */
+struct secure {
+	char dir[32], path[64], log[64];
+};
+
+static void secure_begin(struct secure *it, const char *helper)
 {
-	char dir[] = "/tmp/mmfence-secure.XXXXXX", path[64], log[64], command[2 * PATH_MAX];
-	struct run run = { .helper = path,
-			   .args = { "count=3" },
-			   .preload = RUN_BARE,
-			   .log = log,
-			   .prepare = become_nobody };
+	char command[2 * PATH_MAX];
 
 	skip_unless_root();
-	cr_assert(mkdtemp(dir) && chmod(dir, 0777) == 0);
-	snprintf(path, sizeof(path), "%s/steady", dir);
-	snprintf(log, sizeof(log), "%s/log", dir);
-	snprintf(command, sizeof(command), "mkdir %s/upper %s/over; cp '%s' %s; chmod 4755 %s", dir,
-		 dir, build_path("helpers/plain/steady"), path, path);
+	strcpy(it->dir, "/tmp/mmfence-secure.XXXXXX");
+	cr_assert(mkdtemp(it->dir) && chmod(it->dir, 0777) == 0);
+	snprintf(it->path, sizeof(it->path), "%s/%s", it->dir, helper);
+	snprintf(it->log, sizeof(it->log), "%s/log", it->dir);
+	snprintf(command, sizeof(command), "mkdir %s/upper %s/over; cp '%s' %s; chmod 4755 %s",
+		 it->dir, it->dir, build_path("helpers/plain/%s", helper), it->path, it->path);
 	cr_assert(system(command) == 0);
-	if (!preload_everywhere(build_path("lib/x86_64-linux-gnu/libmmfence.so"), dir))
+	if (!preload_everywhere(build_path("lib/x86_64-linux-gnu/libmmfence.so"), it->dir))
 		cr_skip_test("no overlay mounts here");
+}
+
+static void secure_end(const struct secure *it)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "umount /etc; rm -rf %s", it->dir);
+	cr_assert(system(command) == 0);
+}
+
+Test(A5, environment_is_ignored_in_secure_mode)
+{
+	struct secure it;
+	struct run run = { .helper = it.path,
+			   .args = { "count=3" },
+			   .preload = RUN_BARE,
+			   .log = it.log,
+			   .prepare = become_nobody };
+
+	secure_begin(&it, "steady");
 	run_helper(&run);
 	undisturbed(&run);
-	cr_assert(access(log, F_OK) == -1, "a log was written where the caller said");
+	cr_assert(access(it.log, F_OK) == -1, "a log was written where the caller said");
 	/* The trial is worth something: not set-user-ID, the same preload obeys. */
-	cr_assert(chmod(path, 0755) == 0);
+	cr_assert(chmod(it.path, 0755) == 0);
 	run_again(&run);
 	undisturbed(&run);
-	cr_assert(access(log, F_OK) == 0, "the preload was not there at all");
-	snprintf(command, sizeof(command), "umount /etc; rm -rf %s", dir);
-	cr_assert(system(command) == 0);
+	cr_assert(access(it.log, F_OK) == 0, "the preload was not there at all");
+	secure_end(&it);
+	run_end(&run);
+}
+
+/* Nor by what it starts once it is somebody else for good. */
+Test(A5, secure_mode_hands_no_options_on)
+{
+	struct secure it;
+	struct run run = { .helper = it.path,
+			   .args = { "changed", "/usr/bin/env" },
+			   .env = { "OTHER=1", "MMFENCE_CONFIG=/nowhere" },
+			   .preload = RUN_BARE,
+			   .log = it.log,
+			   .prepare = become_nobody };
+
+	secure_begin(&it, "launch");
+	run_helper(&run);
+	cr_assert(strstr(run.output, "OTHER=1"), "%s", run.errors);
+	cr_assert(!strstr(run.output, "MMFENCE_"), "%s", run.output);
+	secure_end(&it);
 	run_end(&run);
 }

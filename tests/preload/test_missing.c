@@ -171,15 +171,15 @@ Test(report, missing_records_are_told_in_every_form)
 	struct run run = COMMAND("report", log);
 
 	run_helper(&run);
-	cr_expect(strstr(run.output, "Verdict: kept, as far as mmfence could look"));
-	cr_expect(strstr(run.output, "  missed     4 records of 2 processes are missing.\n"), "%s",
+	cr_expect(strstr(run.output, "Verdict: Kept, with exceptions"));
+	cr_expect(strstr(run.output, "  MISSING      4 records of 2 processes\n"), "%s",
 		  run.output);
-	cr_expect(strstr(run.output, "skips them): 4\n      3 of p7[7] on alpha\n"
-				     "      1 of p8[8] on alpha\n"),
+	cr_expect(strstr(run.output, "      1  p8         8  alpha\n"
+				     "      3  p7         7  alpha\n"),
 		  "%s", run.output);
-	cr_expect(strstr(page, "<tr data-row=\"missing/0\"><td>p7</td>"));
-	cr_expect(strstr(page, "<tr data-row=\"missing/1\"><td>p8</td>"));
-	cr_expect(strstr(page, "4 records of 2 processes are missing."));
+	cr_expect(strstr(page, "<tr data-row=\"missing.rows/0\"><td class=\"n bad\">1</td>"));
+	cr_expect(strstr(page, "<tr data-row=\"missing.rows/1\"><td class=\"n bad\">3</td>"));
+	cr_expect(strstr(page, "<p>4 records of 2 processes</p>"));
 	run_end(&run);
 }
 

@@ -3,19 +3,11 @@
  * N1, N5: remap_file_pages is recorded by call site, and can be refused. The helper calls
  * it from three sites: a 100 times, b 10 times, c 3 times with an error.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "runner.h"
 
 #define WORKED "110 worked, 3 failed, EINVAL\n"
-
-static void call_all(struct run *run, const char *end)
-{
-	run->helper = "nonlinear";
-	run->args[0] = end;
-	run_helper(run);
-}
 
 static void times_are_right(json_t *total)
 {
@@ -28,7 +20,7 @@ static void times_are_right(json_t *total)
 }
 
 /* N1: by default the first call of each site, and each site's totals at the end. */
-static void totals_are_right(const struct run *run)
+static void totals_are_right(struct run *run)
 {
 	static const json_int_t calls[] = { 100, 10, 3 }, failed[] = { 0, 0, 3 };
 	static const json_int_t bytes[] = { 100 * 4096, 10 * 8192, 0 };
@@ -81,73 +73,29 @@ static void first_calls_are_right(const struct run *run)
 	cr_assert_str_neq(field_string(b, "mmfence.site"), field_string(c, "mmfence.site"));
 }
 
-EACH_WIDTH(N1, first_call_of_each_site_and_totals)
+RUNS_AND(EACH_WIDTH, N1, first_call_of_each_site_and_totals, .helper = "nonlinear",
+	 .args = { "return" }, .says = WORKED, .finds = { "nonlinear.remap 3" })
 {
-	struct run run = { .variant = variant };
-
-	call_all(&run, "return");
-	cr_assert_str_eq(run.output, WORKED);
-	cr_assert(count_events(&run, "nonlinear.remap") == 3, "%zu remaps",
-		  count_events(&run, "nonlinear.remap"));
-	first_calls_are_right(&run);
-	totals_are_right(&run);
-	run_end(&run);
+	first_calls_are_right(run);
+	totals_are_right(run);
 }
 
 /* N1: linear_page_offset is what the call replaced, also when that was not linear any more. */
-EACH_WIDTH(N1, every_call)
-{
-	struct run run = { .variant = variant, .options = { "audit.nonlinear=every" } };
+WIDTHS_HOLD(N1, every_call, "nonlinear", "return", .options = { "audit.nonlinear=every" },
+	    .says = WORKED,
+	    .finds = { "nonlinear.remap 113", "nonlinear.remap[16] mmfence.mapping.page_offset=21",
+		       "nonlinear.remap[16] mmfence.mapping.linear_page_offset=5" })
 
-	call_all(&run, "return");
-	cr_assert_str_eq(run.output, WORKED);
-	cr_assert(count_events(&run, "nonlinear.remap") == 113);
-	json_t *again = find_event_number(&run, "nonlinear.remap", 16);
-	cr_assert(field_number(again, "mmfence.mapping.page_offset") == 21);
-	cr_assert(field_number(again, "mmfence.mapping.linear_page_offset") == 5);
-	run_end(&run);
-}
+WIDTHS_HOLD(N1, off, "nonlinear", "return", .options = { "audit.nonlinear=off" }, .says = WORKED,
+	    .finds = { "nonlinear.remap 0", "nonlinear.total 0" })
 
-EACH_WIDTH(N1, off)
-{
-	struct run run = { .variant = variant, .options = { "audit.nonlinear=off" } };
+#define TOTALS(name, end)                                                         \
+	HELPER_HOLDS(N1, totals_through_##name, "nonlinear", end, .says = WORKED, \
+		     .look = totals_are_right)
 
-	call_all(&run, "return");
-	cr_assert_str_eq(run.output, WORKED);
-	cr_assert(count_events(&run, "nonlinear.remap") == 0);
-	cr_assert(count_events(&run, "nonlinear.total") == 0);
-	run_end(&run);
-}
-
-static void totals_after(const char *variant, const char *end)
-{
-	struct run run = { .variant = variant };
-
-	call_all(&run, end);
-	cr_assert(run_exit(&run) == 0);
-	cr_assert_str_eq(run.output, WORKED);
-	totals_are_right(&run);
-	run_end(&run);
-}
-
-#define TOTALS(name, end)                       \
-	EACH_VARIANT(N1, totals_through_##name) \
-	{                                       \
-		totals_after(variant, end);     \
-	}
-
-EACH_WIDTH(N3, a_window_in_a_private_mapping_is_none)
-{
-	struct run run = { .variant = variant,
-			   .helper = "rewire",
-			   .args = { "private" },
-			   .options = { "snapshot.mode=off", "audit.nonlinear=every" } };
-
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 0, "%s", run.output);
-	cr_assert(count_events(&run, "nonlinear.rewire") == 0);
-	run_end(&run);
-}
+WIDTHS_HOLD(N3, a_window_in_a_private_mapping_is_none, "rewire", "private",
+	    .options = { "snapshot.mode=off", "audit.nonlinear=every" },
+	    .finds = { "nonlinear.rewire 0" })
 
 TOTALS(exit, "exit")
 TOTALS(underscore_exit, "_exit")
@@ -157,47 +105,28 @@ TOTALS(exit_group_by_syscall, "syscall")
 TOTALS(exec, "exec")
 
 /* N1: a child's calls are its own. */
-EACH_WIDTH(N1, totals_of_a_child)
+RUNS_AND(EACH_WIDTH, N1, totals_of_a_child, .helper = "nonlinear", .args = { "fork" },
+	 .finds = { "nonlinear.total 4" })
 {
-	struct run run = { .variant = variant };
+	json_int_t parent = field_number(find_event(run, "process.start"), "process.pid");
 	size_t of_child = 0;
 
-	call_all(&run, "fork");
-	cr_assert(run_exit(&run) == 0);
-	json_int_t parent = field_number(find_event(&run, "process.start"), "process.pid");
-	for (size_t i = 0; find_event_number(&run, "nonlinear.total", i); i++) {
-		json_t *total = find_event_number(&run, "nonlinear.total", i);
+	for (size_t i = 0; i < 4; i++) {
+		json_t *total = find_event_number(run, "nonlinear.total", i);
 		if (field_number(total, "process.pid") == parent)
 			continue;
 		of_child++;
 		cr_assert(field_number(total, "mmfence.total.calls") == 7);
 	}
 	cr_assert(of_child == 1, "%zu sites in the child", of_child);
-	cr_assert(count_events(&run, "nonlinear.total") == 4);
-	run_end(&run);
 }
 
 /* N1: a process that is killed has no totals, but its first calls are on file (A2). */
-EACH_WIDTH(N1, first_calls_of_a_killed_process)
-{
-	struct run run = { .variant = variant };
+WIDTHS_HOLD(N1, first_calls_of_a_killed_process, "nonlinear", "kill", .ends_with = 137,
+	    .finds = { "nonlinear.remap 3" })
 
-	call_all(&run, "kill");
-	cr_assert(run_exit(&run) == 128 + 9);
-	cr_assert(count_events(&run, "nonlinear.remap") == 3);
-	run_end(&run);
-}
-
-EACH_WIDTH(N5, refuse)
-{
-	struct run run = { .variant = variant, .options = { "nonlinear.policy=refuse" } };
-
-	call_all(&run, "return");
-	cr_assert_str_eq(run.output, "0 worked, 113 failed, ENOSYS\n");
-	json_t *event = find_event(&run, "nonlinear.remap");
-	cr_assert(event);
-	cr_assert_str_eq(field_string(event, "event.outcome"), "failure");
-	cr_assert_str_eq(field_string(event, "error.code"), "ENOSYS");
-	cr_assert_str_eq(field_string(event, "mmfence.policy"), "refuse");
-	run_end(&run);
-}
+WIDTHS_HOLD(
+	N5, refuse, "nonlinear", "return", .options = { "nonlinear.policy=refuse" },
+	.says = "0 worked, 113 failed, ENOSYS\n",
+	.finds = {
+		"nonlinear.remap event.outcome=failure & error.code=ENOSYS & mmfence.policy=refuse" })

@@ -83,6 +83,16 @@ Test(report, folded_is_golden)
 	run_end(&run);
 }
 
+Test(report, prometheus_is_golden)
+{
+	struct run run = COMMAND("report", "--prometheus", data_path("two_hosts.log"));
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	golden_text(run.output, "two_hosts.prometheus");
+	run_end(&run);
+}
+
 /* What a helper left in its log, seen from outside. */
 EACH_WIDTH(report, of_a_run_is_golden)
 {
@@ -241,7 +251,8 @@ Test(report, open_snapshots_are_told_from_those_that_ended_with_their_process)
 	run_helper(&run);
 	expect_exit(&run, 0);
 	cr_expect(strstr(run.output, "  1 to the end, 2 open  "), "%s", run.output);
-	expect_in_page(path, "<td class=\"fate\">1\302\240to the end, 2\302\240open</td>");
+	expect_in_page(path, "<td class=\"\">1 to the end, 2 open</td>");
+	expect_in_page(path, "<th>Fate</th><th class=\"n\">Program</th><th>File</th></tr>");
 	run_end(&run);
 }
 
@@ -418,6 +429,21 @@ Test(report, module_that_is_a_pipe_is_not_opened)
 	program_end(&program, stack);
 }
 
+Test(report, debug_link_to_a_pipe_is_not_followed)
+{
+	struct program program;
+	run_program(&program,
+		    "strip $1 && touch $1.debug && objcopy --add-gnu-debuglink=$1.debug $1 "
+		    "&& rm $1.debug && mkfifo $1.debug");
+	json_t *stack = stack_of(&program, NULL);
+	char path[PATH_MAX + 8];
+
+	cr_expect(!has_name(json_array_get(stack, 0)));
+	snprintf(path, sizeof(path), "%s.debug", program.path);
+	unlink(path);
+	program_end(&program, stack);
+}
+
 /* --- bad logs --- */
 
 static void expect_refusal(struct run *run, const char *sentence)
@@ -480,84 +506,6 @@ Test(report, page_behind_a_link)
 	run_end(&run);
 }
 
-/* Made where the link points to, by way of another that is relative. */
-Test(report, page_behind_a_link_that_leads_nowhere_yet)
-{
-	const char *page = make_file("page.html", "", 0);
-	struct run run = COMMAND("report", "--html", NULL, data_path("two_hosts.log"));
-	struct stat st;
-	char *first, *second;
-	mode_t mask;
-
-	cr_assert(asprintf(&first, "%s.first", page) > 0 &&
-		  asprintf(&second, "%s.second", page) > 0);
-	cr_assert(!unlink(page) && !symlink(second, first) &&
-		  !symlink(strrchr(page, '/') + 1, second));
-	run.args[2] = first;
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect_str_eq(run.errors, "");
-	cr_assert(!lstat(first, &st) && S_ISLNK(st.st_mode), "the first link was replaced");
-	cr_assert(!lstat(second, &st) && S_ISLNK(st.st_mode), "the second link was replaced");
-	cr_assert(!lstat(page, &st) && S_ISREG(st.st_mode));
-	cr_expect_gt(st.st_size, 1000);
-	mask = umask(0);
-	umask(mask);
-	cr_expect_eq(st.st_mode & 07777, 0666 & ~mask, "%o", st.st_mode);
-	run_end(&run);
-}
-
-Test(report, page_behind_a_link_into_no_directory)
-{
-	const char *link = make_file("page.html", "", 0);
-	struct run run = COMMAND("report", "--html", link, data_path("two_hosts.log"));
-	struct stat st;
-
-	cr_assert(!unlink(link) && !symlink("/no/such/page.html", link));
-	expect_refusal(&run, "cannot be written: No such file or directory\n");
-	cr_expect(!lstat(link, &st) && S_ISLNK(st.st_mode));
-}
-
-/* The name leaves no room for that of the file that is to take its place. */
-Test(report, page_behind_a_link_that_cannot_be_filled)
-{
-	struct run run = COMMAND("report", "--html", NULL, data_path("two_hosts.log"));
-	const char *link = make_file("page.html", "", 0);
-	char name[252], *target;
-	struct stat st;
-
-	memset(name, 'x', sizeof(name) - 1);
-	name[sizeof(name) - 1] = 0;
-	cr_assert(asprintf(&target, "%s/%s", getenv("MMFENCE_TMP"), name) > 0);
-	cr_assert(!unlink(link) && !symlink(target, link));
-	run.args[2] = link;
-	expect_refusal(&run, "cannot be written: File name too long\n");
-	cr_expect(lstat(target, &st), "something is left in the link's target");
-	cr_expect(!lstat(link, &st) && S_ISLNK(st.st_mode));
-}
-
-/* A link of somebody else's in a directory like /tmp is not followed, as the kernel has it. */
-Test(report, page_behind_a_strangers_link)
-{
-	struct run run = COMMAND("report", "--html", NULL, data_path("two_hosts.log"));
-	FILE *setting = fopen("/proc/sys/fs/protected_symlinks", "re");
-	char directory[PATH_MAX], link[PATH_MAX + 8], target[PATH_MAX + 8];
-	struct stat st;
-
-	skip_unless_root();
-	if (!setting || fgetc(setting) != '1')
-		cr_skip_test("fs.protected_symlinks is not set");
-	fclose(setting);
-	snprintf(directory, sizeof(directory), "%s/sticky.XXXXXX", getenv("MMFENCE_TMP"));
-	cr_assert(mkdtemp(directory) && !chmod(directory, 01777));
-	snprintf(link, sizeof(link), "%s/link", directory);
-	snprintf(target, sizeof(target), "%s/target", directory);
-	cr_assert(!symlink(target, link) && !lchown(link, 65534, 65534));
-	run.args[2] = link;
-	expect_refusal(&run, "cannot be written: Permission denied\n");
-	cr_expect(lstat(target, &st), "the target was made");
-}
-
 /* What is no file is written, and stays what it is. */
 Test(report, page_that_is_a_pipe)
 {
@@ -574,25 +522,6 @@ Test(report, page_that_is_a_pipe)
 	run_helper(&run);
 	expect_exit(&run, 0);
 	cr_expect(strstr(run.output, "</html>"), "%s", run.output);
-	run_end(&run);
-}
-
-/* Appended to, as the shell said, and not replaced under its descriptor. */
-Test(report, page_that_is_an_open_descriptor)
-{
-	struct run run = { .helper = "/bin/bash", .preload = RUN_BARE, .args = { "-c" } };
-	const char *page = make_file("page.html", "before\n", 7);
-	char *script;
-
-	cr_assert(asprintf(&script,
-			   "%s report --html /dev/fd/7 %s 7>>%s && head -1 %s && tail -1 %s",
-			   build_path("bin/mmfence"), data_path("two_hosts.log"), page, page,
-			   page) > 0);
-	run.args[1] = script;
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect(!strncmp(run.output, "before\n", 7) && strstr(run.output, "</html>"), "%s",
-		  run.output);
 	run_end(&run);
 }
 
@@ -618,7 +547,7 @@ Test(report, two_forms_at_once)
 
 	run_helper(&run);
 	expect_exit(&run, 2);
-	cr_expect(strstr(run.errors, "only one of --json, --folded and --html"));
+	cr_expect(strstr(run.errors, "only one of --json, --folded, --prometheus and --html"));
 	cr_expect_str_eq(run.output, "");
 	run_end(&run);
 }
@@ -629,7 +558,7 @@ Test(report, empty_log)
 
 	run_helper(&run);
 	expect_exit(&run, 0);
-	cr_expect(strstr(run.output, "nothing was recorded"), "%s", run.output);
+	cr_expect(strstr(run.output, "Nothing was recorded"), "%s", run.output);
 	run_end(&run);
 }
 
@@ -690,7 +619,7 @@ Test(report, absurd_records)
 		"{\"event\":{\"action\":\"nonlinear.total\"},\"mmfence\":{\"total\":{\"calls\":"
 		"9223372036854775807},\"stack\":[1,2,\"z\",[]]}}\n"
 		"{\"event\":{\"action\":\"nonlinear.remap\"},\"mmfence\":{\"mapping\":{\"page_offset\":"
-		"-9223372036854775808,\"address\":\"0xffffffffffffffffffff\",\"length\":-1}}}\n"
+		"-9223372036854775807,\"address\":\"0xffffffffffffffffffff\",\"length\":-1}}}\n"
 		"{\"event\":{\"action\":\"nonlinear.pressure\"},\"mmfence\":{\"areas\":{\"count\":"
 		"9223372036854775807,\"limit\":-1}}}\n"
 		"{\"event\":{\"action\":\"pages.census\"},\"mmfence\":{\"pages\":{\"resident_file\":"
@@ -716,36 +645,6 @@ Test(report, absurd_records)
 }
 
 /* Names come from the program: they move no cursor, and make no markup. */
-/* Two mappings of one file in one census are one row, and the next census begins anew. */
-Test(report, census_by_file_adds_up_its_mappings)
-{
-#define CENSUS(second)                                                                     \
-	"{\"@timestamp\":\"2026-05-04T10:00:0" second ".000000Z\",\"event\":{\"action\":"  \
-	"\"pages.census\"},\"process\":{\"pid\":7,\"name\":\"p\"},\"mmfence\":{\"pages\":" \
-	"{\"resident_file\":9,\"mappings\":3}}}\n"
-#define MAPPING(second, pages)                                                            \
-	"{\"@timestamp\":\"2026-05-04T10:00:0" second ".000000Z\",\"event\":{\"action\":" \
-	"\"pages.mapping\"},\"process\":{\"pid\":7,\"name\":\"p\"},\"file\":{\"path\":"   \
-	"\"/lib/l.so\"},\"mmfence\":{\"pages\":{\"resident_file\":" pages "}}}\n"
-	static const char log[] =
-		CENSUS("0") MAPPING("0", "100") CENSUS("1") MAPPING("1", "4") MAPPING("1", "3");
-	struct run run = COMMAND("report", "--json", make_file("census.log", log, sizeof(log) - 1));
-	bool found = false;
-
-	run_helper(&run);
-	expect_exit(&run, 0);
-	json_t *json = json_of(&run), *census = json_object_get(json, "census"), *row;
-	size_t i;
-	json_array_foreach(census, i, row) if (json_object_get(row, "path"))
-	{
-		found = true;
-		cr_expect_eq(field_number(json_object_get(row, "pages"), "resident_file"), 7);
-	}
-	cr_expect(found);
-	json_decref(json);
-	run_end(&run);
-}
-
 /* What turns text round is not let through either, in any form. */
 Test(report, names_in_a_log_turn_no_text_round)
 {
@@ -821,4 +720,120 @@ Test(report, memory_does_not_grow_with_records)
 	run_end(&run);
 	unlink(run.args[2]);
 	free(log);
+}
+
+/* Calls that go round 256 places: what is left of them for the picture is not of one place. */
+Test(report, thinned_window_shows_all_its_places)
+{
+	char *log = NULL;
+	size_t size = 0, count = 0, i;
+	bool seen[256] = { false };
+	FILE *out = open_memstream(&log, &size);
+	json_t *point;
+
+	for (int call = 0; call < 20000; call++)
+		fprintf(out,
+			"{\"event\":{\"action\":\"nonlinear.remap\"},\"process\":{\"pid\":1,\"name\":"
+			"\"p\"},\"file\":{\"path\":\"/a\"},\"mmfence\":{\"mapping\":{\"address\":"
+			"\"0x%x000\",\"length\":4096,\"page_offset\":%d}}}\n",
+			call % 256 + 1, call % 256);
+	fclose(out);
+	struct run run = COMMAND("report", "--json", make_file("window.log", log, size));
+	run_helper(&run);
+	expect_exit(&run, 0);
+	json_t *json = json_of(&run);
+	json_t *windows = field(json, "nonlinear.windows");
+	json_array_foreach(field(json_array_get(windows, 0), "points"), i, point)
+	{
+		json_int_t place = json_integer_value(json_array_get(point, 1)) & 255;
+
+		count += !seen[place];
+		seen[place] = true;
+	}
+	cr_expect_gt(count, 128, "%zu of 256 places", count);
+	json_decref(json);
+	run_end(&run);
+	free(log);
+}
+
+/* What comes past the first hundred thousand is counted in one row, which says so. */
+Test(report, names_past_all_measure_are_one_row)
+{
+	char *log = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&log, &size);
+
+	for (int i = 0; i < 100100; i++)
+		fprintf(out,
+			"{\"event\":{\"action\":\"snapshot.lost\"},\"process\":{\"pid\":1,\"name\":"
+			"\"p\"},\"file\":{\"path\":\"/%d\"}}\n",
+			i);
+	fclose(out);
+	struct run run = COMMAND("report", make_file("names.log", log, size));
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect(strstr(run.output, "  LOST         100100 snapshots did not last"), "%.400s",
+		  run.output);
+	cr_expect(strstr(run.output, " 100 × unknown  (others)\n"), "%.900s", run.output);
+	run_end(&run);
+	unlink(run.args[1]);
+	free(log);
+}
+
+/* The first table on a terminal of 80 columns: how wide it is, and whether the end of a path is
+ * seen. */
+#define ON_A_TERMINAL                                                                      \
+	"import fcntl, os, pty, struct, sys, termios\n"                                    \
+	"pid, fd = pty.fork()\n"                                                           \
+	"if not pid:\n"                                                                    \
+	" fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('4H', 24, 80, 0, 0))\n"           \
+	" os.execv(sys.argv[1], sys.argv[1:])\n"                                           \
+	"out = b''\n"                                                                      \
+	"try:\n"                                                                           \
+	" while True: out += os.read(fd, 4096)\n"                                          \
+	"except OSError: pass\n"                                                           \
+	"rows = out.decode().replace('\\r', '').split('\\nTaken')[1].split('\\n\\n')[0]\n" \
+	"print(max(map(len, rows.split('\\n'))) <= 80, '/index.db' in rows)\n"
+
+Test(report, tables_are_no_wider_than_a_terminal)
+{
+	struct run run = { .helper = "/usr/bin/python3",
+			   .preload = RUN_BARE,
+			   .args = { "-c", ON_A_TERMINAL, build_path("bin/mmfence"), "report",
+				     data_path("two_hosts.log") } };
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	cr_expect_str_eq(run.output, "True True\n", "%s%s", run.output, run.errors);
+	run_end(&run);
+}
+
+/* What the document says is said in the text and on the page in the same words. */
+Test(report, every_form_says_the_same_sentences)
+{
+	struct run text = COMMAND("report", data_path("two_hosts.log"));
+	struct run page = COMMAND("report", "--html", "-", data_path("two_hosts.log"));
+	struct run document = COMMAND("report", "--json", data_path("two_hosts.log"));
+	json_t *sentence;
+	size_t i, count = 0;
+
+	run_helper(&text);
+	run_helper(&page);
+	run_helper(&document);
+	json_t *json = json_of(&document);
+	json_array_foreach(field(json, "verdict.sentences"), i, sentence)
+	{
+		const char *words = field_string(sentence, "text");
+		char *part = strndup(words, strcspn(words, "'")); /* which the page has as &#39; */
+
+		cr_expect(strstr(text.output, words), "no \"%s\" in %s", words, text.output);
+		cr_expect(strstr(page.output, part), "no \"%s\" on the page", part);
+		free(part);
+		count++;
+	}
+	cr_expect_geq(count, 11);
+	json_decref(json);
+	run_end(&text);
+	run_end(&page);
+	run_end(&document);
 }

@@ -10,71 +10,31 @@
 
 #define OPENED "open=0 read=ok map=ENODEV room=untouched\n"
 
-static void open_is_recorded(const struct run *run, const char *mode)
-{
-	json_t *event = find_event(run, "selfmem.open");
+#define OPEN_IS_RECORDED(mode)                                                            \
+	"selfmem.open 1",                                                                 \
+		"selfmem.open mmfence.selfmem.kind=process & mmfence.selfmem.mode=" mode, \
+		"selfmem.open file.path & mmfence.stack>1"
 
-	cr_assert(event, "no selfmem.open");
-	cr_assert(count_events(run, "selfmem.open") == 1, "%zu opens",
-		  count_events(run, "selfmem.open"));
-	cr_assert_str_eq(field_string(event, "mmfence.selfmem.kind"), "process");
-	cr_assert_str_eq(field_string(event, "mmfence.selfmem.mode"), mode);
-	cr_assert(field(event, "file.path"));
-	cr_assert(json_array_size(field(event, "mmfence.stack")) >= 2, "no backtrace");
+#define MAP_IS_RECORDED                                                                   \
+	"selfmem.map 1", "selfmem.map event.outcome=failure & error.code=ENODEV",         \
+		"selfmem.map mmfence.selfmem.kind=process & mmfence.mapping.shared=true", \
+		"selfmem.map mmfence.mapping.length=4096 & mmfence.stack>1"
+
+/* By this road, for reading and writing or as is said. */
+#define BY(road, ...) .helper = "selfmem", .args = { road, __VA_ARGS__ }
+
+static void offset_is_of_a_page(struct run *run)
+{
+	cr_assert(field_number(find_event(run, "selfmem.map"), "mmfence.mapping.offset") % 4096 ==
+		  0);
 }
 
-static void map_is_recorded(const struct run *run)
-{
-	json_t *event = find_event(run, "selfmem.map");
-
-	cr_assert(event, "no selfmem.map");
-	cr_assert(count_events(run, "selfmem.map") == 1);
-	cr_assert_str_eq(field_string(event, "event.outcome"), "failure");
-	cr_assert_str_eq(field_string(event, "error.code"), "ENODEV");
-	cr_assert_str_eq(field_string(event, "mmfence.selfmem.kind"), "process");
-	cr_assert(json_is_true(field(event, "mmfence.mapping.shared")));
-	cr_assert(field_number(event, "mmfence.mapping.length") == 4096);
-	cr_assert(field_number(event, "mmfence.mapping.offset") % 4096 == 0);
-	cr_assert(json_array_size(field(event, "mmfence.stack")) >= 2, "no backtrace");
-}
-
-/* M1: the owner is the process whose memory it is. */
-static void owner_is_itself(const struct run *run)
-{
-	json_t *event = find_event(run, "selfmem.open");
-
-	cr_assert(field_number(event, "mmfence.selfmem.owner") ==
-		  field_number(event, "process.pid"));
-}
-
-static void go(struct run *run, const char *road, const char *mode)
-{
-	run->helper = "selfmem";
-	run->args[0] = road;
-	run->args[1] = mode;
-	run_helper(run);
-	run_must_hold(run);
-}
-
-static void road_is_seen(const char *variant, const char *road)
-{
-	struct run run = { .variant = variant };
-
-	go(&run, road, "rw");
-	cr_assert_str_eq(run.output, OPENED, "%s", run.output);
-	open_is_recorded(&run, "rw");
-	map_is_recorded(&run);
-	run_end(&run);
-}
-
-#define ROAD(name, road)                     \
-	EACH_VARIANT(M1, opened_by_##name)   \
-	{                                    \
-		road_is_seen(variant, road); \
-	}
+#define ROAD(name, road)                                                         \
+	RUNS(EACH_VARIANT, M1, opened_by_##name, BY(road, "rw"), .says = OPENED, \
+	     .finds = { OPEN_IS_RECORDED("rw"), MAP_IS_RECORDED }, .look = offset_is_of_a_page)
 
 ROAD(self, "self")
-ROAD(thread_self, "thread-self")
+ROAD(thread_self, "thread_self")
 ROAD(open64, "open64")
 ROAD(pid, "pid")
 ROAD(task, "task")
@@ -98,122 +58,66 @@ ROAD(duplicate, "dup")
 ROAD(dup2, "dup2")
 ROAD(fcntl, "fcntl")
 
-EACH_VARIANT(M1, owner_of_ones_own)
+/* M1: the owner is the process whose memory it is. */
+RUNS_AND(EACH_VARIANT, M1, owner_of_ones_own, BY("task", "rw"))
 {
-	struct run run = { .variant = variant };
+	json_t *event = find_event(run, "selfmem.open");
 
-	go(&run, "task", "rw");
-	owner_is_itself(&run);
-	run_end(&run);
+	cr_assert(field_number(event, "mmfence.selfmem.owner") ==
+		  field_number(event, "process.pid"));
 }
 
-EACH_VARIANT(M1, memory_of_the_parent)
+RUNS_AND(EACH_VARIANT, M1, memory_of_the_parent, BY("parent", "rw"),
+	 .finds = { OPEN_IS_RECORDED("rw"), MAP_IS_RECORDED })
 {
-	struct run run = { .variant = variant };
+	json_t *event = find_event(run, "selfmem.open");
 
-	go(&run, "parent", "rw");
-	open_is_recorded(&run, "rw");
-	map_is_recorded(&run);
-	json_t *event = find_event(&run, "selfmem.open");
-	cr_assert(field_number(event, "mmfence.selfmem.owner") == (json_int_t)run.pid);
-	cr_assert(field_number(event, "process.pid") != (json_int_t)run.pid);
-	run_end(&run);
+	cr_assert(field_number(event, "mmfence.selfmem.owner") == (json_int_t)run->pid);
+	cr_assert(field_number(event, "process.pid") != (json_int_t)run->pid);
 }
 
 /* M1: where no open was seen, the mapping is judged by the descriptor. */
-static void map_is_judged(const char *variant, const char *road)
-{
-	struct run run = { .variant = variant };
+#define IS_JUDGED(name, road)                                                                   \
+	RUNS_AND(EACH_VARIANT, M1, name, BY(road, "rw"),                                        \
+		 .finds = { "selfmem.open 0", MAP_IS_RECORDED })                                \
+	{                                                                                       \
+		offset_is_of_a_page(run);                                                       \
+		cr_assert(strstr(run->output, "map=ENODEV room=untouched"), "%s", run->output); \
+	}
 
-	go(&run, road, "rw");
-	cr_assert(strstr(run.output, "map=ENODEV room=untouched"), "%s", run.output);
-	cr_assert(count_events(&run, "selfmem.open") == 0);
-	map_is_recorded(&run);
-	run_end(&run);
-}
+IS_JUDGED(inherited_descriptor, "inherited")
+IS_JUDGED(descriptor_from_a_socket, "socket")
+IS_JUDGED(descriptor_opened_by_hand, "unseen")
 
-EACH_VARIANT(M1, inherited_descriptor)
-{
-	map_is_judged(variant, "inherited");
-}
+#define DEVICE_IS_SEEN(name, road)                                               \
+	RUNS_AND(EACH_VARIANT, M1, name, BY(road, "rw"),                         \
+		 .finds = { "selfmem.open mmfence.selfmem.kind=device" })        \
+	{                                                                        \
+		cr_assert(strstr(run->output, "map=EACCES"), "%s", run->output); \
+	}
 
-EACH_VARIANT(M1, descriptor_from_a_socket)
-{
-	map_is_judged(variant, "socket");
-}
-
-EACH_VARIANT(M1, descriptor_opened_by_hand)
-{
-	map_is_judged(variant, "unseen");
-}
-
-static void device_is_seen(const char *variant, const char *road)
-{
-	struct run run = { .variant = variant };
-
-	go(&run, road, "rw");
-	json_t *event = find_event(&run, "selfmem.open");
-	cr_assert(event, "no selfmem.open");
-	cr_assert_str_eq(field_string(event, "mmfence.selfmem.kind"), "device");
-	cr_assert(strstr(run.output, "map=EACCES"), "%s", run.output);
-	run_end(&run);
-}
-
-EACH_VARIANT(M1, dev_mem_by_number)
-{
-	device_is_seen(variant, "dev_mem");
-}
-
-EACH_VARIANT(M1, dev_port_by_number)
-{
-	device_is_seen(variant, "dev_port");
-}
+DEVICE_IS_SEEN(dev_mem_by_number, "dev_mem")
+DEVICE_IS_SEEN(dev_port_by_number, "dev_port")
 
 EACH_VARIANT(M2, mode_is_recorded)
 {
-	struct run reading = { .variant = variant }, writing = { .variant = variant };
-
-	go(&reading, "self", "r");
-	open_is_recorded(&reading, "r");
-	run_end(&reading);
-	go(&writing, "self", "w");
-	open_is_recorded(&writing, "w");
-	run_end(&writing);
+	TRY(BY("self", "r"), .finds = { OPEN_IS_RECORDED("r") });
+	TRY(BY("self", "w"), .finds = { OPEN_IS_RECORDED("w") });
 }
 
-EACH_VARIANT(M2, creat_is_an_open_for_writing)
+RUNS(EACH_VARIANT, M2, creat_is_an_open_for_writing, BY("creat", "w"),
+     .finds = { OPEN_IS_RECORDED("w") })
+
+#define REFUSED(policy, road, mode)                                                         \
+	TRY(BY(road, mode), .options = { "selfmem.open=" policy }, .says = "open=EACCES\n", \
+	    .finds = { "selfmem.open event.outcome=failure & error.code=EACCES",            \
+		       "selfmem.open mmfence.policy=" policy })
+
+RUNS_AND(EACH_VARIANT, M2, readonly_lets_readers_through, BY("self", "r"),
+	 .options = { "selfmem.open=readonly" })
 {
-	struct run run = { .variant = variant };
-
-	go(&run, "creat", "w");
-	open_is_recorded(&run, "w");
-	run_end(&run);
-}
-
-static void refused(const char *variant, const char *option, const char *policy, const char *road,
-		    const char *mode)
-{
-	struct run run = { .variant = variant, .options = { option } };
-
-	go(&run, road, mode);
-	cr_assert_str_eq(run.output, "open=EACCES\n", "%s %s: %s", road, mode, run.output);
-	json_t *event = find_event(&run, "selfmem.open");
-	cr_assert(event);
-	cr_assert_str_eq(field_string(event, "mmfence.policy"), policy);
-	cr_assert_str_eq(field_string(event, "event.outcome"), "failure");
-	cr_assert_str_eq(field_string(event, "error.code"), "EACCES");
-	run_end(&run);
-}
-
-EACH_VARIANT(M2, readonly_lets_readers_through)
-{
-	struct run run = { .variant = variant, .options = { "selfmem.open=readonly" } };
-
-	go(&run, "self", "r");
-	cr_assert(!strncmp(run.output, "open=0 read=ok", 14), "%s", run.output);
-	cr_assert_str_eq(field_string(find_event(&run, "selfmem.open"), "event.outcome"),
-			 "success");
-	run_end(&run);
+	cr_assert(!strncmp(run->output, "open=0 read=ok", 14), "%s", run->output);
+	cr_assert_str_eq(field_string(find_event(run, "selfmem.open"), "event.outcome"), "success");
 }
 
 EACH_VARIANT(M2, readonly_refuses_writers)
@@ -222,10 +126,10 @@ EACH_VARIANT(M2, readonly_refuses_writers)
 					     "symlink", "fopen",	  "freopen", "dev_fd",
 					     "open64",	"syscall_openat", "openat2" };
 
-	refused(variant, "selfmem.open=readonly", "readonly", "self", "w");
-	refused(variant, "selfmem.open=readonly", "readonly", "creat", "w");
+	REFUSED("readonly", "self", "w");
+	REFUSED("readonly", "creat", "w");
 	for (size_t i = 0; i < sizeof(roads) / sizeof(roads[0]); i++)
-		refused(variant, "selfmem.open=readonly", "readonly", roads[i], "rw");
+		REFUSED("readonly", roads[i], "rw");
 }
 
 EACH_VARIANT(M2, refuse_refuses_all)
@@ -233,44 +137,89 @@ EACH_VARIANT(M2, refuse_refuses_all)
 	static const char *const roads[] = { "self",  "openat",	 "pid",	   "syscall_open",
 					     "fopen", "freopen", "openat2" };
 
-	refused(variant, "selfmem.open=refuse", "refuse", "self", "rw");
+	REFUSED("refuse", "self", "rw");
 	for (size_t i = 0; i < sizeof(roads) / sizeof(roads[0]); i++)
-		refused(variant, "selfmem.open=refuse", "refuse", roads[i], "r");
+		REFUSED("refuse", roads[i], "r");
+}
+
+/* Nothing is recorded, and so nothing is looked at where all is allowed. */
+EACH_VARIANT(M2, refused_without_a_log)
+{
+	TRY(BY("self", "w"), .log = "", .options = { "selfmem.open=readonly" },
+	    .says = "open=EACCES\n");
+	TRY(BY("self", "r"), .log = "", .options = { "selfmem.open=refuse" },
+	    .says = "open=EACCES\n");
 }
 
 /* M3: a shared read-only mapping of a descriptor that can write could be made writable. */
-EACH_VARIANT(M3, nothing_is_mapped)
-{
-	struct run run = { .variant = variant };
+/* M6: what the kernel denies is an event too, and no policy's. */
+#define DENIED(road)                                                                          \
+	TRY(BY(road, "rw"), .says = "open=EACCES\n",                                          \
+	    .finds = { "selfmem.open event.outcome=failure & error.code=EACCES",              \
+		       "selfmem.open mmfence.selfmem.kind=process & mmfence.selfmem.mode=rw", \
+		       "selfmem.open !mmfence.policy" })
 
-	go(&run, "self", "rw");
-	cr_assert_str_eq(run.output, OPENED, "%s", run.output);
-	map_is_recorded(&run);
-	cr_assert_str_eq(
-		field_string(find_event(&run, "selfmem.map"), "mmfence.mapping.protection"),
-		"rw-s");
-	run_end(&run);
+EACH_VARIANT(M6, denied_opens_are_events)
+{
+	skip_unless_root();
+	DENIED("denied");
+	DENIED("denied_syscall");
+	DENIED("denied_fopen");
 }
+
+/* An open that posix_spawn's child would make, where nobody sees it. */
+WIDTHS_HOLD(M6, spawned_opens_are_events, "selfmem", "spawn", .says = "addopen=0 other=0\n",
+	    .finds = { "selfmem.open 1",
+		       "selfmem.open mmfence.call=posix_spawn_file_actions_addopen" })
+WIDTHS_HOLD(M6, refused_spawned_opens_are_events, "selfmem", "spawn",
+	    .options = { "selfmem.open=refuse" }, .says = "addopen=EACCES other=0\n",
+	    .finds = { "selfmem.open" })
+
+/* What the records of one call come to; each begins a site, or doubles its calls, or is the rest.
+ */
+static void reached(const struct run *run, const char *call, int64_t calls, int64_t failed,
+		    int64_t bytes, size_t records)
+{
+	int64_t sum[3] = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; find_event_number(run, "selfmem.access", i); i++) {
+		const json_t *event = find_event_number(run, "selfmem.access", i);
+
+		if (strcmp(field_string(event, "mmfence.call"), call) != 0)
+			continue;
+		count++;
+		sum[0] += field_number(event, "mmfence.selfmem.calls");
+		sum[1] += field_number(event, "mmfence.selfmem.failed");
+		if (field(event, "mmfence.selfmem.bytes"))
+			sum[2] += field_number(event, "mmfence.selfmem.bytes");
+		cr_expect(field_number(event, "mmfence.selfmem.owner") > 0);
+	}
+	cr_expect(sum[0] == calls && sum[1] == failed && sum[2] == bytes && count == records,
+		  "%s: %lld calls, %lld failed, %lld bytes, %zu records", call, (long long)sum[0],
+		  (long long)sum[1], (long long)sum[2], count);
+}
+
+/* Roads that need no file; a forked child counts anew. */
+RUNS_AND(EACH_WIDTH, M6, processes_that_are_reached_are_events, .helper = "processes",
+	 .args = { "fork" }, .as_bare = true)
+{
+	reached(run, "process_vm_readv", 42, 2, 2 * 20 * 64, 14);
+	reached(run, "process_vm_writev", 2, 0, 128, 2);
+	reached(run, "PTRACE_ATTACH", 2, 0, 0, 2);
+	if (strstr(run->output, "taken 1"))
+		reached(run, "pidfd_getfd", 2, 0, 0, 2);
+}
+
+RUNS(EACH_VARIANT, M3, nothing_is_mapped, BY("self", "rw"), .says = OPENED,
+     .finds = { MAP_IS_RECORDED, "selfmem.map mmfence.mapping.protection=rw-s" })
 
 /* M5, M3: what a kernel with these devices would give. */
 HELPER_HOLDS(M5, memory_is_never_writable, "device", "memory_*")
 HELPER_HOLDS(M5, pci_is_never_writable, "device", "pci_*")
-HELPER_HOLDS(M5, ports_are_refused, "device", "ports")
-HELPER_HOLDS(M5, others_are_as_ever, "device", "others_as_ever")
 
 /* M3: with an event. */
-EACH_VARIANT(M5, pci_is_recorded)
-{
-	struct run run = { .variant = variant,
-			   .helper = "device",
-			   .args = { "pci_nothing_writable" } };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	json_t *event = find_event(&run, "selfmem.map");
-	cr_assert(event, "no selfmem.map");
-	cr_assert_str_eq(field_string(event, "mmfence.selfmem.kind"), "device");
-	cr_assert_str_eq(field_string(event, "error.code"), "EACCES");
-	cr_assert(strstr(field_string(event, "file.path"), "/resource"));
-	run_end(&run);
-}
+HELPER_HOLDS(
+	M5, pci_is_recorded, "device", "pci_nothing_writable",
+	.finds = {
+		"selfmem.map mmfence.selfmem.kind=device & error.code=EACCES & file.path~/resource" })

@@ -13,14 +13,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "receiver.h"
 
-#define STEADY(...)                                                                            \
-	{                                                                                      \
-		.variant = variant, .helper = "steady", .args = { __VA_ARGS__ }, .seconds = 20 \
+#define STEADY(to, prepared, ...)                                                           \
+	{                                                                                   \
+		.variant = variant, .helper = "steady", .args = { __VA_ARGS__ }, .log = to, \
+		.prepare = prepared, .seconds = 20                                          \
 	}
 
 static void undisturbed(struct run *run)
@@ -29,6 +29,12 @@ static void undisturbed(struct run *run)
 		  run->errors);
 	cr_assert_str_eq(run->output, "done\n");
 	cr_assert_str_empty(run->errors, "said: %s", run->errors);
+}
+
+static void run_steady(struct run *run)
+{
+	run_helper(run);
+	undisturbed(run);
 }
 
 /* The address of a socket of this test: "unix:" and a path in no run's directory, for it is made
@@ -64,12 +70,10 @@ static size_t dropped(const struct run *run)
 
 EACH_WIDTH(A2, socket_gets_every_record)
 {
-	struct run run = STEADY("count=8", "threads=2", "processes=3");
+	struct run run = STEADY(where, NULL, "count=8", "threads=2", "processes=3");
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
 
-	run.log = where;
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	receiver_drain(receiver, &run);
 	holds_all(&run, 8 * 2 * 3);
 	cr_assert(count_events(&run, "process.start") == 3);
@@ -81,10 +85,9 @@ EACH_WIDTH(A2, socket_gets_every_record)
 EACH_WIDTH(A2, killed_processes_lose_nothing_in_a_socket)
 {
 	for (unsigned int round = 1; round < 20; round++) {
-		struct run run = STEADY("count=1000000", "pipe=17", "gate=18");
+		struct run run = STEADY(where, NULL, "count=1000000", "pipe=17", "gate=18");
 		int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
 
-		run.log = where;
 		steps_start(&run);
 		steps_take(round);
 		kill(run.pid, SIGKILL);
@@ -101,10 +104,9 @@ EACH_WIDTH(A2, killed_processes_lose_nothing_in_a_socket)
 /* A daemon that is started anew gets the next record, and what was lost meanwhile is said. */
 static void daemon_restarts(const char *variant, bool unlinked, const char *code)
 {
-	struct run run = STEADY("count=15", "pipe=17", "gate=18");
+	struct run run = STEADY(where, NULL, "count=15", "pipe=17", "gate=18");
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
 
-	run.log = where;
 	steps_start(&run);
 	steps_take(5);
 	receiver_drain(receiver, &run);
@@ -140,10 +142,9 @@ EACH_WIDTH(A4, socket_that_is_removed_and_made_again)
 /* A restart between two records loses none. */
 EACH_WIDTH(A2, quick_restart_loses_nothing)
 {
-	struct run run = STEADY("count=20", "pipe=17", "gate=18");
+	struct run run = STEADY(where, NULL, "count=20", "pipe=17", "gate=18");
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
 
-	run.log = where;
 	steps_start(&run);
 	for (int i = 0; i < 20; i++) {
 		steps_take(1);
@@ -162,12 +163,10 @@ EACH_WIDTH(A2, quick_restart_loses_nothing)
 
 EACH_WIDTH(A4, socket_without_daemon)
 {
-	struct run run = STEADY("count=50");
+	struct run run = STEADY(where, NULL, "count=50");
 
 	socket_path();
-	run.log = where;
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	run_end(&run);
 }
 
@@ -175,10 +174,9 @@ EACH_WIDTH(A4, socket_without_daemon)
  * counted. */
 EACH_WIDTH(A4, socket_that_is_full)
 {
-	struct run run = STEADY("count=1001", "pipe=17", "gate=18");
+	struct run run = STEADY(where, NULL, "count=1001", "pipe=17", "gate=18");
 	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
 
-	run.log = where;
 	steps_start(&run);
 	steps_take(1000);
 	receiver_drain(receiver, &run);
@@ -237,13 +235,10 @@ static void give_stderr(struct run *run)
 EACH_WIDTH(A2, descriptor_of_a_file_gets_every_record)
 {
 	char path[] = "/tmp/mmfence-fd.XXXXXX";
-	struct run run = STEADY("count=20", "threads=2", "processes=4");
+	struct run run = STEADY("fd:9", give_nine, "count=20", "threads=2", "processes=4");
 
 	given = mkstemp(path);
-	run.log = "fd:9";
-	run.prepare = give_nine;
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	strcpy(run.log_path, path);
 	run_read_log(&run);
 	holds_all(&run, 20 * 2 * 4);
@@ -253,9 +248,8 @@ EACH_WIDTH(A2, descriptor_of_a_file_gets_every_record)
 
 EACH_WIDTH(A2, standard_error_gets_every_record)
 {
-	struct run run = STEADY("count=10");
+	struct run run = STEADY("stderr", NULL, "count=10");
 
-	run.log = "stderr";
 	run_helper(&run);
 	cr_assert(run_exit(&run) == 0);
 	cr_assert_str_eq(run.output, "done\n");
@@ -281,15 +275,12 @@ static size_t lines_in(int pipe)
 /* A pipe that nobody reads: the program goes on, and its own descriptor is as it was. */
 static void full_pipe(const char *variant, const char *log, void (*give)(struct run *))
 {
-	struct run run = STEADY("count=2000");
+	struct run run = STEADY(log, give, "count=2000");
 	int ends[2];
 
 	cr_assert(pipe(ends) == 0);
 	given = ends[1];
-	run.log = log;
-	run.prepare = give;
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	cr_assert(!(fcntl(ends[1], F_GETFL) & O_NONBLOCK), "the program's pipe was changed");
 	size_t lines = lines_in(ends[0]);
 	cr_assert(lines > 10 && lines < 4000, "%zu lines", lines);
@@ -316,29 +307,24 @@ static void give_to_nobody(struct run *run)
 
 EACH_WIDTH(A4, pipe_of_another_user)
 {
-	struct run run = STEADY("count=2000");
+	struct run run = STEADY("fd:9", give_to_nobody, "count=2000");
 	int ends[2];
 
 	skip_unless_root();
 	cr_assert(pipe(ends) == 0);
 	given = ends[1];
-	run.log = "fd:9";
-	run.prepare = give_to_nobody;
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	cr_assert(!(fcntl(ends[1], F_GETFL) & O_NONBLOCK), "the program's pipe was changed");
 	run_end(&run);
 }
 
 EACH_WIDTH(A4, pipe_whose_reader_goes)
 {
-	struct run run = STEADY("count=200", "pipe=17", "gate=18");
+	struct run run = STEADY("fd:9", give_nine, "count=200", "pipe=17", "gate=18");
 	int ends[2];
 
 	cr_assert(pipe2(ends, O_CLOEXEC) == 0);
 	given = ends[1];
-	run.log = "fd:9";
-	run.prepare = give_nine;
 	steps_start(&run);
 	close(ends[1]);
 	steps_take(100);
@@ -354,15 +340,12 @@ EACH_WIDTH(A4, pipe_whose_reader_goes)
 /* A socket as descriptor, as systemd gives its services. */
 EACH_WIDTH(A4, descriptor_of_a_full_socket)
 {
-	struct run run = STEADY("count=2000");
+	struct run run = STEADY("fd:9", give_nine, "count=2000");
 	int ends[2];
 
 	cr_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	given = ends[1];
-	run.log = "fd:9";
-	run.prepare = give_nine;
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	cr_assert(!(fcntl(ends[1], F_GETFL) & O_NONBLOCK));
 	cr_assert(lines_in(ends[0]) > 10);
 	run_end(&run);
@@ -423,14 +406,11 @@ static void give_other_nine(struct run *run)
 /* The number says which file was meant, and a process that finds another one there is silent. */
 EACH_WIDTH(A3, pinned_descriptor_is_another_file)
 {
-	struct run run = STEADY("count=5");
+	struct run run = STEADY("fd:9@0:1:2", give_other_nine, "count=5");
 	char path[PATH_MAX];
 	struct stat other;
 
-	run.log = "fd:9@0:1:2";
-	run.prepare = give_other_nine;
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	snprintf(path, sizeof(path), "%s/work/other", run.dir);
 	cr_assert(stat(path, &other) == 0 && other.st_size == 0, "records in a file not meant");
 	run_end(&run);
@@ -474,20 +454,14 @@ Test(A3, descriptor_replaced_before_exec)
 	run_end(&run);
 }
 
-Test(A2, command_hands_a_descriptor_on)
+RUNS_AND(BY_PATH, A2, command_hands_a_descriptor_on, .helper = build_path("bin/mmfence"),
+	 .args = { "run", "-q", "-o", "audit.snapshots=every", "--log", "fd:9", "--",
+		   build_path("helpers/plain/steady"), "count=5" },
+	 .preload = RUN_BARE, .prepare = pin_nine)
 {
-	struct run run = { .helper = build_path("bin/mmfence"),
-			   .preload = RUN_BARE,
-			   .args = { "run", "-q", "--log", "fd:9", "--",
-				     build_path("helpers/plain/steady"), "count=5" },
-			   .prepare = pin_nine };
-
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 0, "%s", run.errors);
-	snprintf(run.log_path, sizeof(run.log_path), "%s/work/meant", run.dir);
-	run_read_log(&run);
-	holds_all(&run, 5);
-	run_end(&run);
+	snprintf(run->log_path, sizeof(run->log_path), "%s/work/meant", run->dir);
+	run_read_log(run);
+	holds_all(run, 5);
 }
 
 static void refused(const char *value, const char *sentence)
@@ -524,17 +498,12 @@ Test(command, logs_that_are_none)
 }
 
 /* check reads its log. */
-Test(command, check_wants_a_file)
+RUNS_AND(BY_PATH, command, check_wants_a_file, .helper = build_path("bin/mmfence"),
+	 .args = { "check", "--log", "stderr", "--", "touch", "started" }, .preload = RUN_BARE,
+	 .ends_with = 2)
 {
-	struct run run = { .helper = build_path("bin/mmfence"),
-			   .preload = RUN_BARE,
-			   .args = { "check", "--log", "stderr", "--", "touch", "started" } };
-
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 2, "exit status %d", run_exit(&run));
-	cr_assert(strstr(run.errors, "the log must be a file"), "%s", run.errors);
-	cr_assert(size_of(&run, "started") == -1, "it was started all the same");
-	run_end(&run);
+	cr_assert(strstr(run->errors, "the log must be a file"), "%s", run->errors);
+	cr_assert(size_of(run, "started") == -1, "it was started all the same");
 }
 
 /* --- syslog --- */
@@ -562,14 +531,12 @@ static void keep_record(struct run *run, const char *text)
 EACH_WIDTH(A2, syslog_gets_every_record)
 {
 	static char text[65536];
-	struct run run = STEADY("count=10");
+	struct run run = STEADY("syslog", NULL, "count=10");
 	ssize_t length;
 
 	private_dev();
 	int receiver = receiver_bind("/dev/log", SOCK_DGRAM);
-	run.log = "syslog";
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	while ((length = receiver_next(receiver, text, sizeof(text))) >= 0) {
 		cr_assert((size_t)length == strlen(text), "a NUL in a datagram");
 		check_syslog(text, "14", run.pid);
@@ -585,15 +552,13 @@ EACH_WIDTH(A2, syslog_gets_every_record)
 EACH_WIDTH(A2, syslog_on_a_stream)
 {
 	static char text[1 << 20];
-	struct run run = STEADY("count=200");
+	struct run run = STEADY("syslog", NULL, "count=200");
 	size_t used = 0;
 	ssize_t length;
 
 	private_dev();
 	int listener = receiver_bind("/dev/log", SOCK_STREAM);
-	run.log = "syslog";
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	int receiver = accept(listener, NULL, NULL);
 	cr_assert(receiver >= 0);
 	while ((length = read(receiver, text + used, sizeof(text) - used)) > 0)
@@ -610,25 +575,21 @@ EACH_WIDTH(A2, syslog_on_a_stream)
 
 EACH_WIDTH(A4, stream_that_is_full)
 {
-	struct run run = STEADY("count=3000");
+	struct run run = STEADY("syslog", NULL, "count=3000");
 
 	private_dev();
 	int listener = receiver_bind("/dev/log", SOCK_STREAM);
-	run.log = "syslog";
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	close(listener);
 	run_end(&run);
 }
 
 EACH_WIDTH(A4, no_syslog)
 {
-	struct run run = STEADY("count=20");
+	struct run run = STEADY("syslog", NULL, "count=20");
 
 	private_dev();
-	run.log = "syslog";
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	run_end(&run);
 }
 
@@ -725,12 +686,10 @@ static void drain_journal(int receiver, struct run *run)
 
 EACH_WIDTH(A2, journal_gets_every_record)
 {
-	struct run run = STEADY("count=10", "processes=2");
+	struct run run = STEADY("journal", NULL, "count=10", "processes=2");
 	int receiver = bind_journal();
 
-	run.log = "journal";
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	drain_journal(receiver, &run);
 	holds_all(&run, 20);
 	run_end(&run);
@@ -753,10 +712,9 @@ EACH_WIDTH(A1, journal_keeps_hostile_names)
 
 EACH_WIDTH(A4, journal_that_restarts)
 {
-	struct run run = STEADY("count=15", "pipe=17", "gate=18");
+	struct run run = STEADY("journal", NULL, "count=15", "pipe=17", "gate=18");
 	int receiver = bind_journal();
 
-	run.log = "journal";
 	steps_start(&run);
 	steps_take(5);
 	drain_journal(receiver, &run);
@@ -773,11 +731,9 @@ EACH_WIDTH(A4, journal_that_restarts)
 
 EACH_WIDTH(A4, no_journal)
 {
-	struct run run = STEADY("count=20");
+	struct run run = STEADY("journal", NULL, "count=20");
 
 	private_run();
-	run.log = "journal";
-	run_helper(&run);
-	undisturbed(&run);
+	run_steady(&run);
 	run_end(&run);
 }

@@ -12,7 +12,8 @@
 
 #include "audit/event.h"
 #include "audit/sink.h"
-#include "nonlinear/sites.h"
+#include "nonlinear/nonlinear.h"
+#include "kernel/thread.h"
 #include "policy/policy.h"
 #include "mapping/index.h"
 #include "snapshot/snapshot.h"
@@ -46,7 +47,7 @@ static void use_budget(void)
 	const char *reason;
 
 	if (!budget_charge(PAGE, &reason))
-		budget_release(PAGE);
+		budget_return(PAGE);
 }
 
 static void use_sites(size_t round)
@@ -110,6 +111,7 @@ int main(void)
 {
 	pthread_t threads[THREADS];
 
+	home_settle();
 	policy_defaults(&the_policy);
 	sink_configure(getenv("ROOMS_LOG") ?: "/dev/null");
 	for (size_t i = 0; i < THREADS; i++)

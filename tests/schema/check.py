@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""check.py SCHEMA ECS EVENTS.md [LOG...]: A1, for every record that the tests made.
+"""check.py SCHEMA ECS PAGE [LOG...]: A1, for every record that the tests made.
 
 Each record is validated, by the quick validator; the first of each shape by the
 reference implementation too, so that a keyword which the quick one does not know
@@ -204,15 +204,15 @@ def names_are_ecs(schema, path):
 
 
 def described(schema, path):
-    """EVENTS.md has the fields of all records in a table of its own."""
+    """mmfence-events(5) has the fields of all records in a list of its own."""
     with open(path, encoding="utf-8") as page:
-        table = page.read().split("## Fields of every record")[1].split("\n## ")[0]
-    there = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
+        part = page.read().split(".Sh FIELDS OF EVERY RECORD")[1].split("\n.Sh ")[0]
+    there = {line.split()[2] for line in part.splitlines() if line.startswith(".It Va ")}
     common = None
     for event in schema["properties"]["event"]["properties"]["action"]["enum"]:
         names = {name for name, _ in leaves(schema, schema["$defs"][event])}
         common = names if common is None else common & names
-    say(there == common, "schema: EVENTS.md names the same fields of all records",
+    say(there == common, "schema: mmfence-events(5) names the same fields of all records",
         str(there ^ common))
 
 

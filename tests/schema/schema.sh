@@ -14,5 +14,5 @@ if ! $python -c 'import jsonschema, fastjsonschema' 2>/dev/null; then
 fi
 mapfile -t logs < <(find "$MMFENCE_TMP" -maxdepth 1 \( -name records -o -name '*.jsonl' \))
 $python "$tests/schema/check.py" "$tests/../include/mmfence.schema.json" \
-	"$tests/schema/ecs-8.11.tsv" "$tests/../include/EVENTS.md" "${logs[@]}" 2>&1 ||
+	"$tests/schema/ecs-8.11.tsv" "$MMFENCE_BUILD/man/mmfence-events.5" "${logs[@]}" 2>&1 ||
 	echo "FAIL schema: the check ended with $?"

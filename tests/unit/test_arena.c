@@ -3,10 +3,12 @@
  * The shim's own memory: zeroed, aligned, given back, and never the program's malloc.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "support/arena.h"
 
@@ -70,7 +72,7 @@ Test(arena, what_is_given_back_is_used_again)
 
 Test(arena, large_blocks)
 {
-	size_t size = 10u << 20, before = arena_in_use();
+	size_t size = (10u << 20) + 1, before = arena_in_use();
 	char *block = arena_alloc(size);
 
 	cr_assert_not_null(block);
@@ -78,6 +80,7 @@ Test(arena, large_blocks)
 	cr_assert_eq(arena_in_use(), before + size);
 	arena_free(block, size);
 	cr_assert_eq(arena_in_use(), before);
+	cr_assert(msync(block + size - 1, 1, MS_ASYNC) == -1 && errno == ENOMEM, "still mapped");
 	cr_assert_null(arena_alloc(SIZE_MAX));
 	cr_assert_null(arena_alloc(SIZE_MAX / 2));
 	cr_assert_eq(arena_in_use(), before, "a failure was counted");

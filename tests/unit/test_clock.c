@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "audit/clock.h"
+#include "audit/identity.h"
 
 #define DAY 86400LL
 

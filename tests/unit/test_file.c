@@ -16,8 +16,7 @@
 #include <unistd.h>
 
 #include "kernel/file.h"
-#include "kernel/filesystem.h"
-#include "kernel/unnamed.h"
+#include "support/sys.h"
 
 static struct file identify(int fd)
 {
@@ -243,4 +242,14 @@ Test(S1, leases_are_trusted_where_this_kernel_sees_every_change)
 		cr_assert(filesystem_keeps_leases(kept[i]), "%#x", kept[i]);
 	for (size_t i = 0; i < sizeof(untrusted) / sizeof(*untrusted); i++)
 		cr_assert(!filesystem_keeps_leases(untrusted[i].magic), "%s", untrusted[i].name);
+}
+
+/* Whatever another thread of the program starts meanwhile does not inherit it. */
+Test(file, what_is_opened_is_closed_on_exec)
+{
+	int fd = sys_open("/dev/null", O_RDONLY, 0);
+
+	cr_assert_geq(fd, 0);
+	cr_expect_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	close(fd);
 }

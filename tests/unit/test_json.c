@@ -215,4 +215,7 @@ Test(json, hexadecimal_keeps_the_bytes)
 	text_init(&text, buffer, sizeof(buffer));
 	cr_assert_not(json_add_hex(&text, "/\xff\x00z", 4, 9));
 	cr_assert_str_eq(buffer, "\"2fff00\"");
+	text_init(&text, buffer, sizeof(buffer));
+	cr_assert(json_add_hex(&text, "/\xff\x00z", 2, 10));
+	cr_assert_str_eq(buffer, "\"2fff\"");
 }

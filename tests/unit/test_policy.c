@@ -246,7 +246,7 @@ Test(policy, environment)
 				"MMFENCE_SNAPSHOT_COPY_LIMIT=2M",
 				"MMFENCE_SNAPSHOT_MODE=maybe",
 				"MMFENCE_CONFIG=",
-				"MMFENCE_PRELOAD=x",
+				"MMFENCE_PRESET=audit",
 				"MMFENCE_LOG=x",
 				"MMFENCE_SNAPSHOT_PATH=/a",
 				"MMFENCEX=1",
@@ -348,4 +348,52 @@ Test(policy, named_file_must_exist)
 	expect_complaint("there is no configuration file \"/nonexistent/x\"\n");
 	policy_from_sources(&policy, "/nonexistent/y", none, complain);
 	expect_complaint("there is no configuration file \"/nonexistent/y\"\n");
+}
+
+Test(policy, presets_set_options)
+{
+	for (size_t i = 0; i < policy_preset_count; i++) {
+		const struct policy_preset *preset = &policy_presets[i];
+
+		policy_defaults(&policy);
+		cr_expect_eq(policy_preset(&policy, preset->name, error, sizeof(error)), 0, "%s",
+			     error);
+		for (size_t n = 0; preset->settings[n]; n++) {
+			size_t length = strcspn(preset->settings[n], "=");
+			char name[64] = "";
+
+			memcpy(name, preset->settings[n], length);
+			expect_value(name, preset->settings[n] + length + 1);
+		}
+	}
+}
+
+Test(policy, everything_wins_over_a_preset)
+{
+	char *environment[] = { "MMFENCE_SIGBUS_RESCUE=/srv/x", "MMFENCE_PRESET=keep-alive",
+				"MMFENCE_CONFIG=", NULL };
+
+	policy_from_sources(&policy, NULL, environment, complain);
+	cr_expect_eq(complaint_count, 0, "%s", complaints);
+	expect_value("snapshot.shared", "/**");
+	expect_value("sigbus.rescue", "/srv/x");
+	policy_defaults(&policy);
+	policy_add_sources(&policy, "audit", "", environment, complain);
+	expect_value("snapshot.mode", "off");
+	expect_value("snapshot.shared", "");
+	policy_defaults(&policy);
+	policy_add_sources(&policy, "", "", environment, complain);
+	expect_value("snapshot.shared", "");
+}
+
+Test(policy, unknown_preset_is_complained_of)
+{
+	char *near[] = { "MMFENCE_CONFIG=", "MMFENCE_PRESET=keepalive", NULL };
+	char *far[] = { "MMFENCE_CONFIG=", "MMFENCE_PRESET=wireguard", NULL };
+
+	policy_from_sources(&policy, NULL, near, complain);
+	policy_from_sources(&policy, NULL, far, complain);
+	cr_expect_eq(complaint_count, 2);
+	expect_complaint("\"keepalive\" is no preset; did you mean \"keep-alive\"?\n");
+	expect_complaint("\"wireguard\" is no preset; there are audit, keep-alive, compat\n");
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 #include "audit/record.h"
 #include "audit/sink.h"
 #include "audit/trace.h"
-#include "support/scratch.h"
+#include "support/arena.h"
 
 #define HOSTILE_BYTES 70000
 
@@ -114,14 +115,20 @@ Test(record, timestamp_is_now_in_utc)
 
 Test(record, every_event_and_outcome_is_parsed)
 {
+	static const char *const names[] = {
+#define EVENT(id, action, category, type, doc) action,
+#define FIELD(id, name, type, doc)
+#include "audit/events.def"
+#undef EVENT
+#undef FIELD
+	};
 	struct identity who = identity_get();
 
 	for (int action = 0; action < EVENT_COUNT; action++)
 		for (int outcome = OUTCOME_SUCCESS; outcome <= OUTCOME_UNKNOWN; outcome++) {
 			json_t *root = parsed(record_open(action, outcome, NULL, &who));
 
-			cr_assert_str_eq(string_at(root, "event.action"),
-					 event_action_name(action));
+			cr_assert_str_eq(string_at(root, "event.action"), names[action]);
 			json_decref(root);
 		}
 }
@@ -434,6 +441,60 @@ Test(record, traces_are_not_taken_for_each_other)
 		text = json_string_value(json_array_get(at(root, "mmfence.stack"), 0));
 		cr_assert_eq(strtoul(text, NULL, 16), i % 50 + 1001);
 		json_decref(root);
+	}
+}
+
+/* However little room is left for it. */
+Test(record, a_trace_is_valid_at_every_limit)
+{
+	struct trace trace;
+	struct text text;
+	bool whole = false;
+
+	TRACE_HERE(&trace);
+	for (size_t limit = 64; !whole; limit++) {
+		char buffer[16384];
+
+		cr_assert_lt(limit, sizeof(buffer) - 2);
+		text_init(&text, buffer, sizeof(buffer));
+		text_add_char(&text, '{');
+		whole = stack_add(&text, &trace, limit);
+		cr_assert_leq(text.length, limit + 1);
+		text_add_char(&text, '}');
+		json_t *root = json_loadb(buffer, text.length, JSON_REJECT_DUPLICATES, NULL);
+		cr_assert_not_null(root, "%zu: %s", limit, buffer);
+		json_decref(root);
+	}
+}
+
+/* The same trace over and over, while another thread has another one in its place. */
+static void *add_again(void *value)
+{
+	struct trace trace = { .hash = (uintptr_t)value, .count = TRACE_FRAMES };
+	char expected[4096], buffer[4096];
+	struct text text;
+
+	for (uint32_t i = 0; i < TRACE_FRAMES; i++)
+		trace.frame[i] = trace.hash;
+	for (int i = 0; i < 1000000; i++) {
+		text_init(&text, i ? buffer : expected, sizeof(buffer));
+		stack_add(&text, &trace, sizeof(buffer) - 1);
+		if (i && strcmp(buffer, expected))
+			return "a trace is another thread's";
+	}
+	return NULL;
+}
+
+Test(record, threads_do_not_mix_traces)
+{
+	pthread_t threads[3];
+	void *complaint;
+
+	for (size_t i = 0; i < 3; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, add_again, (void *)(i + 1)), 0);
+	for (size_t i = 0; i < 3; i++) {
+		pthread_join(threads[i], &complaint);
+		cr_expect_null(complaint, "%s", (const char *)complaint);
 	}
 }
 

@@ -29,7 +29,8 @@ static bool cut(int64_t mapped_from, int64_t size, size_t page)
 	static struct sigbus it;
 
 	given(&it, mapped_from, size, page);
-	return sigbus_is_cut(&it);
+	sigbus_judge(&it);
+	return it.trouble == BEYOND_END;
 }
 
 Test(sigbus, a_page_with_a_byte_of_the_file_is_not_cut)

@@ -26,7 +26,7 @@
 #include "audit/event.h"
 #include "audit/sink.h"
 #include "kernel/guarded.h"
-#include "kernel/unnamed.h"
+#include "kernel/file.h"
 #include "support/scope.h"
 
 #define MAX_LINES 4096
@@ -719,6 +719,25 @@ Test(sink, a_socket_has_room_for_a_burst)
 	emit(1);
 	cr_assert_gt(send_buffer(guarded_get(GUARDED_LOG)), send_buffer(other));
 	close(listener);
+}
+
+/* Then it stays where the kernel put it. */
+Test(sink, the_last_free_number_is_closed_on_exec)
+{
+	struct rlimit few = { 32, 32 };
+	char name[128];
+	int last = -1, fd;
+
+	snprintf(name, sizeof(name), "unix:%s/socket", directory);
+	listen_at(name + 5, SOCK_DGRAM);
+	sink_configure(name);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while ((fd = dup(0)) >= 0)
+		last = fd;
+	close(last);
+	emit(1);
+	cr_assert_eq(guarded_get(GUARDED_LOG), last);
+	cr_assert_eq(fcntl(last, F_GETFD), FD_CLOEXEC);
 }
 
 /* A daemon's stream at /dev/log, which only this process sees. */

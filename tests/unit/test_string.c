@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/text.h"
+
 #define MOST  2600
 #define GUARD 64
 
@@ -130,4 +132,28 @@ Test(string, texts)
 	cr_expect_str_eq(strcat(out, "!"), "/a/bb/c!");
 	cr_expect_eq(strncpy(out, "ab", 4), out);
 	cr_expect_eq(memcmp(out, "ab\0\0b/c!", 9), 0);
+}
+
+/* Where a number ends, and what it is. */
+Test(string, numbers)
+{
+	static const struct {
+		const char *text;
+		unsigned int base;
+		uint64_t value;
+		size_t length;
+	} numbers[] = {
+		{ "1290:", 10, 1290, 4 }, { "12ab", 10, 12, 2 }, { "12ab-", 16, 0x12ab, 4 },
+		{ "7fg", 16, 0x7f, 2 },	  { "178", 8, 0xf, 2 },	 { "x", 16, 0, 0 },
+		{ "", 10, 0, 0 },	  { "9A", 16, 9, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		uint64_t value;
+		const char *text = numbers[i].text;
+		const char *end = text_read_number(text, numbers[i].base, &value);
+
+		cr_expect_eq(value, numbers[i].value, "%s", text);
+		cr_expect_eq(end, text + numbers[i].length, "%s", text);
+	}
 }

@@ -9,17 +9,21 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "kernel/loaded.h"
 #include "kernel/symbol.h"
-#include "support/auxiliary.h"
-#include "support/error.h"
+#include "support/sys.h"
 
 static const struct link_map *map_of(const char *name)
 {
 	return dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
 }
 
-/* Every name that a library exports; its names lie behind its symbols. */
+/* Its names lie behind its symbols. */
+static size_t symbol_count(const struct symbol_table *table)
+{
+	return (size_t)(table->strings - (const char *)table->symbol) / sizeof(*table->symbol);
+}
+
+/* Every name that a library exports. */
 static size_t compare_all(const char *name)
 {
 	const struct link_map *library = map_of(name);
@@ -27,7 +31,7 @@ static size_t compare_all(const char *name)
 	size_t compared = 0;
 
 	cr_assert(library && symbol_read(library, &table), "%s", name);
-	size_t count = (size_t)(table.strings - (const char *)table.symbol) / sizeof(*table.symbol);
+	size_t count = symbol_count(&table);
 	for (size_t i = 1; i < count; i++) {
 		const ElfW(Sym) *symbol = &table.symbol[i];
 		const char *text = table.strings + symbol->st_name;
@@ -48,6 +52,8 @@ Test(P6, every_name_of_libc_is_found_as_dlsym_has_it)
 	cr_expect_gt(compare_all("libc.so.6"), 2000);
 	cr_expect_gt(compare_all("libjansson.so.4"), 50);
 	cr_expect_null(symbol_in(map_of("libc.so.6"), "mmfence_has_no_such_name"));
+	/* What a thread has for itself is at no address of the library's. */
+	cr_expect_null(symbol_in(map_of("libc.so.6"), "errno"));
 }
 
 Test(P6, next_is_what_follows_the_program)
@@ -62,6 +68,25 @@ Test(P6, next_is_what_follows_the_program)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		cr_expect_eq(symbol_next(names[i]), dlsym(RTLD_NEXT, names[i]), "%s", names[i]);
+}
+
+/* A version that old programs alone are linked with is none to find. */
+Test(P6, a_hidden_version_is_not_found)
+{
+	struct symbol_table table;
+	uint16_t versions[16384];
+
+	cr_assert(symbol_read(map_of("libc.so.6"), &table) && table.versions);
+	void *found = symbol_find(&table, "open");
+	cr_assert_not_null(found);
+	size_t count = symbol_count(&table);
+	cr_assert_leq(count, sizeof(versions) / sizeof(*versions));
+	for (size_t i = 0; i < count; i++)
+		versions[i] = table.versions[i] | 0x8000;
+	table.versions = versions;
+	cr_expect_null(symbol_find(&table, "open"));
+	table.versions = NULL; /* an old library has none */
+	cr_expect_not_null(symbol_find(&table, "open"));
 }
 
 /* One of the two hash tables is all that some libraries have. */

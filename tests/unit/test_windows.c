@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "snapshot/windows.h"
+#include "snapshot/preserve.h"
 
 #define PAGES 64
 

@@ -52,11 +52,15 @@ cp -a "$MMFENCE_BUILD/tests/guest" "$build/tests"
 # The host's compiler, with the root's headers and libraries before its own. Functions that this libc
 # has not, the helpers find in our library.
 compiler=$build/cc
+# Below what -B names gcc looks in 32 for crt1.o, which runs constructors as this libc has it.
+mkdir -p "$build/start"
+ln -sfn "$root/usr/lib32" "$build/start/32"
 cat >"$compiler" <<END
 #!/bin/bash
 usr=$root/usr lib=lib/x86_64-linux-gnu
-[[ " \$* " != *" -m32 "* ]] || lib=lib32
-exec gcc --sysroot=$root -B\$usr/\$lib -L\$usr/\$lib -isystem \$usr/include/x86_64-linux-gnu -I$top/shim \\
+start=\$usr/\$lib
+[[ " \$* " != *" -m32 "* ]] || { lib=lib32 start=$build/start; }
+exec gcc --sysroot=$root -B\$start -L\$usr/\$lib -isystem \$usr/include/x86_64-linux-gnu -I$top/shim \\
 	-include $top/tests/userland/userland.h -Wl,-z,lazy -Wl,-z,dynamic-undefined-weak "\$@"
 END
 chmod +x "$compiler"

@@ -4,43 +4,35 @@
  * cannot be known to be absent is not taken to be absent.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/check/check.h"
 #include "cli/cli.h"
-#include "cli/run/destination.h"
-#include "cli/text/printable.h"
-#include "cli/text/show.h"
+#include "cli/report/report.h"
 #include "cli/run/run.h"
-#include "cli/check/verdict.h"
-#include "policy/suggest.h"
-
-#define KEY_FAIL_ON 0x1000
-#define KEY_JUNIT   0x1001
-#define KEY_TAP	    0x1002
+#include "cli/text/text.h"
+#include "policy/value.h"
 
 struct check {
-	struct run run;
+	struct run run; /* first, for its options */
 	struct verdict verdict;
 	bool named[CATEGORY_COUNT]; /* by the user, and not by default */
 	bool listed;
+	const char *allowed; /* programs that need not be looked into */
 	const char *junit;
-	int junit_fd;
-	bool junit_is_new;
+	FILE *junit_out;
 	bool tap;
 };
-
-/* "nonlinear,lost"; all and none. */
 
 static const char *category_word(size_t index)
 {
 	return index < CATEGORY_COUNT ? categories[index].name : NULL;
 }
 
+/* "nonlinear", all or none. */
 static void add_category(struct check *check, const char *word)
 {
 	bool all = !strcmp(word, "all"), known = all || !strcmp(word, "none");
@@ -55,22 +47,20 @@ static void add_category(struct check *check, const char *word)
 	if (known)
 		return;
 	const char *nearest = suggest_nearest(word, category_word);
-	char *visible = printable(word);
 
-	complain("--fail-on: \"%s\" is none of the things to look for%s%s%s", visible,
-		 nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
-	exit(STATUS_USAGE);
+	refuse("--fail-on: \"%s\" is none of the things to look for%s%s%s", word,
+	       nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
-static void add_categories(struct check *check, const char *list)
+static void add_categories(void *input, const char *list)
 {
-	check->listed = true;
-	for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-		char *word = format_text("%.*s", (int)strcspn(at, ","), at);
+	char *copy = keep(list), *rest = copy, *word;
+	struct check *check = input;
 
+	check->listed = true;
+	while ((word = strsep(&rest, ",")))
 		add_category(check, word);
-		free(word);
-	}
+	free(copy);
 }
 
 static void default_categories(struct check *check)
@@ -79,26 +69,21 @@ static void default_categories(struct check *check)
 		check->verdict.wanted[i] = categories[i].by_default;
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static void allow_gap(void *input, const char *patterns)
 {
-	struct check *check = state->input;
+	struct check *check = input;
+	size_t length;
+	const char *futile = glob_list_futile(patterns, &length);
 
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &check->run;
-		return 0;
-	case KEY_FAIL_ON:
-		add_categories(check, argument);
-		return 0;
-	case KEY_JUNIT:
-		check->junit = argument;
-		return 0;
-	case KEY_TAP:
-		check->tap = true;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	if (futile)
+		refuse("--allow-gap: \"%.*s\" can match no file: begin it with / or **/",
+		       (int)length, futile);
+	check->allowed = check->allowed ? format_text("%s:%s", check->allowed, patterns) : patterns;
+}
+
+static void take_junit(void *check, const char *argument)
+{
+	((struct check *)check)->junit = argument;
 }
 
 static char *fail_on_help(void)
@@ -110,97 +95,94 @@ static char *fail_on_help(void)
 	fputs("what must not happen, separated by commas: all, none, or of", out);
 	for (size_t i = 0; i < CATEGORY_COUNT; i++)
 		fprintf(out, "%s %s (%s)", i ? "," : "", categories[i].name, categories[i].help);
-	fputs(" [all but rewire and gap]", out);
+	fputs(" [all but rewire]", out);
 	fclose(out);
 	return text;
 }
 
+static const char *hidden_by(const struct policy *policy, unsigned int needs)
+{
+	if (needs & NEEDS_DRIFT && policy->audit_drift == AUDIT_DRIFT_OFF)
+		return "audit.drift=off";
+	if (needs & NEEDS_SNAPSHOTS && policy->snapshot_mode == SNAPSHOT_OFF)
+		return "snapshot.mode=off";
+	if (needs & NEEDS_NONLINEAR && policy->audit_nonlinear == AUDIT_NONLINEAR_OFF)
+		return "audit.nonlinear=off";
+	return NULL;
+}
+
 /* What a setting hides cannot be said not to have happened: asked for by name, that is a
  * contradiction. */
-static int find_hidden(struct check *check)
+static void find_hidden(struct check *check)
 {
 	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
-		const char *by = categories[i].hidden_by
-					 ? categories[i].hidden_by(&check->run.policy)
-					 : NULL;
+		const char *by = hidden_by(&check->run.policy, categories[i].needs);
 
 		if (!by || !check->verdict.wanted[i])
 			continue;
 		check->verdict.hidden[i] = by;
-		if (!check->named[i])
-			continue;
-		complain("--fail-on %s cannot be seen with %s", categories[i].name, by);
-		return -1;
+		if (check->named[i])
+			refuse("--fail-on %s cannot be seen with %s", categories[i].name, by);
 	}
-	return 0;
 }
 
 /* The log is read back at the end. */
-static int refuse_log(const struct check *check)
+static void refuse_log(const struct check *check)
 {
 	const char *name = check->run.policy.audit_log;
 	struct stat st;
 
-	if (!*name || (!destination_is_elsewhere(name) && (stat(name, &st) || S_ISREG(st.st_mode))))
-		return 0;
-	complain("the log must be a file, because check reads it: %s is none", name);
-	return -1;
+	if (*name && (destination_is_elsewhere(name) || (!stat(name, &st) && !S_ISREG(st.st_mode))))
+		refuse("the log must be a file, because check reads it: %s is none", name);
 }
 
-static int open_junit(struct check *check)
-{
-	const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
+/* Where nothing was started, nothing is left behind. */
+static const char *new_junit;
 
+static void forget_junit(void)
+{
+	if (new_junit)
+		unlink(new_junit);
+}
+
+/* A file that was there keeps what is in it until there is something new. */
+static void open_junit(struct check *check)
+{
 	if (!check->junit)
-		return 0;
-	check->junit_fd = open(check->junit, flags | O_EXCL, 0666);
-	check->junit_is_new = check->junit_fd >= 0;
-	if (check->junit_fd < 0 && errno == EEXIST)
-		check->junit_fd = open(check->junit, flags, 0666);
-	if (check->junit_fd >= 0)
-		return 0;
-	complain("--junit %s: %s", check->junit, strerror(errno));
-	return -1;
-}
-
-/* Nothing was started, so nothing is left behind. */
-static void forget_junit(struct check *check)
-{
-	if (check->junit_is_new)
-		unlink(check->junit);
+		return;
+	new_junit = access(check->junit, F_OK) ? check->junit : NULL;
+	check->junit_out = fopen(check->junit, "ae");
+	if (!check->junit_out)
+		refuse("--junit %s: %m", check->junit);
+	atexit(forget_junit);
 }
 
 /* 0, or -1 with a sentence said. */
-static int write_junit(struct check *check)
+static int write_form(const struct verdict *verdict, FILE *out,
+		      void (*print)(const struct verdict *verdict, FILE *out), const char *option,
+		      const char *name)
 {
-	if (!check->junit)
-		return 0;
-	FILE *out = fdopen(check->junit_fd, "w");
-
-	if (!out) {
-		complain("--junit %s: %s", check->junit, strerror(errno));
-		return -1;
-	}
 	/* A pipe or a device has no length. */
-	if (ftruncate(check->junit_fd, 0) && errno != EINVAL)
-		complain("--junit %s: %s", check->junit, strerror(errno));
-	junit_print(&check->verdict, out);
-	bool failed = ferror(out);
-	if (!fclose(out) && !failed)
+	if (*name && ftruncate(fileno(out), 0) && errno != EINVAL)
+		complain("%s %s: %m", option, name);
+	print(verdict, out);
+	if (!fflush(out) && !ferror(out))
 		return 0;
-	complain("--junit %s: %s", check->junit, strerror(errno));
+	complain("%s%s%s: %m", option, *name ? " " : "", name);
 	return -1;
 }
 
-static int write_tap(struct check *check)
+static int write_forms(const struct check *check)
 {
-	if (!check->tap)
-		return 0;
-	tap_print(&check->verdict, stdout);
-	if (!fflush(stdout) && !ferror(stdout))
-		return 0;
-	complain("--tap: %s", strerror(errno));
-	return -1;
+	const struct verdict *verdict = &check->verdict;
+	int r = 0;
+
+	new_junit = NULL;
+	if (check->junit)
+		r = write_form(verdict, check->junit_out, junit_print, "--junit", check->junit);
+	if (check->tap)
+		r |= write_form(verdict, stdout, tap_print, "--tap", "");
+	return r;
 }
 
 /* The wait status is gone by now; as in a shell, 128+n is most likely signal n. */
@@ -215,7 +197,7 @@ static char *ending_of(int status)
 
 static char *join(char *const *words)
 {
-	char *line = NULL, *visible;
+	char *line, *visible;
 	size_t size;
 	FILE *out = open_text(&line, &size);
 
@@ -227,157 +209,158 @@ static char *join(char *const *words)
 	return visible;
 }
 
-static double seconds_between(const struct timespec *start, const struct timespec *end)
+static double now(void)
 {
-	return (double)(end->tv_sec - start->tv_sec) +
-	       (double)(end->tv_nsec - start->tv_nsec) / 1e9;
+	struct timespec moment;
+
+	clock_gettime(CLOCK_MONOTONIC, &moment);
+	return (double)moment.tv_sec + (double)moment.tv_nsec / 1e9;
 }
 
-static char *wanted_list(const struct verdict *verdict)
+static void run(struct check *check)
 {
-	char *list = format_text("%s", "");
-
-	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
-		if (!verdict->wanted[i])
-			continue;
-		char *longer = format_text("%s%s%s", list, *list ? "," : "", categories[i].name);
-		free(list);
-		list = longer;
-	}
-	return list;
-}
-
-/* 0, or -1 when nothing was started. */
-static int run(struct check *check)
-{
-	struct timespec start, end;
-	char *list = wanted_list(&check->verdict);
+	double start = now();
 
 	check->verdict.command = join(check->run.command);
-	check->run.mark.line = mark_line(list, check->verdict.command);
-	free(list);
+	check->run.mark = true;
 	clock_gettime(CLOCK_REALTIME, &check->verdict.start);
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	if (run_command(&check->run))
-		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	check->verdict.seconds = seconds_between(&start, &end);
+	run_command(&check->run);
+	check->verdict.seconds = now() - start;
 	check->verdict.status = check->run.status;
 	check->verdict.ending = ending_of(check->run.status);
-	return 0;
 }
 
-/* Only what there is: one of them may be none. */
-static char *missing_text(int64_t dropped, int64_t damaged)
+static const char *which_is_missing(const struct missing *missing)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_text(&text, &size);
+	const struct missing_row *row = &missing->rows[0];
 
-	if (dropped)
-		fprintf(out, "%lld record%s could not be written", (long long)dropped,
-			plural(dropped));
-	if (damaged)
-		fprintf(out, "%s%lld line%s %s be read", dropped ? " and " : "", (long long)damaged,
-			plural(damaged), dropped ? "not" : "could not");
-	fputs(", so that what else happened is not known", out);
-	fclose(out);
-	return text;
-}
-
-/* Every process has a log from its start, but a command that could not be started has none. */
-static bool log_is_missing(const struct check *check, size_t files)
-{
-	return !files && (check->run.log.known || run_was_started(&check->run));
+	if (!missing->row_count || !row->first)
+		return "";
+	return format_text(" (number %lld of %s[%lld]%s)", (long long)row->first,
+			   printable(row->name), (long long)row->pid,
+			   missing->records > 1 ? ", and others" : "");
 }
 
 /* Why the log cannot say that nothing happened, or NULL when it can. To be freed. */
-static char *doubt_of(const struct check *check, const struct model *model, size_t files,
-		      const char *log)
+static char *doubt_of(const struct check *check, const struct log_state *state)
 {
-	int refused = log_refuses(&check->run.log);
+	bool started = !check->verdict.no_command && run_was_started(&check->run);
+	char *doubt = log_doubt(&check->run.log, state, started), *missing;
+	struct totals totals;
 
-	if (log_is_missing(check, files))
-		return format_text("the log is gone, so that what happened is not known");
-	if (model->beginning_gone || log_is_cut(&check->run.log) ||
-	    (check->run.mark.placed && !mark_is_there(&check->run.mark, log)))
-		return format_text("the log was emptied, cut or replaced while the command ran, so "
-				   "that what else happened is not known");
-	if (model->dropped || model->damaged)
-		return missing_text(model->dropped, model->damaged);
-	if (refused)
-		return format_text("no record can be written to it: %s, so that what else happened "
-				   "is not known",
-				   strerror(refused));
-	if (model->missing.records)
-		return format_text("%lld record%s of %lld process%s %s missing, so that what else "
-				   "happened is not known",
-				   (long long)model->missing.records,
-				   plural(model->missing.records),
-				   (long long)model->missing.processes,
-				   model->missing.processes == 1 ? "" : "es",
-				   model->missing.records == 1 ? "is" : "are");
-	return NULL;
+	if (doubt)
+		return doubt;
+	totals_take(&totals, state->model);
+	missing = story_part(
+		&totals, "[{have:dropped} record{many:dropped} could not be written][, "
+			 "{have:damaged} line{many:damaged} could not be read][, {have:missing} "
+			 "record{many:missing} of {holed} process{eses:holed} missing]");
+	return *missing ? format_text("%s%s, so that what else happened is not known", missing,
+				      which_is_missing(&state->model->missing))
+			: NULL;
 }
 
-static int judge(struct check *check)
+/* The command's, and those of every process that has a record. */
+static void look_for_own_calls(const struct check *check, struct model *model)
 {
-	char *log = log_shown(&check->run.log);
-	size_t files;
-	const struct model *model = log_read(&check->run.log, &files);
+	const struct executable *executable;
+	char *path = realpath(command_binary(&check->run.found), NULL);
 
-	check->verdict.model = model;
-	check->verdict.doubt = doubt_of(check, model, files, log);
+	if (path)
+		executable_note(model, path);
+	free(path);
+	for (executable = model->executables; executable; executable = executable->hh.next)
+		if (own_calls(executable->key))
+			model_note_gap(model, executable->key, "own-calls");
+}
+
+static int judge(struct check *check, const struct log_state *state, const char *log)
+{
+	symbols_open(NULL);
+	check->verdict.model = state->model;
+	if (!check->verdict.no_command)
+		look_for_own_calls(check, state->model);
+	check->verdict.gaps_allowed = model_allow_gaps(state->model, check->allowed);
+	check->verdict.doubt = doubt_of(check, state);
 	int status = verdict_failed(&check->verdict) ? STATUS_FOUND : check->verdict.status;
 
 	verdict_say(&check->verdict, check->run.policy.process_inject, log, check->run.quiet);
-	int unwritten = write_junit(check) | write_tap(check);
-	free(log);
+	if (!check->verdict.no_command)
+		log_drop_empty(&check->run.log);
+	int unwritten = write_forms(check);
 	return status || !unwritten ? status : STATUS_BAD;
 }
 
-static int settle(struct check *check)
+/* The logs that --log names. What else could be set is for a command. */
+static int judge_there(struct check *check)
 {
-	check->run.drift = true;
-	check->run.no_output = check->tap;
-	default_categories(check);
-	int status = run_settle(&check->run);
+	const struct run *run = &check->run;
+	char **names = take((run->setting_count + 1) * sizeof(*names));
+	const char *other = run->preset ? "--preset" : run->config ? "--config" : NULL;
+	struct log_state state;
+	size_t count = 0;
 
-	if (!status && (find_hidden(check) || refuse_log(check) || open_junit(check)))
-		status = STATUS_USAGE;
-	return status;
+	for (size_t i = 0; i < run->setting_count; i += 2)
+		if (strcmp(run->settings[i], "audit.log"))
+			other = run->settings[i];
+		else
+			names[count++] = run->settings[i + 1];
+	if (other || !count)
+		refuse("there is no command to run%s%s",
+		       other ? ", but "
+			     : "; --log FILE alone "
+			       "looks into a log that is there",
+		       other ? other : "");
+	policy_defaults(&check->run.policy);
+	check->verdict.no_command = true;
+	check->verdict.command = join(names);
+	clock_gettime(CLOCK_REALTIME, &check->verdict.start);
+	default_categories(check);
+	open_junit(check);
+	log_read_there(names, count, &state);
+	return judge(check, &state, check->verdict.command);
 }
 
 int check_main(int argc, char **argv)
 {
 	static struct check check;
-	const struct argp_option options[] = {
-		{ "fail-on", KEY_FAIL_ON, "LIST", 0, fail_on_help(), 1 },
-		{ "junit", KEY_JUNIT, "FILE", 0, "write a report as JUnit's", 1 },
-		{ "tap", KEY_TAP, NULL, 0,
-		  "write TAP on standard output; the command's goes to standard error", 1 },
-		{ NULL, 0, NULL, 0, NULL, 0 },
+	const struct setting own[] = {
+		{ "fail-on", 0, "LIST", fail_on_help(), 0, add_categories },
+		{ "allow-gap", 0, "GLOB", "programs that need not be looked into; may be repeated",
+		  0, allow_gap },
+		{ "junit", 0, "FILE", "write a report as JUnit's", 0, take_junit },
+		{ "tap", 0, NULL,
+		  "write TAP on standard output; the command's goes to standard error",
+		  offsetof(struct check, tap), NULL },
 	};
-	const struct argp_child children[] = { { run_argp(), 0, NULL, 0 }, { NULL, 0, NULL, 0 } };
-	const struct argp argp = {
-		.options = options,
-		.parser = parse,
-		.doc = "Runs COMMAND fenced and looks in its log for what must not happen.\v"
+	struct command_line line = {
+		.settings = run_settings(own, sizeof(own) / sizeof(*own)),
+		.arguments = "-- COMMAND [ARGUMENTS]",
+		.doc = "Runs COMMAND fenced and looks in its log for what must not happen; without a "
+		       "COMMAND, looks in the logs that --log names.\v"
 		       "Exit status: 86 if something on the list happened, or if the log is not whole; "
-		       "otherwise that of COMMAND, as of `mmfence run'; 2, with nothing started, if an "
+		       "otherwise that of COMMAND, as of mmfence run; 2, with nothing started, if an "
 		       "option is wrong, the log cannot be written or COMMAND is a program that "
 		       "mmfence has no way into; 1 if all is well but a report could not be written.",
-		.children = children,
+		.most = SIZE_MAX,
+		.in_order = true,
+		.help = run_help,
 	};
 
-	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &check))
-		return STATUS_USAGE;
-	int status = settle(&check);
-	if (status)
-		return status;
-	if (run(&check)) {
-		forget_junit(&check);
-		return STATUS_USAGE;
-	}
-	return judge(&check);
+	options_read(&line, argc, argv, &check);
+	check.run.command = line.operands;
+	if (!check.run.command)
+		return judge_there(&check);
+	struct log_state state;
+
+	check.run.drift = true;
+	check.run.no_output = check.tap;
+	default_categories(&check);
+	run_settle(&check.run);
+	find_hidden(&check);
+	refuse_log(&check);
+	open_junit(&check);
+	run(&check);
+	log_read(&check.run.log, &state);
+	return judge(&check, &state, log_shown(&check.run.log));
 }

@@ -3,13 +3,61 @@
  * A verdict for people, on standard error: a line for each finding, notes, and what it all
  * comes to.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cli/check/check.h"
 #include "cli/cli.h"
-#include "cli/text/printable.h"
-#include "cli/text/show.h"
-#include "cli/check/verdict.h"
+#include "cli/report/report.h"
+#include "cli/text/text.h"
+
+const struct category_info categories[CATEGORY_COUNT] = {
+	{ "sigbus", true, "a page of a file mapping could not be had", "", "", NEEDS_NOTHING },
+	{ "nonlinear", true, "remap_file_pages was called", "", "", NEEDS_NONLINEAR },
+	{ "rewire", false, "mmap made a nonlinear window", "", "", NEEDS_NONLINEAR },
+	{ "pressure", true, "a process came near vm.max_map_count", "", "", NEEDS_NOTHING },
+	{ "selfmem", true, "memory was opened or mapped as a file, or a process reached", "", "",
+	  NEEDS_NOTHING },
+	{ "unprotected", true, "a private mapping got no snapshot", "no snapshot: ", "",
+	  NEEDS_SNAPSHOTS },
+	{ "torn", true, "a snapshot may be torn", "", "", NEEDS_SNAPSHOTS },
+	{ "lost", true, "a snapshot did not last", "snapshot lost: ", "", NEEDS_SNAPSHOTS },
+	{ "drift", true, "a file changed under a snapshot", "", "", NEEDS_DRIFT | NEEDS_SNAPSHOTS },
+	{ "gap", true, "a program could not be looked into", "not looked into (", ")",
+	  NEEDS_NOTHING },
+};
+
+char *finding_line(const struct finding *finding)
+{
+	const struct category_info *info = &categories[finding->category];
+	char *line, *visible;
+	size_t size;
+	FILE *out = open_text(&line, &size);
+
+	fprintf(out, "%s%s%s, %lld time%s", info->before, finding->what, info->after,
+		(long long)finding->times, plural(finding->times));
+	if (*finding->where)
+		fprintf(out, ", %s", finding->where);
+	if (finding->process)
+		fprintf(out, ", pid %lld (%s)", (long long)finding->pid, finding->process);
+	if (finding->processes > 1)
+		fprintf(out, " and %lld other%s", (long long)finding->processes - 1,
+			plural(finding->processes - 1));
+	if (finding->frame.offset) {
+		json_t *stack = report_stack(&finding->frame, 1);
+		char *place = frame_text(json_array_get(stack, 0));
+
+		fprintf(out, ", at %s", place);
+		free(place);
+		json_decref(stack);
+	}
+	fclose(out);
+	visible = printable(line);
+	free(line);
+	return visible;
+}
 
 static void say_findings(const struct verdict *verdict)
 {
@@ -54,6 +102,34 @@ static void say_injected(const struct model *model, const char *list)
 	}
 }
 
+/* In a process namespace of its own it has another number out here: the file tells. */
+static bool still_runs(const struct process_row *row)
+{
+	char link[64], path[PATH_MAX];
+
+	snprintf(link, sizeof(link), "/proc/%lld/exe", (long long)row->pid);
+	ssize_t length = readlink(link, path, sizeof(path) - 1);
+
+	path[length > 0 ? length : 0] = 0;
+	return row->runs_on && *path && !strcmp(path, row->executable);
+}
+
+static void say_running(const struct model *model)
+{
+	for (size_t i = 0; i < model->row_count; i++) {
+		const struct process_row *row = &model->rows[i];
+
+		if (still_runs(row))
+			complain("note: pid %lld (%s) still runs, and what it does from now on is "
+				 "not judged",
+				 (long long)row->pid, row->name);
+		else if (row->runs_on && !row->unseen)
+			complain("note: pid %lld (%s) was killed, or ended by a call that mmfence "
+				 "does not see: what it counted is not on record",
+				 (long long)row->pid, row->name);
+	}
+}
+
 static void say_notes(const struct verdict *verdict, const char *injected)
 {
 	int64_t gaps = verdict->model->found[CATEGORY_GAP];
@@ -62,6 +138,10 @@ static void say_notes(const struct verdict *verdict, const char *injected)
 	if (gaps && !verdict->wanted[CATEGORY_GAP])
 		complain("note: %lld program%s that mmfence cannot look into (--fail-on gap)",
 			 (long long)gaps, plural(gaps));
+	if (verdict->gaps_allowed)
+		complain("note: %lld program%s not looked into, as allowed (--allow-gap)",
+			 (long long)verdict->gaps_allowed, plural(verdict->gaps_allowed));
+	say_running(verdict->model);
 	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
 		if (verdict->hidden[i])
 			complain("note: %s was not looked for, because of %s", categories[i].name,
@@ -80,18 +160,15 @@ bool verdict_failed(const struct verdict *verdict)
 
 static void say_ending(const struct verdict *verdict, const char *log)
 {
-	char *visible = printable(log);
-
 	if (verdict_failed(verdict))
 		complain("check failed%s%s; log %s",
 			 verdict->status ? ", and the command too: " : "",
-			 verdict->status ? verdict->ending : "", visible);
+			 verdict->status ? verdict->ending : "", log);
 	else if (verdict->status)
 		complain("check found nothing, but the command failed: %s; log %s", verdict->ending,
-			 visible);
+			 log);
 	else
-		complain("check passed; log %s", visible);
-	free(visible);
+		complain("check passed; log %s", log);
 }
 
 void verdict_say(const struct verdict *verdict, const char *injected, const char *log, bool quiet)

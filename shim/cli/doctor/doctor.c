@@ -2,103 +2,52 @@
 /*
  * The doctor's front room: who has come, and what is said. See doctor.h.
  */
-#include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/doctor/doctor.h"
+#include "cli/run/run.h"
+#include "cli/text/text.h"
 #include "policy/policy.h"
 
-#define KEY_AS_DATA 0x100
-
-enum subject_kind { SUBJECT_MACHINE, SUBJECT_PROGRAM, SUBJECT_DIRECTORY, SUBJECT_FILE };
-
 static bool broken;
+static json_t *lines; /* with --json */
 
-void doctor_say(enum finding finding, const char *what, const char *format, ...)
+void doctor_say(enum mark mark, const char *what, const char *format, ...)
 {
 	static const char *const marks[] = { "ok", "no", "--" };
+	char *detail, *visible;
 	va_list list;
 
-	broken |= finding == BROKEN;
-	printf("%s  %s: ", marks[finding], what);
+	broken |= mark == BROKEN;
 	va_start(list, format);
-	vprintf(format, list);
+	detail = format_list(format, list);
 	va_end(list);
-	putchar('\n');
+	visible = printable(detail);
+	if (lines)
+		json_array_append_new(lines, json_pack("{s:s, s:s, s:s}", "mark", marks[mark],
+						       "what", what, "detail", visible));
+	else
+		printf("%s  %s: %s\n", marks[mark], what, visible);
+	free(visible);
+	free(detail);
 }
 
-long long doctor_number(const char *path)
+static void look_at_library(struct preload *preload)
 {
-	long long number = -1;
-	FILE *in = fopen(path, "re");
+	char *broken_by = preload_find(preload);
 
-	if (!in)
-		return -1;
-	if (fscanf(in, "%lld", &number) != 1)
-		number = -1;
-	fclose(in);
-	return number;
-}
-
-/* What is wrong with them is said elsewhere. */
-static void clear_settings(void)
-{
-	for (size_t i = 0; environ[i];) {
-		char *name = format_text("%.*s", (int)strcspn(environ[i], "="), environ[i]);
-
-		/* The next one moves to where this one was. */
-		if (strncmp(name, "MMFENCE_", 8) || unsetenv(name))
-			i++;
-		free(name);
-	}
-	setenv("MMFENCE_CONFIG", "", 1);
-}
-
-/* This command itself with the library in it: what the dynamic linker has to say goes to out. */
-static int try_preload(const struct preload *preload, char *out, size_t size)
-{
-	int pipes[2], status;
-	size_t used = 0;
-	ssize_t got;
-
-	if (pipe2(pipes, O_CLOEXEC))
-		return -1;
-	pid_t pid = fork();
-	if (!pid) {
-		clear_settings();
-		setenv("LD_PRELOAD", preload->name, 1);
-		dup2(pipes[1], STDERR_FILENO);
-		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
-		execl("/proc/self/exe", "mmfence", "--version", NULL);
-		_exit(STATUS_NOT_RUNNABLE);
-	}
-	close(pipes[1]);
-	while (pid > 0 && (got = read(pipes[0], out + used, size - 1 - used)) > 0)
-		used += (size_t)got;
-	out[used] = 0;
-	out[strcspn(out, "\n")] = 0;
-	close(pipes[0]);
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		return -1;
-	return status || used;
-}
-
-void doctor_library(struct preload *preload)
-{
-	char sentence[3 * PATH_MAX];
-
-	if (preload_find(preload, sentence, sizeof(sentence))) {
-		doctor_say(BROKEN, "library", "%s", sentence);
+	if (broken_by) {
+		doctor_say(BROKEN, "library", "%s", broken_by);
 		return;
 	}
 	doctor_say(WORKS, "library for 64-bit programs", "%s", preload->file64);
@@ -107,11 +56,6 @@ void doctor_library(struct preload *preload)
 	else
 		doctor_say(ABSENT, "library for 32-bit programs",
 			   "not installed, and such programs are refused");
-	if (try_preload(preload, sentence, sizeof(sentence)))
-		doctor_say(BROKEN, "preloading", "%s",
-			   *sentence ? sentence : "a program with the library in it fails");
-	else
-		doctor_say(WORKS, "preloading", "LD_PRELOAD=%s", preload->name);
 }
 
 static int bad_settings;
@@ -122,7 +66,7 @@ static void complain_of_setting(const char *sentence)
 	bad_settings++;
 }
 
-static void doctor_settings(void)
+static void look_at_settings(void)
 {
 	char buffer[64];
 	int changed = 0;
@@ -139,108 +83,176 @@ static void doctor_settings(void)
 		doctor_say(WORKS, "settings", "all at their defaults");
 }
 
+/* What the kernel offers. */
+
+static long long number_of(const char *path)
+{
+	long long number = -1;
+	FILE *in = fopen(path, "re");
+
+	if (in && fscanf(in, "%lld", &number) != 1)
+		number = -1;
+	if (in)
+		fclose(in);
+	return number;
+}
+
+/* Two pages change places, as a program with nonlinear mappings would have it. */
+static void try_remap(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		return;
+	map[page] = 'x';
+	if (!remap_file_pages(map, page, 0, 1, 0) && map[0] == 'x')
+		doctor_say(WORKS, "remap_file_pages", "the kernel has it");
+	else
+		doctor_say(ABSENT, "remap_file_pages",
+			   "%m; programs that need it fail, with mmfence as without");
+	munmap(map, 2 * page);
+}
+
+static void try_memfd(void)
+{
+	int fd = memfd_create("mmfence-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	long long noexec = number_of("/proc/sys/vm/memfd_noexec");
+
+	if (fd >= 0)
+		doctor_say(WORKS, "memfd_create", "copies in memory");
+	else if (errno == ENOSYS && !access("/dev/shm", W_OK))
+		doctor_say(ABSENT, "memfd_create", "%s; copies in memory are files in /dev/shm",
+			   strerror(ENOSYS));
+	else
+		doctor_say(BROKEN, "memfd_create", "%m; copies have nowhere to go");
+	if (noexec > 0)
+		doctor_say(ABSENT, "vm.memfd_noexec",
+			   "%lld: executable mappings cannot be copied into memory", noexec);
+	close(fd);
+}
+
+static void look_at_leases(void)
+{
+	long long enabled = number_of("/proc/sys/fs/leases-enable");
+	long long seconds = number_of("/proc/sys/fs/lease-break-time");
+
+	if (enabled == 1)
+		doctor_say(WORKS, "fs.leases-enable", "1; a writer waits up to %lld s", seconds);
+	else
+		doctor_say(ABSENT, "fs.leases-enable",
+			   "0: no snapshot can be guarded or proven, all are copied at once");
+}
+
+static void look_at_kernel(void)
+{
+	struct utsname names;
+	long page = sysconf(_SC_PAGESIZE);
+
+	if (!uname(&names))
+		doctor_say(WORKS, "kernel", "%s %s %s", names.sysname, names.release,
+			   names.machine);
+	doctor_say(page == 4096 ? WORKS : BROKEN, "page size", "%ld bytes", page);
+	doctor_say(WORKS, "vm.max_map_count", "%lld areas",
+		   number_of("/proc/sys/vm/max_map_count"));
+	look_at_leases();
+	try_memfd();
+	try_remap();
+}
+
+static void look_at_program(const struct command *command, const struct preload *preload)
+{
+	char *gap = command_gap(command, preload);
+	size_t own = gap ? 0 : own_calls(command_binary(command));
+
+	if (own)
+		doctor_say(BROKEN, "program",
+			   "%s makes system calls of its own (%zu instruction%s), which "
+			   "mmfence does not see",
+			   command_binary(command), own, plural((int64_t)own));
+	else if (gap)
+		doctor_say(BROKEN, "program", "%s", gap);
+	else if (command->program.kind == PROGRAM_UNKNOWN)
+		doctor_say(ABSENT, "program", "%s cannot be read as an ELF file",
+			   command_binary(command));
+	else
+		doctor_say(WORKS, "program", "%s, %d-bit, dynamically linked, not set-uid",
+			   command_binary(command), command->program.bits);
+	free(gap);
+}
+
 struct subject {
 	const char *name; /* NULL: this machine and this directory */
 	bool as_data;	  /* a file that programs map, even if it could be run */
+	bool json, probe;
 };
 
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-	struct subject *subject = state->input;
-
-	switch (key) {
-	case KEY_AS_DATA:
-		subject->as_data = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (subject->name)
-			argp_error(state, "only one program, directory or file at a time");
-		subject->name = argument;
-		return 0;
-	case ARGP_KEY_END:
-		if (subject->as_data && !subject->name)
-			argp_error(state, "--as-data is for a file");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 /* A file that cannot be run is a file that somebody maps; what is not there may be in PATH. */
-static bool is_program(const char *name)
+static int examine(const struct subject *subject)
 {
-	return access(name, F_OK) || !access(name, X_OK);
-}
-
-/* 0, or with a sentence said STATUS_USAGE. */
-static int classify(struct subject *subject, struct program *program, enum subject_kind *kind)
-{
-	char sentence[8192];
-	struct stat st;
-
-	*kind = !subject->name ? SUBJECT_MACHINE : SUBJECT_FILE;
-	if (!subject->name)
-		return 0;
-	int error = stat(subject->name, &st) ? errno : 0;
-	if (subject->as_data && (error || S_ISDIR(st.st_mode))) {
-		complain("%s: %s", subject->name, strerror(error ? error : EISDIR));
-		return STATUS_USAGE;
-	}
-	if (!error && S_ISDIR(st.st_mode)) {
-		*kind = SUBJECT_DIRECTORY;
-	} else if (!subject->as_data && is_program(subject->name)) {
-		*kind = SUBJECT_PROGRAM;
-		if (program_find(subject->name, program, sentence, sizeof(sentence))) {
-			complain("%s", sentence);
-			return STATUS_USAGE;
-		}
-	}
-	return 0;
-}
-
-static int examine(struct subject *subject)
-{
+	const char *name = subject->name;
 	struct preload preload;
-	struct program program;
-	enum subject_kind kind;
+	struct command command;
+	char *sentence;
+	struct stat st = { .st_mode = S_IFDIR };
+	int error = name && stat(name, &st) ? errno : 0;
+	bool runs = name && !subject->as_data &&
+		    (error || (!S_ISDIR(st.st_mode) && !access(name, X_OK)));
 
-	if (classify(subject, &program, &kind))
+	if (subject->as_data && (error || S_ISDIR(st.st_mode))) {
+		complain("%s: %s", name, strerror(error ? error : EISDIR));
 		return STATUS_USAGE;
-	signal(SIGIO, SIG_IGN);	  /* what a lease of ours may send */
-	signal(SIGXFSZ, SIG_IGN); /* what a clone past RLIMIT_FSIZE sends */
-	doctor_library(&preload);
-	doctor_settings();
-	doctor_kernel();
-	doctor_memory();
-	if (kind == SUBJECT_FILE)
-		doctor_file(subject->name);
+	}
+	if (runs && command_find(name, &command, &sentence)) {
+		complain("%s", sentence);
+		return STATUS_USAGE;
+	}
+	lines = subject->json ? json_array() : NULL;
+	look_at_library(&preload);
+	look_at_settings();
+	look_at_kernel();
+	if (runs)
+		look_at_program(&command, &preload);
+	if (!*preload.file64)
+		broken = true;
+	else if (name && !runs && !S_ISDIR(st.st_mode))
+		doctor_file(name, &preload);
 	else
-		doctor_directory(kind == SUBJECT_DIRECTORY ? subject->name : ".");
-	if (kind == SUBJECT_PROGRAM)
-		doctor_program(&program, &preload);
+		doctor_directory(name && !runs ? name : ".", &preload);
+	if (lines) {
+		json_dumpf(lines, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
 	return broken ? STATUS_BAD : 0;
 }
 
 int doctor_main(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-		{ "as-data", KEY_AS_DATA, NULL, 0,
-		  "look at a program as a file that others map, not as one to be run", 0 },
+	static const struct setting settings[] = {
+		{ "as-data", 0, NULL,
+		  "look at a program as a file that others map, not as one to be run",
+		  offsetof(struct subject, as_data), NULL },
+		{ "json", 0, NULL, "for machines: an array of mark, what and detail",
+		  offsetof(struct subject, json), NULL },
+		{ "probe", 0, NULL, NULL, offsetof(struct subject, probe), NULL },
 		{ 0 },
 	};
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse,
-		.args_doc = "[PROGRAM|DIRECTORY|FILE]",
+	struct command_line line = {
+		.settings = settings,
+		.arguments = "[PROGRAM|DIRECTORY|FILE]",
 		.doc = "Tries what mmfence needs on this machine: in the current directory or the one "
 		       "given, for a program to be run, or for a file that programs map.\v"
 		       "A line begins with `ok', `no' (does not work, and mmfence needs it) or `--' (is "
 		       "not there, and mmfence does without). Exit status: 0, 1 if there was a `no', 2 "
 		       "for wrong usage.",
+		.most = 1,
+		.failing = "only one program, directory or file at a time",
 	};
-	struct subject subject = { NULL, false };
+	struct subject subject = { .name = NULL };
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &subject))
-		return STATUS_USAGE;
-	return examine(&subject);
+	options_read(&line, argc, argv, &subject);
+	subject.name = line.count ? line.operands[0] : NULL;
+	if ((subject.as_data || subject.probe) && !subject.name)
+		refuse("--as-data is for a file");
+	return subject.probe ? probe_main(subject.name) : examine(&subject);
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Filters: see filter.h.
+ * Which records `mmfence log' shows.
  */
-#include <errno.h>
 #include <fnmatch.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/cli.h"
-#include "cli/log/filter.h"
+#include "cli/log/log.h"
 #include "cli/model/model.h"
+#include "cli/text/text.h"
 
 /* A pattern that no event there is can match is a slip. */
-static bool known(const char *pattern)
+static bool is_event(const char *pattern)
 {
 	for (size_t i = 0; i < event_kinds; i++)
 		if (!fnmatch(pattern, event_names[i], 0))
@@ -21,58 +21,42 @@ static bool known(const char *pattern)
 	return false;
 }
 
-static int add_action(struct log_filter *filter, const char *pattern)
-{
-	if (!known(pattern)) {
-		complain("--action: there is no event `%s'", pattern);
-		return -1;
-	}
-	if (filter->action_count == FILTER_MOST) {
-		complain("--action: more than %d patterns", FILTER_MOST);
-		return -1;
-	}
-	filter->actions[filter->action_count++] = format_text("%s", pattern);
-	return 0;
-}
-
-static int add_pid(struct log_filter *filter, const char *text)
+static bool is_pid(const char *text)
 {
 	char *end;
+	long long pid = strtoll(text, &end, 10);
 
-	errno = 0;
-	long pid = strtol(text, &end, 10);
-	if (*end || end == text || pid <= 0 || errno) {
-		complain("--pid: `%s' is no process id", text);
-		return -1;
-	}
-	if (filter->pid_count == FILTER_MOST) {
-		complain("--pid: more than %d processes", FILTER_MOST);
-		return -1;
-	}
-	filter->pids[filter->pid_count++] = pid;
-	return 0;
+	return end != text && !*end && pid > 0 && pid <= INT32_MAX;
 }
 
-static int each(struct log_filter *filter, const char *list,
-		int (*add)(struct log_filter *filter, const char *part))
+/* The list with what was given before it, as fnmatch has its alternatives. */
+static char *longer(const char *list, const char *more, bool (*fits)(const char *part),
+		    const char *complaint)
 {
-	char *copy = format_text("%s", list), *rest = copy, *part;
-	int r = 0;
+	char *all = format_text("%s%s%s", list ? list : "", list ? "," : "", more);
+	char *copy = keep(more), *rest = copy, *part;
 
-	while (!r && (part = strsep(&rest, ",")))
-		r = add(filter, part);
+	while ((part = strsep(&rest, ",")))
+		if (!fits(part))
+			refuse("%s \"%s\"", complaint, part);
 	free(copy);
-	return r;
+	for (char *at = strchr(all, ','); at; at = strchr(at + 1, ','))
+		*at = '|';
+	return all;
 }
 
-int filter_actions(struct log_filter *filter, const char *list)
+void filter_actions(void *filter, const char *list)
 {
-	return each(filter, list, add_action);
+	struct log_filter *it = filter;
+
+	it->actions = longer(it->actions, list, is_event, "--action: there is no event");
 }
 
-int filter_pids(struct log_filter *filter, const char *list)
+void filter_pids(void *filter, const char *list)
 {
-	return each(filter, list, add_pid);
+	struct log_filter *it = filter;
+
+	it->pids = longer(it->pids, list, is_pid, "--pid: there can be no process");
 }
 
 /* "10m": seconds, or -1. */
@@ -91,120 +75,60 @@ static long long relative(const char *text)
 	return count * seconds[unit - units];
 }
 
-/* "Z", "+02:00" or "-0530" behind a time: seconds east of Greenwich. */
-static bool zone(const char *text, long *east)
+/* Times of one form, and of one zone, compare as texts: a beginning of one is enough. */
+static bool absolute(const char *text, char since[TIME_BYTES])
 {
-	int hours, minutes, used = 0;
+	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d" };
+	struct tm tm;
 
-	if (!strcmp(text, "Z")) {
-		*east = 0;
-		return true;
-	}
-	/* scanf takes spaces and signs for part of a number. */
-	if ((*text != '+' && *text != '-') || text[1 + strspn(text + 1, "0123456789:")] ||
-	    (sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 &&
-	     sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &used) != 2) ||
-	    text[1 + used] || hours > 23 || minutes > 59)
-		return false;
-	*east = (hours * 3600L + minutes * 60L) * (*text == '-' ? -1 : 1);
-	return true;
-}
-
-/* Fractions of a second as they stand, so that they compare with those of the records. */
-static const char *fraction(const char *rest, char *digits, size_t size)
-{
-	size_t length;
-
-	snprintf(digits, size, "000000");
-	if ((*rest != '.' && *rest != ',') || rest[1] < '0' || rest[1] > '9')
-		return rest;
-	length = strspn(++rest, "0123456789");
-	for (size_t i = 0; i < length && i < 6; i++)
-		digits[i] = rest[i];
-	return rest + length;
-}
-
-/* strptime knows months of 31 days only, and mktime makes the 3rd of March of a 31st of February.
- * A leap second is one. */
-static bool is_on_the_calendar(const char *text, const struct tm *tm)
-{
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	int year = tm->tm_year + 1900;
-	bool leap = (!(year % 4) && year % 100) || !(year % 400);
-
-	return strspn(text, "0123456789") == 4 && tm->tm_sec <= 60 &&
-	       tm->tm_mday <= days[tm->tm_mon] + (leap && tm->tm_mon == 1);
-}
-
-static bool absolute(const char *text, time_t *when, char *digits, size_t size)
-{
-	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
-					     "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
-
+	snprintf(since, TIME_BYTES, "%s", text);
+	if (strlen(since) > 10 && since[10] == ' ')
+		since[10] = 'T';
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
-		struct tm tm = { .tm_isdst = -1 };
-		const char *rest = strptime(text, forms[i], &tm);
-		long east;
+		const char *rest = strptime(since, forms[i], &tm);
 
-		if (!rest || !is_on_the_calendar(text, &tm))
-			continue;
-		/* Only a second has fractions. */
-		if (i < 2)
-			rest = fraction(rest, digits, size);
-		if (!*rest) {
-			*when = mktime(&tm);
-			return true;
-		}
-		if (zone(rest, &east)) {
-			*when = timegm(&tm) - east;
-			return true;
-		}
+		if (rest && i == 0 && (*rest == '.' || *rest == 'Z'))
+			rest += strspn(rest, ".0123456789Z");
+		if (rest && !*rest)
+			return since[4] == '-' && since[7] == '-';
 	}
 	return false;
 }
 
-int filter_since(struct log_filter *filter, const char *text, time_t now)
+void filter_since(void *filter, const char *text)
 {
+	struct log_filter *it = filter;
 	long long before = relative(text);
-	char digits[8] = "000000";
-	time_t when = now - before;
+	time_t when = time(NULL) - before;
 	struct tm tm;
 
-	if (before < 0 && !absolute(text, &when, digits, sizeof(digits))) {
-		complain("--since: `%s' is no time (2026-11-21T12:00:00Z, or how long ago: 90s, "
-			 "10m, 2h, 3d, 1w)",
-			 text);
-		return -1;
-	}
-	if (!gmtime_r(&when, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900) {
-		complain("--since: `%s' is out of all time", text);
-		return -1;
-	}
-	snprintf(filter->since, sizeof(filter->since), "%04d-%02d-%02dT%02d:%02d:%02d.%sZ",
-		 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-		 digits);
-	return 0;
+	if (before < 0 && !absolute(text, it->since))
+		refuse("--since: \"%s\" is no time (2026-11-21T12:00:00Z, or how long ago: 90s, "
+		       "10m, 2h, 3d, 1w)",
+		       text);
+	if (before >= 0 && (!gmtime_r(&when, &tm) || tm.tm_year < -1900))
+		refuse("--since: \"%s\" is out of all time", text);
+	if (before >= 0)
+		strftime(it->since, sizeof(it->since), "%4Y-%m-%dT%H:%M:%S", &tm);
+	/* A fraction sorts before the letter. */
+	it->since[strcspn(it->since, "Z")] = 0;
 }
 
-static bool wants_action(const struct log_filter *filter, const char *action)
+static bool is_one_of(const char *list, const char *text)
 {
-	for (size_t i = 0; i < filter->action_count; i++)
-		if (!fnmatch(filter->actions[i], action, 0))
-			return true;
-	return !filter->action_count;
-}
+	char *pattern = list ? format_text("@(%s)", list) : NULL;
+	bool is = !pattern || !fnmatch(pattern, text, FNM_EXTMATCH);
 
-static bool wants_pid(const struct log_filter *filter, int64_t pid)
-{
-	for (size_t i = 0; i < filter->pid_count; i++)
-		if (filter->pids[i] == pid)
-			return true;
-	return !filter->pid_count;
+	free(pattern);
+	return is;
 }
 
 bool filter_wants(const struct log_filter *filter, const struct scan *scan)
 {
-	return wants_action(filter, scan_text(scan, "event.action")) &&
-	       wants_pid(filter, scan_number(scan, "process.pid")) &&
-	       (!*filter->since || strcmp(scan_text(scan, "@timestamp"), filter->since) >= 0);
+	char pid[24];
+
+	snprintf(pid, sizeof(pid), "%lld", (long long)scan_number(scan, "process.pid"));
+	return is_one_of(filter->actions, scan_text(scan, "event.action")) &&
+	       is_one_of(filter->pids, pid) &&
+	       strcmp(scan_text(scan, "@timestamp"), filter->since) >= 0;
 }

@@ -16,9 +16,29 @@ struct entry {
 	const char *action, *time;
 	double now;
 	bool failed;
+	struct site_row *site; /* of events that have one */
+	struct use *use;
+	int64_t times; /* how often the finding happened; -1: it did not */
 };
 
+/* The row with these bytes as its key, a new one of zeros where there was none; NULL: there are too
+ * many. Keys are the rows' own. */
+#define ROW(rows, bytes, length, most)                                         \
+	({                                                                     \
+		__typeof__(rows) row_;                                         \
+		HASH_FIND(hh, rows, bytes, length, row_);                      \
+		if (!row_ && HASH_COUNT(rows) < (most)) {                      \
+			row_ = take(sizeof(*row_));                            \
+			row_->key = memcpy(take((length) + 1), bytes, length); \
+			HASH_ADD_KEYPTR(hh, rows, row_->key, length, row_);    \
+		}                                                              \
+		row_;                                                          \
+	})
+
 void take_action(struct entry *entry);
+/* counts.c. The row of a record's file. */
+struct file_row *file_of(struct entry *entry);
+void take_census(struct entry *entry);
 
 void copy_time(char *to, const char *time);
 /* Widens a span so that it holds this time. */
@@ -27,9 +47,9 @@ const char *or_unknown(const char *text);
 /* It is over, or another has its pid: what it did at its call sites is added to these. */
 void process_retire(struct model *model, struct process *process, double now);
 
-/* finding.c. One more of these, so many times; NULL when nobody asks, or there are too many. */
-__attribute__((format(printf, 4, 5))) struct finding *
-finding_note(struct entry *entry, enum category category, int64_t times, const char *format, ...);
+/* finding.c. One more of these, so many times; NULL when there are too many. */
+struct finding *finding_note(struct entry *entry, enum category category, int64_t times,
+			     const char *what);
 /* A record, which may be the first of its process. */
 void begun_note(struct model *model, const struct scan *scan, bool start);
 

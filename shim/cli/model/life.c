@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/cli.h"
 #include "cli/model/model.h"
@@ -24,24 +25,13 @@ static int digits(const char **at, int count)
 	return value;
 }
 
-/* Days since 1970-01-01 of a civil date (H. Hinnant's days_from_civil). */
-static int64_t days_of(int year, int month, int day)
-{
-	year -= month <= 2;
-	int era = year / 400;
-	int yoe = year - era * 400;
-	int doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-	return (int64_t)era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
 /* "2026-11-21T12:03:17.720367Z": a million of these are read, and strptime takes too long. */
 double model_seconds(const char *at)
 {
 	static const char separators[] = "--T::";
 	static const int widths[] = { 4, 2, 2, 2, 2, 2 };
-	int part[6];
 	double fraction = 0, unit = 0.1;
+	int part[6];
 
 	for (int i = 0; i < 6; i++) {
 		part[i] = digits(&at, widths[i]);
@@ -51,8 +41,14 @@ double model_seconds(const char *at)
 	if (*at == '.')
 		for (at++; *at >= '0' && *at <= '9'; at++, unit /= 10)
 			fraction += (*at - '0') * unit;
-	return (double)days_of(part[0], part[1], part[2]) * 86400 + part[3] * 3600 + part[4] * 60 +
-	       part[5] + fraction;
+	struct tm tm = { .tm_year = part[0] - 1900,
+			 .tm_mon = part[1] - 1,
+			 .tm_mday = part[2],
+			 .tm_hour = part[3],
+			 .tm_min = part[4],
+			 .tm_sec = part[5] };
+
+	return (double)timegm(&tm) + fraction;
 }
 
 /* Of a life that is over and had nothing happen to it there are enough. */
@@ -84,6 +80,8 @@ void life_begin(struct model *model, struct process *process, struct file_row *f
 	}
 	*life = (struct life){ .process = process,
 			       .file = file,
+			       .path = file->path,
+			       .host = file->host,
 			       .id = scan_number(scan, "mmfence.snapshot.id"),
 			       .pid = process->row.pid,
 			       .program = keep(process->row.name),
@@ -116,7 +114,7 @@ void life_end(struct model *model, const struct process *process, int64_t id, en
 		if (!life->open || life->process != process || life->id != id)
 			continue;
 		life->open = false;
-		life->end = now;
+		life->end = now > 0 ? now : model->last;
 		life->fate = fate;
 		return;
 	}
@@ -130,83 +128,82 @@ void life_process_end(struct model *model, struct process *process, double now)
 		if (life->process != process)
 			continue;
 		if (life->open)
-			life->end = now;
+			life->end = now > 0 ? now : model->last;
 		life->open = false;
 		life->process = NULL;
 	}
 }
 
-static struct series *series_new(const struct process *process, const char *path)
+/* The first few that come are drawn: the number of this one, or -1. */
+static int series_of(struct series *all, const struct process *process, const char *path)
 {
-	struct series *series = take(sizeof(*series));
-
-	series->process = process->serial;
-	series->pid = process->row.pid;
-	series->program = keep(process->row.name);
-	series->path = keep(path);
-	series->stride = 1;
-	return series;
+	for (int i = 0; i < SERIES; i++) {
+		if (!all[i].program)
+			all[i] = (struct series){ .process = process->serial,
+						  .pid = process->row.pid,
+						  .program = keep(process->row.name),
+						  .path = keep(path),
+						  .stride = 1 };
+		if (all[i].process == process->serial && !strcmp(all[i].path, path))
+			return i;
+	}
+	return -1;
 }
 
-/* The first few that come are drawn. */
-static struct series *series_of(struct series **all, const struct process *process,
-				const char *path)
+/* Well mixed, so that what a loop puts in turn into the same places is not thinned to one of them.
+ */
+static uint64_t mixed(uint64_t n)
 {
-	int i;
-
-	for (i = 0; i < SERIES && all[i]; i++)
-		if (all[i]->process == process->serial && !strcmp(all[i]->path, path))
-			return all[i];
-	return i < SERIES ? all[i] = series_new(process, path) : NULL;
+	n = (n ^ n >> 31) * 0x9e3779b97f4a7c15;
+	n = (n ^ n >> 29) * 0xbf58476d1ce4e5b9;
+	return n ^ n >> 32;
 }
 
-/* Half of the points go when there is no room, and from then on half of those that come. */
+/* Those whose number does not hash to a multiple of the stride go when there is no room. */
 static void add_point(struct series *series, struct point point)
 {
-	series->seen++;
-	if (series->skipped++ % series->stride)
+	size_t kept;
+
+	point.number = series->seen++;
+	if (mixed(point.number) % series->stride)
 		return;
-	if (series->count == POINTS) {
-		for (size_t i = 0; i < POINTS / 2; i++)
-			series->points[i] = series->points[2 * i];
-		series->count = POINTS / 2;
+	while (series->count == POINTS) {
 		series->stride *= 2;
-		series->skipped = 1;
+		for (size_t i = kept = 0; i < POINTS; i++)
+			if (!(mixed(series->points[i].number) % series->stride))
+				series->points[kept++] = series->points[i];
+		series->count = kept;
 	}
-	series->points[series->count++] = point;
+	if (!(mixed(point.number) % series->stride))
+		series->points[series->count++] = point;
 }
 
 void pressure_point(struct model *model, struct process *process, int64_t areas, int64_t limit,
 		    double now)
 {
-	struct series *series = series_of(model->pressure, process, "");
+	int number = series_of(model->pressure, process, "");
+	struct series *series = &model->pressure[number];
 
-	if (!series)
+	if (number < 0)
 		return;
-	if (areas > series->top)
-		series->top = areas;
+	if (areas > series->most)
+		series->most = areas;
 	if (limit > series->limit)
 		series->limit = limit;
 	add_point(series, (struct point){ .x = now, .y = areas, .z = limit });
 }
 
-static int number_of(struct series *const *all, const struct series *series)
-{
-	for (int i = 0; i < SERIES; i++)
-		if (all[i] == series)
-			return i;
-	return -1;
-}
-
 void window_total(struct model *model, uint32_t windows, int64_t calls)
 {
 	for (int i = 0; i < SERIES; i++) {
-		struct series *series = windows & 1u << i ? model->windows[i] : NULL;
+		struct series *series = &model->windows[i];
 
-		if (series && calls < 0)
-			series->uncounted = true;
-		else if (series)
-			sum_add(&series->calls, calls);
+		if (!(windows & 1u << i))
+			continue;
+		series->uncounted |= calls < 0;
+		sum_add(&series->calls, calls);
+		if (series->uncounted)
+			series->calls = 0;
 	}
 }
 
@@ -214,20 +211,20 @@ int window_point(struct model *model, struct process *process, const struct scan
 {
 	const struct scan_value *mapping = scan_get(scan, "mmfence.mapping");
 	uint64_t address;
-	struct series *series;
 	int64_t length;
+	int number;
 
 	if (!mapping || !scan_below(scan, mapping, "page_offset"))
 		return -1;
 	address = strtoull(scan_text_of(scan_below(scan, mapping, "address")), NULL, 16);
 	length = scan_number_of(scan_below(scan, mapping, "length"));
-	series = series_of(model->windows, process, scan_text(scan, "file.path"));
-	if (!series)
+	number = series_of(model->windows, process, scan_text(scan, "file.path"));
+	if (number < 0)
 		return -1;
-	add_point(series,
+	add_point(&model->windows[number],
 		  (struct point){ .x = (double)(address / PAGE),
 				  .y = scan_number_of(scan_below(scan, mapping, "page_offset")),
 				  .z = (length + PAGE - 1) / PAGE,
 				  .odd = failed });
-	return number_of(model->windows, series);
+	return number;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines: see lines.h. One buffer, read in large pieces; what is left of a line moves
+ * Lines: see scan.h. One buffer, read in large pieces; what is left of a line moves
  * to its front.
  */
 #include <errno.h>
@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/model/lines.h"
 #include "cli/model/scan.h"
 
 #define PIECE (1 << 18)
@@ -34,12 +33,9 @@ int lines_open_file(const char *path)
 	return fd;
 }
 
-int lines_open(struct lines *lines, int fd)
+void lines_open(struct lines *lines, int fd)
 {
-	memset(lines, 0, sizeof(*lines));
-	lines->fd = fd;
-	lines->buffer = malloc(ROOM + SCAN_PADDING);
-	return lines->buffer ? 0 : -ENOMEM;
+	*lines = (struct lines){ .fd = fd, .buffer = resize(NULL, ROOM) };
 }
 
 void lines_close(struct lines *lines)
@@ -73,68 +69,34 @@ ssize_t lines_fill(struct lines *lines)
 	return got;
 }
 
-static void empty(struct lines *lines)
-{
-	lines->start = lines->end = lines->looked = 0;
-}
-
-/* The line from start to here. False when it is only the end of one that was too long. */
-static bool take(struct lines *lines, char *newline, char **line, size_t *length)
-{
-	bool skipped = lines->skipping;
-
-	*line = lines->buffer + lines->start;
-	*length = (size_t)(newline - *line);
-	lines->start = lines->looked = (size_t)(newline + 1 - lines->buffer);
-	lines->skipping = false;
-	lines->too_long = *length > LINE_LONGEST;
-	return !skipped;
-}
-
-static char *find_newline(struct lines *lines)
-{
-	char *newline = memchr(lines->buffer + lines->looked, '\n', lines->end - lines->looked);
-
-	if (!newline)
-		lines->looked = lines->end;
-	return newline;
-}
-
-/* Whether what is there is longer than a line may be: it is thrown away, and told of once. */
-static bool overflows(struct lines *lines, char **line, size_t *length)
-{
-	bool first = !lines->skipping;
-
-	if (lines->end - lines->start <= LINE_LONGEST)
-		return false;
-	empty(lines);
-	lines->skipping = lines->too_long = true;
-	*line = lines->buffer;
-	*length = 0;
-	return first;
-}
-
+/* Of a line that is longer than one may be the beginning is thrown away and told of once, and then
+ * its end, which is none. */
 bool lines_buffered(struct lines *lines, char **line, size_t *length)
 {
 	char *newline;
 
-	while ((newline = find_newline(lines)))
-		if (take(lines, newline, line, length))
+	while ((newline =
+			memchr(lines->buffer + lines->looked, '\n', lines->end - lines->looked))) {
+		bool skipped = lines->skipping;
+
+		*line = lines->buffer + lines->start;
+		*length = (size_t)(newline - *line);
+		lines->start = lines->looked = (size_t)(newline + 1 - lines->buffer);
+		lines->skipping = false;
+		lines->too_long = *length > LINE_LONGEST;
+		if (!skipped)
 			return true;
-	if (lines->start == lines->end)
-		empty(lines);
-	return overflows(lines, line, length);
-}
-
-int lines_next(struct lines *lines, char **line, size_t *length)
-{
-	while (!lines_buffered(lines, line, length)) {
-		ssize_t got = lines_fill(lines);
-
-		if (got <= 0)
-			return (int)got;
 	}
-	return 1;
+	lines->looked = lines->end;
+	if (lines->end - lines->start <= LINE_LONGEST)
+		return false;
+	bool first = !lines->skipping;
+
+	lines->start = lines->end = lines->looked = 0;
+	lines->skipping = lines->too_long = true;
+	*line = lines->buffer;
+	*length = 0;
+	return first;
 }
 
 int lines_rest(struct lines *lines, char **line, size_t *length)
@@ -144,6 +106,17 @@ int lines_rest(struct lines *lines, char **line, size_t *length)
 	*line = lines->buffer + lines->start;
 	*length = lines->end - lines->start;
 	lines->too_long = lines->skipping = false;
-	empty(lines);
+	lines->start = lines->end = lines->looked = 0;
 	return there;
+}
+
+int lines_next(struct lines *lines, char **line, size_t *length)
+{
+	while (!lines_buffered(lines, line, length)) {
+		ssize_t got = lines_fill(lines);
+
+		if (got <= 0)
+			return got ? (int)got : lines_rest(lines, line, length);
+	}
+	return 1;
 }

@@ -13,7 +13,7 @@
 
 #define EARLY_MOST 256 /* numbers that were begun, and are not written yet */
 
-static struct numbers *find(struct model *model, const char *key)
+struct numbers *numbers_find(struct model *model, const char *key)
 {
 	struct numbers *numbers;
 
@@ -28,26 +28,22 @@ static int64_t holes(const struct numbers *numbers)
 	return numbers->mixed || missing < 0 ? 0 : missing;
 }
 
-/* The rows are of those that miss most; of equals the first that came. */
-static void note_row(struct missing *missing, const struct numbers *numbers, int64_t records)
+/* Numbers far behind one that is not there are not looked at any more. */
+static void note_whole(struct numbers *numbers, int64_t sequence)
 {
-	size_t at = missing->row_count;
+	int64_t behind = sequence - numbers->whole - 1;
 
-	if (at == MISSING_ROWS && missing->rows[at - 1].records >= records)
+	if (numbers->whole < 0 || behind < 0 || behind >= 64)
 		return;
-	if (at == MISSING_ROWS) {
-		at--;
-		free(missing->rows[at].host);
-		free(missing->rows[at].name);
-	} else {
-		missing->row_count++;
-	}
-	for (; at > 0 && missing->rows[at - 1].records < records; at--)
-		missing->rows[at] = missing->rows[at - 1];
-	missing->rows[at] = (struct missing_row){ .host = keep(numbers->host),
-						  .name = keep(numbers->name),
-						  .pid = numbers->pid,
-						  .records = records };
+	numbers->ahead |= UINT64_C(1) << behind;
+	for (; numbers->ahead & 1; numbers->ahead >>= 1)
+		numbers->whole++;
+}
+
+/* Where some of them were told elsewhere it may be one of these. */
+static int64_t first_of(const struct numbers *numbers)
+{
+	return numbers->excused || numbers->whole < 0 ? 0 : numbers->whole + 1;
 }
 
 static void judge(struct model *model, const struct numbers *numbers)
@@ -58,33 +54,29 @@ static void judge(struct model *model, const struct numbers *numbers)
 		return;
 	sum_add(&model->missing.records, records);
 	model->missing.processes++;
-	note_row(&model->missing, numbers, records);
+	if (model->missing.row_count < MISSING_ROWS)
+		model->missing.rows[model->missing.row_count++] =
+			(struct missing_row){ .host = keep(numbers->host),
+					      .name = keep(numbers->name),
+					      .pid = numbers->pid,
+					      .records = records,
+					      .first = first_of(numbers) };
 }
 
 /* The first number of a memory: another program has it (exec), or another process the pid. */
-static struct numbers *begin_anew(struct model *model, struct numbers *numbers, char *key,
-				  const struct process_row *row)
+static void begin_anew(struct model *model, struct numbers *numbers, const struct process_row *row)
 {
-	int64_t before = numbers && !numbers->ended ? numbers->highest : 0;
+	int64_t before = !numbers->ended ? numbers->highest : 0;
 
-	if (numbers) {
-		judge(model, numbers);
-		free(key);
-		free(numbers->host);
-		free(numbers->name);
-		key = numbers->key;
-		numbers->count = numbers->highest = numbers->excused = 0;
-		numbers->mixed = numbers->ended = false;
-	} else {
-		numbers = take(sizeof(*numbers));
-		numbers->key = key;
-		HASH_ADD_KEYPTR(hh, model->numbers, key, strlen(key), numbers);
-	}
+	judge(model, numbers);
+	free(numbers->host);
+	free(numbers->name);
+	numbers->count = numbers->highest = numbers->excused = 0;
+	numbers->mixed = numbers->ended = false;
 	numbers->before = before;
 	numbers->pid = row->pid;
 	numbers->host = keep(row->host);
 	numbers->name = keep(row->name);
-	return numbers;
 }
 
 /* A child of vfork goes on with its parent's numbers. A process whose first attempts to write its
@@ -97,24 +89,23 @@ struct numbers *numbers_begin(struct model *model, const struct scan *scan,
 	struct numbers *numbers;
 	char *key;
 
-	if (sequence <= 0 || memory <= 0)
+	if (sequence <= 0 || memory <= 0 || HASH_COUNT(model->numbers) >= ROWS_MOST)
 		return NULL;
 	key = format_text("%s %lld", row->host, (long long)memory);
-	numbers = find(model, key);
+	numbers = numbers_find(model, key);
 	if (sequence == 1) {
-		numbers = begin_anew(model, numbers, key, row);
+		numbers = ROW(model->numbers, key, strlen(key), ROWS_MOST);
+		free(key);
+		begin_anew(model, numbers, row);
 		numbers->count = early;
+		numbers->whole = early ? -1 : 0;
+		numbers->ahead = 0;
 		return numbers;
 	}
 	free(key);
 	if (numbers && sequence > numbers->highest + 1)
 		numbers->excused += sequence - numbers->highest - 1;
 	return numbers;
-}
-
-struct numbers *numbers_find(struct model *model, const char *key)
-{
-	return find(model, key);
 }
 
 /* A number that does not follow here, but where somebody else's ended whose pid this one has, or
@@ -152,6 +143,7 @@ void numbers_take(struct process *process, int64_t sequence)
 	if (belongs_elsewhere(numbers, sequence))
 		numbers->mixed = true;
 	numbers->count++;
+	note_whole(numbers, sequence);
 	if (sequence > numbers->highest)
 		numbers->highest = sequence;
 }

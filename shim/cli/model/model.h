@@ -9,6 +9,7 @@
 #define MMFENCE_CLI_MODEL_MODEL_H
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,6 +29,9 @@
 #define MISSING_ROWS  200
 #define SEQUENCE_MOST (1LL << 53)
 #define FINDINGS_MOST 100000
+#define ROWS_MOST     100000 /* of files, sites, …: what comes then is in one row of its own */
+#define ANY_NUMBER    INT_MAX
+#define OTHERS	      "(others)"
 
 /* How often, how much and how long. */
 struct sum {
@@ -48,12 +52,13 @@ struct file_row {
 	char *key;
 	const char *host;
 	const char *path;
-	int64_t snapshots, engines[ENGINES], consistencies[CONSISTENCIES], fates[FATES];
-	int64_t mapped, copied;
-	struct sum took;  /* what the program waited for its snapshots */
-	struct sum waits; /* what writers waited */
-	int64_t open;	  /* of processes whose end is not on record */
-	int64_t preserved, unprotected, denied, lost, grown, drifts, drift_pages;
+	int64_t snapshots, engines[ENGINES], consistency[CONSISTENCIES], fates[FATES];
+	int64_t mapped_bytes, copied_bytes;
+	struct sum program_waited; /* for its snapshots */
+	struct sum writers_waited;
+	int64_t open; /* without an end: of processes that have none either, or were killed */
+	int64_t ended_with_process;
+	int64_t preserved, unprotected, denied, lost, grow_refused, drifted, drift_pages;
 	struct reason reasons[REASONS];
 	UT_hash_handle hh;
 };
@@ -80,14 +85,14 @@ struct more {
 
 /* One call site, of one program, with one kind of event: the same backtrace, whatever addresses it
  * had in which process. */
-struct site {
+struct site_row {
 	void *key;
-	char *group, *program;
-	char hash[20];
+	char *action, *program;
+	char site[20];
 	uint32_t frame_count;
-	struct frame frames[FRAMES];
+	struct frame *frames;
 	int64_t records, failed_records;
-	int64_t calls, failed, bytes; /* of remap_file_pages, once all is read */
+	int64_t calls, failed, bytes; /* once all is read: records too, where these are calls */
 	int64_t areas;		      /* most of a process that called from here */
 	int64_t refused, unsynchronised;
 	char first[TIME_BYTES], last[TIME_BYTES];
@@ -98,19 +103,21 @@ struct site {
 
 /* What one process did at one site: its total counts the calls that were recorded too. */
 struct use {
-	struct site *site;
+	void *key;
+	struct site_row *site;
 	int64_t seen, seen_failed, seen_bytes, total, total_failed, total_bytes;
 	uint32_t windows; /* the pictures that its calls are in, a bit each */
 	bool refused;
 	struct finding *finding;
-	struct use *next;
+	UT_hash_handle hh;
 };
 
 /* A process's snapshots of one file that have not ended. */
 struct held {
+	void *key;
 	struct file_row *file;
 	int64_t count;
-	struct held *next;
+	UT_hash_handle hh;
 };
 
 struct process_row {
@@ -118,6 +125,8 @@ struct process_row {
 	int64_t pid, exit_code, records, snapshots, areas;
 	char first[TIME_BYTES], last[TIME_BYTES];
 	bool started, ended;
+	bool runs_on; /* its end is not on record */
+	bool unseen;  /* since it became, or started, what mmfence cannot look into */
 };
 
 /* The records of one memory: of a process, and of its children of vfork. Numbered from 1. */
@@ -127,6 +136,8 @@ struct numbers {
 	int64_t highest, count;
 	int64_t excused; /* not there, and told elsewhere */
 	int64_t before;	 /* the highest of a process with this pid whose end is not on record */
+	int64_t whole;	 /* all up to this one are there; -1: not known */
+	uint64_t ahead;	 /* a bit for each that is there behind it */
 	bool ended, mixed;
 	UT_hash_handle hh;
 };
@@ -134,6 +145,7 @@ struct numbers {
 struct missing_row {
 	char *host, *name;
 	int64_t pid, records;
+	int64_t first; /* the number of the first, or 0 */
 };
 
 struct missing {
@@ -150,9 +162,7 @@ struct process {
 	struct process_row row;
 	struct use *uses;
 	struct held *held;
-	int64_t census;	      /* its last; 0: none yet */
 	int64_t scope_pid[2]; /* which directory's logs, and which process in it */
-	bool runs_on;	      /* its end is not on record */
 	bool found_by_pid;    /* the last that was started with it */
 	UT_hash_handle hh, by_pid;
 };
@@ -160,16 +170,17 @@ struct process {
 struct point {
 	double x;
 	int64_t y, z;
-	bool odd; /* a call that failed */
+	uint64_t number; /* among all that were seen */
+	bool odd;	 /* a call that failed */
 };
 
-/* Points in the order of the records; when there are too many, every second goes. */
+/* Points in the order of the records; when there are too many, half of them go. */
 struct series {
 	int64_t process, pid;
 	char *program, *path;
 	struct point points[POINTS];
-	size_t count, stride, skipped;
-	int64_t seen, top, limit;
+	size_t count, stride;
+	int64_t seen, most, limit;
 	int64_t calls;	/* all that its call sites made, recorded or not; 0: not known */
 	bool uncounted; /* those of one are not */
 };
@@ -179,6 +190,7 @@ struct life {
 	struct process *process; /* NULL: that one is over */
 	struct file_row *file;
 	int64_t id, pid;
+	const char *path, *host; /* the file's */
 	char *program;
 	enum engine engine;
 	double start, preserved, end;
@@ -186,20 +198,10 @@ struct life {
 	bool open;
 };
 
-struct gap_row {
-	char *key;
-	const char *reason, *path;
-	char *program, *message;
-	int64_t count;
-	UT_hash_handle hh;
-};
-
-/* A page census of a program, or (with a path) of its mappings of one file. */
-struct census {
-	char *key;
-	char *program, *path;
+/* A page census of a program. */
+struct census_row {
+	char *key; /* its name */
 	int64_t pid;
-	int64_t number; /* of the census that it is part of */
 	char time[TIME_BYTES];
 	struct more more[MORE_FIELDS];
 	UT_hash_handle hh;
@@ -225,8 +227,9 @@ enum category {
 struct finding {
 	char *key;
 	enum category category;
-	char *what, *where, *site; /* site: "module+0x1234", or "" */
-	char *cure;		   /* what would have prevented it, or NULL */
+	char *what, *where;
+	struct frame frame; /* the program's call; zeros: not known */
+	char *cure;	    /* what would have prevented it, or NULL */
 	char *process;
 	int64_t times, pid, processes;
 	UT_hash_handle hh;
@@ -234,22 +237,25 @@ struct finding {
 
 /* A process of a finding. */
 struct finding_process {
-	struct {
-		const struct finding *finding;
-		int64_t pid;
-	} key;
+	void *key;
 	UT_hash_handle hh;
 };
 
 /* A process in a log of which the beginning must be there. */
 struct begun {
-	int64_t pid;
+	void *key;
+	UT_hash_handle hh;
+};
+
+/* A program file that a process ran. */
+struct executable {
+	char *key; /* its path */
 	UT_hash_handle hh;
 };
 
 /* The logs of one directory: collected logs have one for each machine. */
 struct scope {
-	char *directory;
+	char *key;  /* its name */
 	char *host; /* the last that a record named; NULL: none yet */
 	int64_t number;
 	UT_hash_handle hh;
@@ -263,18 +269,25 @@ struct log_row {
 	bool whole; /* its first process made it: the records of each follow its process.start */
 };
 
+/* Records of one event by one program of one host. */
+struct tally {
+	char *key;
+	char *action, *program, *host;
+	int64_t count;
+	UT_hash_handle hh;
+};
+
 struct model {
 	struct log_row *logs, *log;
 	size_t log_count;
 	int64_t *actions; /* see event_count */
 	int64_t records, damaged, truncated;
-	double first, last;
+	double last;
 	char first_text[TIME_BYTES], last_text[TIME_BYTES];
 
 	struct file_row *files;
-	struct site *sites;
+	struct site_row *sites;
 	struct module *modules;
-	struct gap_row *gaps;
 	struct scope *scopes;
 	struct process *processes, *pids;
 	struct numbers *numbers;
@@ -285,27 +298,23 @@ struct model {
 
 	int64_t dropped, dropped_at_end;
 	struct reason drop_reasons[REASONS];
-	struct series *pressure[SERIES], *windows[SERIES];
+	struct series pressure[SERIES], windows[SERIES];
 	struct life lives[LIVES];
 	size_t life_count;
 	int64_t lives_left_out;
-	struct census *census;
-	int64_t census_count;
+	struct census_row *census;
 	int64_t most_areas, area_limit; /* where a process came nearest to it */
 
-	bool by_place; /* findings are wanted: they are nearly as many as the call sites and files
-			*/
+	bool by_program; /* tallies are wanted */
+	struct tally *tallies;
 	struct finding *findings;
 	struct finding_process *finding_processes;
 	int64_t found[CATEGORIES]; /* findings, those that are left out too */
 	int64_t findings_left_out;
+	struct executable *executables; /* with findings */
 	struct begun *begun;
 	bool beginning_gone; /* of a log that is whole otherwise */
 };
-
-/* A block of zeros, and a copy; the command ends when there is no memory. */
-void *take(size_t size);
-char *keep(const char *text);
 
 /* Sums that stop at the largest number, since a log may say anything. */
 void sum_add(int64_t *to, int64_t n);
@@ -313,10 +322,11 @@ void sum_take(struct sum *sum, int64_t n);
 void reason_count(struct reason *reasons, const char *text);
 void more_take(struct more *more, const char *name, int64_t value, enum fold fold);
 
-/* By number of the event in events.def, the last for those that are not there. */
+/* By number of the event in events.def, up to NULL; what is counted has one more, for others. */
 extern const char *const event_names[];
 extern const size_t event_kinds;
 void event_count(int64_t *counts, const char *action);
+void tally_count(struct model *model, const char *action, const char *program, const char *host);
 
 /* For so many logs. */
 struct model *model_new(size_t logs);
@@ -324,16 +334,22 @@ struct model *model_new(size_t logs);
 void model_log(struct model *model, const char *path);
 /* Reads it to its end, and tells how far it is from time to time. 0, or -errno. Closes fd. */
 int model_read(struct model *model, int fd, void (*at)(void *context, off_t offset), void *context);
-/* The line is changed. */
-void model_line(struct model *model, struct scan *scan, char *line, size_t length);
-void model_damaged(struct model *model);
+/* finding.c: a program that ran. */
+void executable_note(struct model *model, const char *path);
+/* finding.c: a gap that no record tells, of a program. */
+void model_note_gap(struct model *model, const char *path, const char *what);
+/* finding.c: findings of gaps in programs of these patterns are none; how many were. */
+int64_t model_allow_gaps(struct model *model, const char *patterns);
 /* After the last: what can only be said then. */
 void model_finish(struct model *model);
 
+/* finding.c: what would prevent it, in words of options and commands; NULL: nothing known. */
+const char *cure_of(const char *reason);
+
 /* site.c */
 uint32_t frames_find(struct model *model, const struct scan *scan, struct frame *frames);
-struct site *site_of(struct model *model, const struct scan *scan, const char *group,
-		     const char *program);
+struct site_row *site_of(struct model *model, const struct scan *scan, const char *group,
+			 const char *program);
 
 /* life.c: what the pictures show. */
 double model_seconds(const char *timestamp);
@@ -352,8 +368,63 @@ int window_point(struct model *model, struct process *process, const struct scan
 /* What a call site made in all, whose calls are in these pictures; -1: that is not known. */
 void window_total(struct model *model, uint32_t windows, int64_t calls);
 
-extern const char *const engine_names[ENGINES];
-extern const char *const consistency_names[CONSISTENCIES];
-extern const char *const fate_names[FATES];
+extern const char *const engine_names[];
+extern const char *const consistency_names[];
+extern const char *const fate_names[];
+
+/* words.c: what is said of each event, in a line of the log and as a finding. */
+
+struct words {
+	const char *action;
+	const char *line;
+	enum category category;
+	const char *finding;
+	const char *detail; /* of its call site; NULL: it has none */
+};
+
+/* NULL: an event that is not known here. */
+const struct words *words_of(const char *action);
+
+/* Of a record; and of whatever has values by names. */
+typedef const struct scan_value *words_find(const void *context, const char *name);
+void words_put(FILE *out, const struct scan *scan, const char *words);
+void words_fill(FILE *out, const char *words, words_find *find, const void *context);
+
+struct totals {
+	int64_t files, snapshots, open, copied_bytes, lost, unprotected, denied, grown;
+	int64_t engines[ENGINES], consistency[CONSISTENCIES];
+	int64_t preserved, drift_pages, drifted;
+	int64_t waits, longest_wait; /* of writers */
+	int64_t most_areas, area_limit;
+	int64_t nonlinear_calls, failed, sites, windows;
+	int64_t refused;	 /* calls and mappings of all kinds */
+	int64_t sigbus, rescued; /* programs that died, and mappings that went on */
+	int64_t memory_opened, reached, views, unsynchronised, gaps, dropped, damaged, missing,
+		holed;
+	char *engines_text, *consistency_text;
+};
+
+/* Those that have a name, up to NULL: what the sentences and the JSON are made of. */
+struct total {
+	const char *name;
+	size_t at;
+};
+extern const struct total total_names[];
+int64_t total_of(const struct totals *totals, const struct total *total);
+
+void totals_take(struct totals *totals, const struct model *model);
+
+/* story.c. In a word: "kept", "incomplete", "died", "lost" or "nothing". */
+const char *story_state(const struct model *model, const struct totals *totals);
+
+/* A sentence of brackets; see words.c. To be freed. */
+char *story_part(const struct totals *totals, const char *words);
+
+/* Each thing that there is to say, in the order of weight. why: the category whose findings say
+ * more, or CATEGORIES. */
+void story_tell(const struct totals *totals,
+		void (*say)(void *context, const char *kind, const char *sentence,
+			    enum category why),
+		void *context);
 
 #endif

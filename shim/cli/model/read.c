@@ -8,29 +8,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/model/lines.h"
-#include "cli/model/model.h"
+#include "cli/model/scan.h"
 #include "cli/model/entry.h"
-
-void *take(size_t size)
-{
-	void *block = calloc(1, size);
-
-	if (block)
-		return block;
-	complain("out of memory");
-	exit(STATUS_USAGE);
-}
-
-char *keep(const char *text)
-{
-	char *copy = strdup(text);
-
-	if (copy)
-		return copy;
-	complain("out of memory");
-	exit(STATUS_USAGE);
-}
 
 void sum_add(int64_t *to, int64_t n)
 {
@@ -97,7 +76,7 @@ const char *or_unknown(const char *text)
 	return *text ? text : "unknown";
 }
 
-/* Processes: by host and pid, or by what the record itself says is the process's identity. */
+/* Processes: by host and pid. */
 
 struct model *model_new(size_t logs)
 {
@@ -115,49 +94,30 @@ void model_log(struct model *model, const char *path)
 
 	model->log = log;
 	log->path = keep(path);
-	HASH_FIND_STR(model->scopes, directory, log->scope);
-	if (!log->scope) {
-		log->scope = take(sizeof(*log->scope));
-		log->scope->directory = keep(directory);
+	log->scope = ROW(model->scopes, directory, strlen(directory), ANY_NUMBER);
+	if (!log->scope->number)
 		log->scope->number = HASH_COUNT(model->scopes);
-		HASH_ADD_KEYPTR(hh, model->scopes, log->scope->directory, strlen(directory),
-				log->scope);
-	}
 	free(copy);
 }
 
-/* "" when the record does not say. */
-static const char *named_host(const struct scan *scan)
+/* Records that do not name their host are of the last one that their directory's logs named. */
+static const char *host_of(struct model *model, const struct scan *scan)
 {
 	const char *host = scan_text(scan, "host.hostname");
-
-	return *host ? host : scan_text(scan, "host.name");
-}
-
-/* Records that do not name their host are of the last one that their directory's logs named. */
-static const char *host_of(const struct model *model, const struct scan *scan)
-{
-	const char *host = named_host(scan);
-
-	return *host ? host : model->log->scope->host ? model->log->scope->host : "";
-}
-
-static void note_host(struct model *model, const struct scan *scan)
-{
-	const char *host = named_host(scan);
 	struct scope *scope = model->log->scope;
 
-	if (!*host || (scope->host && !strcmp(scope->host, host)))
-		return;
-	free(scope->host);
-	scope->host = keep(host);
+	if (*host && (!scope->host || strcmp(scope->host, host))) {
+		free(scope->host);
+		scope->host = keep(host);
+	}
+	return scope->host ? scope->host : "";
 }
 
 /* Calls are recorded once a site, and counted in the totals; a process that was killed has none,
  * and one whose first record was dropped has only these. */
 static void use_flush(struct model *model, struct use *use)
 {
-	struct site *site = use->site;
+	struct site_row *site = use->site;
 	bool whole = use->total >= use->seen;
 	int64_t calls = whole ? use->total : use->seen;
 
@@ -174,16 +134,21 @@ void process_retire(struct model *model, struct process *process, double now)
 {
 	struct process_row *row = &process->row;
 
-	for (struct use *use = process->uses, *next; use; use = next) {
-		next = use->next;
+	struct use *use, *next_use;
+	struct held *held, *next;
+
+	HASH_ITER (hh, process->uses, use, next_use) {
+		HASH_DEL(process->uses, use);
 		use_flush(model, use);
 		if (row->areas > use->site->areas)
 			use->site->areas = row->areas;
+		free(use->key);
 		free(use);
 	}
-	for (struct held *held = process->held, *next; held; held = next) {
-		next = held->next;
-		held->file->open += process->runs_on ? held->count : 0;
+	HASH_ITER (hh, process->held, held, next) {
+		HASH_DEL(process->held, held);
+		held->file->open += row->runs_on ? held->count : 0;
+		free(held->key);
 		free(held);
 	}
 	life_process_end(model, process, now);
@@ -208,6 +173,9 @@ static struct process *process_new(struct model *model, const struct scan *scan,
 	struct process *process = take(sizeof(*process)), *other;
 	struct process_row *row = &process->row;
 
+	/* The one that began first may be over, and its end not on record. */
+	if (HASH_COUNT(model->processes) >= ROWS_MOST)
+		process_retire(model, model->processes, 0);
 	process->key = key;
 	row->host = keep(host);
 	row->pid = scan_number(scan, "process.pid");
@@ -235,7 +203,7 @@ static struct process *process_new(struct model *model, const struct scan *scan,
 
 static struct process *process_of(struct model *model, const struct scan *scan, bool start)
 {
-	const char *host = host_of(model, scan), *entity = scan_text(scan, "process.entity_id");
+	const char *host = host_of(model, scan);
 	int64_t pid = scan_number(scan, "process.pid");
 	int64_t scope_pid[2] = { model->log->scope->number, pid };
 	char key[512];
@@ -244,13 +212,10 @@ static struct process *process_of(struct model *model, const struct scan *scan, 
 
 	HASH_FIND(by_pid, model->pids, scope_pid, sizeof(scope_pid), process);
 	early = process ? process->early : 0;
-	/* Without a host or an identity of its own: the one that was started last with this pid. */
-	if (process && !start && !*entity && !*named_host(scan))
+	/* Without a host: the one that was started last with this pid. */
+	if (process && !start && !*scan_text(scan, "host.hostname"))
 		return process;
-	if (*entity)
-		snprintf(key, sizeof(key), "%s %s", host, entity);
-	else
-		snprintf(key, sizeof(key), "%s %lld", host, (long long)pid);
+	snprintf(key, sizeof(key), "%s %lld", host, (long long)pid);
 	HASH_FIND_STR(model->processes, key, process);
 	/* The same pid again: another program (exec), or another process. */
 	if (process && start) {
@@ -264,10 +229,6 @@ static void note_time(struct model *model, const char *time, double now)
 {
 	note_span(model->log->first, model->log->last, time);
 	note_span(model->first_text, model->last_text, time);
-	if (now <= 0)
-		return;
-	if (!model->first || now < model->first)
-		model->first = now;
 	if (now > model->last)
 		model->last = now;
 }
@@ -301,7 +262,6 @@ static void read_line(struct model *model, struct scan *scan, char *line, size_t
 	model->records++;
 	model->log->records++;
 	model->truncated += scan_get(scan, "mmfence.truncated") != NULL;
-	note_host(model, scan);
 	/* The process is mmfence's own, and has no part in what happened. */
 	if (!strcmp(entry.action, "check.start")) {
 		event_count(model->actions, entry.action);
@@ -313,6 +273,8 @@ static void read_line(struct model *model, struct scan *scan, char *line, size_t
 	note_span(entry.process->row.first, entry.process->row.last, entry.time);
 	entry.process->row.records++;
 	numbers_take(entry.process, scan_number(scan, "event.sequence"));
+	if (model->by_program)
+		tally_count(model, entry.action, entry.process->row.name, entry.process->row.host);
 	take_action(&entry);
 }
 
@@ -322,24 +284,43 @@ int model_read(struct model *model, int fd, void (*at)(void *context, off_t offs
 	struct lines lines;
 	char *line;
 	size_t length;
-	int r = lines_open(&lines, fd);
+	int r;
 	unsigned int turn = 0;
 
-	while (!r && (r = lines_next(&lines, &line, &length)) > 0) {
+	lines_open(&lines, fd);
+	while ((r = lines_next(&lines, &line, &length)) > 0) {
 		if (lines.too_long)
 			damaged(model);
 		else
 			read_line(model, &scan, line, length);
-		r = 0;
 		if (at && !(++turn % 4096))
 			at(context, lines.offset);
 	}
-	if (!r && lines_rest(&lines, &line, &length))
-		read_line(model, &scan, line, length);
 	model->log->bytes = lines.offset;
 	lines_close(&lines);
 	scan_free(&scan);
 	return r;
+}
+
+/* A child ends what its parent began: no more are open than have no end. */
+static void finish_file(struct file_row *row)
+{
+	int64_t left = row->snapshots;
+
+	for (int i = 0; i < FATES; i++)
+		left -= row->fates[i];
+	left = left > 0 ? left : 0;
+	row->open = row->open < left ? row->open : left;
+	row->ended_with_process = left - row->open;
+}
+
+static void finish_site(struct site_row *site)
+{
+	if (!strcmp(site->action, "nonlinear.remap") || !strcmp(site->action, "nonlinear.rewire") ||
+	    !strcmp(site->action, "selfmem.access"))
+		return;
+	site->calls = site->records;
+	site->failed = site->failed_records;
 }
 
 void model_finish(struct model *model)
@@ -350,8 +331,12 @@ void model_finish(struct model *model)
 	if (model->dropped < model->dropped_at_end)
 		model->dropped = model->dropped_at_end;
 	HASH_ITER (hh, model->processes, process, next) {
-		process->runs_on = true;
+		process->row.runs_on = true;
 		process_retire(model, process, model_seconds(process->row.last));
 	}
+	for (struct file_row *row = model->files; row; row = row->hh.next)
+		finish_file(row);
+	for (struct site_row *site = model->sites; site; site = site->hh.next)
+		finish_site(site);
 	numbers_finish(model);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads one line of JSON into a flat list of values, in the line's own memory:
- * strings are unescaped and ended where they stand. A tree of allocated nodes costs
- * twenty times as much, and a log may have millions of lines. As strict as RFC 8259.
+ * Reads one line of JSON into a flat list of values, with yajl. A tree of allocated nodes costs ten
+ * times as much, and a log may have millions of lines.
  */
 #ifndef MMFENCE_CLI_MODEL_SCAN_H
 #define MMFENCE_CLI_MODEL_SCAN_H
@@ -10,9 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* What must be readable behind a line. */
-#define SCAN_PADDING 16
+#include <sys/types.h>
 
 enum scan_type {
 	SCAN_NULL,
@@ -30,7 +27,7 @@ struct scan_value {
 	uint32_t length; /* of a string */
 	uint32_t next;	 /* the value behind this one and all that it holds */
 	union {
-		const char *text; /* ends with a NUL; of a real, as it stood in the line */
+		const char *text; /* of a string; ends with a NUL */
 		int64_t integer;
 	};
 };
@@ -39,11 +36,13 @@ struct scan_value {
 struct scan {
 	struct scan_value *values;
 	uint32_t count, room;
+	char *texts;
+	size_t used, texts_room;
+	uint32_t open, depth; /* while it is read */
 };
 
-/* The line is changed, and must stay for as long as the values are looked at. 0, -EBADMSG when it
- * is no JSON, -ENOMEM. */
-int scan_line(struct scan *scan, char *line, size_t length);
+/* The values are there until the next line. 0, or -EBADMSG when it is no JSON. */
+int scan_line(struct scan *scan, const char *line, size_t length);
 void scan_free(struct scan *scan);
 
 /* A member by its dotted name, below an object; NULL when there is none. */
@@ -62,5 +61,38 @@ int64_t scan_number_of(const struct scan_value *value);
 const struct scan_value *scan_first(const struct scan *scan, const struct scan_value *holder);
 const struct scan_value *scan_next(const struct scan *scan, const struct scan_value *holder,
 				   const struct scan_value *value);
+
+/* lines.c: the lines of a file, a pipe or a log that still grows. A line that is longer than any
+ * record can be is thrown away as it is read, and said to be too long. */
+#define LINE_LONGEST (1 << 20)
+
+struct lines {
+	int fd;
+	char *buffer;
+	size_t start, end, looked; /* looked: up to where there is no newline */
+	bool skipping;		   /* the rest of a line that is too long */
+	bool too_long;		   /* the line that was just returned was */
+	off_t offset;		   /* of the end of what was read */
+};
+
+/* A log by its name, "-" for standard input. A descriptor, or -1 with a sentence said: a directory,
+ * no permission, nothing there. */
+int lines_open_file(const char *path);
+
+/* The descriptor is closed by lines_close. */
+void lines_open(struct lines *lines, int fd);
+void lines_close(struct lines *lines);
+
+/* 1 and a line without its newline, until the next call. The last may have no newline. 0 at the
+ * end, or -errno. */
+int lines_next(struct lines *lines, char **line, size_t *length);
+
+/* The same in two steps: one read, which says how much there was, 0 at the end, or -errno; and what
+ * whole lines there are without reading more. */
+ssize_t lines_fill(struct lines *lines);
+bool lines_buffered(struct lines *lines, char **line, size_t *length);
+
+/* What stands behind the last newline. 1, or 0 when there is nothing. */
+int lines_rest(struct lines *lines, char **line, size_t *length);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/model/model.h"
+#include "cli/model/entry.h"
 
 /* What a site is found by: what it is about, the program, and its frames. */
 struct site_key {
@@ -32,18 +32,15 @@ static uint64_t address_of(const struct scan_value *value)
 static struct module *module_of(struct model *model, const char *path, const char *build_id)
 {
 	char key[1200];
-	struct module *module;
 
 	snprintf(key, sizeof(key), "%.64s %s", build_id, path);
-	HASH_FIND_STR(model->modules, key, module);
-	if (module)
-		return module;
-	module = take(sizeof(*module));
-	module->key = keep(key);
-	module->path = keep(path);
-	module->build_id = keep(build_id);
-	module->number = HASH_COUNT(model->modules);
-	HASH_ADD_KEYPTR(hh, model->modules, module->key, strlen(module->key), module);
+	struct module *module = ROW(model->modules, key, strlen(key), ROWS_MOST);
+
+	if (module && !module->path) {
+		module->path = keep(path);
+		module->build_id = keep(build_id);
+		module->number = HASH_COUNT(model->modules);
+	}
 	return module;
 }
 
@@ -73,7 +70,7 @@ static struct frame frame_of(const struct place *places, size_t count, uint64_t 
 	for (size_t i = 0; i < count; i++)
 		if (places[i].start <= address && (!found || places[i].start > found->start))
 			found = &places[i];
-	if (!found)
+	if (!found || !found->module)
 		return (struct frame){ NULL, address };
 	return (struct frame){ found->module, address - found->bias };
 }
@@ -103,11 +100,11 @@ static void add_bytes(struct site_key *key, const void *bytes, size_t length)
 
 /* An address in no module is another one in every process: it says no more than that. Where there
  * is no backtrace, the library's hash of it may be. */
-static void make_key(struct site_key *key, const char *group, const char *program, const char *hash,
-		     const struct frame *frames, uint32_t count)
+static void make_key(struct site_key *key, const char *action, const char *program,
+		     const char *hash, const struct frame *frames, uint32_t count)
 {
 	char head[160];
-	int length = snprintf(head, sizeof(head), "%.40s %.90s %.20s", group, program,
+	int length = snprintf(head, sizeof(head), "%.40s %.90s %.20s", action, program,
 			      count ? "" : hash);
 
 	key->length = 0;
@@ -121,26 +118,29 @@ static void make_key(struct site_key *key, const char *group, const char *progra
 	}
 }
 
-struct site *site_of(struct model *model, const struct scan *scan, const char *group,
-		     const char *program)
+struct site_row *site_of(struct model *model, const struct scan *scan, const char *action,
+			 const char *program)
 {
 	struct frame frames[FRAMES];
 	uint32_t count = frames_find(model, scan, frames);
 	struct site_key key;
-	struct site *site;
+	struct site_row *site;
 
-	make_key(&key, group, program, scan_text(scan, "mmfence.site"), frames, count);
-	HASH_FIND(hh, model->sites, key.bytes, key.length, site);
-	if (site)
+	make_key(&key, action, program, scan_text(scan, "mmfence.site"), frames, count);
+	site = ROW(model->sites, key.bytes, key.length, ROWS_MOST);
+	if (!site) {
+		program = OTHERS;
+		count = 0;
+		make_key(&key, action, program, "", frames, 0);
+		site = ROW(model->sites, key.bytes, key.length, ANY_NUMBER);
+	}
+	if (site->action)
 		return site;
-	site = take(sizeof(*site));
-	site->key = take(key.length);
-	memcpy(site->key, key.bytes, key.length);
-	site->group = keep(group);
+	site->action = keep(action);
 	site->program = keep(program);
 	site->path = site->error = site->detail = keep("");
 	site->frame_count = count;
+	site->frames = take((count + 1) * sizeof(*frames));
 	memcpy(site->frames, frames, count * sizeof(*frames));
-	HASH_ADD_KEYPTR(hh, model->sites, site->key, key.length, site);
 	return site;
 }

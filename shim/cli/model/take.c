@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each event adds to the model: one function for each, and their table. See
- * entry.h.
+ * What each event adds to the model: one function for each, and their table.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,24 +8,25 @@
 #include "cli/cli.h"
 #include "cli/model/model.h"
 #include "cli/model/entry.h"
-#include "cli/text/show.h"
 
-const char *const engine_names[ENGINES] = { "guard", "memory", "spill", "clone", "other" };
-const char *const consistency_names[CONSISTENCIES] = { "proven", "verified", "torn-possible",
-						       "other" };
-const char *const fate_names[FATES] = { "untouched", "preserved", "private", "lost", "other" };
+const char *const engine_names[] = { "guard", "memory", "spill", "clone", "other", NULL };
+const char *const consistency_names[] = { "proven", "verified", "torn-possible", "other", NULL };
+const char *const fate_names[] = { "untouched", "preserved", "private", "lost", "other", NULL };
 
-static int number_of(const char *const *names, int count, const char *name)
+/* The last is for all others. */
+static int number_of(const char *const *names, const char *name)
 {
-	for (int i = 0; i < count - 1; i++)
-		if (!strcmp(names[i], name))
-			return i;
-	return count - 1;
+	int i = 0;
+
+	while (names[i + 1] && strcmp(names[i], name))
+		i++;
+	return i;
 }
 
 static void take_process_start(struct entry *entry)
 {
 	entry->process->row.started = true;
+	executable_note(entry->model, entry->process->row.executable);
 }
 
 static void take_process_end(struct entry *entry)
@@ -53,10 +53,22 @@ static bool refused(const struct entry *entry)
 	return *scan_text(entry->scan, "mmfence.policy");
 }
 
-static struct site *take_site(struct entry *entry, const char *group)
+static char *say(const struct entry *entry, const char *words)
+{
+	char *text;
+	size_t size;
+	FILE *out = open_text(&text, &size);
+
+	words_put(out, entry->scan, words);
+	fclose(out);
+	return text;
+}
+
+static struct site_row *take_site(struct entry *entry, const struct words *words)
 {
 	const struct scan *scan = entry->scan;
-	struct site *site = site_of(entry->model, scan, group, entry->process->row.name);
+	struct site_row *site =
+		site_of(entry->model, scan, words->action, entry->process->row.name);
 	const char *error = scan_text(scan, "error.code");
 
 	site->records++;
@@ -66,72 +78,70 @@ static struct site *take_site(struct entry *entry, const char *group)
 		site->path = keep(scan_text(scan, "file.path"));
 	if (*error && !*site->error)
 		site->error = keep(error);
-	if (!*site->hash)
-		snprintf(site->hash, sizeof(site->hash), "%s", scan_text(scan, "mmfence.site"));
+	if (!*site->site)
+		snprintf(site->site, sizeof(site->site), "%s", scan_text(scan, "mmfence.site"));
+	if (*words->detail && !*site->detail)
+		site->detail = say(entry, words->detail);
 	return site;
 }
 
 /* Snapshots. */
 
-static struct file_row *file_of(struct entry *entry)
-{
-	const char *path = or_unknown(scan_text(entry->scan, "file.path"));
-	const char *host = entry->process->row.host;
-	char *key = format_text("%s %s", host, path);
-	struct file_row *row;
-
-	HASH_FIND_STR(entry->model->files, key, row);
-	if (row) {
-		free(key);
-		return row;
-	}
-	row = take(sizeof(*row));
-	row->key = key;
-	row->path = key + strlen(host) + 1;
-	row->host = keep(host);
-	HASH_ADD_KEYPTR(hh, entry->model->files, key, strlen(key), row);
-	return row;
-}
-
 static struct held *held_of(struct entry *entry, struct file_row *file)
 {
-	struct held *held;
+	struct held *held = ROW(entry->process->held, &file, sizeof(file), ANY_NUMBER);
 
-	for (held = entry->process->held; held; held = held->next)
-		if (held->file == file)
-			return held;
-	held = take(sizeof(*held));
 	held->file = file;
-	held->next = entry->process->held;
-	return entry->process->held = held;
+	return held;
+}
+
+/* So many of them, in mappings of so many bytes. */
+static struct file_row *take_snapshots(struct entry *entry, int64_t count, int64_t bytes,
+				       int *engine, int *consistency)
+{
+	const struct scan *scan = entry->scan;
+	struct file_row *row = file_of(entry);
+
+	*engine = number_of(engine_names, scan_text(scan, "mmfence.snapshot.engine"));
+	*consistency =
+		number_of(consistency_names, scan_text(scan, "mmfence.snapshot.consistency"));
+	sum_add(&row->snapshots, count);
+	sum_add(&entry->process->row.snapshots, count);
+	sum_add(&row->engines[*engine], count);
+	sum_add(&row->consistency[*consistency], count);
+	sum_add(&row->mapped_bytes, bytes);
+	sum_add(&row->copied_bytes, scan_number(scan, "mmfence.snapshot.bytes"));
+	return row;
 }
 
 static void take_create(struct entry *entry)
 {
-	const struct scan_value *it = scan_get(entry->scan, "mmfence.snapshot");
 	const struct scan *scan = entry->scan;
-	struct file_row *row = file_of(entry);
-	int engine = number_of(engine_names, ENGINES,
-			       scan_text_of(it ? scan_below(scan, it, "engine") : NULL));
-	int consistency = number_of(consistency_names, CONSISTENCIES,
-				    scan_text_of(it ? scan_below(scan, it, "consistency") : NULL));
+	int engine, consistency;
+	struct file_row *row = take_snapshots(entry, 1, scan_number(scan, "mmfence.mapping.length"),
+					      &engine, &consistency);
 
-	row->snapshots++;
 	held_of(entry, row)->count++;
-	entry->process->row.snapshots++;
-	row->engines[engine]++;
-	row->consistencies[consistency]++;
-	sum_add(&row->mapped, scan_number(scan, "mmfence.mapping.length"));
-	sum_add(&row->copied, scan_number(scan, "mmfence.snapshot.bytes"));
-	sum_take(&row->took, scan_number(scan, "mmfence.snapshot.microseconds"));
+	sum_take(&row->program_waited, scan_number(scan, "mmfence.snapshot.microseconds"));
 	life_begin(entry->model, entry->process, row, scan, (enum engine)engine, entry->now);
-	take_site(entry, "snapshot.create");
-	if (consistency == TORN) {
-		const char *reason = scan_text(scan, "mmfence.snapshot.reason");
+	entry->times = consistency == TORN ? 1 : -1;
+}
 
-		finding_note(entry, CATEGORY_TORN, 1, "the snapshot may be torn%s%s",
-			     *reason ? ": " : "", reason);
-	}
+/* Those that are on record only here. */
+static void take_repeats(struct entry *entry)
+{
+	const struct scan *scan = entry->scan;
+	int64_t calls = scan_number(scan, "mmfence.total.calls");
+	int64_t untouched = scan_number(scan, "mmfence.total.untouched");
+	int64_t private = scan_number(scan, "mmfence.total.private");
+	int64_t left = calls - untouched - private - scan_number(scan, "mmfence.total.told");
+	int engine, consistency;
+	struct file_row *row = take_snapshots(
+		entry, calls, scan_number(scan, "mmfence.total.bytes"), &engine, &consistency);
+
+	sum_add(&row->fates[UNTOUCHED], untouched);
+	sum_add(&row->fates[PRIVATE], private);
+	sum_add(&held_of(entry, row)->count, left > 0 ? left : 0);
 }
 
 /* Only a lease that breaks has a writer behind it. */
@@ -140,24 +150,23 @@ static void take_preserve(struct entry *entry)
 	struct file_row *row = file_of(entry);
 	const char *trigger = scan_text(entry->scan, "mmfence.snapshot.trigger");
 	int64_t count = scan_number(entry->scan, "mmfence.snapshot.count");
-	int64_t microseconds = scan_number(entry->scan, "mmfence.snapshot.microseconds");
 
 	sum_add(&row->preserved, count > 0 ? count : 1);
-	sum_add(&row->copied, scan_number(entry->scan, "mmfence.snapshot.bytes"));
+	sum_add(&row->copied_bytes, scan_number(entry->scan, "mmfence.snapshot.bytes"));
 	if (!*trigger || !strcmp(trigger, "break"))
-		sum_take(&row->waits, microseconds);
+		sum_take(&row->writers_waited,
+			 scan_number(entry->scan, "mmfence.snapshot.microseconds"));
 	life_change(entry->model, entry->process, row, PRESERVED, entry->now);
 }
 
 static void take_unprotected(struct entry *entry)
 {
+	const char *reason = scan_text(entry->scan, "error.message");
 	struct file_row *row = file_of(entry);
 
 	row->unprotected++;
 	row->denied += !strcmp(scan_text(entry->scan, "mmfence.snapshot.decision"), "deny");
-	reason_count(row->reasons, or_unknown(scan_text(entry->scan, "error.message")));
-	take_site(entry, "snapshot.unprotected");
-	finding_note(entry, CATEGORY_UNPROTECTED, 1, "%s", scan_text(entry->scan, "error.message"));
+	reason_count(row->reasons, or_unknown(reason));
 }
 
 static void take_lost(struct entry *entry)
@@ -165,76 +174,54 @@ static void take_lost(struct entry *entry)
 	struct file_row *row = file_of(entry);
 	int64_t count = scan_number(entry->scan, "mmfence.snapshot.count");
 
-	sum_add(&row->lost, count > 0 ? count : 1);
+	entry->times = count > 0 ? count : 1;
+	sum_add(&row->lost, entry->times);
 	reason_count(row->reasons, or_unknown(scan_text(entry->scan, "error.message")));
 	life_change(entry->model, entry->process, row, LOST, entry->now);
-	finding_note(entry, CATEGORY_LOST, count > 0 ? count : 1, "%s",
-		     scan_text(entry->scan, "error.message"));
 }
 
 static void take_drift(struct entry *entry)
 {
 	struct file_row *row = file_of(entry);
-
 	int64_t pages = scan_number(entry->scan, "mmfence.drift.pages");
 
-	row->drifts++;
+	row->drifted++;
 	sum_add(&row->drift_pages, pages);
-	if (pages)
-		finding_note(entry, CATEGORY_DRIFT, 1,
-			     "%lld page%s would have changed under the program", (long long)pages,
-			     plural(pages));
+	entry->times = pages ? 1 : -1;
 }
 
 static void take_grow(struct entry *entry)
 {
-	file_of(entry)->grown++;
+	file_of(entry)->grow_refused++;
 }
 
 static void take_end(struct entry *entry)
 {
-	int fate = number_of(fate_names, FATES, scan_text(entry->scan, "mmfence.snapshot.fate"));
-
+	int fate = number_of(fate_names, scan_text(entry->scan, "mmfence.snapshot.fate"));
 	struct file_row *row = file_of(entry);
 	struct held *held = held_of(entry, row);
 
 	row->fates[fate]++;
-	/* A child ends what its parent began. */
-	held->count -= held->count > 0;
+	/* A child ends what its parent began. A repeated one was not counted yet. */
+	held->count -= held->count > 0 && !scan_get(entry->scan, "mmfence.snapshot.repeated");
 	life_end(entry->model, entry->process, scan_number(entry->scan, "mmfence.snapshot.id"),
 		 (enum fate)fate, entry->now);
 }
 
-static struct use *use_of(struct entry *entry, struct site *site)
-{
-	struct use **list = &entry->process->uses, *use;
-
-	for (use = *list; use; use = use->next)
-		if (use->site == site)
-			return use;
-	use = take(sizeof(*use));
-	use->site = site;
-	use->next = *list;
-	return *list = use;
-}
-
 /* A call of the kind that a process counts by site: remap_file_pages, or mmap. How often the
  * finding happened is known at the end of the process. */
-static struct use *take_use(struct entry *entry, bool rewire)
+static struct use *take_use(struct entry *entry)
 {
-	struct site *site = take_site(entry, rewire ? "nonlinear.rewire" : "nonlinear.remap");
-	struct use *use = use_of(entry, site);
+	struct use *use = ROW(entry->process->uses, &entry->site, sizeof(entry->site), ANY_NUMBER);
 
-	if (!use->finding)
-		use->finding =
-			finding_note(entry, rewire ? CATEGORY_REWIRE : CATEGORY_NONLINEAR, 0, "%s",
-				     rewire ? "nonlinear window made by mmap" : "remap_file_pages");
-	return use;
+	use->site = entry->site;
+	entry->times = use->finding ? -1 : 0;
+	return entry->use = use;
 }
 
-static void take_placement(struct entry *entry, bool rewire)
+static void take_placement(struct entry *entry)
 {
-	struct use *use = take_use(entry, rewire);
+	struct use *use = take_use(entry);
 	int window;
 
 	use->refused |= refused(entry);
@@ -247,33 +234,15 @@ static void take_placement(struct entry *entry, bool rewire)
 		use->windows |= 1u << window;
 }
 
-static void take_remap(struct entry *entry)
-{
-	take_placement(entry, false);
-}
-
-static void take_rewire(struct entry *entry)
-{
-	take_placement(entry, true);
-}
-
 static enum fold fold_of(const char *name)
 {
-	static const struct {
-		const char *name;
-		enum fold fold;
-	} folds[] = { { "sequential", FOLD_SUM },
-		      { "smallest_step", FOLD_LEAST },
-		      { "calls_left", FOLD_LEAST } };
-
-	for (size_t i = 0; i < sizeof(folds) / sizeof(*folds); i++)
-		if (!strcmp(folds[i].name, name))
-			return folds[i].fold;
-	return FOLD_MOST;
+	if (!strcmp(name, "sequential"))
+		return FOLD_SUM;
+	return strcmp(name, "smallest_step") && strcmp(name, "calls_left") ? FOLD_MOST : FOLD_LEAST;
 }
 
 /* What is in an object beside what has a place of its own is shown by its name. */
-static void take_more(struct entry *entry, struct site *site, const struct scan_value *object)
+static void take_more(struct entry *entry, struct site_row *site, const struct scan_value *object)
 {
 	static const char *const known[] = { "calls", "failed", "bytes", "areas" };
 
@@ -292,8 +261,8 @@ static void take_total(struct entry *entry)
 {
 	const struct scan *scan = entry->scan;
 	const struct scan_value *total = scan_get(scan, "mmfence.total");
-	struct use *use = take_use(entry, !strcmp(scan_text(scan, "mmfence.total.kind"), "rewire"));
-	struct site *site = use->site;
+	struct use *use = take_use(entry);
+	struct site_row *site = use->site;
 
 	/* The record of a total is no call. */
 	site->records--;
@@ -320,141 +289,68 @@ static void take_areas(struct entry *entry, const struct scan_value *areas)
 static void take_pressure(struct entry *entry)
 {
 	const struct scan_value *areas = scan_get(entry->scan, "mmfence.areas");
-	struct site *site = take_site(entry, "nonlinear.pressure");
-
-	const char *error = scan_text(entry->scan, "error.code");
 	int64_t count = scan_number(entry->scan, "mmfence.areas.count");
-	int64_t limit = scan_number(entry->scan, "mmfence.areas.limit");
 
 	if (areas)
-		take_more(entry, site, areas);
-	finding_note(entry, CATEGORY_PRESSURE, 1, "%lld of %lld areas%s%s", (long long)count,
-		     (long long)limit, *error ? ", and a call failed with " : "", error);
+		take_more(entry, entry->site, areas);
 	if (count <= entry->model->most_areas)
 		return;
 	entry->model->most_areas = count;
-	entry->model->area_limit = limit;
+	entry->model->area_limit = scan_number(entry->scan, "mmfence.areas.limit");
 }
 
 static void take_open(struct entry *entry)
 {
-	struct site *site = take_site(entry, "selfmem.open");
-	const char *error = scan_text(entry->scan, "error.code");
-
-	site->refused += refused(entry);
-	finding_note(entry, CATEGORY_SELFMEM, 1, "%s memory opened as a file (%s)%s%s",
-		     scan_text(entry->scan, "mmfence.selfmem.kind"),
-		     scan_text(entry->scan, "mmfence.selfmem.mode"), *error ? ": " : "", error);
-	if (!*site->detail)
-		site->detail = format_text(
-			"%s, %s", or_unknown(scan_text(entry->scan, "mmfence.selfmem.kind")),
-			or_unknown(scan_text(entry->scan, "mmfence.selfmem.mode")));
-}
-
-static char *describe_map(const struct scan *scan)
-{
-	const struct scan_value *shared = scan_get(scan, "mmfence.mapping.shared");
-	const char *view = scan_text(scan, "mmfence.selfmem.view");
-	const char *synchronised = scan_text(scan, "mmfence.selfmem.synchronised");
-
-	return format_text("%s, %s, %s%s%s%s%s",
-			   or_unknown(scan_text(scan, "mmfence.selfmem.kind")),
-			   or_unknown(scan_text(scan, "mmfence.mapping.protection")),
-			   shared && shared->type == SCAN_TRUE ? "shared" : "private",
-			   *view ? "; given as " : "", view,
-			   *synchronised ? "; other threads: " : "", synchronised);
+	entry->site->refused += refused(entry);
 }
 
 static void take_map(struct entry *entry)
 {
-	struct site *site = take_site(entry, "selfmem.map");
-	const char *error = scan_text(entry->scan, "error.code");
-
-	site->refused += entry->failed || refused(entry);
-	site->unsynchronised +=
+	entry->site->refused += entry->failed || refused(entry);
+	entry->site->unsynchronised +=
 		!entry->failed &&
 		!strcmp(scan_text(entry->scan, "mmfence.selfmem.synchronised"), "none");
-	finding_note(entry, CATEGORY_SELFMEM, 1, "%s memory mapped as a file (%s)%s%s",
-		     scan_text(entry->scan, "mmfence.selfmem.kind"),
-		     scan_text(entry->scan, "mmfence.mapping.protection"), *error ? ": " : "",
-		     error);
-	sum_add(&site->bytes, scan_number(entry->scan, "mmfence.mapping.length"));
-	if (!*site->detail)
-		site->detail = describe_map(entry->scan);
+	sum_add(&entry->site->bytes, scan_number(entry->scan, "mmfence.mapping.length"));
+}
+
+static void take_access(struct entry *entry)
+{
+	const struct scan *scan = entry->scan;
+
+	entry->times = scan_number(scan, "mmfence.selfmem.calls");
+	sum_add(&entry->site->calls, entry->times);
+	sum_add(&entry->site->failed, scan_number(scan, "mmfence.selfmem.failed"));
+	sum_add(&entry->site->bytes, scan_number(scan, "mmfence.selfmem.bytes"));
 }
 
 static void take_split(struct entry *entry)
 {
-	struct site *site = take_site(entry, "selfmem.split");
-
-	sum_add(&site->bytes, scan_number(entry->scan, "mmfence.selfmem.bytes"));
+	sum_add(&entry->site->bytes, scan_number(entry->scan, "mmfence.selfmem.bytes"));
 }
 
-/* Made to fail on purpose, not by policy. */
+/* Made to fail on purpose, not by policy. A process that was killed has no total; that a rule did
+ * something shows all the same. */
 static void take_fault(struct entry *entry)
 {
-	struct site *site = take_site(entry, "inject.fault");
-	const char *rule = scan_text(entry->scan, "mmfence.inject.rule");
-
-	if (!*site->detail)
-		site->detail = keep(rule);
-	/* A process that was killed has no total; that a rule did something shows all the same. */
-	finding_note(entry, CATEGORY_INJECTED, 0, "%s", rule);
+	entry->times = 0;
 }
 
 static void take_injected(struct entry *entry)
 {
-	finding_note(entry, CATEGORY_INJECTED, scan_number(entry->scan, "mmfence.inject.failed"),
-		     "%s", scan_text(entry->scan, "mmfence.inject.rule"));
+	entry->times = scan_number(entry->scan, "mmfence.inject.failed");
 }
 
-/* SIGBUS. */
-
-static struct finding *take_touch(struct entry *entry, const char *group)
-{
-	struct site *site = take_site(entry, group);
-	const char *reason = or_unknown(scan_text(entry->scan, "error.message"));
-
-	site->failed_records -= entry->failed; /* it was no call */
-	if (!*site->detail)
-		site->detail = keep(reason);
-	return finding_note(entry, CATEGORY_SIGBUS, 1, "%s", reason);
-}
-
+/* It was no call. */
 static void take_sigbus(struct entry *entry)
 {
-	struct finding *finding = take_touch(entry, "mapping.sigbus");
-
-	if (finding && !finding->cure)
-		finding->cure = keep(scan_text(entry->scan, "mmfence.sigbus.cure"));
-}
-
-static void take_rescued(struct entry *entry)
-{
-	take_touch(entry, "mapping.rescued");
+	entry->site->failed_records -= entry->failed;
 }
 
 /* What could not be seen or written. */
 
 static void take_gap(struct entry *entry)
 {
-	const char *reason = or_unknown(scan_text(entry->scan, "mmfence.gap.reason"));
-	char *key = format_text("%s %s", reason, scan_text(entry->scan, "file.path"));
-	struct gap_row *row;
-
-	HASH_FIND_STR(entry->model->gaps, key, row);
-	if (!row) {
-		row = take(sizeof(*row));
-		row->key = keep(key);
-		row->reason = keep(reason);
-		row->path = row->key + strlen(reason) + 1;
-		row->program = keep(entry->process->row.name);
-		row->message = keep(scan_text(entry->scan, "error.message"));
-		HASH_ADD_KEYPTR(hh, entry->model->gaps, row->key, strlen(row->key), row);
-	}
-	row->count++;
-	free(key);
-	finding_note(entry, CATEGORY_GAP, 1, "%s", scan_text(entry->scan, "mmfence.gap.reason"));
+	entry->process->row.unseen = true;
 }
 
 static void take_dropped(struct entry *entry)
@@ -465,75 +361,6 @@ static void take_dropped(struct entry *entry)
 	reason_count(entry->model->drop_reasons, or_unknown(scan_text(entry->scan, "error.code")));
 }
 
-/* The census: by program, and below it by file; the last census counts. */
-static struct census *census_of(struct entry *entry, const char *path)
-{
-	struct model *model = entry->model;
-	char *key = format_text("%s\n%s", entry->process->row.name, path);
-	struct census *census;
-
-	HASH_FIND_STR(model->census, key, census);
-	if (census) {
-		free(key);
-		return census;
-	}
-	census = take(sizeof(*census));
-	census->key = key;
-	census->program = keep(entry->process->row.name);
-	census->path = keep(path);
-	HASH_ADD_KEYPTR(hh, model->census, census->key, strlen(census->key), census);
-	return census;
-}
-
-/* A file may have several mappings, each with a record of its own: they are one row. */
-static void take_pages(struct entry *entry, const char *path)
-{
-	const struct scan_value *pages = scan_get(entry->scan, "mmfence.pages");
-	struct census *census = census_of(entry, path);
-
-	census->pid = entry->process->row.pid;
-	copy_time(census->time, entry->time);
-	if (census->number != entry->process->census)
-		memset(census->more, 0, sizeof(census->more));
-	census->number = entry->process->census;
-	for (const struct scan_value *key = pages ? scan_first(entry->scan, pages) : NULL; key;
-	     key = scan_next(entry->scan, pages, key + 1))
-		if (key[1].type == SCAN_INTEGER)
-			more_take(census->more, key->text, key[1].integer, FOLD_SUM);
-}
-
-/* The files of a process's census before this one: they may not be in it again. */
-static void forget_mappings(struct model *model, int64_t number)
-{
-	struct census *census, *next;
-
-	HASH_ITER (hh, model->census, census, next) {
-		if (census->number != number || !*census->path)
-			continue;
-		HASH_DEL(model->census, census);
-		free(census->key);
-		free(census->program);
-		free(census->path);
-		free(census);
-	}
-}
-
-static void take_census(struct entry *entry)
-{
-	if (entry->process->census)
-		forget_mappings(entry->model, entry->process->census);
-	entry->process->census = ++entry->model->census_count;
-	take_pages(entry, "");
-}
-
-static void take_mapping(struct entry *entry)
-{
-	/* The log's beginning may be gone. */
-	if (!entry->process->census)
-		entry->process->census = ++entry->model->census_count;
-	take_pages(entry, or_unknown(scan_text(entry->scan, "file.path")));
-}
-
 /* Every event of events.def; those without a function here are counted, and nothing more. */
 static const struct taker {
 	const char *action;
@@ -542,6 +369,7 @@ static const struct taker {
 	{ "process.start", take_process_start },
 	{ "process.end", take_process_end },
 	{ "snapshot.create", take_create },
+	{ "snapshot.total", take_repeats },
 	{ "snapshot.preserve", take_preserve },
 	{ "snapshot.unprotected", take_unprotected },
 	{ "snapshot.lost", take_lost },
@@ -549,33 +377,59 @@ static const struct taker {
 	{ "snapshot.end", take_end },
 	{ "snapshot.grow", take_grow },
 	{ "mapping.sigbus", take_sigbus },
-	{ "mapping.rescued", take_rescued },
-	{ "nonlinear.remap", take_remap },
-	{ "nonlinear.rewire", take_rewire },
+	{ "mapping.rescued", take_sigbus },
+	{ "nonlinear.remap", take_placement },
+	{ "nonlinear.rewire", take_placement },
 	{ "nonlinear.pressure", take_pressure },
 	{ "nonlinear.total", take_total },
 	{ "selfmem.open", take_open },
 	{ "selfmem.map", take_map },
+	{ "selfmem.access", take_access },
 	{ "selfmem.split", take_split },
 	{ "inject.fault", take_fault },
 	{ "inject.total", take_injected },
 	{ "pages.census", take_census },
-	{ "pages.mapping", take_mapping },
 	{ "coverage.gap", take_gap },
 	{ "log.dropped", take_dropped },
 };
 
+/* A total is of the calls at one site. */
+static const struct words *words_for(const struct entry *entry)
+{
+	if (strcmp(entry->action, "nonlinear.total") != 0)
+		return words_of(entry->action);
+	return words_of(strcmp(scan_text(entry->scan, "mmfence.total.kind"), "rewire")
+				? "nonlinear.remap"
+				: "nonlinear.rewire");
+}
+
+static void take_finding(struct entry *entry, const struct words *words)
+{
+	const char *cure = scan_text(entry->scan, "mmfence.sigbus.cure");
+	char *what = say(entry, words->finding);
+	struct finding *finding = finding_note(entry, words->category, entry->times, what);
+
+	free(what);
+	if (finding && *cure && !finding->cure)
+		finding->cure = keep(cure);
+	if (entry->use)
+		entry->use->finding = finding;
+}
+
 void take_action(struct entry *entry)
 {
 	const struct scan_value *areas = scan_get(entry->scan, "mmfence.areas");
+	const struct words *words = words_for(entry);
 
 	event_count(entry->model->actions, entry->action);
 	if (areas)
 		take_areas(entry, areas);
-	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++) {
-		if (!strcmp(entry->action, takers[i].action)) {
+	if (words && words->detail)
+		entry->site = take_site(entry, words);
+	entry->times = 1;
+	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++)
+		if (!strcmp(entry->action, takers[i].action))
 			takers[i].take(entry);
-			return;
-		}
-	}
+	if (words && words->finding && entry->times >= 0)
+		take_finding(entry, words);
 }

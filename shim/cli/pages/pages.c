@@ -2,7 +2,6 @@
 /*
  * `mmfence pages PID': what is asked for. See pages.h.
  */
-#include <argp.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,28 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/pages/pages.h"
-
-#define KEY_WAY	  0x100
-#define KEY_PAGES 0x101
-#define KEY_BYTES 0x102
-#define KEY_WATCH 0x103
+#include "cli/text/text.h"
 
 struct request {
-	const char *pid;
 	struct pages_view view;
 	enum pages_way way;
 	double seconds;
-	bool unit_given;
-};
-
-struct word {
-	const char *word;
-	int value;
+	bool in_pages, in_bytes;
 };
 
 static const struct word orders[] = {
@@ -48,92 +36,35 @@ static const struct word ways[] = {
 	{ NULL, 0 },
 };
 
-static int parse_word(struct argp_state *state, const char *option, const struct word *words,
-		      const char *argument)
+static void take_order(void *request, const char *argument)
 {
-	char list[128] = "";
-
-	for (const struct word *word = words; word->word; word++) {
-		if (!strcmp(word->word, argument))
-			return word->value;
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
-			 word == words ? "" : ", ", word->word);
-	}
-	complain("--%s: \"%s\" is none of %s", option, argument, list);
-	exit(STATUS_USAGE);
-	(void)state;
+	((struct request *)request)->view.sort = options_word("sort", orders, argument);
 }
 
-static size_t parse_limit(const char *argument)
+static void take_way(void *request, const char *argument)
+{
+	((struct request *)request)->way = (enum pages_way)options_word("way", ways, argument);
+}
+
+static void take_limit(void *request, const char *argument)
 {
 	char *end;
 	unsigned long number = strtoul(argument, &end, 10);
 
-	if (argument[0] >= '0' && argument[0] <= '9' && !*end)
-		return number;
-	complain("--limit: \"%s\" is not a number of mappings", argument);
-	exit(STATUS_USAGE);
+	if (argument[0] < '0' || argument[0] > '9' || *end)
+		refuse("--limit: \"%s\" is not a number of mappings", argument);
+	((struct request *)request)->view.limit = number;
 }
 
-static double parse_seconds(const char *argument)
+static void take_seconds(void *request, const char *argument)
 {
-	char *end;
-	double number = argument ? strtod(argument, &end) : 2;
+	struct request *it = request;
+	char *end = NULL;
 
-	if (!argument || (end != argument && !*end && number >= 0.1 && number <= 86400))
-		return number;
-	complain("--watch: \"%s\" is not a number of seconds from 0.1 to 86400", argument);
-	exit(STATUS_USAGE);
-}
-
-static void parse_unit(struct request *request, enum pages_unit unit)
-{
-	if (request->unit_given && request->view.unit != unit) {
-		complain("--pages and --bytes exclude each other");
-		exit(STATUS_USAGE);
-	}
-	request->view.unit = unit;
-	request->unit_given = true;
-}
-
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-	struct request *request = state->input;
-
-	switch (key) {
-	case 'j':
-		request->view.json = true;
-		return 0;
-	case 's':
-		request->view.sort = parse_word(state, "sort", orders, argument);
-		return 0;
-	case 'n':
-		request->view.limit = parse_limit(argument);
-		return 0;
-	case KEY_WAY:
-		request->way = (enum pages_way)parse_word(state, "way", ways, argument);
-		return 0;
-	case KEY_PAGES:
-		parse_unit(request, UNIT_PAGES);
-		return 0;
-	case KEY_BYTES:
-		parse_unit(request, UNIT_BYTES);
-		return 0;
-	case KEY_WATCH:
-		request->seconds = parse_seconds(argument);
-		request->view.each = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (request->pid)
-			argp_error(state, "one process at a time");
-		request->pid = argument;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which process? Give its number");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	it->seconds = argument ? strtod(argument, &end) : 2;
+	if (argument && (end == argument || *end || !(it->seconds >= 0.1 && it->seconds <= 86400)))
+		refuse("--watch: \"%s\" is not a number of seconds from 0.1 to 86400", argument);
+	it->view.each = true;
 }
 
 /* Sleeps until the next census, or the end of the process, which before Linux 5.3 wakes nobody. */
@@ -191,11 +122,11 @@ static int watch(const struct request *request, struct pages_source *source,
 	return 0;
 }
 
-static int take_and_show(const struct request *request)
+static int take_and_show(const struct request *request, const char *pid)
 {
 	struct pages_count count = { 0 };
 	struct pages_source source;
-	int status = pages_open(request->pid, &source, &count), pidfd = -1;
+	int status = pages_open(pid, &source, &count), pidfd = -1;
 
 	/* Before the first census, which tells whether it was still there. */
 	if (!status && request->view.each)
@@ -213,34 +144,45 @@ static int take_and_show(const struct request *request)
 
 int pages_main(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-		{ "json", 'j', NULL, 0, "JSON instead of a table; counts are pages", 0 },
-		{ "pages", KEY_PAGES, NULL, 0, "counts of pages instead of KiB, MiB, GiB", 0 },
-		{ "bytes", KEY_BYTES, NULL, 0, "bytes instead of KiB, MiB, GiB", 0 },
-		{ "sort", 's', "BY", 0,
-		  "file (the default), private, shared, swapped, never, size or address", 0 },
-		{ "limit", 'n', "NUMBER", 0, "show that many mappings; the total is of all", 0 },
-		{ "watch", KEY_WATCH, "SECONDS", OPTION_ARG_OPTIONAL,
+	static const struct setting settings[] = {
+		{ "json", 'j', NULL, "JSON instead of a table; counts are pages",
+		  offsetof(struct request, view.json), NULL },
+		{ "pages", 0, NULL, "counts of pages instead of KiB, MiB, GiB",
+		  offsetof(struct request, in_pages), NULL },
+		{ "bytes", 0, NULL, "bytes instead of KiB, MiB, GiB",
+		  offsetof(struct request, in_bytes), NULL },
+		{ "sort", 's', "BY",
+		  "file (the default), private, shared, swapped, never, size or address", 0,
+		  take_order },
+		{ "limit", 'n', "NUMBER", "show that many mappings; the total is of all", 0,
+		  take_limit },
+		{ "watch", 0, "?SECONDS",
 		  "again and again, every 2 seconds if not told otherwise, until the process ends",
-		  0 },
-		{ "way", KEY_WAY, "HOW", 0,
-		  "for debugging: how to read the page table, auto, scan or pagemap", 0 },
+		  0, take_seconds },
+		{ "way", 0, "HOW",
+		  "for debugging: how to read the page table, auto, scan or pagemap", 0, take_way },
 		{ 0 },
 	};
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse,
-		.args_doc = "PID",
+	struct command_line line = {
+		.settings = settings,
+		.arguments = "PID",
 		.doc = "Counts what each page of a process (of PID, or that the thread PID is of) is, mapping "
 		       "by mapping, while it runs on: "
 		       "private (copied, in memory), file (of a private mapping, and still the file's: "
 		       "it shows what others write), shared, swapped, or never allocated.\v"
 		       "Exit status: 0, 1 if the process ended meanwhile, 2 for wrong usage or a "
 		       "process that cannot be looked at.",
+		.least = 1,
+		.most = 1,
+		.failing = "one process, by its number",
 	};
 	struct request request = { .view = { .sort = PAGES_FILE, .limit = SIZE_MAX } };
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &request))
-		return STATUS_USAGE;
-	return take_and_show(&request);
+	options_read(&line, argc, argv, &request);
+	if (request.in_pages && request.in_bytes)
+		refuse("--pages and --bytes exclude each other");
+	request.view.unit = request.in_pages   ? UNIT_PAGES
+			    : request.in_bytes ? UNIT_BYTES
+					       : UNIT_HUMAN;
+	return take_and_show(&request, line.operands[0]);
 }

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The census as a table: see pages.h. Columns that are empty in all rows but rarely used
- * (unknown) are left out, and what is 0 is a dash, so that what is there is seen.
+ * The census as a table and as JSON: see pages.h. Columns that are empty in all rows but rarely
+ * used (unknown) are left out, and what is 0 is a dash, so that what is there is seen.
  */
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "cli/doctor/doctor.h"
+#include "cli/cli.h"
 #include "cli/pages/pages.h"
+#include "cli/text/text.h"
 #include "support/sys.h"
-#include "support/text.h"
-
-#define CELL_BYTES 32
 
 static const char *const headers[] = { "private", "file", "shared", "swapped", "never", "unknown" };
-
-/* ---- order ---- */
 
 static int sort_by;
 
@@ -44,128 +42,61 @@ void pages_sort(struct pages_count *count, const struct pages_view *view)
 		qsort(count->areas, count->count, sizeof(*count->areas), compare);
 }
 
-/* ---- cells ---- */
-
-/* Tens of thousands of rows are made without printf, which would take as long as the census. */
-static char *add_number(char *end, uint64_t number)
+static size_t rows_of(const struct pages_count *count, const struct pages_view *view)
 {
-	do
-		*--end = (char)('0' + number % 10);
-	while (number /= 10);
-	return end;
+	return count->count < view->limit ? count->count : view->limit;
 }
 
-/* "1.5 MiB", the number rounded to a tenth; ends where end is. */
-static char *add_size(char *end, uint64_t bytes)
+static char *amount(uint64_t pages, enum pages_unit unit)
 {
-	static const char *const units[] = { " KiB", " MiB", " GiB", " TiB", " PiB", " EiB" };
-	unsigned int shift = 10, unit = 0;
+	char text[SIZE_BYTES];
 
-	/* What would be rounded to 1024.0 is 1.0 of the next. */
-	while (unit < 5 && bytes >= ((uint64_t)10240 << shift) / 10 - ((1ULL << shift) / 20)) {
-		shift += 10;
-		unit++;
-	}
-	uint64_t whole = bytes >> shift, rest = bytes & ((1ULL << shift) - 1);
-	uint64_t tenths = whole * 10 + ((rest >> (shift - 10)) * 10 + 512) / 1024;
-	end -= 4;
-	memcpy(end, units[unit], 4);
-	*--end = (char)('0' + tenths % 10);
-	*--end = '.';
-	return add_number(end, tenths / 10);
-}
-
-/* To the right of width columns. */
-static void show_amount(uint64_t pages, enum pages_unit unit, int width, FILE *out)
-{
-	char cell[CELL_BYTES], *end = cell + CELL_BYTES, *start;
-
-	memset(cell, ' ', sizeof(cell));
 	if (!pages)
-		*(start = end - 1) = '-';
-	else if (unit == UNIT_HUMAN)
-		start = add_size(end, pages * PAGE_BYTES);
-	else
-		start = add_number(end, unit == UNIT_PAGES ? pages : pages * PAGE_BYTES);
-	if (end - start < width)
-		start = end - width;
-	fwrite(start, 1, (size_t)(end - start), out);
+		return keep("-");
+	if (unit == UNIT_HUMAN)
+		return keep(size_text(pages * PAGE_BYTES, text));
+	return format_text("%" PRIu64, unit == UNIT_PAGES ? pages : pages * PAGE_BYTES);
 }
 
-static int column_width(const struct pages_view *view)
+static void put_row(struct libscols_table *table, const uint64_t pages[PAGES_CLASSES],
+		    const struct pages_count *count, const struct pages_view *view, char *place,
+		    const char *mapping)
 {
-	return view->unit == UNIT_BYTES ? 15 : 11;
-}
-
-static void show_cells(const uint64_t pages[PAGES_CLASSES], const struct pages_count *count,
-		       const struct pages_view *view, FILE *out)
-{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
 	uint64_t all = 0;
+	size_t column = 1;
 
-	for (int i = 0; i < PAGES_CLASSES; i++)
+	for (int i = 0; i < PAGES_CLASSES; i++) {
 		all += pages[i];
-	show_amount(all, view->unit, column_width(view), out);
-	for (int i = 0; i < PAGES_CLASSES; i++)
 		if (i != PAGES_UNKNOWN || count->result.pages[i])
-			show_amount(pages[i], view->unit, column_width(view), out);
+			table_cell(line, column++, amount(pages[i], view->unit));
+	}
+	table_cell(line, 0, amount(all, view->unit));
+	table_cell(line, column++, place);
+	table_cell(line, column, keep(mapping));
 }
 
-static void show_header(const struct pages_count *count, const struct pages_view *view, FILE *out)
+static char *place_text(const struct pages_area *area)
 {
-	int width = column_width(view);
-
-	fprintf(out, "%*s", width, "size");
-	for (int i = 0; i < PAGES_CLASSES; i++)
-		if (i != PAGES_UNKNOWN || count->result.pages[i])
-			fprintf(out, "%*s", width, headers[i]);
-	fprintf(out, "  mapping\n");
-}
-
-static void show_address(const struct pages_area *area, FILE *out)
-{
-	char protection[5], buffer[32];
-	struct text text;
+	char protection[5];
 
 	vma_protection_text(area->vma.protection, area->vma.shared, protection);
-	text_init(&text, buffer, sizeof(buffer));
-	text_add(&text, area->changed ? " ~" : "  ");
-	text_add_hex(&text, area->vma.start, 1);
-	text_add_char(&text, ' ');
-	text_add(&text, protection);
-	text_add_char(&text, ' ');
-	fwrite(buffer, 1, text.length, out);
+	return format_text("%s%" PRIx64 " %s", area->changed ? "~" : "", (uint64_t)area->vma.start,
+			   protection);
 }
 
-/* The kernel escapes no more than newlines: what a terminal would take for a command is not shown.
- */
-static void show_name(const char *name, FILE *out)
+static void put_verdict(const struct pages_count *count, FILE *out)
 {
-	for (; *name; name++)
-		putc_unlocked((unsigned char)*name < ' ' || *name == 127 ? '?' : *name, out);
-}
-
-static void show_row(const struct pages_area *area, const struct pages_count *count,
-		     const struct pages_view *view, FILE *out)
-{
-	show_cells(area->pages, count, view, out);
-	show_address(area, out);
-	show_name(*area->name ? area->name : "(anonymous)", out);
-	fputc('\n', out);
-}
-
-/* ---- the table ---- */
-
-static void show_verdict(const struct pages_count *count, FILE *out)
-{
-	char size[DOCTOR_SIZE_BYTES];
+	char size[SIZE_BYTES];
 	uint64_t shown = count->result.pages[PAGES_FILE],
 		 unknown = count->result.pages[PAGES_UNKNOWN];
 
 	if (shown)
 		fprintf(out,
-			"%s (%" PRIu64 " %s) of private mappings still show%s what others write to "
+			"%s (%" PRIu64
+			" page%s) of private mappings still show%s what others write to "
 			"their files.\n",
-			doctor_size(shown * PAGE_BYTES, size), shown, shown == 1 ? "page" : "pages",
+			size_text(shown * PAGE_BYTES, size), shown, plural((int64_t)shown),
 			shown == 1 ? "s" : "");
 	else
 		fprintf(out, "No page of a private mapping shows what others write to its file.\n");
@@ -173,7 +104,7 @@ static void show_verdict(const struct pages_count *count, FILE *out)
 		fprintf(out,
 			"%s of shared memory could not be looked up in its file (%s): in memory, "
 			"swapped or never allocated.\n",
-			doctor_size(unknown * PAGE_BYTES, size), strerror(-count->result.unknown));
+			size_text(unknown * PAGE_BYTES, size), strerror(-count->result.unknown));
 	if (count->result.changed)
 		fprintf(out, "Mappings changed while they were counted (~ where it is known "
 			     "which).\n");
@@ -181,19 +112,84 @@ static void show_verdict(const struct pages_count *count, FILE *out)
 
 void pages_show(const struct pages_count *count, const struct pages_view *view, FILE *out)
 {
-	size_t rows = count->count < view->limit ? count->count : view->limit;
+	struct libscols_table *table = table_new(out);
+	size_t rows = rows_of(count, view);
+	char *name = printable(count->name);
 
-	fprintf(out, "Process %d (", (int)count->pid);
-	show_name(count->name, out);
-	fprintf(out, "): %zu mappings\n", count->count);
-	show_header(count, view, out);
+	fprintf(out, "Process %d (%s): %zu mappings\n", (int)count->pid, name, count->count);
+	table_column(table, "size", COLUMN_NUMBER);
+	for (int i = 0; i < PAGES_CLASSES; i++)
+		if (i != PAGES_UNKNOWN || count->result.pages[i])
+			table_column(table, headers[i], COLUMN_NUMBER);
+	table_column(table, "at", COLUMN_EXTRA);
+	table_column(table, "mapping", COLUMN_LONG);
 	for (size_t i = 0; i < rows; i++)
-		show_row(&count->areas[i], count, view, out);
-	show_cells(count->result.pages, count, view, out);
+		put_row(table, count->areas[i].pages, count, view, place_text(&count->areas[i]),
+			*count->areas[i].name ? count->areas[i].name : "(anonymous)");
+	put_row(table, count->result.pages, count, view, keep("total"), "total");
+	table_print(table);
 	if (rows < count->count)
-		fprintf(out, "  total, with %zu mappings that are not shown\n",
+		fprintf(out, "%zu mappings are not shown; the total is of all.\n",
 			count->count - rows);
-	else
-		fprintf(out, "  total\n");
-	show_verdict(count, out);
+	put_verdict(count, out);
+	free(name);
+}
+
+static json_t *counts_json(const uint64_t pages[PAGES_CLASSES])
+{
+	json_t *counts = json_object();
+
+	for (int i = 0; i < PAGES_CLASSES; i++)
+		json_object_set_new(counts, pages_class_name((enum pages_class)i),
+				    json_integer((json_int_t)pages[i]));
+	return counts;
+}
+
+static json_t *area_json(const struct pages_area *area)
+{
+	const struct vma *vma = &area->vma;
+	char protection[5], start[24], end[24], device[24], *name = printable(area->name);
+
+	vma_protection_text(vma->protection, vma->shared, protection);
+	snprintf(start, sizeof(start), "0x%" PRIx64, (uint64_t)vma->start);
+	snprintf(end, sizeof(end), "0x%" PRIx64, (uint64_t)vma->end);
+	snprintf(device, sizeof(device), "%x:%x", (unsigned int)(vma->device >> 32),
+		 (unsigned int)vma->device);
+	json_t *json =
+		json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:b, s:o}", "start", start, "end",
+			  end, "protection", protection, "offset", (json_int_t)vma->offset,
+			  "device", device, "inode", (json_int_t)vma->inode, "name", name,
+			  "changed", area->changed, "pages", counts_json(area->pages));
+
+	free(name);
+	return json;
+}
+
+/* With --watch a line each. */
+void pages_show_json(const struct pages_count *count, const struct pages_view *view, FILE *out)
+{
+	char seconds[32], moment[48], *name = printable(count->name);
+	json_t *mappings = json_array();
+	struct timespec now;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(moment, sizeof(moment), "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
+	for (size_t i = 0; i < rows_of(count, view); i++)
+		json_array_append_new(mappings, area_json(&count->areas[i]));
+	json_t *json = json_pack(
+		"{s:s, s:i, s:s, s:s, s:I, s:I, s:b, s:o, s:s*, s:o}", "@timestamp", moment, "pid",
+		(int)count->pid, "name", name, "way", pages_way_name(count->result.way),
+		"page_size", (json_int_t)PAGE_BYTES, "mapping_count",
+		(json_int_t)count->result.areas, "changed", count->result.changed, "total",
+		counts_json(count->result.pages), "unknown_reason",
+		count->result.unknown ? strerrorname_np(-count->result.unknown) : NULL, "mappings",
+		mappings);
+
+	json_dumpf(json, out, view->each ? JSON_COMPACT : JSON_INDENT(1));
+	fputc('\n', out);
+	json_decref(json);
+	free(name);
 }

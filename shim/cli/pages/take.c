@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -117,103 +116,73 @@ static int open_directory(pid_t pid)
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The first thread has ended, which takes the process's memory out of its sight, and others may
- * live on. -1: none does. */
-static int open_thread(const struct pages_count *count, int process)
+/* A thread of it that lives: where the first has ended, which takes the process's memory out of its
+ * sight, others may live on. 0, or with a sentence said. */
+static int open_thread(struct pages_count *count, struct pages_source *source)
 {
-	int task = openat(process, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = -1;
-	DIR *threads = task < 0 ? NULL : fdopendir(task);
-	struct pages_count ignored;
+	char path[64], state = 'X';
 	struct dirent *thread;
 	unsigned long flags;
-	char state;
 
-	while (threads && found < 0 && (thread = readdir(threads))) {
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)count->pid);
+	DIR *threads = opendir(path);
+
+	source->process = -1;
+	while (threads && source->process < 0 && (thread = readdir(threads))) {
 		int fd = open_directory(atoi(thread->d_name));
 
 		if (fd >= 0 && process_of(fd) == count->pid &&
-		    !read_stat(fd, &ignored, &state, &flags) && state != 'Z' && state != 'X')
-			found = fd;
+		    !read_stat(fd, count, &state, &flags) && state != 'Z' && state != 'X')
+			source->process = fd;
 		else if (fd >= 0)
 			close(fd);
 	}
 	if (threads)
 		closedir(threads);
-	else if (task >= 0)
-		close(task);
-	return found;
+	if (source->process < 0)
+		return complain_of(count, "has ended: it has no pages any more");
+	if (flags & KERNEL_THREAD)
+		return complain_of(count, "is a thread of the kernel: it has no pages of its own");
+	return 0;
 }
 
 /* The number of any of its threads is one of the process. */
-static int open_process(const char *pid, struct pages_count *count)
-{
-	int process = open_directory(count->pid), error = errno;
-	pid_t first = process < 0 ? 0 : process_of(process);
-
-	if (process >= 0 && first && first != count->pid) {
-		close(process);
-		count->pid = first;
-		process = open_directory(first);
-		error = errno;
-	}
-	if (process < 0)
-		no_process(pid, error);
-	return process;
-}
-
 int pages_open(const char *pid, struct pages_source *source, struct pages_count *count)
 {
-	unsigned long flags;
-	char state;
+	pid_t number;
 
-	if (!parse_pid(pid, &count->pid)) {
+	if (!parse_pid(pid, &number)) {
 		complain("\"%s\" is not the number of a process", pid);
 		return STATUS_USAGE;
 	}
-	source->process = open_process(pid, count);
-	source->self = count->pid == getpid();
-	if (source->process < 0)
-		return STATUS_USAGE;
-	int r = read_stat(source->process, count, &state, &flags);
-	if (r)
-		return no_process(pid, -r);
-	if (flags & KERNEL_THREAD)
-		return complain_of(count, "is a thread of the kernel: it has no pages of its own");
-	if (state == 'Z' || state == 'X') {
-		int thread = open_thread(count, source->process);
+	int given = open_directory(number), error = errno;
 
-		close(source->process);
-		source->process = thread;
-		if (thread < 0)
-			return complain_of(count, "has ended: it has no pages any more");
-	}
-	return open_tables(count, source);
+	count->pid = given < 0 ? 0 : process_of(given);
+	if (given >= 0)
+		close(given);
+	if (!count->pid)
+		return no_process(pid, given < 0 ? error : ESRCH);
+	source->self = count->pid == getpid();
+	int status = open_thread(count, source);
+
+	return status ? status : open_tables(count, source);
 }
 
 /* ---- counting ---- */
 
-static void *grow(void *block, size_t size)
-{
-	block = realloc(block, size);
-	if (block)
-		return block;
-	complain("out of memory");
-	exit(STATUS_BAD);
-}
-
 /* Names are kept by their place until there are no more of them: the block may move. */
-static void keep(const struct pages_area *area, void *context)
+static void keep_area(const struct pages_area *area, void *context)
 {
 	struct pages_count *count = context;
 	size_t length = strlen(area->name) + 1;
 
 	if (count->count == count->room) {
 		count->room = count->room ? 2 * count->room : 256;
-		count->areas = grow(count->areas, count->room * sizeof(*count->areas));
+		count->areas = resize(count->areas, count->room * sizeof(*count->areas));
 	}
 	if (count->names_used + length > count->names_room) {
 		count->names_room = 2 * count->names_room + length;
-		count->names = grow(count->names, count->names_room);
+		count->names = resize(count->names, count->names_room);
 	}
 	count->areas[count->count] = *area;
 	count->areas[count->count++].name = (const char *)count->names_used;
@@ -223,12 +192,10 @@ static void keep(const struct pages_area *area, void *context)
 
 int pages_take(const struct pages_source *source, enum pages_way way, struct pages_count *count)
 {
-	struct census *census = calloc(1, census_bytes());
+	struct census *census = take(census_bytes());
 
-	if (!census)
-		census = grow(NULL, census_bytes());
 	count->count = count->names_used = 0;
-	int r = census_run(census, source, way, keep, count, &count->result);
+	int r = census_run(census, source, way, keep_area, count, &count->result);
 	free(census);
 	for (size_t i = 0; i < count->count; i++)
 		count->areas[i].name = count->names + (size_t)count->areas[i].name;

@@ -1,29 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The report as one JSON document, whose shape is in README: what `--json' prints, and
- * what the text and the page are made of. Here the call sites get their names.
+ * what the text and the page are made of. Rows are written by tables of their fields;
+ * here the call sites get their names.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
-#include "cli/model/totals.h"
 #include "cli/report/report.h"
-#include "cli/report/symbols.h"
 
 #define DOCUMENT_VERSION 1
 
-static void put(json_t *object, const char *name, json_t *value)
+/* How a member of a row is written. Texts that are empty are left out. */
+enum kind {
+	TEXT,  /* a pointer */
+	CHARS, /* an array */
+	NUMBER,
+	SOME,  /* a number that is left out when it is 0 */
+	KNOWN, /* a number that is left out when it is negative */
+	TRUTH,
+	SUM,
+	REASONS_OF,
+	MORE,	  /* each a number of its own name */
+	PAGES_OF, /* the same in an object */
+	SECONDS,
+	MOMENT, /* seconds that are left out when there are none */
+	WORD,	/* a number that has this name */
+	COUNTS, /* one for each of these names; those that are 0 are left out */
+};
+
+struct field {
+	const char *name;
+	enum kind kind;
+	size_t at;
+	const char *const *names;
+};
+
+static json_t *put(json_t *object, const char *name, json_t *value)
 {
 	json_object_set_new(object, name, value);
+	return value;
 }
 
-static void put_number(json_t *object, const char *name, int64_t value)
-{
-	put(object, name, json_integer(value));
-}
-
-/* Nothing is left out that has something to say, and nothing put in that has not. */
 static void put_text(json_t *object, const char *name, const char *value)
 {
 	if (value && *value)
@@ -33,15 +52,15 @@ static void put_text(json_t *object, const char *name, const char *value)
 static void put_some(json_t *object, const char *name, int64_t value)
 {
 	if (value)
-		put_number(object, name, value);
+		put(object, name, json_integer(value));
 }
 
-/* "{"guard": 2}": those that are not 0. */
-static json_t *counts(const char *const *names, const int64_t *numbers, size_t count)
+/* "{"guard": 2}" */
+static json_t *counts(const char *const *names, const int64_t *numbers)
 {
 	json_t *object = json_object();
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; names[i]; i++)
 		put_some(object, names[i], numbers[i]);
 	return object;
 }
@@ -62,80 +81,149 @@ static json_t *sum_json(const struct sum *sum)
 			 (json_int_t)sum->total, "longest", (json_int_t)sum->longest);
 }
 
-static json_t *logs_json(const struct model *model)
+static void put_more(json_t *object, const struct more *more)
 {
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < model->log_count; i++) {
-		const struct log_row *row = &model->logs[i];
-		json_t *object = json_object();
-
-		put_text(object, "path", row->path);
-		put_number(object, "records", row->records);
-		put_number(object, "damaged", row->damaged);
-		put_number(object, "bytes", row->bytes);
-		put_text(object, "first", row->first);
-		put_text(object, "last", row->last);
-		json_array_append_new(array, object);
-	}
-	return array;
+	for (int i = 0; i < MORE_FIELDS && *more[i].name; i++)
+		put(object, more[i].name, json_integer(more[i].value));
 }
 
-static json_t *processes_json(const struct model *model)
+static void put_field(json_t *object, const struct field *field, const void *row)
 {
-	json_t *object = json_object(), *rows = json_array();
+	const void *at = (const char *)row + field->at;
+	const int64_t *numbers = at;
 
-	put_number(object, "count", model->process_count);
-	put_number(object, "ended", model->ended_count);
-	for (size_t i = 0; i < model->row_count; i++) {
-		const struct process_row *row = &model->rows[i];
-		json_t *it = json_object();
-
-		put_text(it, "host", row->host);
-		put_number(it, "pid", row->pid);
-		put_text(it, "name", row->name);
-		put_text(it, "executable", row->executable);
-		put_text(it, "command_line", row->command_line);
-		put_text(it, "first", row->first);
-		put_text(it, "last", row->last);
-		put(it, "ended", json_boolean(row->ended));
-		if (row->exit_code >= 0)
-			put_number(it, "exit_code", row->exit_code);
-		put_number(it, "records", row->records);
-		put_some(it, "snapshots", row->snapshots);
-		put_some(it, "areas", row->areas);
-		json_array_append_new(rows, it);
+	switch (field->kind) {
+	case TEXT:
+		put_text(object, field->name, *(const char *const *)at);
+		break;
+	case CHARS:
+		put_text(object, field->name, at);
+		break;
+	case NUMBER:
+		put(object, field->name, json_integer(*numbers));
+		break;
+	case SOME:
+		put_some(object, field->name, *numbers);
+		break;
+	case KNOWN:
+		if (*numbers >= 0)
+			put(object, field->name, json_integer(*numbers));
+		break;
+	case TRUTH:
+		put(object, field->name, json_boolean(*(const bool *)at));
+		break;
+	case SUM:
+		put(object, field->name, sum_json(at));
+		break;
+	case REASONS_OF:
+		put(object, field->name, reasons_json(at));
+		break;
+	case MORE:
+		put_more(object, at);
+		break;
+	case PAGES_OF:
+		put_more(put(object, field->name, json_object()), at);
+		break;
+	case MOMENT:
+		if (*(const double *)at <= 0)
+			break;
+		/* fall through */
+	case SECONDS:
+		put(object, field->name, json_real(*(const double *)at));
+		break;
+	case WORD:
+		put_text(object, field->name, field->names[*(const unsigned int *)at]);
+		break;
+	case COUNTS:
+		put(object, field->name, counts(field->names, numbers));
 	}
-	put(object, "rows", rows);
-	return object;
 }
 
-static json_t *file_json(const struct file_row *row)
+static json_t *row_json(const struct field *fields, const void *row)
 {
 	json_t *object = json_object();
 
-	put_text(object, "path", row->path);
-	put_text(object, "host", row->host);
-	put_number(object, "snapshots", row->snapshots);
-	put(object, "engines", counts(engine_names, row->engines, ENGINES));
-	put(object, "consistency", counts(consistency_names, row->consistencies, CONSISTENCIES));
-	put(object, "fates", counts(fate_names, row->fates, FATES));
-	put_number(object, "open", file_open(row));
-	put_some(object, "ended_with_process", file_outlived(row));
-	put_number(object, "mapped_bytes", row->mapped);
-	put_number(object, "copied_bytes", row->copied);
-	put(object, "program_waited", sum_json(&row->took));
-	put(object, "writers_waited", sum_json(&row->waits));
-	put_number(object, "preserved", row->preserved);
-	put_number(object, "lost", row->lost);
-	put_number(object, "unprotected", row->unprotected);
-	put_some(object, "denied", row->denied);
-	put_some(object, "grow_refused", row->grown);
-	put_some(object, "drifted", row->drifts);
-	put_some(object, "drift_pages", row->drift_pages);
-	put(object, "reasons", reasons_json(row->reasons));
+	for (; fields->name; fields++)
+		put_field(object, fields, row);
 	return object;
 }
+
+/* Members of struct OF, each under its own name. */
+#define NAMED(name, kind, member)                      \
+	{                                              \
+		name, kind, offsetof(OF, member), NULL \
+	}
+#define MEMBER(kind, member) NAMED(#member, kind, member)
+#define LISTING(kind, member, names)                       \
+	{                                                  \
+#member, kind, offsetof(OF, member), names \
+	}
+#define T(member)	  MEMBER(TEXT, member)
+#define C(member)	  MEMBER(CHARS, member)
+#define N(member)	  MEMBER(NUMBER, member)
+#define S(member)	  MEMBER(SOME, member)
+#define FIELDS(name, ...) static const struct field name[] = { __VA_ARGS__, { NULL, 0, 0, NULL } }
+
+#define OF struct log_row
+FIELDS(log_fields, T(path), N(records), N(damaged), N(bytes), C(first), C(last));
+#undef OF
+#define OF struct process_row
+FIELDS(process_fields, T(host), N(pid), T(name), T(executable), T(command_line), C(first), C(last),
+       MEMBER(TRUTH, ended), MEMBER(KNOWN, exit_code), N(records), S(snapshots), S(areas));
+#undef OF
+#define OF struct file_row
+FIELDS(file_fields, T(path), T(host), N(snapshots), LISTING(COUNTS, engines, engine_names),
+       LISTING(COUNTS, consistency, consistency_names), LISTING(COUNTS, fates, fate_names), N(open),
+       S(ended_with_process), N(mapped_bytes), N(copied_bytes), MEMBER(SUM, program_waited),
+       MEMBER(SUM, writers_waited), N(preserved), N(lost), N(unprotected), S(denied),
+       S(grow_refused), S(drifted), S(drift_pages), MEMBER(REASONS_OF, reasons));
+#undef OF
+#define OF struct site_row
+FIELDS(site_fields, T(action), T(program), C(site), N(records), N(calls), N(failed), N(bytes),
+       S(refused), S(areas), C(first), C(last), T(path), T(error), T(detail), MEMBER(MORE, more));
+#undef OF
+#define OF struct finding
+FIELDS(gap_fields, NAMED("reason", TEXT, what), NAMED("path", TEXT, where),
+       NAMED("program", TEXT, process), NAMED("count", NUMBER, times));
+#undef OF
+#define OF struct missing_row
+FIELDS(missing_fields, T(host), N(pid), T(name), N(records));
+#undef OF
+#define OF struct census_row
+FIELDS(census_fields, NAMED("program", TEXT, key), N(pid), C(time), NAMED("pages", PAGES_OF, more));
+#undef OF
+#define OF struct series
+FIELDS(series_fields, T(program), N(pid), T(path), N(seen), S(calls), S(most), S(limit));
+#undef OF
+#define OF struct life
+FIELDS(life_fields, N(pid), N(id), LISTING(WORD, engine, engine_names),
+       LISTING(WORD, fate, fate_names), MEMBER(SECONDS, start), MEMBER(SECONDS, end), T(path),
+       T(host), T(program), NAMED("changed", MOMENT, preserved));
+#undef OF
+#define OF struct model
+FIELDS(head_fields, N(records), N(damaged), N(truncated), NAMED("first", CHARS, first_text),
+       NAMED("last", CHARS, last_text));
+#undef OF
+#define OF struct missing
+FIELDS(hole_fields, N(records), N(processes));
+/* Of an array of rows. */
+static json_t *rows_json(const struct field *fields, const void *rows, size_t count, size_t size)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, row_json(fields, (const char *)rows + i * size));
+	return array;
+}
+
+/* Of a table of the model. */
+#define LISTED(fields, rows)                                                     \
+	({                                                                       \
+		json_t *array_ = json_array();                                   \
+		for (__typeof__(rows) row_ = (rows); row_; row_ = row_->hh.next) \
+			json_array_append_new(array_, row_json(fields, row_));   \
+		array_;                                                          \
+	})
 
 /* What people ask about first: lost, then unprotected, then the busiest; equals by name. */
 static int compare_files(struct file_row *a, struct file_row *b)
@@ -149,22 +237,11 @@ static int compare_files(struct file_row *a, struct file_row *b)
 	return strcmp(a->key, b->key);
 }
 
-static json_t *files_json(struct model *model)
-{
-	json_t *array = json_array();
-	struct file_row *row, *next;
-
-	HASH_SORT(model->files, compare_files);
-	HASH_ITER (hh, model->files, row, next) {
-		json_array_append_new(array, file_json(row));
-	}
-	return array;
-}
-
-static void symbol_json(json_t *frames, const struct frame *frame, const struct symbol *symbol,
-			const char *note)
+static void add_frame(json_t *frames, const struct frame *frame, const struct symbol *symbol,
+		      const char *note)
 {
 	json_t *object = json_object();
+	char offset[24];
 
 	if (symbol) {
 		put_text(object, "function", symbol->function);
@@ -173,111 +250,75 @@ static void symbol_json(json_t *frames, const struct frame *frame, const struct 
 		if (symbol->inlined)
 			put(object, "inlined", json_true());
 		else
-			put_number(object, "offset_in_function", (int64_t)symbol->offset);
+			put(object, "offset_in_function", json_integer((json_int_t)symbol->offset));
 	}
 	if (frame->module) {
 		put_text(object, "module", frame->module->path);
 		put_text(object, "build_id", frame->module->build_id);
 	}
-	char *offset = format_text("0x%llx", (unsigned long long)frame->offset);
+	snprintf(offset, sizeof(offset), "0x%llx", (unsigned long long)frame->offset);
 	put_text(object, frame->module ? "offset" : "address", offset);
-	free(offset);
 	put_text(object, "note", note);
 	json_array_append_new(frames, object);
 }
 
 /* A return address is behind the call: the call itself ends one byte before. */
-static json_t *stack_json(const struct site *site, struct symbols *symbols)
-{
-	json_t *frames = json_array();
-
-	for (uint32_t i = 0; i < site->frame_count; i++) {
-		const struct frame *frame = &site->frames[i];
-		struct symbol found[SYMBOLS_MOST];
-		const char *note = NULL;
-		size_t count = 0;
-
-		if (frame->module && frame->offset)
-			count = symbols_find(symbols, frame->module->path, frame->module->build_id,
-					     frame->offset - 1, found, &note);
-		if (!count)
-			symbol_json(frames, frame, NULL, note);
-		for (size_t j = 0; j < count; j++)
-			symbol_json(frames, frame, &found[j], note);
-		symbols_free(found, count);
-	}
-	return frames;
-}
-
-static json_t *site_json(const struct site *site, struct symbols *symbols)
-{
-	json_t *object = json_object();
-	bool counted =
-		!strcmp(site->group, "nonlinear.remap") || !strcmp(site->group, "nonlinear.rewire");
-
-	put_text(object, "action", site->group);
-	put_text(object, "program", site->program);
-	put_text(object, "site", site->hash);
-	put_number(object, "records", site->records);
-	put_number(object, "calls", counted ? site->calls : site->records);
-	put_number(object, "failed", counted ? site->failed : site->failed_records);
-	put_number(object, "bytes", site->bytes);
-	put_some(object, "refused", site->refused);
-	put_some(object, "areas", site->areas);
-	put_text(object, "first", site->first);
-	put_text(object, "last", site->last);
-	put_text(object, "path", site->path);
-	put_text(object, "error", site->error);
-	put_text(object, "detail", site->detail);
-	for (int i = 0; i < MORE_FIELDS && *site->more[i].name; i++)
-		put_number(object, site->more[i].name, site->more[i].value);
-	put(object, "stack", stack_json(site, symbols));
-	return object;
-}
-
-static int64_t site_calls(const struct site *site)
-{
-	return site->calls > site->records ? site->calls : site->records;
-}
-
-static int compare_sites(struct site *a, struct site *b)
-{
-	int64_t left = site_calls(a), right = site_calls(b);
-	int order;
-
-	if (left != right)
-		return left < right ? 1 : -1;
-	order = strcmp(a->program, b->program);
-	if (!order)
-		order = strcmp(a->first, b->first);
-	return order ? order : strcmp(a->group, b->group);
-}
-
-static json_t *sites_json(const struct model *model, const char *group, struct symbols *symbols)
+json_t *report_stack(const struct frame *frames, uint32_t count)
 {
 	json_t *array = json_array();
 
-	for (struct site *site = model->sites; site; site = site->hh.next)
-		if (!strncmp(site->group, group, strlen(group)))
-			json_array_append_new(array, site_json(site, symbols));
+	for (const struct frame *frame = frames; frame < frames + count; frame++) {
+		struct symbol found[SYMBOLS_MOST];
+		const char *note = NULL;
+		size_t names = 0;
+
+		if (frame->module && frame->offset)
+			names = symbols_find(frame->module->path, frame->module->build_id,
+					     frame->offset - 1, found, &note);
+		if (!names)
+			add_frame(array, frame, NULL, note);
+		for (size_t i = 0; i < names; i++)
+			add_frame(array, frame, &found[i], note);
+		symbols_free(found, names);
+	}
 	return array;
 }
 
-static json_t *series_json(struct series *const *all, bool window)
+static int compare_sites(struct site_row *a, struct site_row *b)
+{
+	int order;
+
+	if (a->calls != b->calls)
+		return a->calls < b->calls ? 1 : -1;
+	order = strcmp(a->program, b->program);
+	if (!order)
+		order = strcmp(a->first, b->first);
+	return order ? order : strcmp(a->action, b->action);
+}
+
+static json_t *sites_json(const struct model *model, const char *group)
 {
 	json_t *array = json_array();
 
-	for (int i = 0; i < SERIES && all[i]; i++) {
-		const struct series *series = all[i];
-		json_t *points = json_array(), *object = json_object();
+	for (const struct site_row *site = model->sites; site; site = site->hh.next) {
+		if (strncmp(site->action, group, strlen(group)))
+			continue;
+		json_t *object = row_json(site_fields, site);
 
-		put_text(object, "program", series->program);
-		put_number(object, "pid", series->pid);
-		put_text(object, "path", series->path);
-		put_number(object, "seen", series->seen);
-		put_some(object, "calls", series->uncounted ? 0 : series->calls);
-		put_some(object, "most", series->top);
-		put_some(object, "limit", series->limit);
+		put(object, "stack", report_stack(site->frames, site->frame_count));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
+static json_t *series_json(const struct series *all, bool window)
+{
+	json_t *array = json_array();
+
+	for (int i = 0; i < SERIES && all[i].program; i++) {
+		const struct series *series = &all[i];
+		json_t *points = json_array(), *object = row_json(series_fields, series);
+
 		for (size_t j = 0; j < series->count; j++) {
 			const struct point *point = &series->points[j];
 			json_t *it = window ? json_pack("[I, I, I, b]", (json_int_t)point->x,
@@ -292,66 +333,6 @@ static json_t *series_json(struct series *const *all, bool window)
 	return array;
 }
 
-static json_t *lives_json(const struct model *model)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < model->life_count; i++) {
-		const struct life *life = &model->lives[i];
-		json_t *object = json_object();
-
-		put_text(object, "path", life->file->path);
-		put_text(object, "host", life->file->host);
-		put_text(object, "program", life->program);
-		put_number(object, "pid", life->pid);
-		put_number(object, "id", life->id);
-		put_text(object, "engine", engine_names[life->engine]);
-		put_text(object, "fate", fate_names[life->fate]);
-		put(object, "start", json_real(life->start));
-		if (life->preserved > 0)
-			put(object, "changed", json_real(life->preserved));
-		put(object, "end", json_real(life->end > 0 ? life->end : model->last));
-		json_array_append_new(array, object);
-	}
-	return array;
-}
-
-static json_t *gaps_json(const struct model *model)
-{
-	json_t *array = json_array();
-
-	for (const struct gap_row *row = model->gaps; row; row = row->hh.next) {
-		json_t *object = json_object();
-
-		put_text(object, "reason", row->reason);
-		put_text(object, "path", row->path);
-		put_text(object, "program", row->program);
-		put_text(object, "message", row->message);
-		put_number(object, "count", row->count);
-		json_array_append_new(array, object);
-	}
-	return array;
-}
-
-static json_t *census_json(const struct model *model)
-{
-	json_t *array = json_array();
-
-	for (const struct census *census = model->census; census; census = census->hh.next) {
-		json_t *object = json_object(), *pages = json_object();
-
-		put_text(object, "program", census->program);
-		put_number(object, "pid", census->pid);
-		put_text(object, "path", census->path);
-		put_text(object, "time", census->time);
-		for (int j = 0; j < MORE_FIELDS && *census->more[j].name; j++)
-			put_number(pages, census->more[j].name, census->more[j].value);
-		put(object, "pages", pages);
-		json_array_append_new(array, object);
-	}
-	return array;
-}
-
 /* The hosts that rows are of, each once. */
 static json_t *hosts_json(const struct model *model)
 {
@@ -360,94 +341,85 @@ static json_t *hosts_json(const struct model *model)
 	json_t *value;
 
 	for (size_t i = 0; i < model->row_count; i++)
-		if (*model->rows[i].host)
-			put(hosts, model->rows[i].host, json_true());
+		put(hosts, model->rows[i].host, json_true());
 	for (const struct file_row *row = model->files; row; row = row->hh.next)
-		if (*row->host)
-			put(hosts, row->host, json_true());
-	json_object_foreach(hosts, name, value) json_array_append_new(array, json_string(name));
+		put(hosts, row->host, json_true());
+	json_object_foreach(hosts, name, value) if (*name)
+		json_array_append_new(array, json_string(name));
 	json_decref(hosts);
 	return array;
 }
 
 static json_t *events_json(const struct model *model)
 {
-	json_t *object = json_object();
+	json_t *object = counts(event_names, model->actions);
 
-	for (size_t i = 0; i < event_kinds; i++)
-		put_some(object, event_names[i], model->actions[i]);
 	put_some(object, "unknown", model->actions[event_kinds]);
 	return object;
 }
 
-static json_t *dropped_json(const struct model *model)
+static void add_sentence(void *sentences, const char *kind, const char *sentence, enum category why)
 {
-	json_t *object = json_object();
-
-	put_number(object, "records", model->dropped);
-	put(object, "reasons", reasons_json(model->drop_reasons));
-	return object;
+	(void)why;
+	json_array_append_new(sentences, json_pack("{s:s, s:s}", "kind", kind, "text", sentence));
 }
 
-static json_t *missing_json(const struct missing *missing)
+static json_t *verdict_json(const struct model *model)
 {
-	json_t *object = json_object(), *rows = json_array();
+	json_t *sentences = json_array(), *numbers = json_object();
+	struct totals totals;
 
-	put_number(object, "records", missing->records);
-	put_number(object, "processes", missing->processes);
-	for (size_t i = 0; i < missing->row_count; i++) {
-		const struct missing_row *row = &missing->rows[i];
-		json_t *it = json_object();
-
-		put_text(it, "host", row->host);
-		put_number(it, "pid", row->pid);
-		put_text(it, "name", row->name);
-		put_number(it, "records", row->records);
-		json_array_append_new(rows, it);
-	}
-	put(object, "rows", rows);
-	return object;
+	totals_take(&totals, model);
+	story_tell(&totals, add_sentence, sentences);
+	for (const struct total *it = total_names; it->name; it++)
+		put(numbers, it->name, json_integer(total_of(&totals, it)));
+	return json_pack("{s:s, s:o, s:o}", "state", story_state(model, &totals), "sentences",
+			 sentences, "numbers", numbers);
 }
 
-static json_t *nonlinear_json(const struct model *model, struct symbols *symbols)
+json_t *report_document(struct model *model)
 {
-	json_t *object = json_object();
+	const struct missing *missing = &model->missing;
+	json_t *holes = row_json(hole_fields, missing), *document = row_json(head_fields, model);
 
-	put(object, "sites", sites_json(model, "nonlinear.", symbols));
-	put(object, "areas", series_json(model->pressure, false));
-	put(object, "windows", series_json(model->windows, true));
-	return object;
-}
+	json_t *gaps = json_array();
 
-json_t *report_document(struct model *model, struct symbols *symbols)
-{
-	json_t *document = json_object(), *head = json_object();
-
+	for (const struct finding *it = model->findings; it; it = it->hh.next)
+		if (it->category == CATEGORY_GAP)
+			json_array_append_new(gaps, row_json(gap_fields, it));
 	HASH_SORT(model->sites, compare_sites);
-	put_number(head, "version", DOCUMENT_VERSION);
-	put_text(head, "mmfence", MMFENCE_VERSION);
-	put(document, "report", head);
-	put_number(document, "records", model->records);
-	put_number(document, "damaged", model->damaged);
-	put_number(document, "truncated", model->truncated);
-	put_text(document, "first", model->first_text);
-	put_text(document, "last", model->last_text);
-	put(document, "logs", logs_json(model));
+	HASH_SORT(model->files, compare_files);
+	put(document, "report",
+	    json_pack("{s:i, s:s}", "version", DOCUMENT_VERSION, "mmfence", MMFENCE_VERSION));
+	put(document, "logs",
+	    rows_json(log_fields, model->logs, model->log_count, sizeof(*model->logs)));
 	put(document, "events", events_json(model));
 	put(document, "hosts", hosts_json(model));
-	put(document, "processes", processes_json(model));
-	put(document, "sigbus", sites_json(model, "mapping.", symbols));
-	put(document, "snapshots", files_json(model));
-	put(document, "snapshot_sites", sites_json(model, "snapshot.", symbols));
-	put(document, "timeline", lives_json(model));
-	put_number(document, "timeline_left_out", model->lives_left_out);
-	put(document, "nonlinear", nonlinear_json(model, symbols));
-	put(document, "selfmem", sites_json(model, "selfmem.", symbols));
-	put(document, "injected", sites_json(model, "inject.", symbols));
-	put(document, "census", census_json(model));
-	put(document, "gaps", gaps_json(model));
-	put(document, "dropped", dropped_json(model));
-	put(document, "missing", missing_json(&model->missing));
-	put(document, "verdict", report_verdict(model));
+	put(document, "processes",
+	    json_pack("{s:I, s:I, s:o}", "count", (json_int_t)model->process_count, "ended",
+		      (json_int_t)model->ended_count, "rows",
+		      rows_json(process_fields, model->rows, model->row_count,
+				sizeof(*model->rows))));
+	put(document, "sigbus", sites_json(model, "mapping."));
+	put(document, "snapshots", LISTED(file_fields, model->files));
+	put(document, "snapshot_sites", sites_json(model, "snapshot."));
+	put(document, "timeline",
+	    rows_json(life_fields, model->lives, model->life_count, sizeof(*model->lives)));
+	put(document, "timeline_left_out", json_integer(model->lives_left_out));
+	put(document, "nonlinear",
+	    json_pack("{s:o, s:o, s:o}", "sites", sites_json(model, "nonlinear."), "areas",
+		      series_json(model->pressure, false), "windows",
+		      series_json(model->windows, true)));
+	put(document, "selfmem", sites_json(model, "selfmem."));
+	put(document, "injected", sites_json(model, "inject."));
+	put(document, "census", LISTED(census_fields, model->census));
+	put(document, "gaps", gaps);
+	put(document, "dropped",
+	    json_pack("{s:I, s:o}", "records", (json_int_t)model->dropped, "reasons",
+		      reasons_json(model->drop_reasons)));
+	put(holes, "rows",
+	    rows_json(missing_fields, missing->rows, missing->row_count, sizeof(*missing->rows)));
+	put(document, "missing", holes);
+	put(document, "verdict", verdict_json(model));
 	return document;
 }

@@ -1,20 +1,135 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The model as one JSON document, and the forms that people and machines get, each made
- * of that document.
+ * The model as one JSON document, and the forms that people and machines get, each made of that
+ * document: the text and the page put the same words into the same cells.
  */
 #ifndef MMFENCE_CLI_REPORT_REPORT_H
 #define MMFENCE_CLI_REPORT_REPORT_H
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "cli/model/model.h"
 
-struct symbols;
-json_t *report_document(struct model *model, struct symbols *symbols);
-/* What it all comes to, as sentences and as numbers. */
-json_t *report_verdict(const struct model *model);
+/* Fields of the document by their dotted names. */
+
+/* "file.path" in nested objects; NULL when it is not there. */
+static inline const json_t *field(const json_t *record, const char *name)
+{
+	char part[64];
+
+	while (record && *name) {
+		size_t length = strcspn(name, ".");
+
+		snprintf(part, sizeof(part), "%.*s", (int)length, name);
+		record = json_object_get(record, part);
+		name += length + (name[length] == '.');
+	}
+	return record;
+}
+
+static inline const char *text(const json_t *record, const char *name)
+{
+	const char *value = json_string_value(field(record, name));
+
+	return value ? value : "";
+}
+
+static inline json_int_t number(const json_t *record, const char *name)
+{
+	return json_integer_value(field(record, name));
+}
+
+/* Names for places in programs and libraries, through elfutils. A file is believed only when its
+ * build-id is the one that the record has; otherwise its debug file is looked for by build-id. Asks
+ * nobody on the network, and opens nothing but regular files. */
+
+/* Where debug files are, beside /usr/lib/debug: absolute, a colon before each; may be NULL. */
+void symbols_open(const char *directories);
+
+/* A function at a place: several where functions were inlined there, the innermost first. */
+struct symbol {
+	char *function; /* demangled; NULL when it has no name */
+	char *file;	/* NULL without debug information */
+	int line;
+	uint64_t offset; /* in the function; only of the outermost */
+	bool inlined;
+};
+
+#define SYMBOLS_MOST 8
+
+/* The functions at an offset of this module, 0 when there is no name; they are the caller's to free
+ * with symbols_free. note: why not, or what is doubtful, in a few words; or NULL. */
+size_t symbols_find(const char *path, const char *build_id, uint64_t offset, struct symbol *found,
+		    const char **note);
+void symbols_free(struct symbol *found, size_t count);
+/* The C++ name in words, or NULL when it is none. To be freed. */
+char *demangle(const char *name);
+
+json_t *report_document(struct model *model);
+/* The functions at these places, the innermost first. */
+json_t *report_stack(const struct frame *frames, uint32_t count);
 
 void report_text(const json_t *document, FILE *out);
 void report_folded(const json_t *document, FILE *out);
+void report_prometheus(const struct model *model, FILE *out);
 void report_html(const json_t *document, FILE *out);
+
+/* The tables of the report: which rows of the document, in which columns. */
+#define COLUMNS 14
+
+enum cell {
+	CELL_TEXT,
+	CELL_PATH, /* and on which host, where there are several */
+	CELL_NUMBER,
+	CELL_BAD, /* a number that should be 0 */
+	CELL_SIZE,
+	CELL_WAIT,
+	CELL_COUNTS,
+	CELL_FATE,
+	CELL_END,
+	CELL_REASONS,
+	CELL_NOTES, /* what the library counted beside the columns */
+	CELL_STACK, /* a list of its own */
+};
+
+struct column {
+	const char *heading, *name;
+	enum cell cell;
+	bool extra; /* not for narrow terminals */
+};
+
+struct rows {
+	const char *name; /* in the document */
+	const char *title, *note;
+	struct column columns[COLUMNS];
+};
+
+extern const struct rows report_tables[];
+/* What stands in the cell; "" where there is nothing to say. To be freed. */
+char *cell_text(const json_t *document, const json_t *row, const struct column *column);
+bool cell_is_number(enum cell cell);
+/* Those that say something in one of the first rows; how many they are. */
+size_t columns_used(const json_t *document, const struct rows *spec, size_t rows,
+		    const struct column *used[COLUMNS]);
+
+/* "main (a.c:12) [note]", "lib.so+0x12". To be freed. */
+char *frame_text(const json_t *frame);
+
+/* How the verdict's state is called. */
+const char *state_text(const json_t *document);
+/* "68 records of 3 processes in 1 log, … to …". To be freed. */
+char *head_text(const json_t *document);
+
+/* Escaped for text and for attributes; control characters become U+FFFD. */
+void page_text(FILE *out, const char *text);
+
+/* The style sheet, for light, dark and paper. */
+extern const char page_style[];
+
+/* Each draws nothing when there is nothing to draw. */
+void chart_areas(FILE *out, const json_t *document);
+void chart_windows(FILE *out, const json_t *document);
+void chart_lives(FILE *out, const json_t *document);
 
 #endif

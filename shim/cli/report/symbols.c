@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Places in modules: see symbols.h. One Dwfl for each module, since they come from
+ * Places in modules: see report.h. One Dwfl for each module, since they come from
  * many processes and know no common address space.
  */
 #include <dwarf.h>
@@ -13,15 +13,18 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include "cli/cli.h"
-#include "cli/report/symbols.h"
+#include "cli/model/entry.h"
+#include "cli/report/report.h"
 
 #define DEBUG_DIRECTORY "/usr/lib/debug"
 
+static const char no_build_id[] = "no build-id: may have changed since";
+
 struct opened {
-	char *key;
+	void *key;
+	bool tried;
 	Dwfl *dwfl;
 	Dwfl_Module *module; /* NULL: nothing to be had */
 	GElf_Addr bias;
@@ -29,79 +32,41 @@ struct opened {
 	UT_hash_handle hh;
 };
 
-struct symbols {
+static struct {
 	char *directories; /* each absolute */
 	char *debuginfo_path;
 	Dwfl_Callbacks callbacks;
 	struct opened *modules;
-};
+} symbols;
 
-static char *absolute(const char *directories)
+void symbols_open(const char *directories)
 {
-	char *all = format_text("%s", DEBUG_DIRECTORY), *list, *rest, *part;
-
-	list = rest = format_text("%s", directories ? directories : "");
-	while ((part = strsep(&rest, ":"))) {
-		char *path = *part ? realpath(part, NULL) : NULL;
-		char *longer = path ? format_text("%s:%s", all, path) : NULL;
-
-		if (longer) {
-			free(all);
-			all = longer;
-		}
-		free(path);
-	}
-	free(list);
-	return all;
-}
-
-struct symbols *symbols_open(const char *directories)
-{
-	struct symbols *symbols = calloc(1, sizeof(*symbols));
-
-	if (!symbols)
-		return NULL;
 	/* libdwfl would ask a server for every build-id in the log. */
 	unsetenv("DEBUGINFOD_URLS");
-	symbols->directories = absolute(directories);
-	symbols->debuginfo_path = format_text(":.debug:%s", symbols->directories);
-	symbols->callbacks = (Dwfl_Callbacks){
+	symbols.directories = format_text("%s%s", DEBUG_DIRECTORY, directories ? directories : "");
+	symbols.debuginfo_path = format_text(":.debug:%s", symbols.directories);
+	symbols.callbacks = (Dwfl_Callbacks){
 		.find_elf = dwfl_build_id_find_elf,
-		.find_debuginfo = dwfl_standard_find_debuginfo,
+		/* By build-id alone: a link in the module may name anything. */
+		.find_debuginfo = dwfl_build_id_find_debuginfo,
 		.section_address = dwfl_offline_section_address,
-		.debuginfo_path = &symbols->debuginfo_path,
+		.debuginfo_path = &symbols.debuginfo_path,
 	};
-	return symbols;
 }
 
-void symbols_close(struct symbols *symbols)
-{
-	struct opened *it, *next;
-
-	if (!symbols)
-		return;
-	HASH_ITER (hh, symbols->modules, it, next) {
-		HASH_DEL(symbols->modules, it);
-		if (it->dwfl)
-			dwfl_end(it->dwfl);
-		free(it->key);
-		free(it);
-	}
-	free(symbols->directories);
-	free(symbols->debuginfo_path);
-	free(symbols);
-}
-
-/* A path in a log may name anything: a pipe would wait, a device might do something. */
+/* A path in a log may name anything: a pipe would wait, and a device do something when it is
+ * opened. */
 static int open_regular(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int place = open(path, O_PATH | O_CLOEXEC), fd = -1;
+	char link[40];
 	struct stat st;
 
-	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
-		close(fd);
-		return -1;
-	}
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", place);
+	if (place >= 0 && !fstat(place, &st) && S_ISREG(st.st_mode))
+		fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (place >= 0)
+		close(place);
 	return fd;
 }
 
@@ -140,13 +105,13 @@ static enum match match_file(const char *path, const char *build_id)
 	return match;
 }
 
-static bool use_file(struct symbols *symbols, struct opened *it, const char *path)
+static bool use_file(struct opened *it, const char *path)
 {
-	it->dwfl = dwfl_begin(&symbols->callbacks);
+	it->dwfl = dwfl_begin(&symbols.callbacks);
 	if (!it->dwfl)
 		return false;
 	dwfl_report_begin(it->dwfl);
-	it->module = dwfl_report_offline(it->dwfl, path, path, -1);
+	it->module = dwfl_report_offline(it->dwfl, path, path, open_regular(path));
 	dwfl_report_end(it->dwfl, NULL, NULL);
 	if (it->module && dwfl_module_getelf(it->module, &it->bias))
 		return true;
@@ -155,7 +120,7 @@ static bool use_file(struct symbols *symbols, struct opened *it, const char *pat
 }
 
 /* DIRECTORY/.build-id/ab/cdef….debug, or the module itself under the same name without .debug. */
-static bool use_debug_file(struct symbols *symbols, struct opened *it, const char *build_id)
+static bool use_debug_file(struct opened *it, const char *build_id)
 {
 	static const char *const endings[] = { ".debug", "" };
 	char *list, *rest, *directory;
@@ -163,14 +128,13 @@ static bool use_debug_file(struct symbols *symbols, struct opened *it, const cha
 
 	if (strlen(build_id) < 3 || strspn(build_id, "0123456789abcdef") != strlen(build_id))
 		return false;
-	list = rest = format_text("%s", symbols->directories);
+	list = rest = format_text("%s", symbols.directories);
 	while (!found && (directory = strsep(&rest, ":"))) {
 		for (int i = 0; i < 2 && !found; i++) {
 			char *path = format_text("%s/.build-id/%.2s/%s%s", directory, build_id,
 						 build_id + 2, endings[i]);
 
-			found = match_file(path, build_id) == MATCH_SAME &&
-				use_file(symbols, it, path);
+			found = match_file(path, build_id) == MATCH_SAME && use_file(it, path);
 			free(path);
 		}
 	}
@@ -178,17 +142,16 @@ static bool use_debug_file(struct symbols *symbols, struct opened *it, const cha
 	return found;
 }
 
-static void open_module(struct symbols *symbols, struct opened *it, const char *path,
-			const char *build_id)
+static void open_module(struct opened *it, const char *path, const char *build_id)
 {
 	enum match match = *path == '[' ? MATCH_NONE : match_file(path, build_id);
 
-	if (match >= MATCH_UNKNOWN && use_file(symbols, it, path)) {
+	if (match >= MATCH_UNKNOWN && use_file(it, path)) {
 		if (match == MATCH_UNKNOWN)
-			it->note = "no build-id: may have changed since";
+			it->note = no_build_id;
 		return;
 	}
-	if (*build_id && use_debug_file(symbols, it, build_id)) {
+	if (*build_id && use_debug_file(it, build_id)) {
 		if (match == MATCH_OTHER)
 			it->note = "changed since; named by its debug file";
 		return;
@@ -200,24 +163,15 @@ static void open_module(struct symbols *symbols, struct opened *it, const char *
 			match == MATCH_OTHER ? "changed since: another build-id" : "not found here";
 }
 
-static struct opened *opened_of(struct symbols *symbols, const char *path, const char *build_id)
+static struct opened *opened_of(const char *path, const char *build_id)
 {
 	char *key = format_text("%s %s", build_id, path);
-	struct opened *it;
+	struct opened *it = ROW(symbols.modules, key, strlen(key), ANY_NUMBER);
 
-	HASH_FIND_STR(symbols->modules, key, it);
-	if (it) {
-		free(key);
-		return it;
-	}
-	it = calloc(1, sizeof(*it));
-	if (!it) {
-		complain("out of memory");
-		exit(STATUS_USAGE);
-	}
-	it->key = key;
-	open_module(symbols, it, path, build_id);
-	HASH_ADD_KEYPTR(hh, symbols->modules, it->key, strlen(it->key), it);
+	free(key);
+	if (!it->tried)
+		open_module(it, path, build_id);
+	it->tried = true;
 	return it;
 }
 
@@ -284,12 +238,11 @@ static int scopes_at(Dwfl_Module *module, Dwarf_Die *cu, Dwarf_Addr address, Dwa
 }
 
 /* Functions that were inlined at this place, and the one they are in. */
-static size_t add_scopes(Dwfl_Module *module, GElf_Addr address, const char *file, int line,
-			 struct symbol *found)
+static size_t add_scopes(Dwfl_Module *module, Dwarf_Die *cu, GElf_Addr address, const char *file,
+			 int line, struct symbol *found)
 {
-	Dwarf_Addr bias;
-	Dwarf_Die *cu = dwfl_module_addrdie(module, address, &bias), *scopes = NULL;
-	int depth = cu ? scopes_at(module, cu, address - bias, &scopes) : 0;
+	Dwarf_Die *scopes = NULL;
+	int depth = scopes_at(module, cu, address, &scopes);
 	size_t count = 0;
 
 	for (int i = 0; i < depth && count < SYMBOLS_MOST - 1; i++) {
@@ -307,28 +260,36 @@ static size_t add_scopes(Dwfl_Module *module, GElf_Addr address, const char *fil
 	return count;
 }
 
-size_t symbols_find(struct symbols *symbols, const char *path, const char *build_id,
-		    uint64_t offset, struct symbol *found, const char **note)
+size_t symbols_find(const char *path, const char *build_id, uint64_t offset, struct symbol *found,
+		    const char **note)
 {
-	struct opened *it = opened_of(symbols, path, build_id);
+	struct opened *it = opened_of(path, build_id);
 	GElf_Addr address = offset + it->bias, start, end;
 	const char *name, *file = NULL;
 	GElf_Off within = 0;
 	GElf_Sym symbol;
 	Dwfl_Line *place;
+	Dwarf_Addr bias;
+	Dwarf_Die *cu;
 	int line = 0;
-	size_t count;
+	size_t count = 0;
 
 	*note = it->note;
+	if (it->note == no_build_id)
+		it->note = NULL; /* said once */
 	if (!it->module)
 		return 0;
 	dwfl_module_info(it->module, NULL, &start, &end, NULL, NULL, NULL, NULL);
 	if (address < start || address >= end)
 		return 0;
-	place = dwfl_module_getsrc(it->module, address);
-	if (place)
-		file = dwfl_lineinfo(place, NULL, &line, NULL, NULL, NULL);
-	count = add_scopes(it->module, address, file, line, found);
+	cu = dwfl_module_addrdie(it->module, address, &bias);
+	/* The nearest unit below may end before. */
+	if (cu && dwarf_haspc(cu, address - bias) > 0) {
+		place = dwfl_module_getsrc(it->module, address);
+		if (place)
+			file = dwfl_lineinfo(place, NULL, &line, NULL, NULL, NULL);
+		count = add_scopes(it->module, cu, address - bias, file, line, found);
+	}
 	name = dwfl_module_addrinfo(it->module, address, &within, &symbol, NULL, NULL, NULL);
 	if (!count && (name || file))
 		count = add_symbol(found, 0, name_of(name), file, line);

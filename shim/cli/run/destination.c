@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tries a log that is no file: see destination.h. Nothing is written there.
+ * The names of logs. And of one that is no file: whether somebody is there to take records. Nothing
+ * is written there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,29 +14,100 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/run/destination.h"
+#include "cli/run/run.h"
+#include "cli/text/text.h"
 #include "policy/target.h"
+
+/* Of a command's name, so that with the rest it stays below NAME_MAX. */
+#define NAME_LONGEST 200
+
+/* Letters that mean nothing to a shell, to a template or to a pattern. */
+static void add_plain(FILE *out, const char *name)
+{
+	for (int i = 0; i < NAME_LONGEST && *name; i++, name++) {
+		bool plain = (*name >= '0' && *name <= '9') || (*name >= 'a' && *name <= 'z') ||
+			     (*name >= 'A' && *name <= 'Z') || strchr("._+-", *name);
+		fputc(plain ? *name : '_', out);
+	}
+}
+
+static void add_directory(FILE *out, const char *directory)
+{
+	for (; *directory; directory++) {
+		if (*directory == '%')
+			fputc('%', out);
+		fputc(*directory, out);
+	}
+	fputc('/', out);
+}
+
+char *template_of(const char *directory, const char *option, const char *command)
+{
+	const char *slash = strrchr(command, '/');
+	char *template;
+	size_t size;
+	FILE *out = open_text(&template, &size);
+
+	if (*option != '/')
+		add_directory(out, strcmp(directory, "/") ? directory : "");
+	if (*option) {
+		fputs(option, out);
+	} else {
+		fputs("mmfence.", out);
+		add_plain(out, slash ? slash + 1 : command);
+		fprintf(out, ".%d.jsonl", (int)getpid());
+	}
+	fclose(out);
+	return template;
+}
+
+char *expand(const char *template, bool pattern)
+{
+	char *text;
+	size_t size;
+	FILE *out = open_text(&text, &size);
+	bool known = true;
+
+	for (const char *t = template; *t; t++) {
+		if (*t == '%' && t[1] && *++t != '%') {
+			known = false;
+			fputc('*', out);
+			continue;
+		}
+		if (pattern && strchr("*?[\\", *t))
+			fputc('\\', out);
+		fputc(*t, out);
+	}
+	fclose(out);
+	if (known || pattern)
+		return text;
+	free(text);
+	return NULL;
+}
+
+char *directory_of(const char **option)
+{
+	const char *slash = strrchr(*option, '/');
+	size_t length = slash ? (size_t)(slash - *option) : 0;
+
+	if (slash && slash[1] && !memchr(*option, '%', length)) {
+		char *named = format_text("%.*s/", (int)length, *option);
+		char *directory = realpath(named, NULL);
+
+		free(named);
+		if (directory) {
+			*option = slash + 1;
+			return directory;
+		}
+	}
+	return getcwd(NULL, 0);
+}
 
 bool destination_is_elsewhere(const char *value)
 {
 	struct target target;
 
 	return *value && !target_parse(value, &target) && target.medium != TARGET_FILE;
-}
-
-const char *destination_shown(const char *value)
-{
-	struct target target;
-
-	if (target_parse(value, &target))
-		return value;
-	if (target.medium == TARGET_JOURNAL)
-		return "the journal";
-	if (target.medium == TARGET_SYSLOG)
-		return "the system log";
-	if (target.medium == TARGET_UNIX)
-		return target.path;
-	return target.fd == 2 ? "standard error" : format_text("the open descriptor %d", target.fd);
 }
 
 /* What has close-on-exec set is ours, and not what the caller meant. */
@@ -53,52 +125,46 @@ char *destination_value(const char *value)
 
 	if (target_parse(value, &target) || target.medium != TARGET_DESCRIPTOR || target.pinned)
 		return format_text("%s", value);
-	if (!is_for_writing(target.fd) || fstat(target.fd, &st)) {
-		complain("audit.log: descriptor %d is not open for writing", target.fd);
-		return NULL;
-	}
+	if (!is_for_writing(target.fd) || fstat(target.fd, &st))
+		refuse("audit.log: descriptor %d is not open for writing", target.fd);
 	return format_text("fd:%d@%u:%u:%llu", target.fd, major(st.st_dev), minor(st.st_dev),
 			   (unsigned long long)st.st_ino);
 }
 
-/* A daemon that is down for a moment has left its socket: that will do. */
-static int try_socket(const char *path)
+/* A daemon that is down for a moment has left its socket: that will do. /dev/log may be a stream.
+ */
+static void try_socket(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct stat st;
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int result = -1;
+	struct stat st;
 
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		errno = fd < 0 ? errno : 0;
+	else if (errno == ECONNREFUSED && !stat(path, &st))
+		errno = S_ISSOCK(st.st_mode) ? 0 : ENOTSOCK;
+	else if (errno == EPROTOTYPE && !strcmp(path, "/dev/log"))
+		errno = 0;
+	int error = errno;
+
+	if (error)
+		refuse("the log cannot be sent to %s: %s", path,
+		       error == EPROTOTYPE ? "it is no datagram socket" : strerror(error));
 	if (fd >= 0)
-		result = connect(fd, (struct sockaddr *)&address, sizeof(address));
-	if (result && errno == ECONNREFUSED && !stat(path, &st)) {
-		errno = ENOTSOCK;
-		result = S_ISSOCK(st.st_mode) ? 0 : -1;
-	}
-	if (result && errno == EPROTOTYPE && !strcmp(path, "/dev/log"))
-		result = 0;
-	if (result)
-		complain("the log cannot be sent to %s: %s", path,
-			 errno == EPROTOTYPE ? "it is no datagram socket" : strerror(errno));
-	close(fd);
-	return result;
+		close(fd);
 }
 
-int destination_try(const char *value)
+void destination_try(const char *value)
 {
 	struct target target;
 
 	if (target_parse(value, &target))
-		return -1;
-	switch (target.medium) {
-	case TARGET_UNIX:
-		return try_socket(target.path);
-	case TARGET_SYSLOG:
-		return try_socket("/dev/log");
-	case TARGET_JOURNAL:
-		return try_socket("/run/systemd/journal/socket");
-	default:
-		return 0;
-	}
+		return;
+	if (target.medium == TARGET_UNIX)
+		try_socket(target.path);
+	if (target.medium == TARGET_SYSLOG)
+		try_socket("/dev/log");
+	if (target.medium == TARGET_JOURNAL)
+		try_socket("/run/systemd/journal/socket");
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork, exec, wait: see launch.h. The command must not notice: it gets the signal
- * mask and the dispositions that this process was started with. The child waits
- * for a word, so that what needs its process id (the log's name) is settled before.
+ * Starts the command and waits for it: see run.h. It must not notice: it gets the signal mask and
+ * the dispositions that this process was started with.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,7 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/run/launch.h"
+#include "cli/run/run.h"
 
 static sigset_t mask_before;
 static volatile sig_atomic_t child;
@@ -68,115 +66,75 @@ static void handle_signals(pid_t pid)
 }
 
 /* As execvp: what has neither a format the kernel knows nor a #! line is the shell's. */
-static void execute_with_shell(const char *path, char *const *arguments)
+static char **for_shell(const char *path, char *const *arguments)
 {
 	size_t count = 0;
 
 	while (arguments[count])
 		count++;
-	char **shell = calloc(count + 3, sizeof(*shell));
-	if (!shell)
-		return;
+	char **shell = take((count + 3) * sizeof(*shell));
+
 	shell[0] = (char *)"/bin/sh";
 	shell[1] = (char *)path;
 	memcpy(shell + 2, arguments + 1, count * sizeof(*shell));
-	execve(shell[0], shell, environ);
+	return shell;
 }
 
-static void run_child(int go, int failed, const struct program *program, char *const *arguments,
-		      void (*prepare)(void *), void *context)
+/* 0 or an errno. Not posix_spawn, which leaves two signals of libc's own ignored. */
+static int start(pid_t *pid, const char *path, char *const *arguments, bool no_output)
 {
-	char word;
+	char **shell = for_shell(path, arguments);
+	volatile int error = 0;
 
-	if (read(go, &word, 1) != 1)
-		_exit(STATUS_USAGE);
-	prepare(context);
-	sigprocmask(SIG_SETMASK, &mask_before, NULL);
-	execve(program->path, arguments, environ);
-	if (errno == ENOEXEC)
-		execute_with_shell(program->path, arguments);
-	int error = errno;
-	if (write(failed, &error, sizeof(error)) < 0)
-		_exit(STATUS_USAGE);
-	_exit(STATUS_NOT_RUNNABLE);
-}
-
-int launch_begin(struct launch *launch, const struct program *program, char *const *arguments,
-		 void (*prepare)(void *context), void *context)
-{
-	int go[2], failed[2];
-
-	if (pipe2(go, O_CLOEXEC) || pipe2(failed, O_CLOEXEC)) {
-		complain("no pipe: %m");
-		return -1;
+	*pid = vfork();
+	if (!*pid) {
+		if (no_output)
+			dup2(STDERR_FILENO, STDOUT_FILENO);
+		sigprocmask(SIG_SETMASK, &mask_before, NULL);
+		execve(path, arguments, environ);
+		if (errno == ENOEXEC)
+			execve(shell[0], shell, environ);
+		error = errno;
+		_exit(STATUS_NOT_RUNNABLE);
 	}
-	hold_signals();
-	launch->pid = fork();
-	if (launch->pid < 0) {
-		complain("no new process: %m");
-		return -1;
-	}
-	if (!launch->pid) {
-		close(go[1]);
-		close(failed[0]);
-		run_child(go[0], failed[1], program, arguments, prepare, context);
-	}
-	close(go[0]);
-	close(failed[1]);
-	launch->go = go[1];
-	launch->failed = failed[0];
-	handle_signals(launch->pid);
-	return 0;
+	if (*pid < 0)
+		error = errno;
+	else if (error)
+		waitpid(*pid, NULL, 0);
+	free(shell);
+	return error;
 }
 
 /* Its number is another's soon after it was waited for: no signal is sent there. */
-static void wait_for_end(pid_t pid)
+static int wait_for(pid_t pid, int *signal)
 {
 	siginfo_t info;
-	int r;
-
-	do
-		r = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
-	while (r < 0 && errno == EINTR);
-	child = 0;
-}
-
-static int wait_for(pid_t pid)
-{
 	int status;
 
-	wait_for_end(pid);
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR) {
-			complain("the command's end was not to be had: %m");
-			return STATUS_BAD;
-		}
+	while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	child = 0;
+	if (waitpid(pid, &status, 0) < 0) {
+		complain("the command's end was not to be had: %m");
+		return STATUS_BAD;
 	}
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	*signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	return *signal ? 128 + *signal : WEXITSTATUS(status);
 }
 
-void launch_cancel(struct launch *launch)
+int launch(const char *path, char *const *arguments, bool no_output, int *signal)
 {
-	close(launch->go);
-	close(launch->failed);
-	wait_for(launch->pid);
-}
+	pid_t pid;
 
-int launch_finish(struct launch *launch, const char *name)
-{
-	int error = 0;
-	ssize_t got;
+	*signal = 0;
+	hold_signals();
+	int error = start(&pid, path, arguments, no_output);
 
-	if (write(launch->go, "!", 1) < 0)
-		complain("the command could not be told to start: %m");
-	close(launch->go);
-	do
-		got = read(launch->failed, &error, sizeof(error));
-	while (got < 0 && errno == EINTR);
-	close(launch->failed);
-	int status = wait_for(launch->pid);
-	if (got != sizeof(error))
-		return status;
-	complain("%s: %s", name, strerror(error));
+	if (!error) {
+		handle_signals(pid);
+		return wait_for(pid, signal);
+	}
+	sigprocmask(SIG_SETMASK, &mask_before, NULL);
+	complain("%s: %s", arguments[0], strerror(error));
 	return error == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_RUNNABLE;
 }

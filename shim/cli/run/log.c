@@ -1,289 +1,300 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log of a run: see log.h. Never changes what is in it.
+ * The log of a run: see log.h. Never changes what records are in it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/run/destination.h"
-#include "cli/run/log.h"
-#include "kernel/unnamed.h"
+#include "cli/model/scan.h"
+#include "cli/run/run.h"
+#include "cli/text/text.h"
+#include "policy/target.h"
 
-#define LOG_READ (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define LOG_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define RECORD	  1024
 
-/* Of a command's name, so that with the rest it stays below NAME_MAX. */
-#define NAME_LONGEST 200
-
-/* Letters that mean nothing to a shell, to a template or to a pattern. */
-static void add_plain(FILE *out, const char *name)
+void log_name(struct log *log, const char *option, const char *command)
 {
-	for (int i = 0; i < NAME_LONGEST && *name; i++, name++) {
-		bool plain = (*name >= '0' && *name <= '9') || (*name >= 'a' && *name <= 'z') ||
-			     (*name >= 'A' && *name <= 'Z') || strchr("._+-", *name);
-		fputc(plain ? *name : '_', out);
-	}
-}
-
-static void add_directory(FILE *out, const char *directory)
-{
-	for (; *directory; directory++) {
-		if (*directory == '%')
-			fputc('%', out);
-		fputc(*directory, out);
-	}
-	fputc('/', out);
-}
-
-static char *template_of(const char *directory, const char *option, const char *command, pid_t pid)
-{
-	const char *slash = strrchr(command, '/');
-	char *template = NULL;
-	size_t size;
-	FILE *out = open_memstream(&template, &size);
-
-	if (!out)
-		return NULL;
-	if (*option != '/')
-		add_directory(out, strcmp(directory, "/") ? directory : "");
-	if (*option) {
-		fputs(option, out);
-	} else {
-		fputs("mmfence.", out);
-		add_plain(out, slash ? slash + 1 : command);
-		fprintf(out, ".%d.jsonl", (int)pid);
-	}
-	return fclose(out) ? NULL : template;
-}
-
-/* Every placeholder becomes a star, everything else stands for itself. */
-static char *pattern_of(const char *template)
-{
-	char *pattern = NULL;
-	size_t size;
-	FILE *out = open_memstream(&pattern, &size);
-
-	if (!out)
-		return NULL;
-	for (const char *t = template; *t; t++) {
-		if (*t == '%' && t[1] && *++t != '%') {
-			fputc('*', out);
-			continue;
-		}
-		if (strchr("*?[\\", *t))
-			fputc('\\', out);
-		fputc(*t, out);
-	}
-	return fclose(out) ? NULL : pattern;
-}
-
-int log_name(struct log *log, const char *option, const char *command, pid_t pid)
-{
-	char *directory = getcwd(NULL, 0);
-
-	memset(log, 0, sizeof(*log));
-	log->elsewhere = destination_is_elsewhere(option);
+	*log = (struct log){ .by_default = !*option,
+			     .elsewhere = destination_is_elsewhere(option) };
 	if (log->elsewhere) {
-		free(directory);
 		log->template = destination_value(option);
-		return log->template ? 0 : -1;
+		return;
 	}
-	if (!directory && *option != '/') {
-		complain("the log cannot be created in the current directory: %m");
-		return -1;
-	}
-	log->template = template_of(directory, option, command, pid);
-	log->pattern = log->template ? pattern_of(log->template) : NULL;
+	char *directory = directory_of(&option);
+
+	if (!directory && *option != '/')
+		refuse("the log cannot be created in the current directory: %m");
+	log->template = template_of(directory, option, command);
+	log->pattern = expand(log->template, true);
 	free(directory);
-	if (log->pattern)
-		return 0;
-	complain("out of memory");
-	return -1;
-}
-
-/* The name without doubled percent signs, or NULL when something in it is not known yet. */
-static char *known_name(const char *template)
-{
-	char *name = format_text("%s", template);
-	char *out = name;
-
-	for (const char *t = template; *t; t++) {
-		if (*t == '%' && *++t != '%') {
-			free(name);
-			return NULL;
-		}
-		*out++ = *t;
-	}
-	*out = 0;
-	return name;
 }
 
 char *log_shown(const struct log *log)
 {
-	char *name = log->elsewhere ? NULL : known_name(log->template);
+	char *name = log->elsewhere ? NULL : expand(log->template, false);
 
 	return name ? name : format_text("%s", log->template);
 }
 
-static int refuse(const char *name, int error)
+static void fail(const struct log *log, const char *name, int error)
 {
 	const char *why = error == ELOOP   ? "it is a symbolic link, and mmfence follows none"
 			  : error == ENXIO ? "it is a pipe that nobody reads"
 					   : strerror(error);
 
-	complain("the log %s cannot be created: %s", name, why);
-	return -1;
-}
-
-static int create(const char *name)
-{
-	int fd =
-		open(name,
-		     O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-		     0600);
-
-	if (fd < 0)
-		return refuse(name, errno);
-	close(fd);
-	return 0;
+	refuse("the log %s cannot be created: %s%s", name, why,
+	       log->by_default ? "; --log FILE says where else" : "");
 }
 
 /* Of a name with placeholders only the directory can be tried, if it has none itself. */
-static int try_directory(const char *template)
+static void try_directory(const struct log *log)
 {
-	char *directory = format_text("%s", template);
-	char *name;
-	int result = 0;
+	char *directory = keep(log->template), *name;
 
 	*strrchr(directory, '/') = 0;
-	name = known_name(directory);
+	name = expand(directory, false);
 	if (name && access(*name ? name : "/", W_OK | X_OK))
-		result = refuse(template, errno);
+		fail(log, log->template, errno);
 	free(name);
 	free(directory);
-	return result;
 }
 
-/* What stands before a part's start; zeros where nothing can be read. */
-static void read_tail(const struct log_part *part, char tail[LOG_TAIL])
+/* Under a pattern lies what others put there. Root's children may have become others. */
+static bool is_foreign(const struct stat *st)
 {
-	off_t length = part->start < LOG_TAIL ? part->start : LOG_TAIL;
-	int fd = part->path ? open(part->path, LOG_READ) : -1;
+	uid_t user = geteuid();
 
-	memset(tail, 0, LOG_TAIL);
-	if (fd < 0)
+	return user && st->st_uid != user;
+}
+
+/* Takes over the descriptor. */
+static void add_part(struct log *log, const char *path, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || is_foreign(&st)) {
+		close(fd);
 		return;
-	if (pread(fd, tail, (size_t)length, part->start - length) != length)
-		memset(tail, 0, LOG_TAIL);
-	close(fd);
+	}
+	log->parts = resize(log->parts, (log->count + 1) * sizeof(*log->parts));
+	log->parts[log->count++] =
+		(struct log_part){ format_text("%s", path), fd, st.st_dev, st.st_ino, st.st_size };
 }
 
-static void remember(struct log *log)
+static void create(struct log *log, const char *name)
 {
+	int made = open(name, O_WRONLY | O_CREAT | O_EXCL | LOG_FLAGS, 0600), readable;
+	int fd = made < 0 && errno == EEXIST ? open(name, O_WRONLY | O_APPEND | LOG_FLAGS) : made;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		fail(log, name, errno);
+	close(fd);
+	const char *why =
+		made < 0 ? target_refusal(st.st_mode, st.st_uid, (uint32_t)st.st_nlink, geteuid())
+			 : NULL;
+	if (why)
+		refuse("the log %s is not used: %s", name, why);
+	readable = open(name, O_RDWR | O_APPEND | LOG_FLAGS);
+	if (readable >= 0)
+		add_part(log, name, readable);
+}
+
+/* How the next record would fare. The room for it is asked for, and stays beyond the end. */
+static int refusal(const char *path, off_t size)
+{
+	struct rlimit limit;
+	int fd, error = 0;
+
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && (rlim_t)size + RECORD > limit.rlim_cur)
+		return EFBIG;
+	fd = open(path, O_WRONLY | LOG_FLAGS);
+	if (fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, size, RECORD))
+		error = errno;
+	if (fd >= 0)
+		close(fd);
+	return error == ENOSPC || error == EDQUOT || error == EFBIG ? error : 0;
+}
+
+/* No two are alike, because of their times and process ids. */
+static char *mark_line(void)
+{
+	struct timespec now;
+	char seconds[32] = "";
+	struct tm utc;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (gmtime_r(&now.tv_sec, &utc))
+		strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
+	return format_text(
+		"{\"@timestamp\":\"%s.%06ldZ\",\"ecs\":{\"version\":\"8.11.0\"},\"event\":{\"kind\":"
+		"\"event\",\"action\":\"check.start\",\"category\":[\"process\"],\"type\":[\"info\"],"
+		"\"outcome\":\"success\",\"sequence\":1},\"process\":{\"pid\":%d,\"thread\":{\"id\":%d},"
+		"\"name\":\"mmfence\"},\"mmfence\":{\"version\":\"" MMFENCE_VERSION "\"}}\n",
+		seconds, now.tv_nsec / 1000, (int)getpid(), (int)getpid());
+}
+
+/* Where the kernel has put it: others append too. A log may end in part of a record. */
+static void put_mark(struct log *log)
+{
+	struct log_part *part = &log->parts[0];
+	int error = refusal(part->path, part->start);
+	ssize_t length, written;
+	char last = '\n';
+
+	if (!error && part->start && pread(part->fd, &last, 1, part->start - 1) == 1 &&
+	    last != '\n' && write(part->fd, "\n", 1) != 1)
+		error = errno;
+	log->mark = mark_line();
+	length = (ssize_t)strlen(log->mark);
+	written = error ? -1 : write(part->fd, log->mark, (size_t)length);
+	if (written != length)
+		refuse("the log %s cannot be written: %s", part->path,
+		       strerror(error	      ? error
+				: written < 0 ? errno
+					      : ENOSPC));
+	part->start = lseek(part->fd, 0, SEEK_CUR) - length;
+}
+
+void log_prepare(struct log *log, bool mark)
+{
+	char *name = log->elsewhere ? NULL : expand(log->template, false);
 	glob_t found;
 
-	if (glob(log->pattern, 0, NULL, &found))
+	log->known = name;
+	if (log->elsewhere)
+		destination_try(log->template);
+	else if (name)
+		create(log, name);
+	else
+		try_directory(log);
+	free(name);
+	if (log->known && mark && log->count)
+		put_mark(log);
+	if (log->elsewhere || log->known || glob(log->pattern, 0, NULL, &found))
 		return;
-	log->parts = calloc(found.gl_pathc, sizeof(*log->parts));
-	for (size_t i = 0; log->parts && i < found.gl_pathc; i++) {
-		struct stat st;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		int fd = open(found.gl_pathv[i], O_RDONLY | LOG_FLAGS);
 
-		log->parts[i].path = strdup(found.gl_pathv[i]);
-		if (!stat(found.gl_pathv[i], &st))
-			log->parts[i].start = st.st_size;
-		read_tail(&log->parts[i], log->parts[i].tail);
-		log->count++;
+		if (fd >= 0)
+			add_part(log, found.gl_pathv[i], fd);
 	}
 	globfree(&found);
 }
 
-int log_prepare(struct log *log)
+static bool mark_is_gone(const struct log *log, const struct log_part *part)
 {
-	if (log->elsewhere)
-		return destination_try(log->template);
-	char *name = known_name(log->template);
+	size_t length = strlen(log->mark);
+	char *there = take(length);
+	bool gone = pread(part->fd, there, length, part->start) != (ssize_t)length ||
+		    memcmp(there, log->mark, length);
 
-	log->known = name;
-	int result = name ? create(name) : try_directory(log->template);
-
-	free(name);
-	if (!result)
-		remember(log);
-	return result;
+	free(there);
+	return gone;
 }
 
-bool log_is_cut(const struct log *log)
+static const struct log_part *part_of(const struct log *log, const struct stat *st)
 {
-	char tail[LOG_TAIL];
-
-	for (size_t i = 0; i < log->count; i++) {
-		read_tail(&log->parts[i], tail);
-		if (memcmp(tail, log->parts[i].tail, LOG_TAIL) != 0)
-			return true;
-	}
-	return false;
-}
-
-static const struct log_part *part_of(const struct log *log, const char *path)
-{
-	for (size_t i = 0; i < log->count; i++) {
-		if (log->parts[i].path && !strcmp(log->parts[i].path, path))
+	for (size_t i = 0; i < log->count; i++)
+		if (log->parts[i].device == st->st_dev && log->parts[i].inode == st->st_ino)
 			return &log->parts[i];
-	}
 	return NULL;
 }
 
-/* Whether it could be read: a regular file, and not a pipe that would wait. */
-static bool read_part(struct model *model, const char *path, const struct log_part *part)
+/* Takes over the descriptor. What was cut since then is all new. */
+static void read_part(struct log_state *state, const char *path, int fd, off_t start, bool whole)
 {
-	int fd = open(path, LOG_READ);
+	struct stat st;
+
+	state->cut |= fstat(fd, &st) || st.st_size < start;
+	lseek(fd, st.st_size < start ? 0 : start, SEEK_SET);
+	model_log(state->model, path);
+	state->model->log->whole = whole;
+	state->files += !model_read(state->model, fd, NULL, NULL);
+}
+
+/* By name, through the descriptor from before if it is that file still. */
+static void read_name(const struct log *log, struct log_state *state, const char *path)
+{
+	int fd = open(path, O_RDONLY | LOG_FLAGS);
+	const struct log_part *part;
 	struct stat st;
 
 	if (fd < 0)
-		return false;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		return;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || is_foreign(&st)) {
 		close(fd);
-		return false;
+		return;
 	}
-	/* Cut since then: all of it is new. */
-	if (part && part->start <= st.st_size)
-		lseek(fd, part->start, SEEK_SET);
-	model_log(model, path);
-	model->log->whole = !part;
-	return !model_read(model, fd, NULL, NULL);
+	part = part_of(log, &st);
+	state->cut |= part && log->mark && mark_is_gone(log, part);
+	read_part(state, path, fd, part ? part->start : 0, !part);
+	if (!state->full)
+		state->full = refusal(path, st.st_size);
 }
 
-struct model *log_read(const struct log *log, size_t *files)
+void log_read(const struct log *log, struct log_state *state)
 {
-	struct model *model;
-	glob_t found;
+	glob_t found = { 0 };
+	struct stat st;
 
-	*files = 0;
-	if (log->elsewhere || glob(log->pattern, 0, NULL, &found))
-		return model_new(0);
-	model = model_new(found.gl_pathc);
-	model->by_place = true;
+	*state = (struct log_state){ .model = NULL };
+	if (!log->elsewhere && glob(log->pattern, 0, NULL, &found))
+		found.gl_pathc = 0;
+	state->model = model_new(found.gl_pathc);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		read_name(log, state, found.gl_pathv[i]);
+	/* Replaced, or gone. */
+	for (size_t i = 0; i < log->count; i++)
+		state->cut |= stat(log->parts[i].path, &st) || st.st_ino != log->parts[i].inode ||
+			      st.st_dev != log->parts[i].device;
+	if (found.gl_pathc)
+		globfree(&found);
+	model_finish(state->model);
+}
+
+void log_read_there(char *const *names, size_t count, struct log_state *state)
+{
+	glob_t found = { 0 };
+	struct stat st;
+
+	for (size_t i = 0; i < count; i++) {
+		struct log log;
+
+		log_name(&log, names[i], "");
+		if (log.elsewhere || glob(log.pattern, i ? GLOB_APPEND : 0, NULL, &found))
+			refuse("there is no log %s", names[i]);
+	}
+	*state = (struct log_state){ .model = model_new(found.gl_pathc) };
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		const char *path = found.gl_pathv[i];
 
-		*files += read_part(model, path, part_of(log, path));
+		if (!stat(path, &st) && !S_ISREG(st.st_mode))
+			refuse("the log %s is no file", path);
+		int fd = lines_open_file(path);
+
+		if (fd < 0)
+			exit(STATUS_USAGE);
+		read_part(state, path, fd, 0, false);
 	}
 	globfree(&found);
-	model_finish(model);
-	return model;
+	model_finish(state->model);
 }
 
-bool log_is_gone(const struct log *log)
+static bool is_gone(const struct log *log)
 {
-	char *name = known_name(log->template);
+	char *name = expand(log->template, false);
 	struct stat st;
 	bool gone = name && lstat(name, &st) && errno == ENOENT;
 
@@ -291,39 +302,46 @@ bool log_is_gone(const struct log *log)
 	return gone;
 }
 
-/* A record's worth in a nameless file next to the log, as far into it. */
-static int try_append(const char *path, off_t size)
+char *log_doubt(const struct log *log, const struct log_state *state, bool started)
 {
-	static const char record[1024];
-	struct sigaction ignore = { .sa_handler = SIG_IGN }, before; /* past RLIMIT_FSIZE */
-	char *directory = format_text("%s", path);
-
-	strrchr(directory, '/')[1] = 0;
-	int fd = unnamed_file(directory, ".mmfence");
-	free(directory);
-	if (fd < 0)
-		return fd == -ENOSPC || fd == -EDQUOT ? -fd : 0;
-	sigaction(SIGXFSZ, &ignore, &before);
-	ssize_t written = pwrite(fd, record, sizeof(record), size);
-	int error = written < 0 ? errno : written < (ssize_t)sizeof(record) ? EFBIG : 0;
-	sigaction(SIGXFSZ, &before, NULL);
-	close(fd);
-	return error == ENOSPC || error == EDQUOT || error == EFBIG ? error : 0;
+	if (!state->files && started && (!log->known || is_gone(log)))
+		return keep("the log is gone, so that what happened is not known");
+	if (state->model->beginning_gone || state->cut)
+		return keep("the log was emptied, cut or replaced while the command ran, so that "
+			    "what else happened is not known");
+	if (state->full)
+		return format_text("no record can be written to it: %s, so that what else happened "
+				   "is not known",
+				   strerror(state->full));
+	return NULL;
 }
 
-int log_refuses(const struct log *log)
+/* A lease for writing shows that nobody else has it open, whose records would go nowhere. */
+static bool drop_if_empty(const char *path, int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !st.st_size &&
+	       !fcntl(fd, F_SETLEASE, F_WRLCK) && !unlink(path);
+}
+
+bool log_drop_empty(const struct log *log)
 {
 	glob_t found;
-	int error = 0;
+	bool any = false;
 
+	if (log->known)
+		return log->by_default && log->count == 1 &&
+		       drop_if_empty(log->parts->path, log->parts->fd);
 	if (log->elsewhere || glob(log->pattern, 0, NULL, &found))
-		return 0;
-	for (size_t i = 0; !error && i < found.gl_pathc; i++) {
-		struct stat st;
+		return false;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		int fd = open(found.gl_pathv[i], O_RDWR | LOG_FLAGS);
 
-		if (!lstat(found.gl_pathv[i], &st) && S_ISREG(st.st_mode))
-			error = try_append(found.gl_pathv[i], st.st_size);
+		any |= fd < 0 || !drop_if_empty(found.gl_pathv[i], fd);
+		if (fd >= 0)
+			close(fd);
 	}
 	globfree(&found);
-	return error;
+	return !any;
 }

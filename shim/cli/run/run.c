@@ -4,156 +4,92 @@
  * result to the library by environment alone, so that no configuration file is
  * read a second time in a process that may not be able to.
  */
+#include <fcntl.h>
 #include <stdio.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/run/launch.h"
 #include "cli/run/run.h"
-#include "cli/run/summary.h"
+#include "cli/text/text.h"
+#include "kernel/file.h"
 
-#define KEY_CONFIG 0x100
-#define KEY_FLAG   0x200 /* and the option's index */
-
-/* The options: flags, then for --help what -o takes. */
-
-static const struct argp_option own_options[] = {
-	{ NULL, 'o', "SECTION.KEY=VALUE", 0, "set any option; may be repeated", 1 },
-	{ "config", KEY_CONFIG, "FILE", 0,
-	  "configuration file instead of MMFENCE_CONFIG or " POLICY_FILE, 1 },
-	{ "quiet", 'q', NULL, 0, "no summary at the end", 1 },
-	{ NULL, 0, NULL, 0, "What -o can set, and [what holds otherwise]:", 2 },
-};
-
-static struct argp_option flag_option(size_t index)
-{
-	const struct policy_option *option = &policy_options[index];
-
-	return (struct argp_option){ option->flag,
-				     KEY_FLAG + (int)index,
-				     option->argument,
-				     0,
-				     format_text("-o %s=%s", option->name, option->argument),
-				     1 };
-}
-
-/* "on, off" of "on|off". */
-static void put_values(FILE *out, const char *values)
-{
-	for (; *values; values++)
-		if (*values == '|')
-			fputs(", ", out);
-		else
-			fputc(*values, out);
-}
-
-/* "when …: auto, never [auto]". */
-static char *documentation(const struct policy_option *option)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_text(&text, &size);
-
-	fputs(option->help, out);
-	if (option->type == POLICY_TYPE_CHOICE) {
-		fputs(": ", out);
-		put_values(out, option->values);
-	}
-	if (*option->initial)
-		fprintf(out, " [%s]", option->initial);
-	fclose(out);
-	return text;
-}
-
-static void add_documentation(struct argp_option *options, size_t *used,
-			      const struct policy_option *option)
-{
-	char *text = documentation(option);
-
-	if (!text)
-		return;
-	options[(*used)++] = (struct argp_option){
-		.name = format_text("%s=%s", option->name, option->argument),
-		.flags = OPTION_DOC | OPTION_NO_USAGE,
-		.doc = text,
-		.group = 2,
-	};
-}
-
-static struct argp_option *make_options(void)
-{
-	size_t own = sizeof(own_options) / sizeof(*own_options);
-	struct argp_option *options = calloc(own + 2 * policy_option_count + 1, sizeof(*options));
-	size_t used = own;
-
-	if (!options) {
-		complain("out of memory");
-		exit(STATUS_USAGE);
-	}
-	memcpy(options, own_options, sizeof(own_options));
-	for (size_t i = 0; i < policy_option_count; i++) {
-		if (policy_options[i].flag)
-			options[used++] = flag_option(i);
-		add_documentation(options, &used, &policy_options[i]);
-	}
-	return options;
-}
+/* The flags. */
 
 static void keep_setting(struct run *run, const char *name, const char *value)
 {
 	size_t room = (run->setting_count + 2) * sizeof(*run->settings);
 
-	run->settings = realloc(run->settings, room);
-	if (!run->settings) {
-		complain("out of memory");
-		exit(STATUS_USAGE);
-	}
+	run->settings = resize(run->settings, room);
 	run->settings[run->setting_count++] = (char *)name;
 	run->settings[run->setting_count++] = (char *)value;
 }
 
-static error_t parse_setting(struct run *run, char *setting)
+static void take_setting(void *run, const char *argument)
 {
-	char *equals = strchr(setting, '=');
+	char *equals = strchr(argument, '=');
 
-	if (!equals) {
-		complain("-o %s: there is no value (-o section.key=value)", setting);
-		exit(STATUS_USAGE);
-	}
+	if (!equals)
+		refuse("-o %s: there is no value (-o section.key=value)", argument);
 	*equals = 0;
-	keep_setting(run, setting, equals + 1);
-	return 0;
+	keep_setting(run, argument, equals + 1);
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static void take_config(void *run, const char *argument)
 {
-	struct run *run = state->input;
+	((struct run *)run)->config = argument;
+}
 
-	if (key >= KEY_FLAG && key < KEY_FLAG + (int)policy_option_count) {
-		keep_setting(run, policy_options[key - KEY_FLAG].name, argument);
-		return 0;
+static void take_preset(void *run, const char *argument)
+{
+	((struct run *)run)->preset = argument;
+}
+
+/* One that has a flag of its own. */
+static void take_flag(void *run, const char *argument)
+{
+	for (size_t i = 0; i < policy_option_count; i++)
+		if (policy_options[i].flag &&
+		    !strcmp(policy_options[i].flag, options_current->name))
+			keep_setting(run, policy_options[i].name, argument);
+}
+
+const struct setting *run_settings(const struct setting *more, size_t count)
+{
+	static const struct setting own[] = {
+		{ NULL, 'o', "SECTION.KEY=VALUE", "set any option; may be repeated", 0,
+		  take_setting },
+		{ "config", 0, "FILE",
+		  "configuration file instead of MMFENCE_CONFIG or " POLICY_FILE, 0, take_config },
+		{ "preset", 0, "NAME", "begin with a preset, instead of MMFENCE_PRESET's", 0,
+		  take_preset },
+		{ "quiet", 'q', NULL, "no summary at the end", offsetof(struct run, quiet), NULL },
+	};
+	const size_t owns = sizeof(own) / sizeof(*own);
+	struct setting *all = take((owns + policy_option_count + count + 1) * sizeof(*all));
+	size_t used = owns;
+
+	memcpy(all, own, sizeof(own));
+	for (size_t i = 0; i < policy_option_count; i++) {
+		const struct policy_option *it = &policy_options[i];
+
+		if (it->flag)
+			all[used++] =
+				(struct setting){ it->flag,
+						  0,
+						  it->argument,
+						  format_text("-o %s=%s", it->name, it->argument),
+						  0,
+						  take_flag };
 	}
-	switch (key) {
-	case 'o':
-		return parse_setting(run, argument);
-	case 'q':
-		run->quiet = true;
-		return 0;
-	case KEY_CONFIG:
-		run->config = argument;
-		return 0;
-	case ARGP_KEY_ARG:
-		run->command = state->argv + state->next - 1;
-		state->next = state->argc;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "there is no command to run");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	for (size_t i = 0; i < count; i++)
+		all[used++] = more[i];
+	return all;
 }
 
 /* What they come to. */
@@ -187,11 +123,40 @@ static void apply_settings(struct run *run)
 	free(seen);
 }
 
-/* In the child, whose process id is in the log's name. */
-static void export_settings(void *context)
+/* gcc's AddressSanitizer ends the program if another library comes first, unless told not to look.
+ * The command may start such programs too. What the user has set comes last, and counts. */
+static void export_for_sanitizer(void)
 {
-	struct run *run = context;
-	struct log log;
+	const char *before = getenv("ASAN_OPTIONS");
+	bool any = before && *before;
+	char *value =
+		format_text("verify_asan_link_order=0%s%s", any ? ":" : "", any ? before : "");
+
+	setenv("ASAN_OPTIONS", value, 1);
+	free(value);
+}
+
+/* What all processes have in common is open here as long as any of them may run. */
+static void export_family(void)
+{
+	int fd = memfd_create("mmfence", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct stat st;
+
+	unsetenv("MMFENCE_FAMILY");
+	/* Past RLIMIT_FSIZE. */
+	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+	bool is_sized = fd >= 0 && !ftruncate(fd, FAMILY_BYTES);
+	signal(SIGXFSZ, before);
+	if (!is_sized || fcntl(fd, F_ADD_SEALS, FAMILY_SEALS) || fstat(fd, &st))
+		return;
+	char *value = format_text("%d/%d/%ju", (int)getpid(), fd, (uintmax_t)st.st_ino);
+	setenv("MMFENCE_FAMILY", value, 1);
+	free(value);
+}
+
+/* For the command. What it gets is in this process too, which is only read from then on. */
+static void export_settings(const struct run *run)
+{
 	char buffer[64];
 
 	for (size_t i = 0; i < policy_option_count; i++) {
@@ -202,62 +167,20 @@ static void export_settings(void *context)
 		else
 			setenv(policy_options[i].variable, value, 1);
 	}
-	if (!log_name(&log, run->policy.audit_log, run->command[0], getpid()))
-		setenv("MMFENCE_AUDIT_LOG", log.template, 1);
+	setenv("MMFENCE_AUDIT_LOG", run->log.template, 1);
 	setenv("MMFENCE_CONFIG", "", 1);
+	unsetenv("MMFENCE_PRESET");
 	preload_export(&run->preload);
-	if (run->no_output)
-		dup2(STDERR_FILENO, STDOUT_FILENO);
+	export_for_sanitizer();
+	export_family();
 }
 
-static int find_library(struct run *run)
+void run_command(struct run *run)
 {
-	char sentence[3 * PATH_MAX];
-	int result = preload_find(&run->preload, sentence, sizeof(sentence));
-
-	if (result)
-		complain("%s", sentence);
-	return result;
-}
-
-static int find_program(struct run *run)
-{
-	char sentence[8192];
-	int status = program_find(run->command[0], &run->program, sentence, sizeof(sentence));
-
-	if (!status && program_gap(&run->program, &run->preload, sentence, sizeof(sentence)))
-		status = STATUS_USAGE;
-	if (status)
-		complain("%s", sentence);
-	return status;
-}
-
-static int put_mark(struct run *run)
-{
-	if (!run->mark.line || !run->log.known)
-		return 0;
-	char *name = log_shown(&run->log);
-	int error = mark_put(&run->mark, name);
-
-	if (error)
-		complain("the log %s cannot be written: %s", name, strerror(-error));
-	free(name);
-	return error;
-}
-
-int run_command(struct run *run)
-{
-	struct launch launch;
-
-	if (launch_begin(&launch, &run->program, run->command, export_settings, run))
-		return -1;
-	if (log_name(&run->log, run->policy.audit_log, run->command[0], launch.pid) ||
-	    log_prepare(&run->log) || put_mark(run)) {
-		launch_cancel(&launch);
-		return -1;
-	}
-	run->status = launch_finish(&launch, run->command[0]);
-	return 0;
+	log_name(&run->log, run->policy.audit_log, run->command[0]);
+	log_prepare(&run->log, run->mark);
+	export_settings(run);
+	run->status = launch(run->found.path, run->command, run->no_output, &run->signal);
 }
 
 bool run_was_started(const struct run *run)
@@ -265,44 +188,54 @@ bool run_was_started(const struct run *run)
 	return run->status != STATUS_NOT_FOUND && run->status != STATUS_NOT_RUNNABLE;
 }
 
-int run_settle(struct run *run)
+void run_settle(struct run *run)
 {
+	char *sentence;
+
 	policy_defaults(&run->policy);
 	run->policy.audit_drift = run->drift ? AUDIT_DRIFT_ON : AUDIT_DRIFT_OFF;
-	policy_add_sources(&run->policy, run->config, environ, complain_of_setting);
+	policy_add_sources(&run->policy, run->preset, run->config, environ, complain_of_setting);
 	apply_settings(run);
-	if (complaints || find_library(run))
-		return STATUS_USAGE;
-	return find_program(run);
-}
+	if (complaints)
+		exit(STATUS_USAGE);
+	sentence = preload_find(&run->preload);
+	if (sentence)
+		refuse("%s", sentence);
+	int status = command_find(run->command[0], &run->found, &sentence);
 
-const struct argp *run_argp(void)
-{
-	static struct argp argp = { .parser = parse, .args_doc = "-- COMMAND [ARGUMENTS]" };
-
-	if (!argp.options)
-		argp.options = make_options();
-	return &argp;
+	if (status) {
+		complain("%s", sentence);
+		exit(status);
+	}
+	sentence = command_gap(&run->found, &run->preload);
+	if (sentence)
+		refuse("%s", sentence);
 }
 
 int run_main(int argc, char **argv)
 {
 	static struct run run;
-	struct argp argp = *run_argp();
+	struct command_line line = {
+		.settings = run_settings(NULL, 0),
+		.arguments = "-- COMMAND [ARGUMENTS]",
+		.doc = "Runs COMMAND with its memory mappings fenced, and sums up what happened.\v"
+		       "Exit status: that of COMMAND, 128+n if signal n ended it, 127 if it is not found, "
+		       "126 if it cannot be run, and 2, with nothing started, if an option is wrong or "
+		       "COMMAND is a program that mmfence has no way into.",
+		.least = 1,
+		.most = SIZE_MAX,
+		.failing = "there is no command to run",
+		.in_order = true,
+		.help = run_help,
+	};
 
-	argp.doc =
-		"Runs COMMAND with its memory mappings fenced, and sums up what happened.\v"
-		"Exit status: that of COMMAND, 128+n if signal n ended it, 127 if it is not found, "
-		"126 if it cannot be run, and 2, with nothing started, if an option is wrong or "
-		"COMMAND is a program that mmfence has no way into.";
-	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run))
-		return STATUS_USAGE;
-	int status = run_settle(&run);
-	if (status)
-		return status;
-	if (run_command(&run))
-		return STATUS_USAGE;
-	if (!run.quiet)
-		summary_print(&run.log, run_was_started(&run), run.status, stderr);
+	options_read(&line, argc, argv, &run);
+	run.command = line.operands;
+	run_settle(&run);
+	run_command(&run);
+	if (run.quiet)
+		log_drop_empty(&run.log);
+	else
+		summary_print(&run.log, run_was_started(&run), run.signal, stderr);
 	return run.status;
 }

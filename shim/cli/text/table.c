@@ -1,107 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Columns: see table.h.
+ * Tables.
  */
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/text/show.h"
-#include "cli/text/table.h"
+#include "cli/text/text.h"
 
-/* Letters, not bytes. Nothing wide is put into a table but the last column. */
-static size_t width_of(const char *text)
+#define WIDE 132
+
+/* SIZE_MAX where it is no terminal. */
+static size_t terminal_width(void)
 {
-	size_t width = 0;
+	struct winsize size;
 
-	for (; *text; text++)
-		width += (*text & 0xc0) != 0x80;
-	return width;
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_col < 40)
+		return SIZE_MAX;
+	return size.ws_col;
 }
 
-void table_take(struct table *table, char *text)
+struct libscols_table *table_new(FILE *out)
 {
-	if (table->count == table->room) {
-		table->room = table->room ? 2 * table->room : 64;
-		table->cells = realloc(table->cells, table->room * sizeof(*table->cells));
-		if (!table->cells) {
-			complain("out of memory");
-			exit(STATUS_USAGE);
-		}
-	}
-	table->cells[table->count++] = text;
+	struct libscols_table *table = scols_new_table();
+
+	scols_table_set_stream(table, out);
+	scols_table_enable_minout(table, 1);
+	scols_table_set_column_separator(table, "  ");
+	return table;
 }
 
-void table_begin(struct table *table, const char *const *headings, size_t columns)
+void table_column(struct libscols_table *table, const char *heading, unsigned int kind)
 {
-	memset(table, 0, sizeof(*table));
-	table->columns = columns;
-	for (size_t i = 0; i < columns; i++)
-		table_take(table, format_text("%s", headings[i]));
+	bool hidden = kind & COLUMN_EXTRA && terminal_width() < WIDE;
+
+	scols_table_new_column(table, heading, 0,
+			       (kind & COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0) |
+				       (kind & COLUMN_LONG ? SCOLS_FL_TRUNC : 0) |
+				       (hidden ? SCOLS_FL_HIDDEN : 0));
 }
 
-void table_number(struct table *table, int64_t n)
+/* The end of a long path says more than its beginning. */
+void table_cell(struct libscols_line *line, size_t column, char *text)
 {
-	table_take(table, n ? format_text("%lld", (long long)n) : format_text("-"));
-}
-
-void table_size(struct table *table, int64_t bytes)
-{
-	char *text;
+	char *cell;
 	size_t size;
-	FILE *out = open_text(&text, &size);
+	FILE *out = open_text(&cell, &size);
 
-	if (bytes)
-		put_size(out, bytes);
-	else
-		fputc('-', out);
+	put_visible(out, *text ? text : "-", terminal_width() / 4);
 	fclose(out);
-	table_take(table, text);
+	scols_line_refer_data(line, column, cell);
+	free(text);
 }
 
-void table_path(struct table *table, const char *path, const char *host)
+void table_print(struct libscols_table *table)
 {
-	char *text;
-	size_t size;
-	FILE *out = open_text(&text, &size);
-
-	put_visible(out, path, 100);
-	if (*host) {
-		fputs(" on ", out);
-		put_visible(out, host, 40);
-	}
-	fclose(out);
-	table_take(table, text);
-}
-
-static size_t column_width(const struct table *table, size_t column)
-{
-	size_t widest = 0;
-
-	for (size_t i = column; i < table->count; i += table->columns)
-		if (width_of(table->cells[i]) > widest)
-			widest = width_of(table->cells[i]);
-	return widest;
-}
-
-void table_end(struct table *table, FILE *out)
-{
-	size_t *widths = calloc(table->columns, sizeof(*widths));
-
-	for (size_t i = 0; widths && i < table->columns; i++)
-		widths[i] = column_width(table, i);
-	for (size_t i = 0; widths && i < table->count; i++) {
-		size_t column = i % table->columns;
-		int last = column == table->columns - 1;
-
-		fprintf(out, "%s%s", column ? "  " : "  ", table->cells[i]);
-		if (!last)
-			fprintf(out, "%*s", (int)(widths[column] - width_of(table->cells[i])), "");
-		else
-			fputc('\n', out);
-	}
-	for (size_t i = 0; i < table->count; i++)
-		free(table->cells[i]);
-	free(table->cells);
-	free(widths);
+	scols_print_table(table);
+	scols_unref_table(table);
 }

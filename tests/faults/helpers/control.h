@@ -82,17 +82,24 @@ static inline void actor_start(struct actor *actor, void (*act)(void *), void *a
 	wait_until(atomic_load(&actor->tid));
 }
 
+/* The system call that it is in, or -1. */
+static inline int actor_call(const struct actor *actor)
+{
+	char path[64], line[128];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", atomic_load(&actor->tid));
+	const char *call = proc_line(path, "", line, sizeof(line));
+	return call[0] == 'r' ? -1 : atoi(call); /* running */
+}
+
 /* Whether it goes on to its end; false once it sleeps in a futex, which is a lock that it does not
  * get. */
 static inline bool actor_goes_on(struct actor *actor)
 {
-	char path[64], line[128];
 	int seen = 0;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", atomic_load(&actor->tid));
 	while (!atomic_load(&actor->ended) && seen < 20) {
-		const char *call = proc_line(path, "", line, sizeof(line));
-		seen = atoi(call) == SYS_futex && call[0] != 'r' ? seen + 1 : 0;
+		seen = actor_call(actor) == SYS_futex ? seen + 1 : 0;
 		sched_yield();
 	}
 	return atomic_load(&actor->ended);

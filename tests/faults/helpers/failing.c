@@ -11,7 +11,6 @@
  * "changed") what others wrote later; descriptors are where they were. It says "fired" when a call
  * did fail. A call of its own may fail as the kernel's do; then the scenario is over.
  */
-#include <sys/uio.h>
 
 #include "control.h"
 #include "views.h"
@@ -107,71 +106,58 @@ static struct other writer(size_t pages)
 
 /* ---- scenarios ---- */
 
+/* Somebody who will write, and a mapping made while calls fail; it is over when they are gone. */
+#define SCENE(view, pages, ...)              \
+	struct other other = writer(pages);  \
+	arm();                               \
+	char *view = map_pages(__VA_ARGS__); \
+	DONE_UNLESS(view != MAP_FAILED)
+#define SCENE_ENDS(view, length)            \
+	DONE_UNLESS(!munmap(view, length)); \
+	disarm();                           \
+	other_end(&other)
+
 static void guarded_break(void)
 {
-	struct other other = writer(PAGES);
-
-	arm();
-	char *view = map_pages(PROT_READ, MAP_PRIVATE, 0, PAGES);
-	DONE_UNLESS(view != MAP_FAILED);
+	SCENE(view, PAGES, PROT_READ, MAP_PRIVATE, 0, PAGES);
 	check(view, 0, PAGES);
 	other_go(&other);
 	check(view, 0, PAGES);
-	DONE_UNLESS(!munmap(view, PAGES * PAGE));
-	disarm();
-	other_end(&other);
+	SCENE_ENDS(view, PAGES * PAGE);
 }
 
 static void writable(void)
 {
-	struct other other = writer(PAGES);
-
-	arm();
-	char *view = map_pages(PROT_READ | PROT_WRITE, MAP_PRIVATE, 0, PAGES);
-	DONE_UNLESS(view != MAP_FAILED);
+	SCENE(view, PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0, PAGES);
 	pattern_fill(view, 7, 0);
 	other_go(&other);
 	promise(page_is(view, 7, 0), "a store of the program's own is gone");
 	check(view + PAGE, 1, PAGES - 1);
-	DONE_UNLESS(!munmap(view, PAGES * PAGE));
-	disarm();
-	other_end(&other);
+	SCENE_ENDS(view, PAGES * PAGE);
 }
 
 /* Guarded, then stored to, then written to by others. */
 static void made_writable(void)
 {
-	struct other other = writer(PAGES);
-
-	arm();
-	char *view = map_pages(PROT_READ, MAP_PRIVATE, 0, PAGES);
-	DONE_UNLESS(view != MAP_FAILED);
+	SCENE(view, PAGES, PROT_READ, MAP_PRIVATE, 0, PAGES);
 	DONE_UNLESS(!mprotect(view, 2 * PAGE, PROT_READ | PROT_WRITE));
 	pattern_fill(view + PAGE, 7, 0);
 	other_go(&other);
 	promise(page_is(view + PAGE, 7, 0), "a store of the program's own is gone");
 	check(view, 0, 1);
 	check(view + 2 * PAGE, 2, PAGES - 2);
-	DONE_UNLESS(!munmap(view, PAGES * PAGE));
-	disarm();
-	other_end(&other);
+	SCENE_ENDS(view, PAGES * PAGE);
 }
 
 static void shared(void)
 {
-	struct other other = writer(PAGES);
-
-	arm();
-	char *view = map_pages(PROT_READ, MAP_SHARED, 0, PAGES);
-	DONE_UNLESS(view != MAP_FAILED);
+	SCENE(view, PAGES, PROT_READ, MAP_SHARED, 0, PAGES);
 	other_go(&other);
 	check(view, 0, PAGES);
 	promise(mprotect(view, PAGE, PROT_READ | PROT_WRITE) &&
 			(errno == EACCES || errno == ENOMEM),
 		"a shared snapshot could be made writable");
-	DONE_UNLESS(!munmap(view, PAGES * PAGE));
-	disarm();
-	other_end(&other);
+	SCENE_ENDS(view, PAGES * PAGE);
 }
 
 static void forked(bool by_hand)
@@ -199,9 +185,7 @@ static void forked(bool by_hand)
 	promise(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3, "the child ended with %d",
 		WEXITSTATUS(status));
 	changed += WEXITSTATUS(status) == 3;
-	DONE_UNLESS(!munmap(view, PAGES * PAGE));
-	disarm();
-	other_end(&other);
+	SCENE_ENDS(view, PAGES * PAGE);
 	must(!close(written.in) && !close(written.out));
 }
 
@@ -258,31 +242,19 @@ static void many_files(void)
 
 static void large_break(void)
 {
-	struct other other = writer(LARGE / PAGE);
-
-	arm();
-	char *view = map_pages(PROT_READ, MAP_PRIVATE, 0, LARGE / PAGE);
-	DONE_UNLESS(view != MAP_FAILED);
+	SCENE(view, LARGE / PAGE, PROT_READ, MAP_PRIVATE, 0, LARGE / PAGE);
 	other_go(&other);
 	check(view, 0, LARGE / PAGE);
-	DONE_UNLESS(!munmap(view, LARGE));
-	disarm();
-	other_end(&other);
+	SCENE_ENDS(view, LARGE);
 }
 
 static void drift(void)
 {
-	struct other other = writer(PAGES);
-
-	arm();
-	char *view = map_pages(PROT_READ, MAP_PRIVATE, 0, PAGES);
-	DONE_UNLESS(view != MAP_FAILED);
+	SCENE(view, PAGES, PROT_READ, MAP_PRIVATE, 0, PAGES);
 	other_go(&other);
 	check(view, 0, PAGES);
 	DONE_UNLESS(!munmap(view + PAGE, (PAGES - 1) * PAGE));
-	DONE_UNLESS(!munmap(view, PAGE));
-	disarm();
-	other_end(&other);
+	SCENE_ENDS(view, PAGE);
 }
 
 /* Pieces are cut, moved, doubled and grow. */
@@ -343,11 +315,7 @@ static void doubled(void)
 /* What is mapped over something of ours. */
 static void covered(void)
 {
-	struct other other = writer(PAGES);
-
-	arm();
-	char *view = map_pages(PROT_READ, MAP_PRIVATE, 0, PAGES);
-	DONE_UNLESS(view != MAP_FAILED);
+	SCENE(view, PAGES, PROT_READ, MAP_PRIVATE, 0, PAGES);
 	char *over = mmap(view + 2 * PAGE, PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	DONE_UNLESS(over != MAP_FAILED);
@@ -365,9 +333,8 @@ static void covered(void)
 static void remap(void)
 {
 	file_make(NAME, 1, 4 * PAGES);
-	int fd = open(NAME, O_RDWR | O_CLOEXEC);
+	int fd = sure(open(NAME, O_RDWR | O_CLOEXEC));
 
-	must(fd >= 0);
 	arm();
 	char *view = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	int error = errno;
@@ -422,18 +389,12 @@ static void alias(void)
 
 static void log_lost(void)
 {
-	struct other other = writer(PAGES);
-
-	arm();
-	char *view = map_pages(PROT_READ, MAP_PRIVATE, 0, PAGES);
-	DONE_UNLESS(view != MAP_FAILED);
+	SCENE(view, PAGES, PROT_READ, MAP_PRIVATE, 0, PAGES);
 	/* What is written next goes nowhere, then to a new file of that name. */
 	must(!rename("../log.jsonl", "../log.old"));
 	other_go(&other);
 	check(view, 0, PAGES);
-	DONE_UNLESS(!munmap(view, PAGES * PAGE));
-	disarm();
-	other_end(&other);
+	SCENE_ENDS(view, PAGES * PAGE);
 }
 
 static void executed(void)
@@ -442,11 +403,7 @@ static void executed(void)
 				      NULL };
 	char *const again[] = { arguments[0], (char *)"after_exec", arguments[2], arguments[3],
 				NULL };
-	struct other other = writer(PAGES);
-
-	arm();
-	char *view = map_pages(PROT_READ, MAP_PRIVATE, 0, PAGES);
-	DONE_UNLESS(view != MAP_FAILED);
+	SCENE(view, PAGES, PROT_READ, MAP_PRIVATE, 0, PAGES);
 	other_go(&other);
 	check(view, 0, PAGES);
 	if (changed)
@@ -540,19 +497,6 @@ static const struct {
 	{ "after_exec", after_exec, true },
 };
 
-static size_t areas(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "re");
-	char line[PATH_MAX];
-	size_t count = 0;
-
-	must(maps);
-	while (fgets(line, sizeof(line), maps))
-		count++;
-	fclose(maps);
-	return count;
-}
-
 /* The first rounds make what is kept: call sites, the lease thread. What a later one does not give
  * back is waited for in vain. */
 static void is_balanced(void (*scenario)(void))
@@ -565,9 +509,9 @@ static void is_balanced(void (*scenario)(void))
 		wait_until_closed();
 		if (round < 4) {
 			bytes = page->in_use();
-			kept = areas();
+			kept = count_lines("/proc/self/maps", "-");
 		}
-		wait_until(page->in_use() <= bytes && areas() <= kept);
+		wait_until(page->in_use() <= bytes && count_lines("/proc/self/maps", "-") <= kept);
 	}
 }
 

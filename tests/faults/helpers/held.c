@@ -8,7 +8,6 @@
  *				another forks; says "over" when there is no N-th
  *	held clone N		the same by a system call that no library sees
  */
-#include "by_hand.h"
 #include "control.h"
 #include "views.h"
 
@@ -164,11 +163,10 @@ static void make_executable(void *at)
 
 /* The file is on a mount without execution (see the test); its mapping is gone, and something else
  * has its address. */
-static void forgets_noexec(const void *unused)
+CASE(forgets_noexec)
 {
 	struct actor first, second;
 
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	char *view = guarded(PAGES), *memory = anonymous(PAGES * PAGE);
 	promise(mprotect(view, PAGE, PROT_READ | PROT_EXEC) && errno == EACCES,
@@ -190,12 +188,11 @@ static void map_again(void *at)
 	must(mmap(at, PAGES * PAGE, PROT_READ, MAP_PRIVATE, fd, 0) == at && !close(fd));
 }
 
-static void given_away_again(const void *unused)
+CASE(given_away_again)
 {
 	struct other other = writer(&few);
 	struct actor first, second;
 
-	(void)unused;
 	char *view = guarded(PAGES);
 	unmap_and_be_held(&first, view);
 	actor_start(&second, map_again, view);
@@ -238,9 +235,8 @@ static void replaced(const void *by_libc)
 {
 	struct other other;
 	char *view = while_copied(&other, &few, PAGES);
-	char *memory = mmap(NULL, PAGES * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *memory = sure(mmap(NULL, PAGES * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 
-	must(memory != MAP_FAILED);
 	fill_pages(memory, 9, PAGES);
 	if (by_libc)
 		must(mremap(memory, PAGES * PAGE, PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
@@ -252,30 +248,26 @@ static void replaced(const void *by_libc)
 	own_memory_stays(view);
 }
 
-static void moved(const void *unused)
+CASE(moved)
 {
 	struct other other;
 	char *view = while_copied(&other, &few, PAGES), *target = anonymous(PAGES * PAGE);
 
-	(void)unused;
 	must(mremap(view, PAGES * PAGE, PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target) ==
 	     target);
-	char *memory = mmap(view, PAGES * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	must(memory != MAP_FAILED);
+	char *memory = sure(mmap(view, PAGES * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	fill_pages(memory, 9, PAGES);
 	go_on(&other);
 	view_check(target, 1, 0, PAGES, "moved while it was copied");
 	own_memory_stays(memory);
 }
 
-static void grown(const void *unused)
+CASE(grown)
 {
 	struct other other;
 	char *view = while_copied(&other, &few, PAGES / 2);
 
-	(void)unused;
-	view = mremap(view, PAGES / 2 * PAGE, PAGES * PAGE, MREMAP_MAYMOVE);
-	must(view != MAP_FAILED);
+	view = sure(mremap(view, PAGES / 2 * PAGE, PAGES * PAGE, MREMAP_MAYMOVE));
 	go_on(&other);
 	view_check(view, 1, 0, PAGES, "grown while it was copied");
 }
@@ -292,13 +284,12 @@ static void map_and_look(void *done)
 	*(char **)done = view;
 }
 
-static void mapped_again(const void *unused)
+CASE(mapped_again)
 {
 	struct other other;
 	struct actor actor;
 	char *view = while_copied(&other, &few, PAGES), *second;
 
-	(void)unused;
 	actor_start(&actor, map_and_look, &second);
 	actor_goes_on(&actor);
 	hold_end(hold);
@@ -310,13 +301,12 @@ static void mapped_again(const void *unused)
 }
 
 /* Mapped while the lease, which nobody uses any more, is given back. */
-static void mapped_while_let_go(const void *unused)
+CASE(mapped_while_let_go)
 {
 	struct other other = writer(&few);
 	struct actor actor;
 	char *view = guarded(PAGES), *second;
 
-	(void)unused;
 	strcpy(hold->point, "unused");
 	hold_arm(hold);
 	must(!munmap(view, PAGES * PAGE));
@@ -366,8 +356,7 @@ static void number_begin(void)
 {
 	file_make(NAME, 1, PAGES);
 	record(NULL);
-	own = open("own", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	must(own >= 0);
+	own = sure(open("own", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
 	number = log_closed();
 }
 
@@ -384,11 +373,10 @@ static void number_is_own(void)
 }
 
 /* The log is there, and its thread does not know it yet. */
-static void number_is_taken(const void *unused)
+CASE(number_is_taken)
 {
 	struct actor actor;
 
-	(void)unused;
 	number_begin();
 	strcpy(hold->point, "number");
 	hold_arm(hold);
@@ -401,12 +389,11 @@ static void number_is_taken(const void *unused)
 }
 
 /* The program's thread has looked, and its call comes while a record is on its way. */
-static void number_is_left(const void *unused)
+CASE(number_is_left)
 {
 	struct hold *writing = &page->holds[1];
 	struct actor taker, writer;
 
-	(void)unused;
 	number_begin();
 	hold_call(SYS_dup3);
 	hold_arm(hold);
@@ -460,43 +447,226 @@ static void forked_while_copied(const void *pages)
 	view_check(shared_view, 1, 0, *shared_pages, "in the parent");
 }
 
-static void map_writable(void *name)
+/* ---- the program's own open or truncate waits for a lease of ours, and a signal comes ---- */
+
+static atomic_int signals;
+
+static void count_signal(int unused)
 {
-	view_make(name, PROT_READ | PROT_WRITE, 0, many);
+	(void)unused;
+	atomic_fetch_add(&signals, 1);
 }
 
-/* With memory for one copy, which the parent is about to make. */
-static void forked_while_captured(const void *unused)
+static void open_to_write(void *result)
 {
-	static char other[] = "other", name[] = NAME;
-	struct actor actor;
+	*(int *)result = open(NAME, O_WRONLY | O_CLOEXEC);
+}
 
-	(void)unused;
-	file_make(NAME, 1, many);
-	file_make(other, 1, many);
-	hold_before_copy();
-	actor_start(&actor, map_writable, name);
+static void open_stream(void *result)
+{
+	*(int *)result = fopen(NAME, "w") ? 0 : -1;
+}
+
+static void open_by_number(void *result)
+{
+	*(int *)result = (int)syscall(SYS_openat, AT_FDCWD, NAME, O_WRONLY | O_CLOEXEC);
+}
+
+static void cut(void *result)
+{
+	*(int *)result = truncate(NAME, 0);
+}
+
+static const struct waiting_call {
+	void (*act)(void *);
+} by_open = { open_to_write }, by_stream = { open_stream }, by_number = { open_by_number },
+  by_cut = { cut };
+
+static void interrupted(const void *call)
+{
+	struct sigaction counted = { .sa_handler = count_signal };
+	struct actor actor;
+	int result = -2;
+
+	must(!sigaction(SIGUSR1, &counted, NULL));
+	file_make(NAME, 1, PAGES);
+	char *view = guarded(PAGES);
+	hold_call(SYS_sendfile);
+	hold_arm(hold);
+	actor_start(&actor, ((const struct waiting_call *)call)->act, &result);
 	hold_wait(hold);
-	pid_t pid = fork();
-	must(pid >= 0);
-	if (!pid) {
-		char *view = view_make(other, PROT_READ | PROT_WRITE, 0, many);
-		promise(!strcmp(engine_at(view), "memory"), "in a child: engine %s",
-			engine_at(view));
-		_exit(0);
-	}
-	child_wait(pid);
+	must(!pthread_kill(actor.thread, SIGUSR1));
+	wait_until(atomic_load(&signals) == 1 && actor_call(&actor) == SYS_futex);
 	hold_end(hold);
 	actor_join(&actor);
+	promise(result >= 0, "a call of the program's own was interrupted by a wait for us");
+	view_check(view, 1, 0, PAGES, "after it");
+}
+
+/* ---- a long copy is on its way, another waits, and a short one goes past both ---- */
+
+static void overwrite_all(const void *name)
+{
+	struct stat file;
+
+	must(!stat(name, &file));
+	file_overwrite(name, 2, 0, (size_t)file.st_size / PAGE);
+}
+
+CASE(short_goes_first)
+{
+	static const char *const names[] = { "long", "long too", "short" };
+	const size_t pages[] = { many, many, few };
+	struct other writers[3];
+	char *views[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		file_make(names[i], 1, pages[i]);
+		writers[i] = other_start(overwrite_all, names[i]);
+	}
+	for (size_t i = 0; i < 3; i++)
+		views[i] = view_make(names[i], PROT_READ, 0, pages[i]);
+	hold_before_copy();
+	write_begin(&writers[0]);
+	hold_wait(hold);
+	write_begin(&writers[1]);
+	wait_until(leases_of(id_of(names[1]), "BREAKING") == 1);
+	write_begin(&writers[2]);
+	write_done(&writers[2]);
+	promise(leases_of(id_of(names[1]), "BREAKING") == 1, "a long copy was made first");
+	hold_end(hold);
+	write_done(&writers[0]);
+	write_done(&writers[1]);
+	for (size_t i = 0; i < 3; i++)
+		view_check(views[i], 1, 0, pages[i], names[i]);
+}
+
+/* ---- one of a family makes the copy for all ---- */
+
+static void check_shared_view(const void *who)
+{
+	view_check(shared_view, 1, 0, few, who);
+}
+
+static bool is_of(int thread, const struct other *process)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", process->pid, thread);
+	return !access(path, F_OK);
+}
+
+/* Two children with a guarded file; one of them, [0], is held with its copy before it. */
+static void held_for_all(struct other children[2], struct other *writing)
+{
+	*writing = writer(&few);
+	shared_view = guarded(PAGES);
+	children[0] = other_start(check_shared_view, "one child");
+	children[1] = other_start(check_shared_view, "another child");
+	unmap(shared_view);
+	hold_before_copy();
+	write_begin(writing);
+	hold_wait(hold);
+	if (!is_of(atomic_load(&hold->reached_by), &children[0])) {
+		struct other first = children[0];
+		children[0] = children[1];
+		children[1] = first;
+	}
+}
+
+CASE(copier_is_killed)
+{
+	struct other children[2], writing;
+
+	held_for_all(children, &writing);
+	must(!kill(children[0].pid, SIGKILL) && waitpid(children[0].pid, NULL, 0) > 0);
+	write_done(&writing);
+	other_go(&children[1]);
+}
+
+CASE(copier_is_slow)
+{
+	struct other children[2], writing;
+
+	held_for_all(children, &writing);
+	wait_until(leases_of(id_of(NAME), "BREAKING") == 1); /* the other one is done */
+	other_go(&children[1]);
+	hold_end(hold);
+	write_done(&writing);
+	other_go(&children[0]);
+	other_go(&children[1]);
+}
+
+static unsigned long inode_at(const void *address)
+{
+	char key[24], line[512];
+	unsigned long inode = 0;
+
+	snprintf(key, sizeof(key), "%lx-", (unsigned long)address);
+	must(sscanf(proc_line("/proc/self/maps", key, line, sizeof(line)), "%*s %*s %*s %*s %lu",
+		    &inode) == 1);
+	return inode;
+}
+
+/* Is there at first; then grows its part; then checks it, and says which file has it. */
+static void grow_then_check(const void *inode)
+{
+	static char *view;
+	static int stage;
+
+	if (++stage == 2) {
+		view = sure(mremap(shared_view, PAGES / 2 * PAGE, PAGES * PAGE, MREMAP_MAYMOVE));
+	} else if (stage == 3) {
+		view_check(view, 1, 0, PAGES, "grown while another copied");
+		*(unsigned long *)inode = inode_at(view);
+	}
+}
+
+static void both_go(const struct other children[2])
+{
+	other_go(&children[0]);
+	other_go(&children[1]);
+}
+
+/* Both have half of the file, and grow while one copies it for both. What the other has more is not
+ * put into that copy: by then it may be of what was written since. */
+CASE(grown_while_waiting)
+{
+	unsigned long *inodes = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct other children[2], writing = writer(&few);
+	struct hold *waiting = &page->holds[1];
+
+	must(inodes != MAP_FAILED);
+	shared_view = guarded(PAGES / 2);
+	children[0] = other_start(grow_then_check, &inodes[0]);
+	children[1] = other_start(grow_then_check, &inodes[1]);
+	both_go(children);
+	must(!munmap(shared_view, PAGES / 2 * PAGE));
+	hold_before_copy();
+	write_begin(&writing);
+	hold_wait(hold);
+	waiting->number = SYS_futex;
+	waiting->argument = 1;
+	waiting->mask = FUTEX_CMD_MASK;
+	waiting->value = FUTEX_WAIT;
+	waiting->but = atomic_load(&hold->reached_by);
+	hold_arm(waiting);
+	hold_wait(waiting);
+	both_go(children);
+	hold_end(hold);
+	wait_until(leases_of(id_of(NAME), "BREAKING") == 1);
+	hold_end(waiting);
+	write_done(&writing);
+	both_go(children);
+	promise(inodes[0] != inodes[1], "what was missing was put into the copy of another");
 }
 
 /* A break begins while the leases are on their way to the child. */
-static void broken_before_adoption(const void *unused)
+CASE(broken_before_adoption)
 {
 	struct other other = writer(&few);
 	struct actor actor;
 
-	(void)unused;
 	written = gate_make();
 	shared_pages = &few;
 	shared_view = guarded(PAGES);
@@ -513,13 +683,12 @@ static void broken_before_adoption(const void *unused)
 }
 
 /* Whoever changes the tables has seen that nobody forks, and then somebody does. */
-static void fork_begins(const void *unused)
+CASE(fork_begins)
 {
 	struct other other = writer(&few);
 	struct actor first, second;
 	struct hold *forking = &page->holds[1];
 
-	(void)unused;
 	written = gate_make();
 	shared_pages = &few;
 	shared_view = guarded(PAGES);
@@ -559,11 +728,10 @@ static void fork_and_store(void *unused)
 }
 
 /* selfmem.fork=split: a view goes while all are copied. */
-static void unmapped_while_split(const void *unused)
+CASE(unmapped_while_split)
 {
 	struct actor actor;
 
-	(void)unused;
 	split_source = anonymous(PAGE);
 	view_of(split_source, PAGE);
 	char *second = view_of(anonymous(PAGE), PAGE);
@@ -584,12 +752,26 @@ static void map_here(void *view)
 	*(char **)view = guarded(PAGES);
 }
 
-static void granted_twice(const void *unused)
+/* Until the kernel lets the writer in; the runner makes that soon. */
+CASE(copy_takes_too_long)
+{
+	struct other other = writer(&few);
+	char *view = guarded(PAGES);
+
+	hold_before_copy();
+	write_begin(&other);
+	hold_wait(hold);
+	write_done(&other);
+	hold_end(hold);
+	wait_until(!strcmp(fate_at(view), "lost"));
+	must(munmap(view, PAGES * PAGE) == 0);
+}
+
+CASE(granted_twice)
 {
 	struct actor actor;
 	char *second;
 
-	(void)unused;
 	file_make(NAME, 1, PAGES);
 	strcpy(hold->point, "grant");
 	hold->but = self();
@@ -614,12 +796,11 @@ static void open_memory(void *unused)
 }
 
 /* process.start is written by whoever comes first; who comes second waits for it. */
-static void announces_once(const void *unused)
+CASE(announces_once)
 {
 	struct hold *waiting = &page->holds[1];
 	struct actor first, second;
 
-	(void)unused;
 	strcpy(hold->point, "announce");
 	hold_arm(hold);
 	actor_start(&first, open_memory, NULL);
@@ -637,11 +818,10 @@ static void announces_once(const void *unused)
 }
 
 /* A thread has begun to write a record, and the process ends. */
-static void ends_unfinished(const void *unused)
+CASE(ends_unfinished)
 {
 	struct actor actor;
 
-	(void)unused;
 	open_memory(NULL);
 	hold->number = SYS_write;
 	hold->but = self();
@@ -659,8 +839,7 @@ static void all_rooms(void *unused)
 	(void)unused;
 	char *view = view_make("scene", PROT_READ, 0, PAGES);
 	view_check(view, 1, 0, PAGES, "a snapshot");
-	int fd = open("window", O_RDWR | O_CLOEXEC);
-	must(fd >= 0);
+	int fd = sure(open("window", O_RDWR | O_CLOEXEC));
 	char *window = mmap(NULL, PAGES * PAGE, RW, MAP_SHARED, fd, 0);
 	must(window != MAP_FAILED && !close(fd));
 	for (size_t i = 0; i < 3; i++)
@@ -719,44 +898,30 @@ static void fork_at(char *by_libc, int place)
 	actor_join(&first);
 }
 
+static const struct change protected = { protect, false, SIGSEGV },
+			   locked = { lock_memory, false, 0 }, advised = { advise, false, 0 },
+			   given_up = { give_up, true, 0 }, unmapped = { unmap, false, 0 };
+CASE_OF("protect", change_waits, &protected)
+CASE_OF("lock", change_waits, &locked)
+CASE_OF("advise", change_waits, &advised)
+CASE_OF("give_up", change_waits, &given_up)
+CASE_OF("unmap", change_waits, &unmapped)
+CASE_OF("replaced_unheard", replaced, NULL)
+CASE_OF("replaced", replaced, "libc")
+CASE_OF("forked_while_copied", forked_while_copied, &few)
+CASE_OF("forked_while_copied_beside", forked_while_copied, &many)
+CASE_OF("interrupted/open", interrupted, &by_open)
+CASE_OF("interrupted/fopen", interrupted, &by_stream)
+CASE_OF("interrupted/number", interrupted, &by_number)
+CASE_OF("interrupted/truncate", interrupted, &by_cut)
+
 int main(int argc, char **argv)
 {
-	static const struct change protected = { protect, false, SIGSEGV },
-				   locked = { lock_memory, false, 0 },
-				   advised = { advise, false, 0 }, given_up = { give_up, true, 0 },
-				   unmapped = { unmap, false, 0 };
-	static const struct test_case cases[] = {
-		{ "protect", change_waits, &protected, false },
-		{ "lock", change_waits, &locked, false },
-		{ "advise", change_waits, &advised, false },
-		{ "give_up", change_waits, &given_up, false },
-		{ "unmap", change_waits, &unmapped, false },
-		{ "forgets_noexec", forgets_noexec, NULL, false },
-		{ "given_away_again", given_away_again, NULL, false },
-		{ "replaced", replaced, "libc", false },
-		{ "replaced_unheard", replaced, NULL, false },
-		{ "moved", moved, NULL, false },
-		{ "grown", grown, NULL, false },
-		{ "mapped_again", mapped_again, NULL, false },
-		{ "mapped_while_let_go", mapped_while_let_go, NULL, false },
-		{ "forked_while_copied", forked_while_copied, &few, false },
-		{ "forked_while_copied_beside", forked_while_copied, &many, false },
-		{ "forked_while_captured", forked_while_captured, NULL, false },
-		{ "broken_before_adoption", broken_before_adoption, NULL, false },
-		{ "fork_begins", fork_begins, NULL, false },
-		{ "unmapped_while_split", unmapped_while_split, NULL, false },
-		{ "granted_twice", granted_twice, NULL, false },
-		{ "number_is_taken", number_is_taken, NULL, false },
-		{ "number_is_left", number_is_left, NULL, false },
-		{ "announces_once", announces_once, NULL, false },
-		{ "ends_unfinished", ends_unfinished, NULL, false },
-	};
-
 	page = page_attach();
 	hold = &page->holds[0];
 	if (argc == 3) {
 		fork_at(strcmp(argv[1], "fork") ? NULL : argv[1], atoi(argv[2]));
 		return 0;
 	}
-	return cases_main(cases, COUNT(cases), argc, argv);
+	return cases_main(argc, argv);
 }

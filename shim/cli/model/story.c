@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Adds up the rows of the model, and says what comes of it.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/model/model.h"
+
+static void add_all(int64_t *to, const int64_t *from, int count)
+{
+	for (int i = 0; i < count; i++)
+		sum_add(&to[i], from[i]);
+}
+
+static void add_file(struct totals *totals, const struct file_row *row)
+{
+	totals->files += row->snapshots > 0;
+	totals->drifted += row->drift_pages > 0;
+	sum_add(&totals->snapshots, row->snapshots);
+	add_all(totals->engines, row->engines, ENGINES);
+	add_all(totals->consistency, row->consistency, CONSISTENCIES);
+	sum_add(&totals->open, row->open);
+	sum_add(&totals->copied_bytes, row->copied_bytes);
+	sum_add(&totals->lost, row->lost);
+	sum_add(&totals->unprotected, row->unprotected);
+	sum_add(&totals->denied, row->denied);
+	sum_add(&totals->grown, row->grow_refused);
+	sum_add(&totals->refused, row->denied);
+	sum_add(&totals->refused, row->grow_refused);
+	sum_add(&totals->preserved, row->preserved);
+	sum_add(&totals->drift_pages, row->drift_pages);
+	sum_add(&totals->waits, row->writers_waited.count);
+	if (row->writers_waited.longest > totals->longest_wait)
+		totals->longest_wait = row->writers_waited.longest;
+}
+
+static void add_site(struct totals *totals, const struct site_row *site)
+{
+	sum_add(&totals->refused, site->refused);
+	if (!strcmp(site->action, "nonlinear.remap")) {
+		totals->sites++;
+		sum_add(&totals->nonlinear_calls, site->calls);
+		sum_add(&totals->failed, site->failed);
+	} else if (!strcmp(site->action, "nonlinear.rewire")) {
+		sum_add(&totals->windows, site->calls);
+	} else if (!strcmp(site->action, "mapping.sigbus")) {
+		sum_add(&totals->sigbus, site->records);
+	} else if (!strcmp(site->action, "mapping.rescued")) {
+		sum_add(&totals->rescued, site->records);
+	} else if (!strcmp(site->action, "selfmem.open")) {
+		sum_add(&totals->memory_opened, site->records - site->failed_records);
+	} else if (!strcmp(site->action, "selfmem.access")) {
+		sum_add(&totals->reached, site->calls - site->failed);
+	} else if (!strcmp(site->action, "selfmem.map")) {
+		sum_add(&totals->views, site->records - site->failed_records);
+		sum_add(&totals->unsynchronised, site->unsynchronised);
+	}
+}
+
+/* "2 memory, 1 guard": the most first. */
+static char *counts_of(const char *const *names, const int64_t *numbers)
+{
+	char *text;
+	size_t size;
+	FILE *out = open_text(&text, &size);
+	const char *comma = "";
+
+	for (int64_t most, last = INT64_MAX; last > 0; last = most) {
+		most = 0;
+		for (int i = 0; names[i]; i++)
+			if (numbers[i] < last && numbers[i] > most)
+				most = numbers[i];
+		for (int i = 0; names[i] && most; i++) {
+			if (numbers[i] != most)
+				continue;
+			fprintf(out, "%s%lld %s", comma, (long long)most, names[i]);
+			comma = ", ";
+		}
+	}
+	fclose(out);
+	return text;
+}
+
+void totals_take(struct totals *totals, const struct model *model)
+{
+	*totals = (struct totals){ .dropped = model->dropped,
+				   .damaged = model->damaged,
+				   .missing = model->missing.records,
+				   .holed = model->missing.processes,
+				   .most_areas = model->most_areas,
+				   .area_limit = model->area_limit };
+	for (const struct file_row *row = model->files; row; row = row->hh.next)
+		add_file(totals, row);
+	for (const struct site_row *site = model->sites; site; site = site->hh.next)
+		add_site(totals, site);
+	for (const struct finding *it = model->findings; it; it = it->hh.next)
+		sum_add(&totals->gaps, it->category == CATEGORY_GAP ? it->times : 0);
+	totals->engines_text = counts_of(engine_names, totals->engines);
+	totals->consistency_text = counts_of(consistency_names, totals->consistency);
+}
+
+const char *story_state(const struct model *model, const struct totals *t)
+{
+	if (!model->records)
+		return "nothing";
+	if (t->lost)
+		return "lost";
+	if (t->sigbus)
+		return "died";
+	if (t->rescued || t->unprotected || t->gaps || t->dropped || t->missing || t->damaged)
+		return "incomplete";
+	return "kept";
+}
+
+/* Each says nothing where there is nothing to say. What stands between brackets is left out where
+ * the first number in it is 0; see words.c. */
+static const struct part {
+	const char *kind, *words;
+	enum category why;
+} parts[] = {
+	{ "SIGBUS",
+	  "[{have:sigbus} time{many:sigbus} a program died of SIGBUS in a file mapping][; "
+	  "{have:rescued} mapping{many:rescued} of files that were cut off went on with zeros]",
+	  CATEGORY_SIGBUS },
+	{ "protected",
+	  "[{have:snapshots} snapshot{many:snapshots} of {files} file{many:files} ({engines}; "
+	  "{consistency}), {size:copied_bytes} copied][; {have:open} had not ended when the log did]",
+	  CATEGORIES },
+	{ "preserved",
+	  "[{have:preserved} in time][; {have:waits} time{many:waits} a writer waited, at most "
+	  "{time:longest_wait}]",
+	  CATEGORIES },
+	{ "drift",
+	  "[{have:drift_pages} page{many:drift_pages} of {drifted} file{many:drifted} would have "
+	  "changed under the program]",
+	  CATEGORIES },
+	{ "LOST",
+	  "[{have:lost} snapshot{many:lost} did not last: the program may have seen others' changes]",
+	  CATEGORY_LOST },
+	{ "unprotected",
+	  "[{have:unprotected} mapping{many:unprotected} had no snapshot][, of which {have:denied} "
+	  "failed with ENOMEM as was asked]",
+	  CATEGORY_UNPROTECTED },
+	{ "refused",
+	  "[{have:refused} call{many:refused}][, of which {have:grown} to grow a mapping beyond its "
+	  "snapshot]",
+	  CATEGORIES },
+	{ "opened", "[memory as a file {have:memory_opened} time{many:memory_opened}]",
+	  CATEGORIES },
+	{ "reached", "[{have:reached} call{many:reached} into other processes, without a file]",
+	  CATEGORIES },
+	{ "views",
+	  "[{have:views} of a process's own memory][, {have:unsynchronised} not synchronised with "
+	  "its threads]",
+	  CATEGORIES },
+	{ "nonlinear",
+	  "[{have:nonlinear_calls} call{many:nonlinear_calls} of remap_file_pages from {sites} call "
+	  "site{many:sites}][, of which {have:failed} failed][; {have:windows} window{many:windows} "
+	  "by mmap]",
+	  CATEGORIES },
+	{ "areas", "[a process came to {have:most_areas} of {area_limit} (vm.max_map_count)]",
+	  CATEGORIES },
+	{ "not seen", "[{have:gaps} time{many:gaps} a program ran that mmfence cannot look into]",
+	  CATEGORY_GAP },
+	{ "DROPPED", "[{have:dropped} record{many:dropped} could not be written]", CATEGORIES },
+	{ "MISSING", "[{have:missing} record{many:missing} of {holed} process{eses:holed}]",
+	  CATEGORIES },
+	{ "damaged", "[{have:damaged} line{many:damaged} of the log could not be read]",
+	  CATEGORIES },
+};
+
+#define N(member)                                        \
+	{                                                \
+#member, offsetof(struct totals, member) \
+	}
+const struct total total_names[] = {
+	N(snapshots),	   N(files),	    N(open),	    N(copied_bytes),  N(preserved),
+	N(waits),	   N(longest_wait), N(lost),	    N(refused),	      N(grown),
+	N(denied),	   N(unprotected),  N(drift_pages), N(drifted),	      N(nonlinear_calls),
+	N(sites),	   N(failed),	    N(windows),	    N(most_areas),    N(area_limit),
+	N(sigbus),	   N(rescued),	    N(reached),	    N(memory_opened), N(views),
+	N(gaps),	   N(dropped),	    N(missing),	    N(holed),	      N(damaged),
+	N(unsynchronised), { NULL, 0 },
+};
+
+int64_t total_of(const struct totals *totals, const struct total *total)
+{
+	return *(const int64_t *)((const char *)totals + total->at);
+}
+
+/* One at a time. */
+static const struct scan_value *find_total(const void *context, const char *name)
+{
+	static struct scan_value value;
+	const struct totals *totals = context;
+
+	value = (struct scan_value){ .type = SCAN_STRING, .text = totals->engines_text };
+	if (!strcmp(name, "consistency"))
+		value.text = totals->consistency_text;
+	for (const struct total *it = total_names; it->name; it++)
+		if (!strcmp(name, it->name))
+			value = (struct scan_value){ .type = SCAN_INTEGER,
+						     .integer = total_of(totals, it) };
+	value.length = value.type == SCAN_STRING;
+	return &value;
+}
+
+char *story_part(const struct totals *totals, const char *words)
+{
+	char *text;
+	size_t size;
+	FILE *out = open_text(&text, &size);
+
+	words_fill(out, words, find_total, totals);
+	fclose(out);
+	/* What would stand before the second half of a sentence is not there. */
+	char *sentence = keep(text + strspn(text, ";, "));
+
+	free(text);
+	return sentence;
+}
+
+void story_tell(const struct totals *totals,
+		void (*say)(void *context, const char *kind, const char *sentence,
+			    enum category why),
+		void *context)
+{
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		char *sentence = story_part(totals, parts[i].words);
+
+		if (*sentence)
+			say(context, parts[i].kind, sentence, parts[i].why);
+		free(sentence);
+	}
+}

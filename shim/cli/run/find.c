@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finds the library, and a program as the kernel would, and asks what it is. Starts nothing.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/run/run.h"
+#include "kernel/program.h"
+
+/* What $LIB may stand for, and for which programs: Debian, then Fedora and Arch, then others. */
+static const char *const places64[] = { "lib/x86_64-linux-gnu", "lib64", "lib", NULL };
+static const char *const places32[] = { "lib32", "lib/i386-linux-gnu", "lib", NULL };
+
+static void find_file(char *out, const char *prefix, const char *const *places, int bits)
+{
+	struct program library;
+
+	for (; *places; places++) {
+		if (snprintf(out, PATH_MAX, "%s/%s/libmmfence.so", prefix, *places) >= PATH_MAX)
+			continue;
+		program_inspect(AT_FDCWD, out, &library);
+		if (library.bits == bits)
+			return;
+	}
+	*out = 0;
+}
+
+/* What $LIB is to this machine's dynamic linker: asked to load a directory, it names it. A library
+ * elsewhere would be found here, and by no program. */
+static const char *linkers_place(char *out, size_t size)
+{
+	const char *error = dlopen("/$LIB/", RTLD_LAZY) ? NULL : dlerror();
+	const char *end = error ? strstr(error, "/: ") : NULL;
+
+	if (!end || *error != '/' || error[1] == '$')
+		return NULL;
+	snprintf(out, size, "%.*s", (int)(end - error - 1), error + 1);
+	return out;
+}
+
+char *preload_find(struct preload *out)
+{
+	char prefix[PATH_MAX] = "", named[PATH_MAX];
+	const char *place = linkers_place(named, sizeof(named));
+
+	memset(out, 0, sizeof(*out));
+	if (readlink("/proc/self/exe", prefix, sizeof(prefix) - 1) < 0)
+		return format_text(
+			"/proc/self/exe, which tells where this command is, cannot be read: %m");
+	/* The directory above the one that holds the command; "" for /. */
+	for (int i = 0; i < 2; i++)
+		if (strrchr(prefix, '/'))
+			*strrchr(prefix, '/') = 0;
+	find_file(out->file64, prefix, place ? (const char *[]){ place, NULL } : places64, 64);
+	find_file(out->file32, prefix, places32, 32);
+	if (!out->file64[0])
+		return format_text("libmmfence.so for 64-bit programs is not in %s/%s, where the "
+				   "dynamic linker looks for it",
+				   prefix, place ? place : "lib64");
+	if (strpbrk(prefix, " :$"))
+		return format_text("the dynamic linker cannot preload a library from %s, because "
+				   "this name has a space, a colon or a $",
+				   prefix);
+	if (snprintf(out->name, sizeof(out->name), "%s/$LIB/libmmfence.so", prefix) < PATH_MAX)
+		return NULL;
+	return format_text("the name of the directory %s is too long", prefix);
+}
+
+void preload_export(const struct preload *preload)
+{
+	const char *before = getenv("LD_PRELOAD");
+	size_t length = strlen(preload->name);
+
+	/* Already there: one mmfence runs under another. */
+	if (before && !strncmp(before, preload->name, length) &&
+	    (!before[length] || strchr(" :", before[length])))
+		return;
+	char *value = format_text("%s%s%s", preload->name, before && *before ? ":" : "",
+				  before ? before : "");
+	setenv("LD_PRELOAD", value, 1);
+	free(value);
+}
+
+/* 0 when execve would take it as far as its name and mode go, or an errno. */
+static int runnable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? EISDIR : EACCES;
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) ? errno : 0;
+}
+
+static const char *search_path(void)
+{
+	static char standard[256];
+	const char *path = getenv("PATH");
+
+	if (path)
+		return path;
+	confstr(_CS_PATH, standard, sizeof(standard));
+	return standard;
+}
+
+/* As a shell: the first that can be run; if none, and one was seen there, EACCES. A directory that
+ * this user may not search shows none. */
+static int search(const char *name, char *out, size_t size)
+{
+	int error = ENOENT;
+	const char *next;
+
+	for (const char *p = search_path(); p; p = next) {
+		int length = (int)strcspn(p, ":");
+
+		next = p[length] ? p + length + 1 : NULL;
+		if (snprintf(out, size, "%.*s%s%s", length, p, length ? "/" : "", name) >=
+		    (int)size)
+			continue;
+		int r = runnable(out);
+		if (!r)
+			return 0;
+		if ((r == EACCES || r == EISDIR) && !access(out, F_OK))
+			error = EACCES;
+	}
+	return error;
+}
+
+static int locate(const char *name, char *out, size_t size)
+{
+	if (!*name)
+		return ENOENT;
+	if (!strchr(name, '/'))
+		return search(name, out, size);
+	if (snprintf(out, size, "%s", name) >= (int)size)
+		return ENAMETOOLONG;
+	return runnable(out);
+}
+
+/* "x: not found", "/bin/i: not found (to run x)". */
+static int fail(int error, char **sentence, const char *name, const char *purpose,
+		const char *program)
+{
+	const char *why = error == ENOENT ? "not found" : strerror(error);
+
+	*sentence = purpose ? format_text("%s: %s (to %s %s)", name, why, purpose, program)
+			    : format_text("%s: %s", name, why);
+	return error == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_RUNNABLE;
+}
+
+const char *command_binary(const struct command *command)
+{
+	const char *interpreter = command->program.interpreter;
+
+	return *interpreter ? interpreter : command->path;
+}
+
+int command_find(const char *name, struct command *out, char **sentence)
+{
+	struct program *program = &out->program;
+	int error = locate(name, out->path, sizeof(out->path));
+
+	if (error)
+		return fail(error, sentence, name, NULL, NULL);
+	program_inspect(AT_FDCWD, out->path, program);
+	error = *program->interpreter ? runnable(program->interpreter) : 0;
+	if (error)
+		return fail(error, sentence, program->interpreter, "run", out->path);
+	if (*program->loader && access(program->loader, F_OK))
+		return fail(errno, sentence, program->loader, "load", command_binary(out));
+	return 0;
+}
+
+/* libc lies beside the dynamic linker that it came with, and names the versions that it has. One
+ * that is not there is no reason to refuse: it may be elsewhere. */
+static bool libc_is_old(const char *loader)
+{
+	static const char needed[] = "GLIBC_2.5";
+	char path[PATH_MAX], libc[PATH_MAX + 16];
+	char *slash = realpath(loader, path) ? strrchr(path, '/') : NULL;
+	struct stat st;
+	bool old = false;
+
+	if (!slash)
+		return false;
+	snprintf(libc, sizeof(libc), "%.*s/libc.so.6", (int)(slash - path), path);
+	int fd = open(libc, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode)) {
+		size_t size = (size_t)st.st_size;
+		void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		old = map != MAP_FAILED && !memmem(map, size, needed, sizeof(needed));
+		if (map != MAP_FAILED)
+			munmap(map, size);
+	}
+	if (fd >= 0)
+		close(fd);
+	return old;
+}
+
+char *command_gap(const struct command *command, const struct preload *preload)
+{
+	const struct program *program = &command->program;
+	const struct gap *gap = program_gap(program, program->bits != 32 || preload->file32[0]);
+	const char *why = gap ? gap->message : NULL;
+
+	if (!why && program->kind == PROGRAM_DYNAMIC && *program->loader &&
+	    libc_is_old(program->loader))
+		why = "linked with a C library older than glibc 2.5, which cannot load mmfence's";
+	if (!why)
+		return NULL;
+	if (*program->interpreter)
+		return format_text("%s is run by %s, which is %s", command->path,
+				   program->interpreter, why);
+	return format_text("%s is %s", command->path, why);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options.
+ */
+#include <argp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/text/text.h"
+
+#define KEY_FIRST 0x100
+
+const struct setting *options_current;
+
+struct reading {
+	struct command_line *line;
+	void *input;
+};
+
+void refuse(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	complain("%s", format_list(format, list));
+	exit(STATUS_USAGE);
+}
+
+int options_word(const char *option, const struct word *words, const char *argument)
+{
+	char list[128] = "";
+
+	for (const struct word *word = words; word->word; word++) {
+		if (!strcmp(word->word, argument))
+			return word->value;
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+			 word == words ? "" : ", ", word->word);
+	}
+	refuse("--%s: \"%s\" is none of %s", option, argument, list);
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	struct reading *reading = state->input;
+	struct command_line *line = reading->line;
+
+	for (const struct setting *it = line->settings; it->name || it->letter; it++) {
+		if (key != (it->letter ? it->letter : KEY_FIRST + (int)(it - line->settings)))
+			continue;
+		options_current = it;
+		if (it->take)
+			it->take(reading->input, argument);
+		else
+			*(bool *)((char *)reading->input + it->flag) = true;
+		return 0;
+	}
+	if (key == ARGP_KEY_ARGS) {
+		line->operands = state->argv + state->next;
+		line->count = (size_t)(state->argc - state->next);
+	}
+	if (key == ARGP_KEY_END && (line->count < line->least || line->count > line->most))
+		argp_error(state, "%s", line->failing);
+	return key == ARGP_KEY_ARGS || key == ARGP_KEY_END ? 0 : ARGP_ERR_UNKNOWN;
+}
+
+void options_read(struct command_line *line, int argc, char **argv, void *input)
+{
+	struct argp argp = { .parser = parse,
+			     .args_doc = line->arguments,
+			     .doc = line->doc,
+			     .help_filter = line->help };
+	struct reading reading = { line, input };
+	size_t count = 0;
+
+	while (line->settings[count].name || line->settings[count].letter)
+		count++;
+	struct argp_option *options = take((count + 1) * sizeof(*options));
+
+	for (size_t i = 0; i < count; i++) {
+		const struct setting *it = &line->settings[i];
+
+		bool may_lack = it->argument && *it->argument == '?';
+
+		options[i] = (struct argp_option){
+			.name = it->name,
+			.key = it->letter ? it->letter : KEY_FIRST + (int)i,
+			.arg = may_lack ? it->argument + 1 : it->argument,
+			.flags = (it->help ? 0 : OPTION_HIDDEN) |
+				 (may_lack ? OPTION_ARG_OPTIONAL : 0),
+			.doc = it->help,
+		};
+	}
+	argp.options = options;
+	if (argp_parse(&argp, argc, argv, line->in_order ? ARGP_IN_ORDER : 0, NULL, &reading))
+		exit(STATUS_USAGE);
+	free(options);
+}
