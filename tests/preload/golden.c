@@ -88,8 +88,7 @@ static bool same(const json_t *json, const json_t *wanted, char *where, size_t s
 	if (json_is_string(wanted) && !strcmp(json_string_value(wanted), ANY))
 		return true;
 	if (json_is_object(wanted)) {
-		json_object_foreach((json_t *)json, key, value)
-		{
+		json_object_foreach ((json_t *)json, key, value) {
 			if (!same_member(value, json_object_get(wanted, key), key, where, size))
 				return false;
 		}
@@ -97,8 +96,7 @@ static bool same(const json_t *json, const json_t *wanted, char *where, size_t s
 	}
 	if (!json_is_array(wanted))
 		return json_equal(json, wanted);
-	json_array_foreach(wanted, i, value)
-	{
+	json_array_foreach (wanted, i, value) {
 		char index[24];
 
 		snprintf(index, sizeof(index), "%zu", i);

@@ -113,8 +113,7 @@ static void check_fields(const json_t *object, size_t event, const char *prefix)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)object, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
 		char name[128];
 		snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? "." : "", key);
 		if (is_common(name, value) || is_field(event, name, value))

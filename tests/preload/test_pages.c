@@ -114,8 +114,7 @@ static void check_sums(const json_t *census)
 	size_t i;
 	json_t *mapping;
 
-	json_array_foreach(json_object_get(census, "mappings"), i, mapping)
-	{
+	json_array_foreach (json_object_get(census, "mappings"), i, mapping) {
 		const json_t *pages = json_object_get(mapping, "pages");
 		json_int_t all = 0;
 
@@ -165,8 +164,7 @@ static const json_t *mapping_at(const json_t *census, unsigned long start)
 	size_t i;
 	json_t *mapping;
 
-	json_array_foreach(json_object_get(census, "mappings"), i, mapping)
-	{
+	json_array_foreach (json_object_get(census, "mappings"), i, mapping) {
 		if (address(mapping, "start") == start)
 			return mapping;
 	}
@@ -305,8 +303,7 @@ Test(pages, a_copied_snapshot_shows_no_file)
 	json_t *census = counted(run.pid, have_scan() ? "scan" : "pagemap", false);
 	size_t i, copies = 0;
 	json_t *mapping;
-	json_array_foreach(json_object_get(census, "mappings"), i, mapping)
-	{
+	json_array_foreach (json_object_get(census, "mappings"), i, mapping) {
 		const char *name = json_string_value(json_object_get(mapping, "name"));
 		const char *prot = json_string_value(json_object_get(mapping, "protection"));
 

@@ -201,40 +201,6 @@ static void expect_in_page(const char *log, const char *text)
 	run_end(&run);
 }
 
-/* The log, and behind its first call another from elsewhere. */
-static const char *with_another_site(const char *text)
-{
-	const char *call = strstr(text, "\"nonlinear.remap\""), *end = strchr(call, '\n') + 1;
-	char *log = NULL, *address;
-	size_t size;
-
-	while (call[-1] != '\n')
-		call--;
-	cr_assert(asprintf(&log, "%.*s%.*s%s", (int)(end - text), text, (int)(end - call), call,
-			   end) > 0);
-	size = strlen(log);
-	address = strstr(log + (end - text), "\"stack\":[\"0x");
-	cr_assert(address);
-	address[strlen("\"stack\":[\"0x55")] ^= 1;
-	return make_file("another.log", log, size);
-}
-
-/* Of a process that was killed there are no totals. */
-Test(report, window_says_how_many_calls_are_not_in_it)
-{
-	char *text = data_text("two_hosts.log"), *total = strstr(text, "nonlinear.total");
-
-	cr_assert(total);
-	expect_in_page(data_path("two_hosts.log"), "40 recorded of 70000 calls from the same call "
-						   "sites; 40 of the recorded are drawn");
-	memcpy(total, "nonlinear.tidal", strlen("nonlinear.total"));
-	expect_in_page(make_file("killed.log", text, strlen(text)),
-		       "40 recorded, and how many there were is not; 40 of the recorded are drawn");
-	memcpy(total, "nonlinear.total", strlen("nonlinear.total"));
-	expect_in_page(with_another_site(text), "41 recorded, and how many there were is not; ");
-	free(text);
-}
-
 /* One of each: a process that ended, and one of which that is not known. */
 Test(report, open_snapshots_are_told_from_those_that_ended_with_their_process)
 {
@@ -385,9 +351,9 @@ Test(report, stripped_library_has_dynamic_symbols)
 	bool libc = false;
 	size_t i;
 
-	json_array_foreach(stack, i, frame) libc |=
-		strstr(field_string(frame, "module") ?: "", "libc") &&
-		field_string(frame, "function");
+	json_array_foreach (stack, i, frame)
+		libc |= strstr(field_string(frame, "module") ?: "", "libc") &&
+			field_string(frame, "function");
 	cr_expect(libc, "%s", json_dumps(stack, JSON_INDENT(1)));
 	program_end(&program, stack);
 }
@@ -722,35 +688,36 @@ Test(report, memory_does_not_grow_with_records)
 	free(log);
 }
 
-/* Calls that go round 256 places: what is left of them for the picture is not of one place. */
-Test(report, thinned_window_shows_all_its_places)
+/* Of however many records a bounded number of points is left, from the first to the last. */
+Test(report, areas_of_many_records_are_thinned)
 {
 	char *log = NULL;
-	size_t size = 0, count = 0, i;
-	bool seen[256] = { false };
+	size_t size = 0;
 	FILE *out = open_memstream(&log, &size);
-	json_t *point;
 
-	for (int call = 0; call < 20000; call++)
+	for (int i = 0; i < 20000; i++)
 		fprintf(out,
-			"{\"event\":{\"action\":\"nonlinear.remap\"},\"process\":{\"pid\":1,\"name\":"
-			"\"p\"},\"file\":{\"path\":\"/a\"},\"mmfence\":{\"mapping\":{\"address\":"
-			"\"0x%x000\",\"length\":4096,\"page_offset\":%d}}}\n",
-			call % 256 + 1, call % 256);
+			"{\"@timestamp\":\"2026-05-04T10:%02d:%02d.%06dZ\",\"event\":{\"action\":"
+			"\"nonlinear.remap\"},\"process\":{\"pid\":1,\"name\":\"p\"},\"mmfence\":{"
+			"\"areas\":{\"count\":%d,\"limit\":65530}}}\n",
+			i / 60 % 60, i % 60, i, i + 1);
 	fclose(out);
-	struct run run = COMMAND("report", "--json", make_file("window.log", log, size));
+	struct run run = COMMAND("report", "--json", make_file("areas.log", log, size));
 	run_helper(&run);
 	expect_exit(&run, 0);
 	json_t *json = json_of(&run);
-	json_t *windows = field(json, "nonlinear.windows");
-	json_array_foreach(field(json_array_get(windows, 0), "points"), i, point)
-	{
-		json_int_t place = json_integer_value(json_array_get(point, 1)) & 255;
+	json_t *areas = json_array_get(field(json, "nonlinear.areas"), 0);
+	json_t *points = field(areas, "points");
+	size_t count = json_array_size(points);
 
-		count += !seen[place];
-		seen[place] = true;
+	cr_expect_eq(field_number(areas, "seen"), 20000);
+	cr_expect_eq(field_number(areas, "most"), 20000);
+	cr_assert(count >= 256 && count <= 512, "%zu", count);
+	for (size_t i = 0; i < count; i++) {
+		json_int_t at = json_integer_value(json_array_get(json_array_get(points, i), 1));
+
+		cr_expect_eq(at, (json_int_t)i * 64 + 1, "%zu: %lld", i, (long long)at);
 	}
-	cr_expect_gt(count, 128, "%zu of 256 places", count);
 	json_decref(json);
 	run_end(&run);
 	free(log);
@@ -821,8 +788,7 @@ Test(report, every_form_says_the_same_sentences)
 	run_helper(&page);
 	run_helper(&document);
 	json_t *json = json_of(&document);
-	json_array_foreach(field(json, "verdict.sentences"), i, sentence)
-	{
+	json_array_foreach (field(json, "verdict.sentences"), i, sentence) {
 		const char *words = field_string(sentence, "text");
 		char *part = strndup(words, strcspn(words, "'")); /* which the page has as &#39; */
 

@@ -14,7 +14,6 @@ struct entry {
 	const struct scan *scan;
 	struct process *process;
 	const char *action, *time;
-	double now;
 	bool failed;
 	struct site_row *site; /* of events that have one */
 	struct use *use;
@@ -45,7 +44,7 @@ void copy_time(char *to, const char *time);
 void note_span(char *first, char *last, const char *time);
 const char *or_unknown(const char *text);
 /* It is over, or another has its pid: what it did at its call sites is added to these. */
-void process_retire(struct model *model, struct process *process, double now);
+void process_retire(struct model *model, struct process *process);
 
 /* finding.c. One more of these, so many times; NULL when there are too many. */
 struct finding *finding_note(struct entry *entry, enum category category, int64_t times,

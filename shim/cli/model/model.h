@@ -18,12 +18,11 @@
 
 #include "cli/model/scan.h"
 
-#define TIME_BYTES    32
+#define TIME_BYTES    28 /* "2026-05-04T10:00:00.000000Z" */
 #define REASONS	      4
 #define FRAMES	      32
 #define POINTS	      512 /* of one picture's line */
-#define SERIES	      6	  /* lines and windows that are drawn */
-#define LIVES	      256 /* snapshots that are looked at for the time line */
+#define SERIES	      6	  /* lines that are drawn */
 #define PROCESS_ROWS  200
 #define MORE_FIELDS   12
 #define MISSING_ROWS  200
@@ -60,6 +59,8 @@ struct file_row {
 	int64_t ended_with_process;
 	int64_t preserved, unprotected, denied, lost, grow_refused, drifted, drift_pages;
 	struct reason reasons[REASONS];
+	/* A snapshot's first and last record, and when one was first preserved or lost. */
+	char first[TIME_BYTES], last[TIME_BYTES], changed[TIME_BYTES];
 	UT_hash_handle hh;
 };
 
@@ -106,7 +107,6 @@ struct use {
 	void *key;
 	struct site_row *site;
 	int64_t seen, seen_failed, seen_bytes, total, total_failed, total_bytes;
-	uint32_t windows; /* the pictures that its calls are in, a bit each */
 	bool refused;
 	struct finding *finding;
 	UT_hash_handle hh;
@@ -158,7 +158,7 @@ struct process {
 	char *key;
 	struct numbers *numbers; /* NULL: nothing can be said of its numbers */
 	int64_t early;		 /* its last records that may be of one with its pid that begins */
-	int64_t serial;		 /* no two have the same */
+	struct series *areas;	 /* NULL: it is not drawn */
 	struct process_row row;
 	struct use *uses;
 	struct held *held;
@@ -167,35 +167,16 @@ struct process {
 	UT_hash_handle hh, by_pid;
 };
 
-struct point {
-	double x;
-	int64_t y, z;
-	uint64_t number; /* among all that were seen */
-	bool odd;	 /* a call that failed */
-};
-
-/* Points in the order of the records; when there are too many, half of them go. */
+/* How many areas a process had, in the order of the records; when there are too many, every second
+ * one goes. */
 struct series {
-	int64_t process, pid;
-	char *program, *path;
-	struct point points[POINTS];
-	size_t count, stride;
-	int64_t seen, most, limit;
-	int64_t calls;	/* all that its call sites made, recorded or not; 0: not known */
-	bool uncounted; /* those of one are not */
-};
-
-/* The life of one snapshot. */
-struct life {
-	struct process *process; /* NULL: that one is over */
-	struct file_row *file;
-	int64_t id, pid;
-	const char *path, *host; /* the file's */
+	int64_t pid, seen, most, limit;
 	char *program;
-	enum engine engine;
-	double start, preserved, end;
-	enum fate fate;
-	bool open;
+	struct point {
+		char time[TIME_BYTES];
+		int64_t areas;
+	} points[POINTS];
+	int64_t count, stride;
 };
 
 /* A page census of a program. */
@@ -282,8 +263,7 @@ struct model {
 	size_t log_count;
 	int64_t *actions; /* see event_count */
 	int64_t records, damaged, truncated;
-	double last;
-	char first_text[TIME_BYTES], last_text[TIME_BYTES];
+	char first[TIME_BYTES], last[TIME_BYTES];
 
 	struct file_row *files;
 	struct site_row *sites;
@@ -298,10 +278,8 @@ struct model {
 
 	int64_t dropped, dropped_at_end;
 	struct reason drop_reasons[REASONS];
-	struct series pressure[SERIES], windows[SERIES];
-	struct life lives[LIVES];
-	size_t life_count;
-	int64_t lives_left_out;
+	struct series series[SERIES];
+	size_t series_count;
 	struct census_row *census;
 	int64_t most_areas, area_limit; /* where a process came nearest to it */
 
@@ -350,23 +328,6 @@ const char *cure_of(const char *reason);
 uint32_t frames_find(struct model *model, const struct scan *scan, struct frame *frames);
 struct site_row *site_of(struct model *model, const struct scan *scan, const char *group,
 			 const char *program);
-
-/* life.c: what the pictures show. */
-double model_seconds(const char *timestamp);
-void life_begin(struct model *model, struct process *process, struct file_row *file,
-		const struct scan *scan, enum engine engine, double now);
-void life_change(struct model *model, const struct process *process, const struct file_row *file,
-		 enum fate fate, double now);
-void life_end(struct model *model, const struct process *process, int64_t id, enum fate fate,
-	      double now);
-void life_process_end(struct model *model, struct process *process, double now);
-void pressure_point(struct model *model, struct process *process, int64_t areas, int64_t limit,
-		    double now);
-/* The number of the picture that the call is in; -1: in none. */
-int window_point(struct model *model, struct process *process, const struct scan *scan,
-		 bool failed);
-/* What a call site made in all, whose calls are in these pictures; -1: that is not known. */
-void window_total(struct model *model, uint32_t windows, int64_t calls);
 
 extern const char *const engine_names[];
 extern const char *const consistency_names[];

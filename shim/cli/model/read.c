@@ -115,7 +115,7 @@ static const char *host_of(struct model *model, const struct scan *scan)
 
 /* Calls are recorded once a site, and counted in the totals; a process that was killed has none,
  * and one whose first record was dropped has only these. */
-static void use_flush(struct model *model, struct use *use)
+static void use_flush(struct use *use)
 {
 	struct site_row *site = use->site;
 	bool whole = use->total >= use->seen;
@@ -127,10 +127,9 @@ static void use_flush(struct model *model, struct use *use)
 		sum_add(&use->finding->times, calls);
 	sum_add(&site->failed, whole ? use->total_failed : use->seen_failed);
 	sum_add(&site->bytes, whole ? use->total_bytes : use->seen_bytes);
-	window_total(model, use->windows, whole ? use->total : -1);
 }
 
-void process_retire(struct model *model, struct process *process, double now)
+void process_retire(struct model *model, struct process *process)
 {
 	struct process_row *row = &process->row;
 
@@ -139,7 +138,7 @@ void process_retire(struct model *model, struct process *process, double now)
 
 	HASH_ITER (hh, process->uses, use, next_use) {
 		HASH_DEL(process->uses, use);
-		use_flush(model, use);
+		use_flush(use);
 		if (row->areas > use->site->areas)
 			use->site->areas = row->areas;
 		free(use->key);
@@ -151,7 +150,6 @@ void process_retire(struct model *model, struct process *process, double now)
 		free(held->key);
 		free(held);
 	}
-	life_process_end(model, process, now);
 	HASH_DEL(model->processes, process);
 	if (process->found_by_pid)
 		HASH_DELETE(by_pid, model->pids, process);
@@ -175,7 +173,7 @@ static struct process *process_new(struct model *model, const struct scan *scan,
 
 	/* The one that began first may be over, and its end not on record. */
 	if (HASH_COUNT(model->processes) >= ROWS_MOST)
-		process_retire(model, model->processes, 0);
+		process_retire(model, model->processes);
 	process->key = key;
 	row->host = keep(host);
 	row->pid = scan_number(scan, "process.pid");
@@ -197,7 +195,7 @@ static struct process *process_new(struct model *model, const struct scan *scan,
 	}
 	HASH_ADD(by_pid, model->pids, scope_pid, sizeof(process->scope_pid), process);
 	process->found_by_pid = true;
-	process->serial = model->process_count++;
+	model->process_count++;
 	return process;
 }
 
@@ -219,18 +217,21 @@ static struct process *process_of(struct model *model, const struct scan *scan, 
 	HASH_FIND_STR(model->processes, key, process);
 	/* The same pid again: another program (exec), or another process. */
 	if (process && start) {
-		process_retire(model, process, model_seconds(process->row.last));
+		process_retire(model, process);
 		process = NULL;
 	}
 	return process ? process : process_new(model, scan, host, keep(key), start, early);
 }
 
-static void note_time(struct model *model, const char *time, double now)
+/* What is no time is neither the first nor the last. */
+static const char *time_of(const struct scan *scan)
 {
-	note_span(model->log->first, model->log->last, time);
-	note_span(model->first_text, model->last_text, time);
-	if (now > model->last)
-		model->last = now;
+	const char *time = scan_text(scan, "@timestamp");
+
+	return strspn(time, "0123456789-") == 10 && time[10] == 'T' &&
+			       !time[strspn(time, "0123456789-:.TZ+")]
+		       ? time
+		       : "";
 }
 
 static void damaged(struct model *model)
@@ -252,13 +253,10 @@ static void read_line(struct model *model, struct scan *scan, char *line, size_t
 		damaged(model);
 		return;
 	}
-	entry.time = scan_text(scan, "@timestamp");
-	entry.now = model_seconds(entry.time);
-	/* What is no time is neither the first nor the last. */
-	if (entry.now <= 0 || entry.time[strspn(entry.time, "0123456789-:.TZ+")])
-		entry.time = "";
+	entry.time = time_of(scan);
 	entry.failed = !strcmp(scan_text(scan, "event.outcome"), "failure");
-	note_time(model, entry.time, entry.now);
+	note_span(model->log->first, model->log->last, entry.time);
+	note_span(model->first, model->last, entry.time);
 	model->records++;
 	model->log->records++;
 	model->truncated += scan_get(scan, "mmfence.truncated") != NULL;
@@ -332,7 +330,7 @@ void model_finish(struct model *model)
 		model->dropped = model->dropped_at_end;
 	HASH_ITER (hh, model->processes, process, next) {
 		process->row.runs_on = true;
-		process_retire(model, process, model_seconds(process->row.last));
+		process_retire(model, process);
 	}
 	for (struct file_row *row = model->files; row; row = row->hh.next)
 		finish_file(row);

@@ -42,7 +42,7 @@ static void take_process_end(struct entry *entry)
 	if (code)
 		row->exit_code = scan_number_of(code);
 	entry->model->ended_count++;
-	process_retire(entry->model, entry->process, entry->now);
+	process_retire(entry->model, entry->process);
 	entry->process = NULL;
 }
 
@@ -123,7 +123,7 @@ static void take_create(struct entry *entry)
 
 	held_of(entry, row)->count++;
 	sum_take(&row->program_waited, scan_number(scan, "mmfence.snapshot.microseconds"));
-	life_begin(entry->model, entry->process, row, scan, (enum engine)engine, entry->now);
+	note_span(row->first, row->last, entry->time);
 	entry->times = consistency == TORN ? 1 : -1;
 }
 
@@ -144,6 +144,14 @@ static void take_repeats(struct entry *entry)
 	sum_add(&held_of(entry, row)->count, left > 0 ? left : 0);
 }
 
+/* The first time counts. */
+static void note_change(struct file_row *row, const char *time)
+{
+	note_span(row->first, row->last, time);
+	if (!*row->changed)
+		copy_time(row->changed, time);
+}
+
 /* Only a lease that breaks has a writer behind it. */
 static void take_preserve(struct entry *entry)
 {
@@ -156,7 +164,7 @@ static void take_preserve(struct entry *entry)
 	if (!*trigger || !strcmp(trigger, "break"))
 		sum_take(&row->writers_waited,
 			 scan_number(entry->scan, "mmfence.snapshot.microseconds"));
-	life_change(entry->model, entry->process, row, PRESERVED, entry->now);
+	note_change(row, entry->time);
 }
 
 static void take_unprotected(struct entry *entry)
@@ -177,7 +185,7 @@ static void take_lost(struct entry *entry)
 	entry->times = count > 0 ? count : 1;
 	sum_add(&row->lost, entry->times);
 	reason_count(row->reasons, or_unknown(scan_text(entry->scan, "error.message")));
-	life_change(entry->model, entry->process, row, LOST, entry->now);
+	note_change(row, entry->time);
 }
 
 static void take_drift(struct entry *entry)
@@ -204,8 +212,7 @@ static void take_end(struct entry *entry)
 	row->fates[fate]++;
 	/* A child ends what its parent began. A repeated one was not counted yet. */
 	held->count -= held->count > 0 && !scan_get(entry->scan, "mmfence.snapshot.repeated");
-	life_end(entry->model, entry->process, scan_number(entry->scan, "mmfence.snapshot.id"),
-		 (enum fate)fate, entry->now);
+	note_span(row->first, row->last, entry->time);
 }
 
 /* A call of the kind that a process counts by site: remap_file_pages, or mmap. How often the
@@ -222,16 +229,12 @@ static struct use *take_use(struct entry *entry)
 static void take_placement(struct entry *entry)
 {
 	struct use *use = take_use(entry);
-	int window;
 
 	use->refused |= refused(entry);
 	use->seen++;
 	use->seen_failed += entry->failed;
 	if (!entry->failed)
 		sum_add(&use->seen_bytes, scan_number(entry->scan, "mmfence.mapping.length"));
-	window = window_point(entry->model, entry->process, entry->scan, entry->failed);
-	if (window >= 0)
-		use->windows |= 1u << window;
 }
 
 static enum fold fold_of(const char *name)
@@ -275,6 +278,34 @@ static void take_total(struct entry *entry)
 	take_more(entry, site, total);
 }
 
+/* The first few processes are drawn. Every second point of a line that is full goes, and then every
+ * second that comes. */
+static void note_areas(struct entry *entry, int64_t areas, int64_t limit)
+{
+	struct model *model = entry->model;
+	struct series *series = entry->process->areas;
+
+	if (!series && model->series_count < SERIES) {
+		series = entry->process->areas = &model->series[model->series_count++];
+		series->pid = entry->process->row.pid;
+		series->program = keep(entry->process->row.name);
+		series->stride = 1;
+	}
+	if (!series)
+		return;
+	series->most = areas > series->most ? areas : series->most;
+	series->limit = limit > series->limit ? limit : series->limit;
+	if (!*entry->time || series->seen++ % series->stride)
+		return;
+	if (series->count == POINTS) {
+		for (series->count = 0; series->count < POINTS / 2; series->count++)
+			series->points[series->count] = series->points[2 * series->count];
+		series->stride *= 2;
+	}
+	copy_time(series->points[series->count].time, entry->time);
+	series->points[series->count++].areas = areas;
+}
+
 static void take_areas(struct entry *entry, const struct scan_value *areas)
 {
 	int64_t count = scan_number_of(scan_below(entry->scan, areas, "count"));
@@ -283,7 +314,7 @@ static void take_areas(struct entry *entry, const struct scan_value *areas)
 	if (count > entry->process->row.areas)
 		entry->process->row.areas = count;
 	if (count > 0)
-		pressure_point(entry->model, entry->process, count, limit, entry->now);
+		note_areas(entry, count, limit);
 }
 
 static void take_pressure(struct entry *entry)

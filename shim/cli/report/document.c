@@ -10,7 +10,7 @@
 
 #include "cli/report/report.h"
 
-#define DOCUMENT_VERSION 1
+#define DOCUMENT_VERSION 2
 
 /* How a member of a row is written. Texts that are empty are left out. */
 enum kind {
@@ -24,10 +24,7 @@ enum kind {
 	REASONS_OF,
 	MORE,	  /* each a number of its own name */
 	PAGES_OF, /* the same in an object */
-	SECONDS,
-	MOMENT, /* seconds that are left out when there are none */
-	WORD,	/* a number that has this name */
-	COUNTS, /* one for each of these names; those that are 0 are left out */
+	COUNTS,	  /* one for each of these names; those that are 0 are left out */
 };
 
 struct field {
@@ -124,16 +121,6 @@ static void put_field(json_t *object, const struct field *field, const void *row
 	case PAGES_OF:
 		put_more(put(object, field->name, json_object()), at);
 		break;
-	case MOMENT:
-		if (*(const double *)at <= 0)
-			break;
-		/* fall through */
-	case SECONDS:
-		put(object, field->name, json_real(*(const double *)at));
-		break;
-	case WORD:
-		put_text(object, field->name, field->names[*(const unsigned int *)at]);
-		break;
 	case COUNTS:
 		put(object, field->name, counts(field->names, numbers));
 	}
@@ -176,7 +163,8 @@ FIELDS(file_fields, T(path), T(host), N(snapshots), LISTING(COUNTS, engines, eng
        LISTING(COUNTS, consistency, consistency_names), LISTING(COUNTS, fates, fate_names), N(open),
        S(ended_with_process), N(mapped_bytes), N(copied_bytes), MEMBER(SUM, program_waited),
        MEMBER(SUM, writers_waited), N(preserved), N(lost), N(unprotected), S(denied),
-       S(grow_refused), S(drifted), S(drift_pages), MEMBER(REASONS_OF, reasons));
+       S(grow_refused), S(drifted), S(drift_pages), MEMBER(REASONS_OF, reasons), C(first),
+       C(changed), C(last));
 #undef OF
 #define OF struct site_row
 FIELDS(site_fields, T(action), T(program), C(site), N(records), N(calls), N(failed), N(bytes),
@@ -193,16 +181,10 @@ FIELDS(missing_fields, T(host), N(pid), T(name), N(records));
 FIELDS(census_fields, NAMED("program", TEXT, key), N(pid), C(time), NAMED("pages", PAGES_OF, more));
 #undef OF
 #define OF struct series
-FIELDS(series_fields, T(program), N(pid), T(path), N(seen), S(calls), S(most), S(limit));
-#undef OF
-#define OF struct life
-FIELDS(life_fields, N(pid), N(id), LISTING(WORD, engine, engine_names),
-       LISTING(WORD, fate, fate_names), MEMBER(SECONDS, start), MEMBER(SECONDS, end), T(path),
-       T(host), T(program), NAMED("changed", MOMENT, preserved));
+FIELDS(series_fields, T(program), N(pid), N(seen), N(most), S(limit));
 #undef OF
 #define OF struct model
-FIELDS(head_fields, N(records), N(damaged), N(truncated), NAMED("first", CHARS, first_text),
-       NAMED("last", CHARS, last_text));
+FIELDS(head_fields, N(records), N(damaged), N(truncated), C(first), C(last));
 #undef OF
 #define OF struct missing
 FIELDS(hole_fields, N(records), N(processes));
@@ -311,23 +293,19 @@ static json_t *sites_json(const struct model *model, const char *group)
 	return array;
 }
 
-static json_t *series_json(const struct series *all, bool window)
+static json_t *areas_json(const struct model *model)
 {
 	json_t *array = json_array();
 
-	for (int i = 0; i < SERIES && all[i].program; i++) {
-		const struct series *series = &all[i];
-		json_t *points = json_array(), *object = row_json(series_fields, series);
+	for (size_t i = 0; i < model->series_count; i++) {
+		const struct series *series = &model->series[i];
+		json_t *object = row_json(series_fields, series);
+		json_t *points = put(object, "points", json_array());
 
-		for (size_t j = 0; j < series->count; j++) {
-			const struct point *point = &series->points[j];
-			json_t *it = window ? json_pack("[I, I, I, b]", (json_int_t)point->x,
-							(json_int_t)point->y, (json_int_t)point->z,
-							point->odd)
-					    : json_pack("[f, I]", point->x, (json_int_t)point->y);
-			json_array_append_new(points, it);
-		}
-		put(object, "points", points);
+		for (int64_t j = 0; j < series->count; j++)
+			json_array_append_new(points,
+					      json_pack("[s, I]", series->points[j].time,
+							(json_int_t)series->points[j].areas));
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -344,8 +322,9 @@ static json_t *hosts_json(const struct model *model)
 		put(hosts, model->rows[i].host, json_true());
 	for (const struct file_row *row = model->files; row; row = row->hh.next)
 		put(hosts, row->host, json_true());
-	json_object_foreach(hosts, name, value) if (*name)
-		json_array_append_new(array, json_string(name));
+	json_object_foreach (hosts, name, value)
+		if (*name)
+			json_array_append_new(array, json_string(name));
 	json_decref(hosts);
 	return array;
 }
@@ -403,13 +382,9 @@ json_t *report_document(struct model *model)
 	put(document, "sigbus", sites_json(model, "mapping."));
 	put(document, "snapshots", LISTED(file_fields, model->files));
 	put(document, "snapshot_sites", sites_json(model, "snapshot."));
-	put(document, "timeline",
-	    rows_json(life_fields, model->lives, model->life_count, sizeof(*model->lives)));
-	put(document, "timeline_left_out", json_integer(model->lives_left_out));
 	put(document, "nonlinear",
-	    json_pack("{s:o, s:o, s:o}", "sites", sites_json(model, "nonlinear."), "areas",
-		      series_json(model->pressure, false), "windows",
-		      series_json(model->windows, true)));
+	    json_pack("{s:o, s:o}", "sites", sites_json(model, "nonlinear."), "areas",
+		      areas_json(model)));
 	put(document, "selfmem", sites_json(model, "selfmem."));
 	put(document, "injected", sites_json(model, "inject."));
 	put(document, "census", LISTED(census_fields, model->census));

@@ -59,8 +59,7 @@ static void put_sites(FILE *out, const json_t *sites)
 	const json_t *site;
 	size_t i;
 
-	json_array_foreach(sites, i, site)
-	{
+	json_array_foreach (sites, i, site) {
 		const json_t *stack = field(site, "stack");
 
 		if (!number(site, "calls"))

@@ -63,8 +63,7 @@ static void put_verdict(const json_t *document, FILE *out)
 	const json_t *sentence;
 	size_t i;
 
-	json_array_foreach(field(document, "verdict.sentences"), i, sentence)
-	{
+	json_array_foreach (field(document, "verdict.sentences"), i, sentence) {
 		bool alarm = !strcmp(text(sentence, "kind"), "LOST");
 
 		fprintf(out, "<div class=\"card%s\"><h3>", alarm ? " alarm" : "");
@@ -82,8 +81,7 @@ static void put_stack(FILE *out, const json_t *stack)
 	size_t i;
 
 	fputs("<td><ol class=\"stack\">", out);
-	json_array_foreach(stack, i, frame)
-	{
+	json_array_foreach (stack, i, frame) {
 		fputs("<li>", out);
 		put_words(out, frame_text(frame));
 		fputs("</li>", out);
@@ -125,8 +123,7 @@ static void put_table(const json_t *document, const struct rows *spec, FILE *out
 		fprintf(out, "<th%s>%s</th>", cell_is_number(used[j]->cell) ? " class=\"n\"" : "",
 			used[j]->heading);
 	fputs("</tr></thead><tbody>\n", out);
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		fprintf(out, "<tr data-row=\"%s/%zu\">", spec->name, i);
 		for (size_t j = 0; j < count; j++)
 			put_cell(out, document, row, used[j]);
@@ -147,10 +144,8 @@ void report_html(const json_t *document, FILE *out)
 		put_table(document, spec, out);
 		if (!strcmp(spec->name, "snapshots"))
 			chart_lives(out, document);
-		if (!strcmp(spec->name, "nonlinear.sites")) {
+		if (!strcmp(spec->name, "nonlinear.sites"))
 			chart_areas(out, document);
-			chart_windows(out, document);
-		}
 	}
 	if (processes > PROCESS_ROWS)
 		fprintf(out, "<p class=\"soft\">The first %d of %lld processes.</p>", PROCESS_ROWS,

@@ -129,7 +129,6 @@ extern const char page_style[];
 
 /* Each draws nothing when there is nothing to draw. */
 void chart_areas(FILE *out, const json_t *document);
-void chart_windows(FILE *out, const json_t *document);
 void chart_lives(FILE *out, const json_t *document);
 
 #endif

@@ -111,8 +111,7 @@ static void put_counts(FILE *out, const json_t *counts)
 	const char *key, *comma = "";
 	json_t *value;
 
-	json_object_foreach((json_t *)counts, key, value)
-	{
+	json_object_foreach ((json_t *)counts, key, value) {
 		fprintf(out, "%s%lld %s", comma, (long long)json_integer_value(value), key);
 		comma = ", ";
 	}
@@ -124,7 +123,7 @@ static void put_reasons(FILE *out, const json_t *reasons)
 	const json_t *reason;
 	size_t i;
 
-	json_array_foreach(reasons, i, reason)
+	json_array_foreach (reasons, i, reason)
 		fprintf(out, "%s%lld × %s", i ? "; " : "", (long long)number(reason, "count"),
 			text(reason, "reason"));
 }
@@ -157,8 +156,7 @@ static void put_notes(FILE *out, const json_t *site)
 		fprintf(out, "%s%s", comma, text(site, "error"));
 		comma = ", ";
 	}
-	json_object_foreach((json_t *)site, key, value)
-	{
+	json_object_foreach ((json_t *)site, key, value) {
 		char *name = format_text(" %s ", key);
 
 		if (json_is_integer(value) && !strstr(shown, name)) {
@@ -235,8 +233,7 @@ static bool is_used(const json_t *document, const json_t *rows, size_t most,
 	bool used = column->cell == CELL_STACK;
 	size_t i;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		char *cell = i < most && !used ? cell_text(document, row, column) : NULL;
 
 		used |= cell && *cell;

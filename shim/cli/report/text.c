@@ -27,8 +27,7 @@ static void put_verdict(const json_t *document, FILE *out)
 
 	put_words(out, head_text(document), SIZE_MAX);
 	fprintf(out, "\n\nVerdict: %s\n", state_text(document));
-	json_array_foreach(field(document, "verdict.sentences"), i, sentence)
-	{
+	json_array_foreach (field(document, "verdict.sentences"), i, sentence) {
 		fprintf(out, "  %-12s ", text(sentence, "kind"));
 		put_visible(out, text(sentence, "text"), SIZE_MAX);
 		fputc('\n', out);
@@ -57,8 +56,7 @@ static void put_table(const json_t *document, const struct rows *spec, FILE *out
 			     cell_is_number(used[i]->cell) * COLUMN_NUMBER |
 				     used[i]->extra * COLUMN_EXTRA |
 				     (used[i]->cell != CELL_COUNTS) * COLUMN_LONG);
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		struct libscols_line *line = i < ROWS ? scols_table_new_line(table, NULL) : NULL;
 
 		for (size_t j = 0; line && j < count; j++)
@@ -85,8 +83,7 @@ static void put_site(const json_t *document, const json_t *site, const struct co
 		put_words(out, cell, 200);
 	}
 	fputc('\n', out);
-	json_array_foreach(field(site, "stack"), i, frame)
-	{
+	json_array_foreach (field(site, "stack"), i, frame) {
 		fputs("      ", out);
 		put_words(out, frame_text(frame), 300);
 		fputc('\n', out);
@@ -100,8 +97,7 @@ static void put_sites(const json_t *document, const struct rows *spec, FILE *out
 	const json_t *site;
 	size_t i, count = 0;
 
-	json_array_foreach(field(document, spec->name), i, site)
-	{
+	json_array_foreach (field(document, spec->name), i, site) {
 		if (!strstr(text(site, "action"), action) || count++ >= SITES)
 			continue;
 		if (count == 1)
