@@ -465,13 +465,12 @@ Test(check, hidden_category_that_was_asked_for_starts_nothing)
 
 Test(check, hidden_category_is_a_note_otherwise)
 {
-	struct run run = CHECK("--tap", "--", "true");
+	struct run run = CHECK("--", "true");
 
 	run.options[0] = "audit.drift=off";
 	check_once(&run, 0);
 	expect_errors(&run,
 		      "mmfence: note: drift was not looked for, because of audit.drift=off\n");
-	cr_expect(strstr(run.output, "ok 8 - drift # SKIP audit.drift=off\n"), "%s", run.output);
 	run_end(&run);
 }
 
@@ -593,8 +592,8 @@ Test(check, a_record_that_is_missing_does_not_pass)
 		NUMBERED("snapshot.end", "2") NUMBERED("process.end", "6");
 	run.prepare = write_forged;
 	check_once(&run, FOUND);
-	expect_errors(&run, "mmfence: log: 2 records of 1 process missing (number 4 of forged[77], "
-			    "and others), so that what ");
+	expect_errors(&run, "mmfence: log: 2 records of 1 process missing (forged[77]), so that "
+			    "what ");
 	run_end(&run);
 }
 
@@ -977,7 +976,7 @@ Test(check, junit_that_does_not_fit_does_not_pass)
 	expect_status(FOUND, &found);
 }
 
-/* --- TAP --- */
+/* --- logs that are there --- */
 
 /* After two runs: of a.jsonl, with ten thousand calls, and of b.jsonl, with nothing to find. */
 #define THERE(arguments)                                                                       \
@@ -1021,48 +1020,7 @@ Test(check, a_log_that_is_not_there_is_not_judged)
 	       "there is no command to run, but sigbus.rescue");
 }
 
-Test(check, tap)
-{
-	struct run run = CHECK("--tap", "--fail-on", "lost,torn", "--", "sh", "-c",
-			       "echo to its output; cat forged >>\"$MMFENCE_AUDIT_LOG\"; exit 3");
-
-	forged = RECORD("snapshot.lost", "file", "error",
-			",\"file\":{\"path\":\"/a/it's #\\n\"},\"error\":{\"message\":\"why\"}");
-	run.prepare = write_forged;
-	check_once(&run, FOUND);
-	cr_expect_str_eq(run.output,
-			 "TAP version 13\n"
-			 "1..4\n"
-			 "ok 1 - torn\n"
-			 "not ok 2 - lost\n"
-			 "  ---\n"
-			 "  message: '1 finding: a snapshot did not last'\n"
-			 "  findings:\n"
-			 "    - 'snapshot lost: why, 1 time, /a/it''s #?, pid 77 (forged)'\n"
-			 "  ...\n"
-			 "not ok 3 - command\n"
-			 "  ---\n"
-			 "  message: 'exit status 3'\n"
-			 "  ...\n"
-			 "ok 4 - log\n",
-			 "%s", run.output);
-	expect_errors(&run, "to its output\n");
-	run_end(&run);
-}
-
-Test(check, tap_that_cannot_be_written_does_not_pass)
-{
-	struct run full = { .helper = "/bin/sh",
-			    .preload = RUN_BARE,
-			    .args = { "-c", "exec \"$0\" check --tap -- true >/dev/full",
-				      build_path("bin/mmfence") } };
-
-	check_once(&full, 1);
-	expect_errors(&full, "mmfence: --tap: No space left on device\n");
-	run_end(&full);
-}
-
-Test(check, output_is_the_commands_without_tap)
+Test(check, output_is_the_commands)
 {
 	struct run run = CHECK("--", "echo", "to its output");
 

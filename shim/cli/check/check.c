@@ -24,7 +24,6 @@ struct check {
 	const char *allowed; /* programs that need not be looked into */
 	const char *junit;
 	FILE *junit_out;
-	bool tap;
 };
 
 static const char *category_word(size_t index)
@@ -157,32 +156,21 @@ static void open_junit(struct check *check)
 	atexit(forget_junit);
 }
 
-/* 0, or -1 with a sentence said. */
-static int write_form(const struct verdict *verdict, FILE *out,
-		      void (*print)(const struct verdict *verdict, FILE *out), const char *option,
-		      const char *name)
+/* 0, or -1 with a sentence said. A pipe or a device has no length. */
+static int write_junit(const struct check *check)
 {
-	/* A pipe or a device has no length. */
-	if (*name && ftruncate(fileno(out), 0) && errno != EINVAL)
-		complain("%s %s: %m", option, name);
-	print(verdict, out);
-	if (!fflush(out) && !ferror(out))
-		return 0;
-	complain("%s%s%s: %m", option, *name ? " " : "", name);
-	return -1;
-}
-
-static int write_forms(const struct check *check)
-{
-	const struct verdict *verdict = &check->verdict;
-	int r = 0;
+	FILE *out = check->junit_out;
 
 	new_junit = NULL;
-	if (check->junit)
-		r = write_form(verdict, check->junit_out, junit_print, "--junit", check->junit);
-	if (check->tap)
-		r |= write_form(verdict, stdout, tap_print, "--tap", "");
-	return r;
+	if (!out)
+		return 0;
+	if (ftruncate(fileno(out), 0) && errno != EINVAL)
+		complain("--junit %s: %m", check->junit);
+	junit_print(&check->verdict, out);
+	if (!fflush(out) && !ferror(out))
+		return 0;
+	complain("--junit %s: %m", check->junit);
+	return -1;
 }
 
 /* The wait status is gone by now; as in a shell, 128+n is most likely signal n. */
@@ -230,15 +218,14 @@ static void run(struct check *check)
 	check->verdict.ending = ending_of(check->run.status);
 }
 
-static const char *which_is_missing(const struct missing *missing)
+static const char *whose_are_missing(const struct missing *missing)
 {
 	const struct missing_row *row = &missing->rows[0];
 
-	if (!missing->row_count || !row->first)
+	if (!missing->row_count)
 		return "";
-	return format_text(" (number %lld of %s[%lld]%s)", (long long)row->first,
-			   printable(row->name), (long long)row->pid,
-			   missing->records > 1 ? ", and others" : "");
+	return format_text(" (%s[%lld]%s)", printable(row->name), (long long)row->pid,
+			   missing->row_count > 1 ? ", and others" : "");
 }
 
 /* Why the log cannot say that nothing happened, or NULL when it can. To be freed. */
@@ -256,7 +243,7 @@ static char *doubt_of(const struct check *check, const struct log_state *state)
 			 "{have:damaged} line{many:damaged} could not be read][, {have:missing} "
 			 "record{many:missing} of {holed} process{eses:holed} missing]");
 	return *missing ? format_text("%s%s, so that what else happened is not known", missing,
-				      which_is_missing(&state->model->missing))
+				      whose_are_missing(&state->model->missing))
 			: NULL;
 }
 
@@ -287,7 +274,7 @@ static int judge(struct check *check, const struct log_state *state, const char 
 	verdict_say(&check->verdict, check->run.policy.process_inject, log, check->run.quiet);
 	if (!check->verdict.no_command)
 		log_drop_empty(&check->run.log);
-	int unwritten = write_forms(check);
+	int unwritten = write_junit(check);
 	return status || !unwritten ? status : STATUS_BAD;
 }
 
@@ -329,9 +316,6 @@ int check_main(int argc, char **argv)
 		{ "allow-gap", 0, "GLOB", "programs that need not be looked into; may be repeated",
 		  0, allow_gap },
 		{ "junit", 0, "FILE", "write a report as JUnit's", 0, take_junit },
-		{ "tap", 0, NULL,
-		  "write TAP on standard output; the command's goes to standard error",
-		  offsetof(struct check, tap), NULL },
 	};
 	struct command_line line = {
 		.settings = run_settings(own, sizeof(own) / sizeof(*own)),
@@ -354,7 +338,6 @@ int check_main(int argc, char **argv)
 	struct log_state state;
 
 	check.run.drift = true;
-	check.run.no_output = check.tap;
 	default_categories(&check);
 	run_settle(&check.run);
 	find_hidden(&check);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `mmfence check' looks for among the findings of a run, what came of it, and the forms that
- * it is told in.
+ * What `mmfence check' looks for among the findings of a run, and what came of it.
  */
 #ifndef MMFENCE_CLI_CHECK_CHECK_H
 #define MMFENCE_CLI_CHECK_CHECK_H
@@ -48,8 +47,6 @@ bool verdict_failed(const struct verdict *verdict);
 /* injected: the rules of process.inject. */
 void verdict_say(const struct verdict *verdict, const char *injected, const char *log, bool quiet);
 
-/* A report as JUnit's, in XML; and TAP 13. */
 void junit_print(const struct verdict *verdict, FILE *out);
-void tap_print(const struct verdict *verdict, FILE *out);
 
 #endif

@@ -70,7 +70,8 @@ static long long relative(const char *text)
 		return -1;
 	long long count = strtoll(text, &end, 10);
 	const char *unit = *end && !end[1] ? strchr(units, *end) : NULL;
-	if (!unit || count > (1LL << 40))
+	/* So long ago there were no logs. */
+	if (!unit || count > (1LL << 36) / seconds[unit - units])
 		return -1;
 	return count * seconds[unit - units];
 }
@@ -99,17 +100,16 @@ void filter_since(void *filter, const char *text)
 {
 	struct log_filter *it = filter;
 	long long before = relative(text);
-	time_t when = time(NULL) - before;
-	struct tm tm;
+	struct timespec when = { .tv_sec = time(NULL) - before };
 
+	if (when.tv_sec < 0)
+		when.tv_sec = 0;
 	if (before < 0 && !absolute(text, it->since))
 		refuse("--since: \"%s\" is no time (2026-11-21T12:00:00Z, or how long ago: 90s, "
 		       "10m, 2h, 3d, 1w)",
 		       text);
-	if (before >= 0 && (!gmtime_r(&when, &tm) || tm.tm_year < -1900))
-		refuse("--since: \"%s\" is out of all time", text);
 	if (before >= 0)
-		strftime(it->since, sizeof(it->since), "%4Y-%m-%dT%H:%M:%S", &tm);
+		time_text(&when, it->since);
 	/* A fraction sorts before the letter. */
 	it->since[strcspn(it->since, "Z")] = 0;
 }

@@ -17,8 +17,8 @@
 #include <uthash.h>
 
 #include "cli/model/scan.h"
+#include "cli/text/text.h"
 
-#define TIME_BYTES    28 /* "2026-05-04T10:00:00.000000Z" */
 #define REASONS	      4
 #define FRAMES	      32
 #define POINTS	      512 /* of one picture's line */
@@ -136,8 +136,6 @@ struct numbers {
 	int64_t highest, count;
 	int64_t excused; /* not there, and told elsewhere */
 	int64_t before;	 /* the highest of a process with this pid whose end is not on record */
-	int64_t whole;	 /* all up to this one are there; -1: not known */
-	uint64_t ahead;	 /* a bit for each that is there behind it */
 	bool ended, mixed;
 	UT_hash_handle hh;
 };
@@ -145,7 +143,6 @@ struct numbers {
 struct missing_row {
 	char *host, *name;
 	int64_t pid, records;
-	int64_t first; /* the number of the first, or 0 */
 };
 
 struct missing {

@@ -81,15 +81,13 @@ static char **for_shell(const char *path, char *const *arguments)
 }
 
 /* 0 or an errno. Not posix_spawn, which leaves two signals of libc's own ignored. */
-static int start(pid_t *pid, const char *path, char *const *arguments, bool no_output)
+static int start(pid_t *pid, const char *path, char *const *arguments)
 {
 	char **shell = for_shell(path, arguments);
 	volatile int error = 0;
 
 	*pid = vfork();
 	if (!*pid) {
-		if (no_output)
-			dup2(STDERR_FILENO, STDOUT_FILENO);
 		sigprocmask(SIG_SETMASK, &mask_before, NULL);
 		execve(path, arguments, environ);
 		if (errno == ENOEXEC)
@@ -122,13 +120,13 @@ static int wait_for(pid_t pid, int *signal)
 	return *signal ? 128 + *signal : WEXITSTATUS(status);
 }
 
-int launch(const char *path, char *const *arguments, bool no_output, int *signal)
+int launch(const char *path, char *const *arguments, int *signal)
 {
 	pid_t pid;
 
 	*signal = 0;
 	hold_signals();
-	int error = start(&pid, path, arguments, no_output);
+	int error = start(&pid, path, arguments);
 
 	if (!error) {
 		handle_signals(pid);

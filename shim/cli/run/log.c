@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -131,18 +130,15 @@ static int refusal(const char *path, off_t size)
 static char *mark_line(void)
 {
 	struct timespec now;
-	char seconds[32] = "";
-	struct tm utc;
+	char moment[TIME_BYTES];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (gmtime_r(&now.tv_sec, &utc))
-		strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
 	return format_text(
-		"{\"@timestamp\":\"%s.%06ldZ\",\"ecs\":{\"version\":\"8.11.0\"},\"event\":{\"kind\":"
+		"{\"@timestamp\":\"%s\",\"ecs\":{\"version\":\"8.11.0\"},\"event\":{\"kind\":"
 		"\"event\",\"action\":\"check.start\",\"category\":[\"process\"],\"type\":[\"info\"],"
 		"\"outcome\":\"success\",\"sequence\":1},\"process\":{\"pid\":%d,\"thread\":{\"id\":%d},"
 		"\"name\":\"mmfence\"},\"mmfence\":{\"version\":\"" MMFENCE_VERSION "\"}}\n",
-		seconds, now.tv_nsec / 1000, (int)getpid(), (int)getpid());
+		time_text(&now, moment), (int)getpid(), (int)getpid());
 }
 
 /* Where the kernel has put it: others append too. A log may end in part of a record. */

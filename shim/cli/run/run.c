@@ -180,7 +180,7 @@ void run_command(struct run *run)
 	log_name(&run->log, run->policy.audit_log, run->command[0]);
 	log_prepare(&run->log, run->mark);
 	export_settings(run);
-	run->status = launch(run->found.path, run->command, run->no_output, &run->signal);
+	run->status = launch(run->found.path, run->command, &run->signal);
 }
 
 bool run_was_started(const struct run *run)

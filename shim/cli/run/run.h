@@ -134,8 +134,8 @@ char *log_shown(const struct log *log);
 
 /* launch.c: starts the command and waits for its end, like system(3) without a shell between: its
  * exit status, 128+n for signal n, or with a sentence said STATUS_NOT_FOUND or STATUS_NOT_RUNNABLE.
- * signal: n, or 0. no_output: what it writes on standard output goes to standard error. */
-int launch(const char *path, char *const *arguments, bool no_output, int *signal);
+ * signal: n, or 0. */
+int launch(const char *path, char *const *arguments, int *signal);
 
 struct run {
 	struct policy policy;
@@ -146,9 +146,8 @@ struct run {
 	size_t setting_count;
 	bool quiet;
 	char **command;
-	bool drift;	/* audit.drift=on unless something says otherwise */
-	bool no_output; /* what the command writes on standard output goes to standard error */
-	bool mark;	/* put a mark into a log of which the name is known */
+	bool drift; /* audit.drift=on unless something says otherwise */
+	bool mark;  /* put a mark into a log of which the name is known */
 	struct log log;
 	int status; /* as of `mmfence run' */
 	int signal; /* that ended it, or 0 */

@@ -74,7 +74,7 @@ FILE *open_text(char **text, size_t *size)
 
 int finish_output(void)
 {
-	if (!fflush(stdout) || errno == EPIPE)
+	if ((!fflush(stdout) && !ferror(stdout)) || errno == EPIPE)
 		return 0;
 	complain("standard output cannot be written: %m");
 	return -1;
@@ -123,6 +123,17 @@ void put_duration(FILE *out, int64_t microseconds)
 		fprintf(out, "%.1f ms", (double)microseconds / 1e3);
 	else
 		fprintf(out, "%.1f s", (double)microseconds / 1e6);
+}
+
+const char *time_text(const struct timespec *moment, char out[TIME_BYTES])
+{
+	struct tm utc;
+	size_t length = strftime(out, TIME_BYTES, "%Y-%m-%dT%H:%M:%S",
+				 gmtime_r(&moment->tv_sec, &utc) ?: memset(&utc, 0, sizeof(utc)));
+
+	snprintf(out + length, TIME_BYTES - length, ".%06uZ",
+		 (unsigned int)(moment->tv_nsec / 1000) % 1000000);
+	return out;
 }
 
 /* As RFC 3629 has it. */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 
 /* "" for one, "s" for others. */
 const char *plural(int64_t n);
@@ -22,6 +23,10 @@ void put_size(FILE *out, int64_t bytes);
 
 /* "314 µs", "1.2 ms", "45.0 s" */
 void put_duration(FILE *out, int64_t microseconds);
+
+/* "2026-05-04T10:00:00.000000Z" */
+#define TIME_BYTES 28
+const char *time_text(const struct timespec *moment, char out[TIME_BYTES]);
 
 /* Of the UTF-8 here, in bytes, and which it is; 0: it is none. */
 size_t utf8_length(const char *text, uint32_t *code);

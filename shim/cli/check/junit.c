@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A verdict as JUnit's XML: a case for each category, for the command's own end, and for the log.
+ * All texts are printable already; here they are quoted.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/check/check.h"
+#include "cli/cli.h"
+#include "cli/report/report.h"
+#include "cli/text/text.h"
+
+struct suite {
+	const struct verdict *verdict;
+	FILE *out;
+	int cases, failures, skipped;
+};
+
+static void put_attribute(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, " %s=\"", name);
+	page_text(out, value);
+	fputc('"', out);
+}
+
+static void put_findings(const struct suite *suite, int category)
+{
+	for (const struct finding *it = suite->verdict->model->findings; it; it = it->hh.next) {
+		char *line = (int)it->category == category ? finding_line(it) : NULL;
+
+		if (!line)
+			continue;
+		page_text(suite->out, line);
+		fputc('\n', suite->out);
+		free(line);
+	}
+}
+
+/* A failure has its message, and is freed; what was skipped says why. */
+static void put_case(struct suite *suite, const char *name, double seconds, char *failure,
+		     const char *skipped, int category)
+{
+	FILE *out = suite->out;
+
+	suite->cases++;
+	fprintf(out, "    <testcase classname=\"mmfence.check\" name=\"%s\" time=\"%.3f\">", name,
+		seconds);
+	if (failure) {
+		suite->failures++;
+		fputs("<failure", out);
+		put_attribute(out, "message", failure);
+		put_attribute(out, "type", name);
+		fputc('>', out);
+		put_findings(suite, category);
+		fputs("</failure>", out);
+	} else if (skipped) {
+		suite->skipped++;
+		fputs("<skipped", out);
+		put_attribute(out, "message", skipped);
+		fputs("/>", out);
+	}
+	fputs("</testcase>\n", out);
+	free(failure);
+}
+
+static void put_cases(struct suite *suite)
+{
+	const struct verdict *verdict = suite->verdict;
+
+	for (int i = 0; i < CATEGORY_COUNT; i++) {
+		int64_t found = verdict->model->found[i];
+
+		if (verdict->wanted[i])
+			put_case(suite, categories[i].name, 0,
+				 found ? format_text("%lld finding%s: %s", (long long)found,
+						     plural(found), categories[i].help)
+				       : NULL,
+				 verdict->hidden[i], i);
+	}
+	put_case(suite, "command", verdict->seconds, verdict->status ? keep(verdict->ending) : NULL,
+		 verdict->no_command ? "no command was run" : NULL, -1);
+	put_case(suite, "log", 0, verdict->doubt ? keep(verdict->doubt) : NULL, NULL, -1);
+}
+
+void junit_print(const struct verdict *verdict, FILE *out)
+{
+	char host[256] = "", moment[TIME_BYTES], *cases, *counts;
+	size_t size;
+	struct suite suite = { .verdict = verdict, .out = open_text(&cases, &size) };
+
+	put_cases(&suite);
+	fclose(suite.out);
+	counts = format_text("tests=\"%d\" failures=\"%d\" errors=\"0\" skipped=\"%d\" "
+			     "time=\"%.3f\"",
+			     suite.cases, suite.failures, suite.skipped, verdict->seconds);
+	gethostname(host, sizeof(host) - 1);
+	fprintf(out,
+		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		"<testsuites name=\"mmfence check\" %s>\n  <testsuite %s timestamp=\"%.19s\"",
+		counts, counts, time_text(&verdict->start, moment));
+	put_attribute(out, "name", verdict->command);
+	put_attribute(out, "hostname", host);
+	fprintf(out, ">\n%s  </testsuite>\n</testsuites>\n", cases);
+	free(cases);
+	free(counts);
+}
