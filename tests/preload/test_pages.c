@@ -483,39 +483,6 @@ Test(pages, mappings_that_change_meanwhile_are_never_counted_wrong)
 	run_end(&run);
 }
 
-Test(pages, watch_ends_with_the_process)
-{
-	struct run run = { .variant = "plain",
-			   .helper = "pages",
-			   .preload = RUN_BARE,
-			   .args = { "none", "wait" } };
-	struct run watch = PAGES("--watch=0.1", "--json", NULL);
-
-	stop_helper(&run);
-	watch.args[3] = number(run.pid);
-	run_start(&watch);
-	/* It has counted at least once when something is in its output. */
-	char path[PATH_MAX];
-	snprintf(path, sizeof(path), "%s/output", watch.dir);
-	for (int turn = 0; turn < 10000; turn++) {
-		FILE *in = fopen(path, "re");
-		int first = in ? fgetc(in) : EOF;
-		if (in)
-			fclose(in);
-		if (first != EOF)
-			break;
-		usleep(1000);
-	}
-	end_helper(&run);
-	run_wait(&watch);
-	cr_assert(run_exit(&watch) == 0, "%d: %s", run_exit(&watch), watch.errors);
-	cr_expect(strstr(watch.errors, "has ended\n"), "%s", watch.errors);
-	/* A line each. */
-	for (char *line = strtok(watch.output, "\n"); line; line = strtok(NULL, "\n"))
-		check_sums(json_loads(line, 0, NULL));
-	run_end(&watch);
-}
-
 /* ---- the table ---- */
 
 Test(pages, the_table_says_how_much_still_shows_what_others_write)
@@ -526,7 +493,7 @@ Test(pages, the_table_says_how_much_still_shows_what_others_write)
 			   .args = { "kinds", "wait" } };
 
 	stop_helper(&run);
-	struct run table = PAGES("--limit=1", "--pages", number(run.pid));
+	struct run table = PAGES("--limit=1", number(run.pid));
 	run_helper(&table);
 	cr_assert(run_exit(&table) == 0, "%s", table.errors);
 	/* Sorted by what is shown, the stripes (or libc) come first; the total is of all. */
@@ -540,9 +507,10 @@ Test(pages, the_table_says_how_much_still_shows_what_others_write)
 	cr_expect(strstr(table.output, " mappings are not shown; the total is of all.\n"));
 	char *header = strstr(table.output, "size"), *row = header ? strchr(header, '\n') : NULL;
 	cr_assert(row, "%s", table.output);
-	unsigned long cells[3];
-	cr_assert(sscanf(row, "%lu %lu %lu - - -", &cells[0], &cells[1], &cells[2]) == 3);
-	cr_expect(cells[0] == 4096 && cells[1] == 2048 && cells[2] == 2048, "%s", table.output);
+	double cells[3];
+	cr_assert(sscanf(row, "%lf MiB %lf MiB %lf MiB - - -", &cells[0], &cells[1], &cells[2]) ==
+		  3);
+	cr_expect(cells[0] == 16 && cells[1] == 8 && cells[2] == 8, "%s", table.output);
 	run_end(&table);
 	end_helper(&run);
 }
@@ -581,10 +549,6 @@ Test(pages, wrong_options_are_refused)
 	refused(&sort, "--sort: \"name\" is none of file, private,");
 	struct run limit = PAGES("--limit=-3", "1");
 	refused(&limit, "--limit: \"-3\" is not a number of mappings\n");
-	struct run watch = PAGES("--watch=0", "1");
-	refused(&watch, "--watch: \"0\" is not a number of seconds from 0.1 to 86400\n");
-	struct run units = PAGES("--pages", "--bytes", "1");
-	refused(&units, "--pages and --bytes exclude each other\n");
 }
 
 Test(pages, a_zombie_has_none)
@@ -664,51 +628,6 @@ Test(pages, threads_stand_for_their_process)
 		kill(numbers[0], SIGKILL);
 		waitpid(numbers[0], NULL, 0);
 	}
-}
-
-/* Until there is more in it than that. */
-static off_t await_output(const struct run *run, off_t size)
-{
-	char path[PATH_MAX];
-	struct stat st = { 0 };
-
-	snprintf(path, sizeof(path), "%s/output", run->dir);
-	for (int turn = 0; turn < 10000 && (stat(path, &st) || st.st_size <= size); turn++)
-		usleep(1000);
-	return st.st_size;
-}
-
-static void watch_thread(bool first_ends)
-{
-	pid_t tid, pid = threaded(first_ends, &tid);
-	struct run watch = PAGES("--watch=0.1", "--json", number(tid));
-	char path[64];
-
-	run_start(&watch);
-	off_t size = await_output(&watch, 0);
-	/* The thread may go before the process, which is watched on. */
-	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)pid, (int)tid);
-	cr_assert(first_ends || write(leave_pipe[1], "", 1) == 1);
-	while (!first_ends && !access(path, F_OK))
-		sched_yield();
-	size = await_output(&watch, size);
-	cr_expect_gt(await_output(&watch, size), size, "it went with the thread");
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	run_wait(&watch);
-	cr_expect(run_exit(&watch) == 0, "%d: %s", run_exit(&watch), watch.errors);
-	cr_expect(strstr(watch.errors, "has ended\n"), "%s", watch.errors);
-	run_end(&watch);
-}
-
-Test(pages, watching_a_thread_ends_with_the_process)
-{
-	watch_thread(true);
-}
-
-Test(pages, watching_a_thread_goes_on_after_it)
-{
-	watch_thread(false);
 }
 
 Test(pages, a_kernel_thread_has_none)

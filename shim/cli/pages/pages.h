@@ -11,15 +11,11 @@
 
 #include "pages/pages.h"
 
-enum pages_unit { UNIT_HUMAN, UNIT_PAGES, UNIT_BYTES };
-
 /* What to order by: a class, or these. */
 enum { PAGES_BY_ADDRESS = PAGES_CLASSES, PAGES_BY_SIZE };
 
 struct pages_view {
 	bool json;
-	bool each; /* --watch: one census after the other, JSON a line each */
-	enum pages_unit unit;
 	int sort;
 	size_t limit; /* rows; SIZE_MAX: all */
 };
@@ -30,12 +26,10 @@ struct pages_count {
 	struct pages_result result;
 	struct pages_area *areas; /* names are copies */
 	size_t count, room;
-	char *names;
-	size_t names_used, names_room;
 };
 
-/* The process by its number: 0, or with a sentence said STATUS_USAGE. */
-int pages_open(const char *pid, struct pages_source *source, struct pages_count *count);
+/* The process by its number. Ends the command where it cannot be looked at. */
+void pages_open(const char *pid, struct pages_source *source, struct pages_count *count);
 
 /* 0; or with a sentence said STATUS_BAD. */
 int pages_take(const struct pages_source *source, enum pages_way way, struct pages_count *count);

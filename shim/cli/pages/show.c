@@ -7,7 +7,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli.h"
 #include "cli/pages/pages.h"
@@ -47,20 +46,15 @@ static size_t rows_of(const struct pages_count *count, const struct pages_view *
 	return count->count < view->limit ? count->count : view->limit;
 }
 
-static char *amount(uint64_t pages, enum pages_unit unit)
+static char *amount(uint64_t pages)
 {
 	char text[SIZE_BYTES];
 
-	if (!pages)
-		return keep("-");
-	if (unit == UNIT_HUMAN)
-		return keep(size_text(pages * PAGE_BYTES, text));
-	return format_text("%" PRIu64, unit == UNIT_PAGES ? pages : pages * PAGE_BYTES);
+	return keep(pages ? size_text(pages * PAGE_BYTES, text) : "-");
 }
 
 static void put_row(struct libscols_table *table, const uint64_t pages[PAGES_CLASSES],
-		    const struct pages_count *count, const struct pages_view *view, char *place,
-		    const char *mapping)
+		    const struct pages_count *count, char *place, const char *mapping)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
 	uint64_t all = 0;
@@ -69,9 +63,9 @@ static void put_row(struct libscols_table *table, const uint64_t pages[PAGES_CLA
 	for (int i = 0; i < PAGES_CLASSES; i++) {
 		all += pages[i];
 		if (i != PAGES_UNKNOWN || count->result.pages[i])
-			table_cell(line, column++, amount(pages[i], view->unit));
+			table_cell(line, column++, amount(pages[i]));
 	}
-	table_cell(line, 0, amount(all, view->unit));
+	table_cell(line, 0, amount(all));
 	table_cell(line, column++, place);
 	table_cell(line, column, keep(mapping));
 }
@@ -124,9 +118,9 @@ void pages_show(const struct pages_count *count, const struct pages_view *view, 
 	table_column(table, "at", COLUMN_EXTRA);
 	table_column(table, "mapping", COLUMN_LONG);
 	for (size_t i = 0; i < rows; i++)
-		put_row(table, count->areas[i].pages, count, view, place_text(&count->areas[i]),
+		put_row(table, count->areas[i].pages, count, place_text(&count->areas[i]),
 			*count->areas[i].name ? count->areas[i].name : "(anonymous)");
-	put_row(table, count->result.pages, count, view, keep("total"), "total");
+	put_row(table, count->result.pages, count, keep("total"), "total");
 	table_print(table);
 	if (rows < count->count)
 		fprintf(out, "%zu mappings are not shown; the total is of all.\n",
@@ -165,30 +159,25 @@ static json_t *area_json(const struct pages_area *area)
 	return json;
 }
 
-/* With --watch a line each. */
 void pages_show_json(const struct pages_count *count, const struct pages_view *view, FILE *out)
 {
-	char seconds[32], moment[48], *name = printable(count->name);
+	char moment[TIME_BYTES], *name = printable(count->name);
 	json_t *mappings = json_array();
 	struct timespec now;
-	struct tm tm;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(moment, sizeof(moment), "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
 	for (size_t i = 0; i < rows_of(count, view); i++)
 		json_array_append_new(mappings, area_json(&count->areas[i]));
 	json_t *json = json_pack(
-		"{s:s, s:i, s:s, s:s, s:I, s:I, s:b, s:o, s:s*, s:o}", "@timestamp", moment, "pid",
-		(int)count->pid, "name", name, "way", pages_way_name(count->result.way),
-		"page_size", (json_int_t)PAGE_BYTES, "mapping_count",
-		(json_int_t)count->result.areas, "changed", count->result.changed, "total",
-		counts_json(count->result.pages), "unknown_reason",
+		"{s:s, s:i, s:s, s:s, s:I, s:I, s:b, s:o, s:s*, s:o}", "@timestamp",
+		time_text(&now, moment), "pid", (int)count->pid, "name", name, "way",
+		pages_way_name(count->result.way), "page_size", (json_int_t)PAGE_BYTES,
+		"mapping_count", (json_int_t)count->result.areas, "changed", count->result.changed,
+		"total", counts_json(count->result.pages), "unknown_reason",
 		count->result.unknown ? strerrorname_np(-count->result.unknown) : NULL, "mappings",
 		mappings);
 
-	json_dumpf(json, out, view->each ? JSON_COMPACT : JSON_INDENT(1));
+	json_dumpf(json, out, JSON_INDENT(1));
 	fputc('\n', out);
 	json_decref(json);
 	free(name);
