@@ -157,7 +157,6 @@ Test(page, has_every_row_of_the_document)
 	expect_table(page.output, document, "snapshot_sites", "snapshot_sites");
 	expect_table(page.output, document, "nonlinear.sites", "nonlinear.sites");
 	expect_table(page.output, document, "selfmem", "selfmem");
-	expect_table(page.output, document, "census", "census");
 	expect_table(page.output, document, "gaps", "gaps");
 	expect_table(page.output, document, "processes.rows", "processes.rows");
 	expect_table(page.output, document, "logs", "logs");

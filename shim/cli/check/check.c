@@ -250,7 +250,7 @@ static char *doubt_of(const struct check *check, const struct log_state *state)
 /* The command's, and those of every process that has a record. */
 static void look_for_own_calls(const struct check *check, struct model *model)
 {
-	const struct executable *executable;
+	const struct member *executable;
 	char *path = realpath(command_binary(&check->run.found), NULL);
 
 	if (path)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names of all events, how many there were of each, the files of snapshots, and the last page
- * census of each program.
+ * The names of all events, how many there were of each, and the files of snapshots.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -63,21 +62,4 @@ struct file_row *file_of(struct entry *entry)
 {
 	return file_at(entry->model, entry->process->row.host,
 		       or_unknown(scan_text(entry->scan, "file.path")), ROWS_MOST);
-}
-
-void take_census(struct entry *entry)
-{
-	const struct scan_value *pages = scan_get(entry->scan, "mmfence.pages");
-	const char *program = entry->process->row.name;
-	struct census_row *census = ROW(entry->model->census, program, strlen(program), ROWS_MOST);
-
-	if (!census)
-		census = ROW(entry->model->census, OTHERS, strlen(OTHERS), ANY_NUMBER);
-	census->pid = entry->process->row.pid;
-	copy_time(census->time, entry->time);
-	memset(census->more, 0, sizeof(census->more));
-	for (const struct scan_value *key = pages ? scan_first(entry->scan, pages) : NULL; key;
-	     key = scan_next(entry->scan, pages, key + 1))
-		if (key[1].type == SCAN_INTEGER)
-			more_take(census->more, key->text, key[1].integer, FOLD_SUM);
 }

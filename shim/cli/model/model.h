@@ -24,7 +24,6 @@
 #define POINTS	      512 /* of one picture's line */
 #define SERIES	      6	  /* lines that are drawn */
 #define PROCESS_ROWS  200
-#define MORE_FIELDS   12
 #define MISSING_ROWS  200
 #define SEQUENCE_MOST (1LL << 53)
 #define FINDINGS_MOST 100000
@@ -76,14 +75,6 @@ struct frame {
 	uint64_t offset;       /* in the file; without a module, the address itself */
 };
 
-/* A number of the event's, and how those of several records become one. */
-enum fold { FOLD_SUM, FOLD_MOST, FOLD_LEAST };
-
-struct more {
-	char name[40];
-	int64_t value;
-};
-
 /* One call site, of one program, with one kind of event: the same backtrace, whatever addresses it
  * had in which process. */
 struct site_row {
@@ -98,7 +89,6 @@ struct site_row {
 	int64_t refused, unsynchronised;
 	char first[TIME_BYTES], last[TIME_BYTES];
 	char *path, *error, *detail;
-	struct more more[MORE_FIELDS];
 	UT_hash_handle hh;
 };
 
@@ -176,15 +166,6 @@ struct series {
 	int64_t count, stride;
 };
 
-/* A page census of a program. */
-struct census_row {
-	char *key; /* its name */
-	int64_t pid;
-	char time[TIME_BYTES];
-	struct more more[MORE_FIELDS];
-	UT_hash_handle hh;
-};
-
 /* What may be asked about a run: what happened there, each place once. */
 enum category {
 	CATEGORY_SIGBUS,
@@ -213,21 +194,9 @@ struct finding {
 	UT_hash_handle hh;
 };
 
-/* A process of a finding. */
-struct finding_process {
-	void *key;
-	UT_hash_handle hh;
-};
-
-/* A process in a log of which the beginning must be there. */
-struct begun {
-	void *key;
-	UT_hash_handle hh;
-};
-
-/* A program file that a process ran. */
-struct executable {
-	char *key; /* its path */
+/* Of which it is only known that it was there. */
+struct member {
+	char *key;
 	UT_hash_handle hh;
 };
 
@@ -277,25 +246,23 @@ struct model {
 	struct reason drop_reasons[REASONS];
 	struct series series[SERIES];
 	size_t series_count;
-	struct census_row *census;
 	int64_t most_areas, area_limit; /* where a process came nearest to it */
 
 	bool by_program; /* tallies are wanted */
 	struct tally *tallies;
 	struct finding *findings;
-	struct finding_process *finding_processes;
-	int64_t found[CATEGORIES]; /* findings, those that are left out too */
+	struct member *finding_processes; /* a finding and a pid each */
+	int64_t found[CATEGORIES];	  /* findings, those that are left out too */
 	int64_t findings_left_out;
-	struct executable *executables; /* with findings */
-	struct begun *begun;
-	bool beginning_gone; /* of a log that is whole otherwise */
+	struct member *executables; /* by path */
+	struct member *begun;	    /* processes in logs of which the beginning must be there */
+	bool beginning_gone;	    /* of a log that is whole otherwise */
 };
 
 /* Sums that stop at the largest number, since a log may say anything. */
 void sum_add(int64_t *to, int64_t n);
 void sum_take(struct sum *sum, int64_t n);
 void reason_count(struct reason *reasons, const char *text);
-void more_take(struct more *more, const char *name, int64_t value, enum fold fold);
 
 /* By number of the event in events.def, up to NULL; what is counted has one more, for others. */
 extern const char *const event_names[];

@@ -38,24 +38,6 @@ void reason_count(struct reason *reasons, const char *text)
 	}
 }
 
-void more_take(struct more *more, const char *name, int64_t value, enum fold fold)
-{
-	for (int i = 0; i < MORE_FIELDS; i++, more++) {
-		bool first = !*more->name;
-
-		if (first)
-			snprintf(more->name, sizeof(more->name), "%s", name);
-		if (strncmp(more->name, name, sizeof(more->name) - 1))
-			continue;
-		if (first || (fold == FOLD_MOST && value > more->value) ||
-		    (fold == FOLD_LEAST && value < more->value))
-			more->value = value;
-		else if (fold == FOLD_SUM)
-			sum_add(&more->value, value);
-		return;
-	}
-}
-
 void copy_time(char *to, const char *time)
 {
 	snprintf(to, TIME_BYTES, "%s", time);

@@ -64,6 +64,15 @@ static char *say(const struct entry *entry, const char *words)
 	return text;
 }
 
+static void tell_site(const struct entry *entry, struct site_row *site, const struct words *words)
+{
+	if (!*words->detail)
+		return;
+	if (*site->detail)
+		free(site->detail);
+	site->detail = say(entry, words->detail);
+}
+
 static struct site_row *take_site(struct entry *entry, const struct words *words)
 {
 	const struct scan *scan = entry->scan;
@@ -80,8 +89,8 @@ static struct site_row *take_site(struct entry *entry, const struct words *words
 		site->error = keep(error);
 	if (!*site->site)
 		snprintf(site->site, sizeof(site->site), "%s", scan_text(scan, "mmfence.site"));
-	if (*words->detail && !*site->detail)
-		site->detail = say(entry, words->detail);
+	if (!*site->detail)
+		tell_site(entry, site, words);
 	return site;
 }
 
@@ -237,29 +246,6 @@ static void take_placement(struct entry *entry)
 		sum_add(&use->seen_bytes, scan_number(entry->scan, "mmfence.mapping.length"));
 }
 
-static enum fold fold_of(const char *name)
-{
-	if (!strcmp(name, "sequential"))
-		return FOLD_SUM;
-	return strcmp(name, "smallest_step") && strcmp(name, "calls_left") ? FOLD_MOST : FOLD_LEAST;
-}
-
-/* What is in an object beside what has a place of its own is shown by its name. */
-static void take_more(struct entry *entry, struct site_row *site, const struct scan_value *object)
-{
-	static const char *const known[] = { "calls", "failed", "bytes", "areas" };
-
-	for (const struct scan_value *key = scan_first(entry->scan, object); key;
-	     key = scan_next(entry->scan, object, key + 1)) {
-		bool shown = key[1].type != SCAN_INTEGER;
-
-		for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-			shown |= !strcmp(key->text, known[i]);
-		if (!shown)
-			more_take(site->more, key->text, key[1].integer, fold_of(key->text));
-	}
-}
-
 static void take_total(struct entry *entry)
 {
 	const struct scan *scan = entry->scan;
@@ -275,7 +261,7 @@ static void take_total(struct entry *entry)
 	sum_add(&use->total_failed, scan_number_of(scan_below(scan, total, "failed")));
 	sum_add(&use->total_bytes, scan_number_of(scan_below(scan, total, "bytes")));
 	note_span(site->first, site->last, entry->time);
-	take_more(entry, site, total);
+	tell_site(entry, site, words_of(entry->action));
 }
 
 /* The first few processes are drawn. Every second point of a line that is full goes, and then every
@@ -319,11 +305,9 @@ static void take_areas(struct entry *entry, const struct scan_value *areas)
 
 static void take_pressure(struct entry *entry)
 {
-	const struct scan_value *areas = scan_get(entry->scan, "mmfence.areas");
 	int64_t count = scan_number(entry->scan, "mmfence.areas.count");
 
-	if (areas)
-		take_more(entry, entry->site, areas);
+	tell_site(entry, entry->site, words_of(entry->action));
 	if (count <= entry->model->most_areas)
 		return;
 	entry->model->most_areas = count;
@@ -419,7 +403,6 @@ static const struct taker {
 	{ "selfmem.split", take_split },
 	{ "inject.fault", take_fault },
 	{ "inject.total", take_injected },
-	{ "pages.census", take_census },
 	{ "coverage.gap", take_gap },
 	{ "log.dropped", take_dropped },
 };

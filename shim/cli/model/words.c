@@ -74,11 +74,14 @@ static const struct words all[] = {
 	  CATEGORY_PRESSURE,
 	  "{mmfence.areas.count} of {mmfence.areas.limit} areas[, and a call failed with "
 	  "{error.code}]",
-	  "" },
+	  "{mmfence.areas.count} of {mmfence.areas.limit} areas[, {mmfence.areas.calls_left} calls "
+	  "left]" },
 	{ "nonlinear.total",
 	  "[{mmfence.total.kind}: ]{mmfence.total.calls} calls, {mmfence.total.failed} failed, "
 	  "{size:mmfence.total.bytes}[, site {mmfence.site}]",
-	  CATEGORIES, NULL, NULL },
+	  CATEGORIES, NULL,
+	  "[{have:mmfence.total.sequential} in sequence, ][steps of {mmfence.total.smallest_step} "
+	  "to {mmfence.total.largest_step} pages]" },
 	{ "selfmem.open",
 	  "{file.path}: {mmfence.selfmem.kind} memory opened ({mmfence.selfmem.mode})[, "
 	  "{mmfence.policy}]",

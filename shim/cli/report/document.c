@@ -22,9 +22,7 @@ enum kind {
 	TRUTH,
 	SUM,
 	REASONS_OF,
-	MORE,	  /* each a number of its own name */
-	PAGES_OF, /* the same in an object */
-	COUNTS,	  /* one for each of these names; those that are 0 are left out */
+	COUNTS, /* one for each of these names; those that are 0 are left out */
 };
 
 struct field {
@@ -78,12 +76,6 @@ static json_t *sum_json(const struct sum *sum)
 			 (json_int_t)sum->total, "longest", (json_int_t)sum->longest);
 }
 
-static void put_more(json_t *object, const struct more *more)
-{
-	for (int i = 0; i < MORE_FIELDS && *more[i].name; i++)
-		put(object, more[i].name, json_integer(more[i].value));
-}
-
 static void put_field(json_t *object, const struct field *field, const void *row)
 {
 	const void *at = (const char *)row + field->at;
@@ -114,12 +106,6 @@ static void put_field(json_t *object, const struct field *field, const void *row
 		break;
 	case REASONS_OF:
 		put(object, field->name, reasons_json(at));
-		break;
-	case MORE:
-		put_more(object, at);
-		break;
-	case PAGES_OF:
-		put_more(put(object, field->name, json_object()), at);
 		break;
 	case COUNTS:
 		put(object, field->name, counts(field->names, numbers));
@@ -168,7 +154,7 @@ FIELDS(file_fields, T(path), T(host), N(snapshots), LISTING(COUNTS, engines, eng
 #undef OF
 #define OF struct site_row
 FIELDS(site_fields, T(action), T(program), C(site), N(records), N(calls), N(failed), N(bytes),
-       S(refused), S(areas), C(first), C(last), T(path), T(error), T(detail), MEMBER(MORE, more));
+       S(refused), S(areas), C(first), C(last), T(path), T(error), T(detail));
 #undef OF
 #define OF struct finding
 FIELDS(gap_fields, NAMED("reason", TEXT, what), NAMED("path", TEXT, where),
@@ -176,9 +162,6 @@ FIELDS(gap_fields, NAMED("reason", TEXT, what), NAMED("path", TEXT, where),
 #undef OF
 #define OF struct missing_row
 FIELDS(missing_fields, T(host), N(pid), T(name), N(records));
-#undef OF
-#define OF struct census_row
-FIELDS(census_fields, NAMED("program", TEXT, key), N(pid), C(time), NAMED("pages", PAGES_OF, more));
 #undef OF
 #define OF struct series
 FIELDS(series_fields, T(program), N(pid), N(seen), N(most), S(limit));
@@ -387,7 +370,6 @@ json_t *report_document(struct model *model)
 		      areas_json(model)));
 	put(document, "selfmem", sites_json(model, "selfmem."));
 	put(document, "injected", sites_json(model, "inject."));
-	put(document, "census", LISTED(census_fields, model->census));
 	put(document, "gaps", gaps);
 	put(document, "dropped",
 	    json_pack("{s:I, s:o}", "records", (json_int_t)model->dropped, "reasons",

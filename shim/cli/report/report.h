@@ -89,7 +89,7 @@ enum cell {
 	CELL_FATE,
 	CELL_END,
 	CELL_REASONS,
-	CELL_NOTES, /* what the library counted beside the columns */
+	CELL_NOTES,
 	CELL_STACK, /* a list of its own */
 };
 

@@ -5,7 +5,6 @@
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
-#include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +24,6 @@ static const char no_build_id[] = "no build-id: may have changed since";
 struct opened {
 	void *key;
 	bool tried;
-	Dwfl *dwfl;
 	Dwfl_Module *module; /* NULL: nothing to be had */
 	GElf_Addr bias;
 	const char *note;
@@ -72,51 +70,42 @@ static int open_regular(const char *path)
 
 enum match { MATCH_NONE, MATCH_OTHER, MATCH_UNKNOWN, MATCH_SAME };
 
-static enum match compare_id(const void *id, ssize_t length, const char *wanted)
+/* Whether what was opened is the module that was loaded. */
+static enum match compare_id(Dwfl_Module *module, const char *wanted)
 {
 	char text[2 * 64 + 1] = "";
+	const unsigned char *id = NULL;
+	GElf_Addr address;
+	int length = dwfl_module_build_id(module, &id, &address);
 
 	if (!*wanted)
 		return MATCH_UNKNOWN;
-	for (ssize_t i = 0; i < length && i < 64; i++)
-		sprintf(text + 2 * i, "%02x", ((const unsigned char *)id)[i]);
+	for (int i = 0; i < length && i < 64; i++)
+		sprintf(text + 2 * i, "%02x", id[i]);
 	return strcmp(text, wanted) ? MATCH_OTHER : MATCH_SAME;
 }
 
-/* Whether this file is the module that was loaded. */
-static enum match match_file(const char *path, const char *build_id)
+static enum match use_file(struct opened *it, const char *path, const char *build_id)
 {
-	enum match match = MATCH_NONE;
-	const void *id = NULL;
 	int fd = open_regular(path);
-	Elf *elf;
+	Dwfl *dwfl = fd < 0 ? NULL : dwfl_begin(&symbols.callbacks);
+	enum match match = MATCH_NONE;
+	Dwfl_Module *module = NULL;
 
-	if (fd < 0)
-		return MATCH_NONE;
-	elf_version(EV_CURRENT);
-	elf = elf_begin(fd, ELF_C_READ, NULL);
-	if (elf && elf_kind(elf) == ELF_K_ELF) {
-		ssize_t length = dwelf_elf_gnu_build_id(elf, &id);
-
-		match = compare_id(id, length > 0 ? length : 0, build_id);
+	if (dwfl) {
+		dwfl_report_begin(dwfl);
+		module = dwfl_report_offline(dwfl, path, path, fd);
+		dwfl_report_end(dwfl, NULL, NULL);
 	}
-	elf_end(elf);
-	close(fd);
+	if (module && dwfl_module_getelf(module, &it->bias))
+		match = compare_id(module, build_id);
+	if (match >= MATCH_UNKNOWN)
+		it->module = module;
+	else
+		dwfl_end(dwfl);
+	if (fd >= 0 && !module)
+		close(fd);
 	return match;
-}
-
-static bool use_file(struct opened *it, const char *path)
-{
-	it->dwfl = dwfl_begin(&symbols.callbacks);
-	if (!it->dwfl)
-		return false;
-	dwfl_report_begin(it->dwfl);
-	it->module = dwfl_report_offline(it->dwfl, path, path, open_regular(path));
-	dwfl_report_end(it->dwfl, NULL, NULL);
-	if (it->module && dwfl_module_getelf(it->module, &it->bias))
-		return true;
-	it->module = NULL;
-	return false;
 }
 
 /* DIRECTORY/.build-id/ab/cdef….debug, or the module itself under the same name without .debug. */
@@ -134,7 +123,7 @@ static bool use_debug_file(struct opened *it, const char *build_id)
 			char *path = format_text("%s/.build-id/%.2s/%s%s", directory, build_id,
 						 build_id + 2, endings[i]);
 
-			found = match_file(path, build_id) == MATCH_SAME && use_file(it, path);
+			found = use_file(it, path, build_id) == MATCH_SAME;
 			free(path);
 		}
 	}
@@ -144,23 +133,16 @@ static bool use_debug_file(struct opened *it, const char *build_id)
 
 static void open_module(struct opened *it, const char *path, const char *build_id)
 {
-	enum match match = *path == '[' ? MATCH_NONE : match_file(path, build_id);
+	enum match match = *path == '[' ? MATCH_NONE : use_file(it, path, build_id);
 
-	if (match >= MATCH_UNKNOWN && use_file(it, path)) {
-		if (match == MATCH_UNKNOWN)
-			it->note = no_build_id;
-		return;
-	}
-	if (*build_id && use_debug_file(it, build_id)) {
-		if (match == MATCH_OTHER)
-			it->note = "changed since; named by its debug file";
-		return;
-	}
-	if (*path == '[')
-		it->note = "the kernel's own";
-	else
-		it->note =
-			match == MATCH_OTHER ? "changed since: another build-id" : "not found here";
+	if (match == MATCH_UNKNOWN)
+		it->note = no_build_id;
+	else if (match != MATCH_SAME && use_debug_file(it, build_id))
+		it->note = match == MATCH_OTHER ? "changed since; named by its debug file" : NULL;
+	else if (match != MATCH_SAME)
+		it->note = *path == '['		  ? "the kernel's own"
+			   : match == MATCH_OTHER ? "changed since: another build-id"
+						  : "not found here";
 }
 
 static struct opened *opened_of(const char *path, const char *build_id)

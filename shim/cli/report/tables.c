@@ -46,17 +46,6 @@ const struct rows report_tables[] = {
 	{ "nonlinear.sites", "Nonlinear mappings by call site", NULL, SITE_COLUMNS },
 	{ "selfmem", "Memory opened or mapped as a file", NULL, SITE_COLUMNS },
 	{ "injected", "Calls that were made to fail", NULL, SITE_COLUMNS },
-	{ "census",
-	  "Pages at the last census",
-	  "File: private pages that still show what others write.",
-	  { { "File", "pages.resident_file", CELL_NUMBER, false },
-	    { "Private", "pages.resident_private", CELL_NUMBER, false },
-	    { "Shared", "pages.resident_shared", CELL_NUMBER, false },
-	    { "Swapped", "pages.swapped", CELL_NUMBER, false },
-	    { "Nowhere", "pages.never_allocated", CELL_NUMBER, false },
-	    { "Unknown", "pages.unknown", CELL_NUMBER, false },
-	    { "Program", "program", CELL_TEXT, false },
-	    { "PID", "pid", CELL_NUMBER, false } } },
 	{ "gaps",
 	  "Not looked into",
 	  NULL,
@@ -144,29 +133,6 @@ static void put_fate(FILE *out, const json_t *row)
 		fprintf(out, ", %lld preserved", (long long)preserved);
 }
 
-/* All numbers that have no column. */
-static void put_notes(FILE *out, const json_t *site)
-{
-	static const char shown[] = " records calls failed bytes refused areas ";
-	const char *key, *comma = *text(site, "detail") ? ", " : "";
-	json_t *value;
-
-	fputs(text(site, "detail"), out);
-	if (*text(site, "error")) {
-		fprintf(out, "%s%s", comma, text(site, "error"));
-		comma = ", ";
-	}
-	json_object_foreach ((json_t *)site, key, value) {
-		char *name = format_text(" %s ", key);
-
-		if (json_is_integer(value) && !strstr(shown, name)) {
-			fprintf(out, "%s%s %lld", comma, key, (long long)json_integer_value(value));
-			comma = ", ";
-		}
-		free(name);
-	}
-}
-
 static void put_cell(FILE *out, const json_t *document, const json_t *row,
 		     const struct column *column)
 {
@@ -205,7 +171,9 @@ static void put_cell(FILE *out, const json_t *document, const json_t *row,
 			fputs(json_is_true(field(row, "ended")) ? "ended" : "not recorded", out);
 		break;
 	case CELL_NOTES:
-		put_notes(out, row);
+		fprintf(out, "%s%s%s", text(row, "detail"),
+			*text(row, "detail") && *text(row, "error") ? ", " : "",
+			text(row, "error"));
 		break;
 	default:
 		fputs(text(row, column->name), out);

@@ -81,14 +81,11 @@ void options_read(struct command_line *line, int argc, char **argv, void *input)
 	for (size_t i = 0; i < count; i++) {
 		const struct setting *it = &line->settings[i];
 
-		bool may_lack = it->argument && *it->argument == '?';
-
 		options[i] = (struct argp_option){
 			.name = it->name,
 			.key = it->letter ? it->letter : KEY_FIRST + (int)i,
-			.arg = may_lack ? it->argument + 1 : it->argument,
-			.flags = (it->help ? 0 : OPTION_HIDDEN) |
-				 (may_lack ? OPTION_ARG_OPTIONAL : 0),
+			.arg = it->argument,
+			.flags = (it->help ? 0 : OPTION_HIDDEN),
 			.doc = it->help,
 		};
 	}

@@ -59,7 +59,7 @@ void table_print(struct libscols_table *table);
 struct setting {
 	const char *name;
 	int letter;		     /* 0: none */
-	const char *argument, *help; /* "?NAME": it may be left out; no help: hidden */
+	const char *argument, *help; /* no help: hidden */
 	/* What it does: sets the bool that is so far into the input, or calls this, which ends the
 	 * command where the argument is wrong. */
 	size_t flag;
