@@ -66,7 +66,6 @@ struct file_row {
 struct module {
 	char *key;
 	char *path, *build_id;
-	uint32_t number;
 	UT_hash_handle hh;
 };
 
@@ -83,8 +82,7 @@ struct site_row {
 	char site[20];
 	uint32_t frame_count;
 	struct frame *frames;
-	int64_t records, failed_records;
-	int64_t calls, failed, bytes; /* once all is read: records too, where these are calls */
+	int64_t records, calls, failed, bytes;
 	int64_t areas;		      /* most of a process that called from here */
 	int64_t refused, unsynchronised;
 	char first[TIME_BYTES], last[TIME_BYTES];

@@ -294,15 +294,6 @@ static void finish_file(struct file_row *row)
 	row->ended_with_process = left - row->open;
 }
 
-static void finish_site(struct site_row *site)
-{
-	if (!strcmp(site->action, "nonlinear.remap") || !strcmp(site->action, "nonlinear.rewire") ||
-	    !strcmp(site->action, "selfmem.access"))
-		return;
-	site->calls = site->records;
-	site->failed = site->failed_records;
-}
-
 void model_finish(struct model *model)
 {
 	struct process *process, *next;
@@ -316,7 +307,5 @@ void model_finish(struct model *model)
 	}
 	for (struct file_row *row = model->files; row; row = row->hh.next)
 		finish_file(row);
-	for (struct site_row *site = model->sites; site; site = site->hh.next)
-		finish_site(site);
 	numbers_finish(model);
 }

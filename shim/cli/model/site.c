@@ -11,11 +11,9 @@
 
 /* What a site is found by: what it is about, the program, and its frames. */
 struct site_key {
-	uint32_t length;
-	char bytes[FRAMES * (sizeof(uint32_t) + sizeof(uint64_t)) + 160];
+	char head[96];
+	struct frame frames[FRAMES];
 };
-
-#define NOWHERE UINT32_MAX
 
 /* A module as one record has it. */
 struct place {
@@ -39,7 +37,6 @@ static struct module *module_of(struct model *model, const char *path, const cha
 	if (module && !module->path) {
 		module->path = keep(path);
 		module->build_id = keep(build_id);
-		module->number = HASH_COUNT(model->modules);
 	}
 	return module;
 }
@@ -90,32 +87,17 @@ uint32_t frames_find(struct model *model, const struct scan *scan, struct frame 
 	return count;
 }
 
-static void add_bytes(struct site_key *key, const void *bytes, size_t length)
+/* Where there is no backtrace, the library's hash of it may be. An address in no module is another
+ * one in every process: it says no more than that. */
+static size_t make_key(struct site_key *key, const char *action, const char *program,
+		       const char *hash, const struct frame *frames, uint32_t count)
 {
-	if (key->length + length <= sizeof(key->bytes)) {
-		memcpy(key->bytes + key->length, bytes, length);
-		key->length += (uint32_t)length;
-	}
-}
-
-/* An address in no module is another one in every process: it says no more than that. Where there
- * is no backtrace, the library's hash of it may be. */
-static void make_key(struct site_key *key, const char *action, const char *program,
-		     const char *hash, const struct frame *frames, uint32_t count)
-{
-	char head[160];
-	int length = snprintf(head, sizeof(head), "%.40s %.90s %.20s", action, program,
-			      count ? "" : hash);
-
-	key->length = 0;
-	add_bytes(key, head, (size_t)length + 1);
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t number = frames[i].module ? frames[i].module->number : NOWHERE;
-		uint64_t offset = frames[i].module ? frames[i].offset : 0;
-
-		add_bytes(key, &number, sizeof(number));
-		add_bytes(key, &offset, sizeof(offset));
-	}
+	memset(key->head, 0, sizeof(key->head));
+	snprintf(key->head, sizeof(key->head), "%.24s %.48s %.20s", action, program,
+		 count ? "" : hash);
+	for (uint32_t i = 0; i < count; i++)
+		key->frames[i] = frames[i].module ? frames[i] : (struct frame){ NULL, 0 };
+	return offsetof(struct site_key, frames[count]);
 }
 
 struct site_row *site_of(struct model *model, const struct scan *scan, const char *action,
@@ -124,15 +106,15 @@ struct site_row *site_of(struct model *model, const struct scan *scan, const cha
 	struct frame frames[FRAMES];
 	uint32_t count = frames_find(model, scan, frames);
 	struct site_key key;
-	struct site_row *site;
+	size_t length =
+		make_key(&key, action, program, scan_text(scan, "mmfence.site"), frames, count);
+	struct site_row *site = ROW(model->sites, &key, length, ROWS_MOST);
 
-	make_key(&key, action, program, scan_text(scan, "mmfence.site"), frames, count);
-	site = ROW(model->sites, key.bytes, key.length, ROWS_MOST);
 	if (!site) {
 		program = OTHERS;
 		count = 0;
-		make_key(&key, action, program, "", frames, 0);
-		site = ROW(model->sites, key.bytes, key.length, ANY_NUMBER);
+		length = make_key(&key, action, program, "", frames, 0);
+		site = ROW(model->sites, &key, length, ANY_NUMBER);
 	}
 	if (site->action)
 		return site;

@@ -51,11 +51,11 @@ static void add_site(struct totals *totals, const struct site_row *site)
 	} else if (!strcmp(site->action, "mapping.rescued")) {
 		sum_add(&totals->rescued, site->records);
 	} else if (!strcmp(site->action, "selfmem.open")) {
-		sum_add(&totals->memory_opened, site->records - site->failed_records);
+		sum_add(&totals->memory_opened, site->calls - site->failed);
 	} else if (!strcmp(site->action, "selfmem.access")) {
 		sum_add(&totals->reached, site->calls - site->failed);
 	} else if (!strcmp(site->action, "selfmem.map")) {
-		sum_add(&totals->views, site->records - site->failed_records);
+		sum_add(&totals->views, site->calls - site->failed);
 		sum_add(&totals->unsynchronised, site->unsynchronised);
 	}
 }

@@ -81,7 +81,6 @@ static struct site_row *take_site(struct entry *entry, const struct words *words
 	const char *error = scan_text(scan, "error.code");
 
 	site->records++;
-	site->failed_records += entry->failed;
 	note_span(site->first, site->last, entry->time);
 	if (!*site->path)
 		site->path = keep(scan_text(scan, "file.path"));
@@ -232,6 +231,7 @@ static struct use *take_use(struct entry *entry)
 
 	use->site = entry->site;
 	entry->times = use->finding ? -1 : 0;
+	entry->calls = entry->failures = 0;
 	return entry->use = use;
 }
 
@@ -332,9 +332,8 @@ static void take_access(struct entry *entry)
 {
 	const struct scan *scan = entry->scan;
 
-	entry->times = scan_number(scan, "mmfence.selfmem.calls");
-	sum_add(&entry->site->calls, entry->times);
-	sum_add(&entry->site->failed, scan_number(scan, "mmfence.selfmem.failed"));
+	entry->times = entry->calls = scan_number(scan, "mmfence.selfmem.calls");
+	entry->failures = scan_number(scan, "mmfence.selfmem.failed");
 	sum_add(&entry->site->bytes, scan_number(scan, "mmfence.selfmem.bytes"));
 }
 
@@ -358,7 +357,7 @@ static void take_injected(struct entry *entry)
 /* It was no call. */
 static void take_sigbus(struct entry *entry)
 {
-	entry->site->failed_records -= entry->failed;
+	entry->failures = 0;
 }
 
 /* What could not be seen or written. */
@@ -440,10 +439,15 @@ void take_action(struct entry *entry)
 		take_areas(entry, areas);
 	if (words && words->detail)
 		entry->site = take_site(entry, words);
-	entry->times = 1;
+	entry->times = entry->calls = 1;
+	entry->failures = entry->failed;
 	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++)
 		if (!strcmp(entry->action, takers[i].action))
 			takers[i].take(entry);
+	if (entry->site) {
+		sum_add(&entry->site->calls, entry->calls);
+		sum_add(&entry->site->failed, entry->failures);
+	}
 	if (words && words->finding && entry->times >= 0)
 		take_finding(entry, words);
 }

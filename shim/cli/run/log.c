@@ -35,15 +35,14 @@ void log_name(struct log *log, const char *option, const char *command)
 	if (!directory && *option != '/')
 		refuse("the log cannot be created in the current directory: %m");
 	log->template = template_of(directory, option, command);
+	log->name = expand(log->template, false);
 	log->pattern = expand(log->template, true);
 	free(directory);
 }
 
-char *log_shown(const struct log *log)
+const char *log_shown(const struct log *log)
 {
-	char *name = log->elsewhere ? NULL : expand(log->template, false);
-
-	return name ? name : format_text("%s", log->template);
+	return log->name ? log->name : log->template;
 }
 
 static void fail(const struct log *log, const char *name, int error)
@@ -69,45 +68,35 @@ static void try_directory(const struct log *log)
 	free(directory);
 }
 
-/* Under a pattern lies what others put there. Root's children may have become others. */
-static bool is_foreign(const struct stat *st)
+/* A part to be read. Under a pattern lies what others put there; root's children may have become
+ * others. */
+static int open_part(const char *path, struct stat *st)
 {
+	int fd = open(path, O_RDONLY | LOG_FLAGS);
 	uid_t user = geteuid();
 
-	return user && st->st_uid != user;
-}
-
-/* Takes over the descriptor. */
-static void add_part(struct log *log, const char *path, int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || is_foreign(&st)) {
+	if (fd >= 0 && !fstat(fd, st) && S_ISREG(st->st_mode) && (!user || st->st_uid == user))
+		return fd;
+	if (fd >= 0)
 		close(fd);
-		return;
-	}
-	log->parts = resize(log->parts, (log->count + 1) * sizeof(*log->parts));
-	log->parts[log->count++] =
-		(struct log_part){ format_text("%s", path), fd, st.st_dev, st.st_ino, st.st_size };
+	return -1;
 }
 
-static void create(struct log *log, const char *name)
+static void create(const struct log *log)
 {
-	int made = open(name, O_WRONLY | O_CREAT | O_EXCL | LOG_FLAGS, 0600), readable;
-	int fd = made < 0 && errno == EEXIST ? open(name, O_WRONLY | O_APPEND | LOG_FLAGS) : made;
+	int made = open(log->name, O_WRONLY | O_CREAT | O_EXCL | LOG_FLAGS, 0600);
+	int fd = made < 0 && errno == EEXIST ? open(log->name, O_WRONLY | O_APPEND | LOG_FLAGS)
+					     : made;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
-		fail(log, name, errno);
+		fail(log, log->name, errno);
 	close(fd);
 	const char *why =
 		made < 0 ? target_refusal(st.st_mode, st.st_uid, (uint32_t)st.st_nlink, geteuid())
 			 : NULL;
 	if (why)
-		refuse("the log %s is not used: %s", name, why);
-	readable = open(name, O_RDWR | O_APPEND | LOG_FLAGS);
-	if (readable >= 0)
-		add_part(log, name, readable);
+		refuse("the log %s is not used: %s", log->name, why);
 }
 
 /* How the next record would fare. The room for it is asked for, and stays beyond the end. */
@@ -146,47 +135,47 @@ static void put_mark(struct log *log)
 {
 	struct log_part *part = &log->parts[0];
 	int error = refusal(part->path, part->start);
-	ssize_t length, written;
+	int fd = open(part->path, O_WRONLY | O_APPEND | LOG_FLAGS);
 	char last = '\n';
 
-	if (!error && part->start && pread(part->fd, &last, 1, part->start - 1) == 1 &&
-	    last != '\n' && write(part->fd, "\n", 1) != 1)
-		error = errno;
 	log->mark = mark_line();
-	length = (ssize_t)strlen(log->mark);
-	written = error ? -1 : write(part->fd, log->mark, (size_t)length);
-	if (written != length)
-		refuse("the log %s cannot be written: %s", part->path,
-		       strerror(error	      ? error
-				: written < 0 ? errno
-					      : ENOSPC));
-	part->start = lseek(part->fd, 0, SEEK_CUR) - length;
+	ssize_t length = (ssize_t)strlen(log->mark);
+
+	errno = error ? error : ENOSPC;
+	if (!error && part->start && pread(part->fd, &last, 1, part->start - 1) == 1 &&
+	    last != '\n' && write(fd, "\n", 1) != 1)
+		error = errno;
+	if (error || write(fd, log->mark, (size_t)length) != length)
+		refuse("the log %s cannot be written: %m", part->path);
+	part->start = lseek(fd, 0, SEEK_CUR) - length;
+	close(fd);
 }
 
 void log_prepare(struct log *log, bool mark)
 {
-	char *name = log->elsewhere ? NULL : expand(log->template, false);
-	glob_t found;
+	glob_t found = { 0 };
+	struct stat st;
 
-	log->known = name;
 	if (log->elsewhere)
 		destination_try(log->template);
-	else if (name)
-		create(log, name);
+	else if (log->name)
+		create(log);
 	else
 		try_directory(log);
-	free(name);
-	if (log->known && mark && log->count)
-		put_mark(log);
-	if (log->elsewhere || log->known || glob(log->pattern, 0, NULL, &found))
+	if (log->elsewhere || glob(log->pattern, 0, NULL, &found))
 		return;
+	log->parts = take(found.gl_pathc * sizeof(*log->parts));
 	for (size_t i = 0; i < found.gl_pathc; i++) {
-		int fd = open(found.gl_pathv[i], O_RDONLY | LOG_FLAGS);
+		int fd = open_part(found.gl_pathv[i], &st);
 
 		if (fd >= 0)
-			add_part(log, found.gl_pathv[i], fd);
+			log->parts[log->count++] =
+				(struct log_part){ keep(found.gl_pathv[i]), fd, st.st_dev,
+						   st.st_ino, st.st_size };
 	}
 	globfree(&found);
+	if (log->name && mark && log->count)
+		put_mark(log);
 }
 
 static bool mark_is_gone(const struct log *log, const struct log_part *part)
@@ -220,19 +209,14 @@ static void read_part(struct log_state *state, const char *path, int fd, off_t s
 	state->files += !model_read(state->model, fd, NULL, NULL);
 }
 
-/* By name, through the descriptor from before if it is that file still. */
 static void read_name(const struct log *log, struct log_state *state, const char *path)
 {
-	int fd = open(path, O_RDONLY | LOG_FLAGS);
 	const struct log_part *part;
 	struct stat st;
+	int fd = open_part(path, &st);
 
 	if (fd < 0)
 		return;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || is_foreign(&st)) {
-		close(fd);
-		return;
-	}
 	part = part_of(log, &st);
 	state->cut |= part && log->mark && mark_is_gone(log, part);
 	read_part(state, path, fd, part ? part->start : 0, !part);
@@ -288,19 +272,9 @@ void log_read_there(char *const *names, size_t count, struct log_state *state)
 	model_finish(state->model);
 }
 
-static bool is_gone(const struct log *log)
-{
-	char *name = expand(log->template, false);
-	struct stat st;
-	bool gone = name && lstat(name, &st) && errno == ENOENT;
-
-	free(name);
-	return gone;
-}
-
 char *log_doubt(const struct log *log, const struct log_state *state, bool started)
 {
-	if (!state->files && started && (!log->known || is_gone(log)))
+	if (!state->files && started && (!log->name || log->count))
 		return keep("the log is gone, so that what happened is not known");
 	if (state->model->beginning_gone || state->cut)
 		return keep("the log was emptied, cut or replaced while the command ran, so that "
@@ -323,13 +297,13 @@ static bool drop_if_empty(const char *path, int fd)
 
 bool log_drop_empty(const struct log *log)
 {
-	glob_t found;
+	glob_t found = { 0 };
 	bool any = false;
 
-	if (log->known)
-		return log->by_default && log->count == 1 &&
-		       drop_if_empty(log->parts->path, log->parts->fd);
-	if (log->elsewhere || glob(log->pattern, 0, NULL, &found))
+	for (size_t i = 0; i < log->count; i++)
+		close(log->parts[i].fd);
+	if (log->elsewhere || (log->name && !log->by_default) ||
+	    glob(log->pattern, 0, NULL, &found))
 		return false;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		int fd = open(found.gl_pathv[i], O_RDWR | LOG_FLAGS);

@@ -90,7 +90,7 @@ struct log {
 	bool by_default;	/* nobody said where */
 	bool elsewhere;		/* no file: template is the value for the library */
 	char *template;		/* absolute, with %p, %e, %h and %t */
-	bool known;		/* it has none of these; once it is prepared */
+	char *name;		/* where it has none of these, or NULL */
 	char *mark;		/* a line at the start of our part; NULL: none */
 	char *pattern;		/* the same for glob(3) */
 	struct log_part *parts; /* found when the run began */
@@ -130,7 +130,7 @@ char *log_doubt(const struct log *log, const struct log_state *state, bool start
 bool log_drop_empty(const struct log *log);
 
 /* The log for people: its path, or the template. */
-char *log_shown(const struct log *log);
+const char *log_shown(const struct log *log);
 
 /* launch.c: starts the command and waits for its end, like system(3) without a shell between: its
  * exit status, 128+n for signal n, or with a sentence said STATUS_NOT_FOUND or STATUS_NOT_RUNNABLE.

@@ -111,7 +111,7 @@ static const char *silence(const struct log *log, const struct log_state *state)
 {
 	if (state->model->damaged)
 		return "no record of the log could be read, so that what happened is not known";
-	return !state->files && log->known ? "there is no log to read for a summary"
+	return !state->files && log->name ? "there is no log to read for a summary"
 					   : "nothing happened that mmfence records";
 }
 
@@ -119,7 +119,7 @@ void summary_print(const struct log *log, bool started, int signal, FILE *out)
 {
 	struct log_state state;
 	struct totals totals;
-	char *name = log_shown(log), *visible = printable(name), *doubt;
+	char *visible = printable(log_shown(log)), *doubt;
 
 	if (log->elsewhere) {
 		fprintf(out,
@@ -146,5 +146,4 @@ void summary_print(const struct log *log, bool started, int signal, FILE *out)
 		put_line(out, "log", "%s", visible);
 	free(doubt);
 	free(visible);
-	free(name);
 }
