@@ -397,16 +397,30 @@ Test(show, follows_truncation)
 	tail_end(&tail);
 }
 
-Test(show, follows_a_pipe_to_its_end)
+/* What comes after it is not written before the first line is shown. */
+Test(show, a_pipe_is_shown_as_it_comes)
 {
 	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE, .args = { "-c" } };
+	const char *log = data_path("two_hosts.log");
 	char *script;
 
-	cr_assert(asprintf(&script, "cat %s | %s log -f -", data_path("two_hosts.log"),
-			   build_path("bin/mmfence")) > 0);
+	cr_assert(asprintf(&script,
+			   "mkfifo go; { head -n 1 %s; read x <go; tail -n +2 %s; } | %s log - | "
+			   "{ read -r line; echo \"$line\"; echo >go; cat; }",
+			   log, log, build_path("bin/mmfence")) > 0);
 	run.args[1] = script;
 	run_helper(&run);
 	expect_exit(&run, 0);
 	cr_expect_eq(count_lines(run.output), 68);
+	run_end(&run);
+}
+
+Test(show, follows_files_alone)
+{
+	struct run run = COMMAND("log", "-f", "/dev/null");
+
+	run_helper(&run);
+	expect_exit(&run, 2);
+	cr_expect(strstr(run.errors, "mmfence: -f: /dev/null is no file"), "%s", run.errors);
 	run_end(&run);
 }

@@ -23,8 +23,6 @@
 struct source {
 	const char *path;
 	struct lines now, before; /* before: what was renamed; its descriptor may be -1 */
-	bool input;		  /* a pipe or a terminal: no names, and an end */
-	bool ended;
 };
 
 struct follow {
@@ -36,34 +34,17 @@ struct follow {
 };
 
 /* What there is, as it comes. */
-static void drain(const struct follow *follow, const struct source *source, struct lines *lines,
-		  bool *ended)
+static void drain(const struct follow *follow, const struct source *source, struct lines *lines)
 {
-	struct pollfd polled = { .fd = lines->fd, .events = POLLIN };
+	ssize_t got;
 	char *text;
 	size_t length;
 
-	*ended = false;
-	while (!*ended && poll(&polled, 1, 0) > 0) {
-		ssize_t got = lines_fill(lines);
-
-		if (got < 0)
-			refuse("%s cannot be read: %s", source->path, strerror((int)-got));
+	while ((got = lines_fill(lines)) > 0)
 		while (lines_buffered(lines, &text, &length))
 			follow->line(text, length, lines->too_long, follow->context);
-		*ended = !got;
-	}
-}
-
-static void read_input(const struct follow *follow, struct source *source)
-{
-	char *text;
-	size_t length;
-
-	if (!source->ended)
-		drain(follow, source, &source->now, &source->ended);
-	if (source->ended && lines_rest(&source->now, &text, &length))
-		follow->line(text, length, 0, follow->context);
+	if (got < 0)
+		refuse("%s cannot be read: %s", source->path, strerror((int)-got));
 }
 
 /* Of a record that was cut off in the middle, and of what comes then from the beginning. */
@@ -85,13 +66,12 @@ static bool is_same(const struct stat *a, const struct stat *b)
 static void read_file(const struct follow *follow, struct source *source)
 {
 	struct stat st = { 0 }, named;
-	bool ended;
 
 	if (source->before.fd >= 0)
-		drain(follow, source, &source->before, &ended);
+		drain(follow, source, &source->before);
 	if (!fstat(source->now.fd, &st) && st.st_size < source->now.offset)
 		begin_anew(follow, &source->now);
-	drain(follow, source, &source->now, &ended);
+	drain(follow, source, &source->now);
 	if (stat(source->path, &named) || !S_ISREG(named.st_mode) || is_same(&st, &named))
 		return;
 	int fd = lines_open_file(source->path);
@@ -101,7 +81,7 @@ static void read_file(const struct follow *follow, struct source *source)
 	lines_close(&source->before);
 	source->before = source->now;
 	lines_open(&source->now, fd);
-	drain(follow, source, &source->now, &ended);
+	drain(follow, source, &source->now);
 }
 
 static void read_all(const struct follow *follow)
@@ -111,7 +91,7 @@ static void read_all(const struct follow *follow)
 	while (follow->inotify >= 0 && read(follow->inotify, events, sizeof(events)) > 0)
 		;
 	for (size_t i = 0; i < follow->count; i++)
-		(follow->sources[i].input ? read_input : read_file)(follow, &follow->sources[i]);
+		read_file(follow, &follow->sources[i]);
 }
 
 /* Where a reader can go, and be seen to have gone though nothing is written. */
@@ -124,27 +104,13 @@ static int watched_output(void)
 	return STDOUT_FILENO;
 }
 
-/* False: nobody reads what would be shown, or there is nothing more to come. */
+/* False: nobody reads what would be shown. */
 static bool wait_for_more(const struct follow *follow)
 {
-	struct pollfd *polled = take((follow->count + 2) * sizeof(*polled));
-	struct pollfd *output = &polled[follow->count + 1];
-	bool gone, all_ended = true;
+	struct pollfd polled[] = { { .fd = follow->inotify, .events = POLLIN },
+				   { .fd = watched_output() } };
 
-	polled[0] = (struct pollfd){ .fd = follow->inotify, .events = POLLIN };
-	for (size_t i = 0; i < follow->count; i++) {
-		const struct source *source = &follow->sources[i];
-		bool waits = source->input && !source->ended;
-
-		all_ended &= source->ended;
-		polled[i + 1] =
-			(struct pollfd){ .fd = waits ? source->now.fd : -1, .events = POLLIN };
-	}
-	*output = (struct pollfd){ .fd = watched_output() };
-	gone = all_ended || (poll(polled, follow->count + 2, PATIENCE) > 0 &&
-			     output->revents & (POLLERR | POLLHUP));
-	free(polled);
-	return !gone;
+	return poll(polled, 2, PATIENCE) <= 0 || !(polled[1].revents & (POLLERR | POLLHUP));
 }
 
 static void open_source(const struct follow *follow, struct source *source, const char *path)
@@ -154,7 +120,7 @@ static void open_source(const struct follow *follow, struct source *source, cons
 
 	*source = (struct source){ .path = path, .before.fd = -1 };
 	/* Watched before it is opened: nothing happens in between unseen. */
-	if (follow->inotify >= 0 && strcmp(path, "-"))
+	if (follow->inotify >= 0)
 		inotify_add_watch(follow->inotify, dirname(copy),
 				  IN_CREATE | IN_MOVED_TO | IN_MODIFY);
 	free(copy);
@@ -162,8 +128,9 @@ static void open_source(const struct follow *follow, struct source *source, cons
 
 	if (fd < 0)
 		exit(STATUS_USAGE);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		refuse("-f: %s is no file, and shown as it comes without -f", path);
 	lines_open(&source->now, fd);
-	source->input = fstat(fd, &st) || !S_ISREG(st.st_mode);
 }
 
 void follow_run(char **paths, size_t count, follow_line *line, follow_pause *pause, void *context)

@@ -34,8 +34,7 @@ typedef void follow_line(char *line, size_t length, int cut, void *context);
 /* Everything there is has been shown. Not 0: enough. */
 typedef int follow_pause(void *context);
 
-/* Until pause says so, or until standard input, if that is all there is, ends. Ends the command
- * when something cannot be read. */
+/* Until pause says so. Ends the command when something cannot be read, or is no file. */
 void follow_run(char **paths, size_t count, follow_line *line, follow_pause *pause, void *context);
 
 #endif

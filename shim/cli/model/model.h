@@ -83,7 +83,7 @@ struct site_row {
 	uint32_t frame_count;
 	struct frame *frames;
 	int64_t records, calls, failed, bytes;
-	int64_t areas;		      /* most of a process that called from here */
+	int64_t areas; /* most of a process that called from here */
 	int64_t refused, unsynchronised;
 	char first[TIME_BYTES], last[TIME_BYTES];
 	char *path, *error, *detail;

@@ -112,7 +112,7 @@ static const char *silence(const struct log *log, const struct log_state *state)
 	if (state->model->damaged)
 		return "no record of the log could be read, so that what happened is not known";
 	return !state->files && log->name ? "there is no log to read for a summary"
-					   : "nothing happened that mmfence records";
+					  : "nothing happened that mmfence records";
 }
 
 void summary_print(const struct log *log, bool started, int signal, FILE *out)

@@ -74,7 +74,7 @@ FILE *open_text(char **text, size_t *size)
 
 int finish_output(void)
 {
-	if ((!fflush(stdout) && !ferror(stdout)) || errno == EPIPE)
+	if (!fflush(stdout) || errno == EPIPE)
 		return 0;
 	complain("standard output cannot be written: %m");
 	return -1;
