@@ -24,6 +24,8 @@
  * in between. */
 static struct lock lock;
 static atomic_uint rescues;
+/* The process that a fault was said of: it dies once, whichever thread has another meanwhile. */
+static int dying;
 
 void sigbus_after_fork(void)
 {
@@ -117,6 +119,15 @@ static int rescue(const struct sigbus *it, const struct trace *trace)
 	return 0;
 }
 
+static void say(const struct sigbus *it, const struct trace *trace, int looked, int error)
+{
+	dying = sys_getpid();
+	if (looked)
+		sigbus_report_unknown(it, trace, looked);
+	else
+		sigbus_report(it, trace, error);
+}
+
 /* True: the program goes on. */
 static bool serve(struct sigbus *it, const struct trace *trace)
 {
@@ -126,22 +137,18 @@ static bool serve(struct sigbus *it, const struct trace *trace)
 		look_for_snapshot(it);
 	if (is_there_now(it, looked))
 		return true;
-	if (looked) {
-		if (looked != -ENODEV)
-			sigbus_report_unknown(it, trace, looked);
+	if (looked == -ENODEV)
 		return false;
-	}
-	sigbus_judge(it);
-	if (it->trouble == BEYOND_END && sigbus_is_wanted(it)) {
+	if (!looked)
+		sigbus_judge(it);
+	if (!looked && it->trouble == BEYOND_END && sigbus_is_wanted(it)) {
 		error = rescue(it, trace);
 		if (!error)
 			return true;
 	}
-	sigbus_report(it, trace, error);
+	say(it, trace, looked, error);
 	return false;
 }
-
-static __thread uintptr_t told;
 
 /* The thread's last fault, if that is still one of SIGBUS. It is not rescued: the program has had
  * its turn, and dies of what it sent. */
@@ -153,8 +160,7 @@ static void say_afterwards(struct sigbus *it, const struct trace *trace)
 	sigbus_judge(it);
 	if (it->trouble != BEYOND_END)
 		return;
-	sigbus_report(it, trace, 0);
-	told = it->address;
+	say(it, trace, 0, 0);
 }
 
 /* Calls on another stack, of which this is the end. The unwinder finds the way back by the frame
@@ -191,7 +197,7 @@ struct fault {
 static void serve_fault(void *argument)
 {
 	struct fault *fault = argument;
-	struct sigbus *it = arena_alloc(sizeof(*it));
+	struct sigbus *it = dying == sys_getpid() ? NULL : arena_alloc(sizeof(*it));
 	struct trace trace = { 0 };
 
 	if (!it)
@@ -252,8 +258,7 @@ void sigbus_handle(int signal, siginfo_t *info, void *context)
 		fault.address = LAST_FAULT(fault.context);
 		fault.handled = true;
 	}
-	if ((info->si_code == BUS_ADRERR || fault.handled) && fault.address != told &&
-	    enter(&scope)) {
+	if ((info->si_code == BUS_ADRERR || fault.handled) && enter(&scope)) {
 		serve_on_own_stack(&fault);
 		scope_leave(&scope);
 	}

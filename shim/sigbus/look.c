@@ -135,9 +135,16 @@ void sigbus_judge(struct sigbus *it)
 	it->trouble = it->size >= 0 && it->offset >= it->size ? BEYOND_END : trouble_of(it);
 }
 
+/* Zeros are instructions too, which store wherever a register points. */
+bool sigbus_may_rescue(const struct sigbus *it)
+{
+	return !it->handled && !(it->area.protection & PROT_EXEC);
+}
+
 bool sigbus_is_wanted(const struct sigbus *it)
 {
-	return the_policy.sigbus_rescue[0] && glob_list_match(the_policy.sigbus_rescue, it->path);
+	return the_policy.sigbus_rescue[0] && sigbus_may_rescue(it) &&
+	       glob_list_match(the_policy.sigbus_rescue, it->path);
 }
 
 void sigbus_rescue_range(const struct sigbus *it, struct rescue *out)

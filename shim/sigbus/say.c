@@ -15,9 +15,8 @@ struct because {
 	const char *reason, *cure;
 };
 
-/* The program's own handler comes before a rescue. */
-#define RESCUE(it)	    ((it)->handled ? "" : "--rescue FILE")
-#define OR_RESCUE(it, cure) ((it)->handled ? (cure) : cure "; or --rescue FILE")
+#define RESCUE(it)	    (sigbus_may_rescue(it) ? "--rescue FILE" : "")
+#define OR_RESCUE(it, cure) (sigbus_may_rescue(it) ? cure "; or --rescue FILE" : (cure))
 
 static bool is_loaded(const struct sigbus *it)
 {

@@ -54,6 +54,8 @@ void sigbus_note_snapshot(struct sigbus *it, const char *path, int64_t size, con
 			  bool copied);
 /* What the trouble is, and the free space where that may be it. */
 void sigbus_judge(struct sigbus *it);
+/* The program's own handler comes before a rescue, and what may be executed is never replaced. */
+bool sigbus_may_rescue(const struct sigbus *it);
 bool sigbus_is_wanted(const struct sigbus *it);
 
 /* What to replace: from the end of the file to the end of the mapping. */

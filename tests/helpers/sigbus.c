@@ -194,6 +194,29 @@ DIES(in_a_thread)
 	pthread_join(thread, NULL);
 }
 
+/* Threads that touch it at once, of which each could say so. */
+#define THREADS 8
+
+static pthread_barrier_t barrier;
+
+static void *toucher_at_once(void *view)
+{
+	pthread_barrier_wait(&barrier);
+	return toucher(view);
+}
+
+DIES(threads)
+{
+	pthread_t thread = { 0 };
+
+	char *view = map(PROT_READ, MAP_SHARED);
+	cut(LEFT);
+	must(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+	for (int i = 0; i < THREADS; i++)
+		thread = thread_start(toucher_at_once, view);
+	pthread_join(thread, NULL);
+}
+
 static char *handler_view;
 
 static void touching_handler(int signal)
@@ -893,10 +916,8 @@ RESCUE(not_with_a_handler)
 }
 
 /* Threads that store into one page at once, each its own byte. */
-#define THREADS 8
-#define ROUNDS	200
+#define ROUNDS 200
 
-static pthread_barrier_t barrier;
 static volatile unsigned char *shared_view;
 
 static void *storer(void *argument)

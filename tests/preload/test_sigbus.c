@@ -111,6 +111,10 @@ RUNS(EACH_WIDTH, S17, a_plugin_that_was_overwritten_is_said, DIES("dies/plugin")
 	     "mapping.sigbus file.path~/plugin.so & mmfence.sigbus.access=execute",
 	     "mapping.sigbus mmfence.sigbus.cure~install" })
 
+/* Zeros are instructions too. */
+RUNS(EACH_WIDTH, S17, what_is_executed_is_not_rescued, DIES("dies/plugin"),
+     .options = { "sigbus.rescue=**" }, .finds = { IS_ONE })
+
 /* The stack leads from the instruction that faulted to main. */
 RUNS_AND(EACH_WIDTH, S17, the_stack_is_the_programs, DIES("dies/shared"),
 	 .finds = { IS_ONE, "mapping.sigbus mmfence.stack>3" })
@@ -131,6 +135,13 @@ IS_SAID(it_is_said_when_the_program_takes_its_handler_away, "dies/default_again"
 IS_SAID(a_handler_on_a_small_stack_is_said, "dies/on_a_small_stack")
 IS_SAID(a_stack_without_room_is_said, "dies/with_no_room")
 IS_SAID(a_child_of_vfork_is_said, "dies/child_of_vfork")
+
+/* Most of the time more than one has its fault before the process is dead. */
+EACH_WIDTH(S17, threads_that_fault_at_once_are_said_once)
+{
+	for (int i = 0; i < 20; i++)
+		TRY(DIES("dies/threads"), .finds = { IS_ONE });
+}
 
 /* By a handler of the program's, which came first and is none of ours to rescue. */
 #define SENT_AGAIN(name)                                                                    \
