@@ -27,9 +27,9 @@ HELPER_m32     := -O1 -m32
 
 HELPER_PROGRAMS := $(foreach v,plain large fortify $(call 32BIT,m32),$(HELPERS:%=$(H)/$(v)/%)) \
 	$(H)/plain/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop $(H)/fixed/holes \
-	$(H)/plain/chain_gnu.so $(H)/plain/chain_sysv.so $(H)/tsan/ended $(H)/tsan/noop \
+	$(H)/plain/chain_gnu.so $(H)/plain/chain_sysv.so $(H)/tsan/ended $(H)/tsan/noop $(H)/tsan/sigbus \
 	$(call 32BIT,$(H)/m32/early.so $(H)/m32/selfmem_alias $(H)/m32/chain_gnu.so $(H)/m32/chain_sysv.so) \
-	$(foreach v,asan asan_static,$(H)/$(v)/overwrite $(H)/$(v)/storm)
+	$(foreach v,asan asan_static,$(H)/$(v)/overwrite $(H)/$(v)/storm $(H)/$(v)/sigbus)
 
 define helper_rule
 $(H)/$(1)/%: tests/helpers/%.c $(B)/flags

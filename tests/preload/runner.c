@@ -240,13 +240,13 @@ static _Noreturn void become_helper(struct run *run)
 	_exit(98);
 }
 
-void skip_without_32_bit(void)
+static void skip_unless_started(const char *variant, const char *because)
 {
-	const char *program = build_path("helpers/m32/noop");
+	const char *program = build_path("helpers/%s/noop", variant);
 	int status = 0;
 
 	if (access(program, X_OK))
-		cr_skip_test("no helpers were built for m32");
+		cr_skip_test("no helpers were built for %s", variant);
 	pid_t pid = fork();
 	if (!pid) {
 		execv(program, (char *[]){ (char *)(uintptr_t)program, NULL });
@@ -254,7 +254,12 @@ void skip_without_32_bit(void)
 	}
 	waitpid(pid, &status, 0);
 	if (status)
-		cr_skip_test("this kernel runs no 32-bit programs");
+		cr_skip_test("%s", because);
+}
+
+void skip_without_32_bit(void)
+{
+	skip_unless_started("m32", "this kernel runs no 32-bit programs");
 }
 
 /* Not every compiler builds for 32 bits, or has the sanitizers' runtimes. */
@@ -264,6 +269,8 @@ static void skip_unless_built(const struct run *run)
 
 	if (!strcmp(variant, "m32"))
 		skip_without_32_bit();
+	else if (!strcmp(variant, "tsan"))
+		skip_unless_started(variant, "its runtime does not work with this kernel");
 	else if (!strncmp(variant, "asan", 4) && access(program_path(run), X_OK))
 		cr_skip_test("no helpers were built for %s", variant);
 }

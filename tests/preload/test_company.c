@@ -107,14 +107,6 @@ Test(P3, address_sanitizer_of_clang)
 /* It interposes memcpy and kin, with functions that need a TLS, which the lease thread has not. */
 Test(P3, thread_sanitizer)
 {
-	struct run bare = { .variant = "tsan", .helper = "noop", .preload = RUN_BARE };
-
-	if (access(build_path("helpers/tsan/noop"), X_OK))
-		cr_skip_test("no helper was built with tsan");
-	run_helper(&bare);
-	if (run_exit(&bare))
-		cr_skip_test("does not work bare either: %s", bare.errors);
-	run_end(&bare);
 	with_sanitizer("tsan", "ended", NULL);
 }
 

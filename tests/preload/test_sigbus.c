@@ -337,6 +337,31 @@ WIDTHS_HOLD(S17, rescue_needs_no_log, "sigbus", "rescue/store/*", .options = { R
 RUNS(EACH_WIDTH, S17, rescue_fails_bare, .helper = "sigbus", .args = { "--bare", "rescue/*" },
      .preload = RUN_BARE)
 
+/* ---- sanitizers ---- */
+
+#define ASAN "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0"
+#define LEAVE                                                           \
+	{                                                               \
+		ASAN ":handle_sigbus=0", "TSAN_OPTIONS=handle_sigbus=0" \
+	}
+
+/* Their runtimes handle the signal themselves, or are told to leave it to the kernel. */
+#define SANITIZED(name, status)                                                                \
+	Test(S17, name##_comes_first)                                                          \
+	{                                                                                      \
+		const char *variant = #name;                                                   \
+		TRY(.helper = "sigbus", .args = { "dies/shared" }, .env = { ASAN },            \
+		    .as_bare = true, .ends_with = status, .options = { RESCUE },               \
+		    .finds = { "mapping.sigbus 0" });                                          \
+		TRY(DIES("dies/shared"), .env = LEAVE, .finds = { IS_ONE });                   \
+		TRY(.helper = "sigbus", .args = { "rescue/threads/*" }, .options = { RESCUE }, \
+		    .env = LEAVE, .finds = { "mapping.rescued 400", "mapping.sigbus 0" });     \
+	}
+
+SANITIZED(asan, 1)
+SANITIZED(asan_static, 1)
+SANITIZED(tsan, 66)
+
 /* ---- what the command says of it ---- */
 
 #define COMMAND(name, status, subcommand, option, what, ...)                               \
