@@ -184,7 +184,7 @@ static void read_program(char *text, size_t size)
 
 	program_inspect(AT_FDCWD, path, &program);
 	program_gap(&program, false);
-	own_calls(path);
+	program_own_calls(path);
 	close(fd);
 }
 

@@ -257,7 +257,7 @@ static void look_for_own_calls(const struct check *check, struct model *model)
 		executable_note(model, path);
 	free(path);
 	for (executable = model->executables; executable; executable = executable->hh.next)
-		if (own_calls(executable->key))
+		if (program_own_calls(executable->key))
 			model_note_gap(model, executable->key, "own-calls");
 }
 

@@ -163,7 +163,7 @@ static void look_at_kernel(void)
 static void look_at_program(const struct command *command, const struct preload *preload)
 {
 	char *gap = command_gap(command, preload);
-	size_t own = gap ? 0 : own_calls(command_binary(command));
+	size_t own = gap ? 0 : program_own_calls(command_binary(command));
 
 	if (own)
 		doctor_say(BROKEN, "program",

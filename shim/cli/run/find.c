@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -182,33 +181,6 @@ int command_find(const char *name, struct command *out, char **sentence)
 	return 0;
 }
 
-/* libc lies beside the dynamic linker that it came with, and names the versions that it has. One
- * that is not there is no reason to refuse: it may be elsewhere. */
-static bool libc_is_old(const char *loader)
-{
-	static const char needed[] = "GLIBC_2.5";
-	char path[PATH_MAX], libc[PATH_MAX + 16];
-	char *slash = realpath(loader, path) ? strrchr(path, '/') : NULL;
-	struct stat st;
-	bool old = false;
-
-	if (!slash)
-		return false;
-	snprintf(libc, sizeof(libc), "%.*s/libc.so.6", (int)(slash - path), path);
-	int fd = open(libc, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode)) {
-		size_t size = (size_t)st.st_size;
-		void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-
-		old = map != MAP_FAILED && !memmem(map, size, needed, sizeof(needed));
-		if (map != MAP_FAILED)
-			munmap(map, size);
-	}
-	if (fd >= 0)
-		close(fd);
-	return old;
-}
-
 char *command_gap(const struct command *command, const struct preload *preload)
 {
 	const struct program *program = &command->program;
@@ -216,7 +188,7 @@ char *command_gap(const struct command *command, const struct preload *preload)
 	const char *why = gap ? gap->message : NULL;
 
 	if (!why && program->kind == PROGRAM_DYNAMIC && *program->loader &&
-	    libc_is_old(program->loader))
+	    program_libc_is_old(program->loader))
 		why = "linked with a C library older than glibc 2.5, which cannot load mmfence's";
 	if (!why)
 		return NULL;

@@ -50,11 +50,6 @@ const char *command_binary(const struct command *command);
 /* Why the library would not be in it, as a sentence; to be freed. NULL: it will be. */
 char *command_gap(const struct command *command, const struct preload *preload);
 
-/* own_calls.c: how many instructions in a program's code make system calls past libc, and so past
- * the library; 0 too for what is no program of x86. Those that it makes by way of a library of its
- * own are not found. */
-size_t own_calls(const char *path);
-
 /* destination.c: names of logs. For a command, in this directory unless the option says another. */
 char *template_of(const char *directory, const char *option, const char *command);
 /* For glob(3), where every placeholder becomes a star and everything else stands for itself; or the
