@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pictures of the page, over time: see report.h. Each is a figure with a caption that says
- * what is on its axes; a title under the pointer names each thing.
+ * The pictures of the page, over time: see report.h. A title under the pointer names each thing.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -10,20 +9,13 @@
 
 #include "cli/cli.h"
 #include "cli/report/report.h"
-#include "cli/text/text.h"
 
 #define WIDTH  1000
 #define HEIGHT 280
-#define TOP    16
+#define TOP    24
+#define LEFT   80
 #define RIGHT  (WIDTH - 24)
-#define LANES  40
-#define LANE   22
-
-/* From when to when, up to what number, and the box that this fills. x is counted from base. */
-struct plot {
-	double base, x1, y1;
-	double left, bottom;
-};
+#define BOTTOM (HEIGHT - 32)
 
 /* "2026-11-21T12:03:17.720367Z" */
 static double seconds_of(const char *time)
@@ -34,39 +26,78 @@ static double seconds_of(const char *time)
 	return fraction ? (double)timegm(&tm) + strtod(fraction, NULL) : 0;
 }
 
-static void widen(struct plot *plot, double x)
+/* Where a value stands between two others, as a part of the way. */
+static double part_of(double value, double from, double to)
 {
-	plot->base = plot->base > 0 ? fmin(plot->base, x) : x;
-	plot->x1 = fmax(plot->x1, x);
+	return to > from ? fmin(fmax((value - from) / (to - from), 0), 1) : 0;
 }
 
-/* Where a value stands between two ends of a line; in its middle where they are one. */
-static double between(double value, double from, double to, double begin, double end)
+/* When the snapshots of a file were there, on the log's time; where one has no end on record, to
+ * its end. */
+
+const char bar_legend[] =
+	"<ul class=\"legend\"><li>A bar is the time of the logs:</li><li><i class=\"fc\"></i>guarded by "
+	"a lease</li><li><i class=\"fa\"></i>copied at once</li><li><i class=\"fb\"></i>preserved</li>"
+	"<li><i class=\"fbad\"></i>lost</li></ul>\n";
+
+static void put_bar(FILE *out, double from, double to, double after, const char *class,
+		    const char *title)
 {
-	return begin + (to > from ? (value - from) / (to - from) : 0.5) * (end - begin);
+	fprintf(out, "<i class=\"%s\" style=\"margin-left:%.1f%%;width:%.1f%%\" title=\"%s\"></i>",
+		class, 100 * after, 100 * (to - from), title);
 }
 
-static double x_of(const struct plot *plot, double x)
+static double moment_of(const json_t *document, const json_t *row, const char *name)
 {
-	return between(x, plot->base, plot->x1, plot->left, RIGHT);
+	return part_of(seconds_of(text(row, name)), seconds_of(text(document, "first")),
+		       seconds_of(text(document, "last")));
 }
 
-static double y_of(const struct plot *plot, double y)
+void chart_bar(FILE *out, const json_t *document, const json_t *row)
 {
-	return between(y, 0, plot->y1, plot->bottom, TOP);
+	bool open = number(row, "open") || number(row, "ended_with_process");
+	bool lost = number(row, "lost"), changed = *text(row, "changed");
+	double from = moment_of(document, row, "first");
+	double to = open ? 1 : moment_of(document, row, "last");
+	double between = changed ? moment_of(document, row, "changed") : to;
+
+	if (!*text(row, "first"))
+		return;
+	fputs("<div class=\"bar\">", out);
+	if (number(row, "engines.guard"))
+		put_bar(out, from, between, from, "fc", "guarded");
+	else
+		put_bar(out, from, between, from, "fa", "copied at once");
+	if (changed)
+		put_bar(out, between, to, 0, lost ? "fbad" : "fb", lost ? "lost" : "preserved");
+	fputs("</div>", out);
 }
 
-/* 1, 2 or 5 times a power of ten: at most `most` of them in the span. */
-static double step_of(double span, int most)
-{
-	double step;
+/* Areas against the limit. */
 
-	if (!(span > 0))
-		return 1;
-	step = pow(10, floor(log10(span / most)));
-	if (span / step > most)
-		step *= span / (2 * step) <= most ? 2 : span / (5 * step) <= most ? 5 : 10;
-	return step;
+struct plot {
+	const char *first, *last;
+	double most, limit;
+};
+
+static void widen(struct plot *plot, const json_t *series)
+{
+	const json_t *point;
+	size_t i;
+
+	json_array_foreach (field(series, "points"), i, point) {
+		const char *time = json_string_value(json_array_get(point, 0));
+
+		plot->first = !plot->first || strcmp(time, plot->first) < 0 ? time : plot->first;
+		plot->last = !plot->last || strcmp(time, plot->last) > 0 ? time : plot->last;
+	}
+	plot->limit = fmax(plot->limit, (double)number(series, "limit"));
+	plot->most = fmax(plot->most, fmax((double)number(series, "most"), plot->limit));
+}
+
+static double y_of(const struct plot *plot, double areas)
+{
+	return BOTTOM + part_of(areas, 0, plot->most) * (TOP - BOTTOM);
 }
 
 static void put_label(FILE *out, double x, double y, const char *anchor, const char *text)
@@ -76,197 +107,63 @@ static void put_label(FILE *out, double x, double y, const char *anchor, const c
 	fputs("</text>\n", out);
 }
 
-static void put_numbers(FILE *out, const struct plot *plot)
+static void put_level(FILE *out, const struct plot *plot, double areas, const char *class)
 {
-	double step = fmax(step_of(plot->y1, 5), 1);
 	char label[32];
 
-	for (int i = 0; i <= 9 && i * step <= plot->y1; i++) {
-		double y = y_of(plot, i * step);
-
-		fprintf(out, "<path class=\"axis\" d=\"M%.1f %.1fH%d\"/>", plot->left, y, RIGHT);
-		snprintf(label, sizeof(label), "%.12g", i * step);
-		put_label(out, plot->left - 8, y + 4, "end", label);
-	}
+	snprintf(label, sizeof(label), "%.0f", areas);
+	fprintf(out, "<path class=\"%s\" d=\"M%d %.1fH%d\"/>", class, LEFT, y_of(plot, areas),
+		RIGHT);
+	put_label(out, LEFT - 8, y_of(plot, areas) + 4, "end", label);
 }
 
-/* Since the first record that is shown, in the unit that gives small numbers. */
-static void put_times(FILE *out, const struct plot *plot)
+static void put_line(FILE *out, const struct plot *plot, const json_t *points, char letter)
 {
-	static const struct {
-		double seconds;
-		const char *name;
-	} units[] = { { 86400, "days" }, { 3600, "hours" }, { 60, "minutes" },
-		      { 1, "seconds" },	 { 1e-3, "ms" },    { 1e-6, "µs" } };
-	double span = plot->x1 - plot->base, step;
-	char label[32];
-	size_t unit = 0;
-
-	while (unit < 5 && span < 3 * units[unit].seconds)
-		unit++;
-	step = step_of(span / units[unit].seconds, 8);
-	for (int i = 0; i <= 9 && i * step * units[unit].seconds <= span; i++) {
-		double x = x_of(plot, plot->base + i * step * units[unit].seconds);
-
-		fprintf(out, "<path class=\"axis\" d=\"M%.1f %.1fv5\"/>", x, plot->bottom);
-		snprintf(label, sizeof(label), "%.12g", i * step);
-		put_label(out, x, plot->bottom + 19, "middle", label);
-	}
-	put_label(out, RIGHT, plot->bottom + 36, "end", units[unit].name);
-}
-
-static void svg_begin(FILE *out, const struct plot *plot, const char *what)
-{
-	fprintf(out, "<svg viewBox=\"0 0 %d %.0f\" role=\"img\" aria-label=\"%s\">\n", WIDTH,
-		plot->bottom + 44, what);
-	put_times(out, plot);
-}
-
-/* Areas against the limit. */
-
-static double x_at(const struct plot *plot, const json_t *point)
-{
-	return x_of(plot, seconds_of(json_string_value(json_array_get(point, 0))));
-}
-
-static double y_at(const struct plot *plot, const json_t *point)
-{
-	return y_of(plot, json_number_value(json_array_get(point, 1)));
-}
-
-static void areas_line(FILE *out, const struct plot *plot, const json_t *points, char letter)
-{
+	double first = seconds_of(plot->first), last = seconds_of(plot->last);
 	const json_t *point;
 	size_t i;
 
-	fprintf(out, "<path class=\"line s%c\" d=\"", letter);
-	json_array_foreach (points, i, point)
-		fprintf(out, "%c%.1f %.1f", i ? 'L' : 'M', x_at(plot, point), y_at(plot, point));
-	fputs("\"/>\n", out);
-	json_array_foreach (points, i, point)
-		fprintf(out,
-			"<circle class=\"f%c\" cx=\"%.1f\" cy=\"%.1f\" r=\"2\"><title>%lld "
-			"areas</title></circle>\n",
-			letter, x_at(plot, point), y_at(plot, point),
-			(long long)json_integer_value(json_array_get(point, 1)));
+	json_array_foreach (points, i, point) {
+		double time = seconds_of(json_string_value(json_array_get(point, 0)));
+
+		fprintf(out, "%s%.1f %.1f", i ? "L" : "<path class=\"line\" d=\"M",
+			LEFT + part_of(time, first, last) * (RIGHT - LEFT),
+			y_of(plot, json_number_value(json_array_get(point, 1))));
+	}
+	if (i)
+		fprintf(out, "\" style=\"stroke:var(--%c)\"/>\n", letter);
 }
 
 void chart_areas(FILE *out, const json_t *document)
 {
-	const json_t *all = field(document, "nonlinear.areas"), *series, *point;
-	struct plot plot = { .left = 80, .bottom = HEIGHT - 44 };
-	double limit = 0;
-	size_t i, j;
+	const json_t *all = field(document, "nonlinear.areas"), *series;
+	struct plot plot = { NULL };
+	size_t i;
 
-	json_array_foreach (all, i, series) {
-		json_array_foreach (field(series, "points"), j, point)
-			widen(&plot, seconds_of(json_string_value(json_array_get(point, 0))));
-		limit = fmax(limit, (double)number(series, "limit"));
-		plot.y1 = fmax(plot.y1, fmax((double)number(series, "most"), limit) * 1.06);
-	}
-	if (!(plot.base > 0))
-		return;
-	fputs("<h2>Areas against the limit</h2>\n<figure>", out);
-	svg_begin(out, &plot, "Areas of each process over time");
-	put_label(out, plot.left, TOP - 4, "start", "areas");
-	put_numbers(out, &plot);
-	if (limit > 0)
-		fprintf(out,
-			"<path class=\"limit\" d=\"M%.1f %.1fH%d\"/><text class=\"limit-name\" "
-			"x=\"%d\" y=\"%.1f\" text-anchor=\"end\">vm.max_map_count %.0f</text>\n",
-			plot.left, y_of(&plot, limit), RIGHT, RIGHT, y_of(&plot, limit) - 5, limit);
 	json_array_foreach (all, i, series)
-		areas_line(out, &plot, field(series, "points"), (char)('a' + i));
+		widen(&plot, series);
+	if (!plot.first)
+		return;
+	fprintf(out,
+		"<h2>Areas against the limit</h2>\n<figure><svg viewBox=\"0 0 %d %d\" role=\"img\" "
+		"aria-label=\"Areas of each process over time\">\n",
+		WIDTH, HEIGHT);
+	put_level(out, &plot, 0, "axis");
+	if (plot.limit < plot.most)
+		put_level(out, &plot, plot.most, "axis");
+	if (plot.limit > 0)
+		put_level(out, &plot, plot.limit, "limit");
+	put_label(out, LEFT, HEIGHT - 12, "start", plot.first);
+	put_label(out, RIGHT, HEIGHT - 12, "end", plot.last);
+	json_array_foreach (all, i, series)
+		put_line(out, &plot, field(series, "points"), (char)('a' + i));
 	fputs("</svg><ul class=\"legend\">", out);
 	json_array_foreach (all, i, series) {
 		fprintf(out, "<li><i class=\"f%c\"></i>", (char)('a' + i));
 		page_text(out, text(series, "program"));
 		fprintf(out, " [%lld]</li>", (long long)number(series, "pid"));
 	}
-	fputs("</ul><figcaption>How many areas (VMAs) a process had, whenever a record says it; time "
-	      "since the first of them.</figcaption></figure>\n",
+	fputs("</ul><figcaption>How many areas (VMAs) a process had, whenever a record says it, and "
+	      "vm.max_map_count (dashed).</figcaption></figure>\n",
 	      out);
-}
-
-/* When the snapshots of each file were there. */
-
-static void put_bar(FILE *out, const struct plot *plot, double y, double from, double to,
-		    const char *class, const char *title)
-{
-	double x = x_of(plot, from);
-
-	fprintf(out,
-		"<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"12\" rx=\"2\">"
-		"<title>%s</title></rect>",
-		class, x, y, fmax(x_of(plot, to) - x, 2), title);
-}
-
-/* To the end of the log, where one has no end on record. */
-static double end_of(const json_t *document, const json_t *row)
-{
-	bool open = number(row, "open") || number(row, "ended_with_process");
-
-	return seconds_of(text(open ? document : row, "last"));
-}
-
-static void put_lane(FILE *out, const struct plot *plot, double y, const json_t *row, double end)
-{
-	const char *path = text(row, "path"), *slash = strrchr(path, '/');
-	double changed = seconds_of(text(row, "changed"));
-	bool lost = number(row, "lost"), guard = number(row, "engines.guard");
-	char *name;
-	size_t size;
-	FILE *label = open_text(&name, &size);
-
-	put_visible(label, slash && slash[1] ? slash + 1 : path, 32);
-	fclose(label);
-	fputs("<g class=\"name\"><title>", out);
-	page_text(out, path);
-	fputs("</title>", out);
-	put_label(out, plot->left - 8, y + 10, "end", name);
-	fputs("</g>", out);
-	free(name);
-	put_bar(out, plot, y, seconds_of(text(row, "first")), changed > 0 ? changed : end,
-		guard ? "fc" : "fa", guard ? "guarded" : "copied at once");
-	if (changed > 0) {
-		put_bar(out, plot, y, changed, end, lost ? "fbad" : "fb",
-			lost ? "lost" : "preserved");
-		fprintf(out, "<path class=\"wait\" d=\"M%.1f %.1fv18\"/>", x_of(plot, changed),
-			y - 3);
-	}
-	fputc('\n', out);
-}
-
-void chart_lives(FILE *out, const json_t *document)
-{
-	const json_t *all = field(document, "snapshots"), *row, *rows[LANES];
-	struct plot plot = { .left = 230 };
-	size_t count = 0, files = 0, i;
-
-	json_array_foreach (all, i, row) {
-		if (!*text(row, "first"))
-			continue;
-		if (files++ < LANES)
-			rows[count++] = row;
-	}
-	for (i = 0; i < count; i++) {
-		widen(&plot, seconds_of(text(rows[i], "first")));
-		widen(&plot, end_of(document, rows[i]));
-	}
-	if (!count)
-		return;
-	plot.bottom = TOP + (double)count * LANE + 4;
-	fputs("<h2>When the snapshots were there</h2>\n<figure>", out);
-	svg_begin(out, &plot, "The snapshots of each file on a time line");
-	fprintf(out, "<path class=\"axis\" d=\"M%.1f %dV%.1fH%d\"/>", plot.left, TOP, plot.bottom,
-		RIGHT);
-	for (i = 0; i < count; i++)
-		put_lane(out, &plot, TOP + (double)i * LANE + 5, rows[i],
-			 end_of(document, rows[i]));
-	fprintf(out,
-		"</svg><ul class=\"legend\"><li><i class=\"fc\"></i>guarded by a lease</li><li><i "
-		"class=\"fa\"></i>copied at once</li><li><i class=\"fb\"></i>preserved, from the "
-		"bar on</li><li><i class=\"fbad\"></i>lost</li></ul><figcaption>A file's snapshots, "
-		"from the first to the last; files shown: %zu of %zu.</figcaption></figure>\n",
-		count, files);
 }

@@ -106,6 +106,8 @@ static void put_cell(FILE *out, const json_t *document, const json_t *row,
 									     : "",
 		column->cell == CELL_BAD && *cell ? " bad" : "");
 	page_text(out, *cell || !cell_is_number(column->cell) ? cell : "–");
+	if (column->cell == CELL_PATH && field(row, "engines"))
+		chart_bar(out, document, row);
 	fputs("</td>", out);
 	free(cell);
 }
@@ -132,6 +134,8 @@ static void put_table(const json_t *document, const struct rows *spec, FILE *out
 	fputs("</tbody></table></div>\n", out);
 	if (spec->note)
 		fprintf(out, "<p class=\"soft\">%s</p>\n", spec->note);
+	if (!strcmp(spec->name, "snapshots"))
+		fputs(bar_legend, out);
 }
 
 void report_html(const json_t *document, FILE *out)
@@ -142,8 +146,6 @@ void report_html(const json_t *document, FILE *out)
 	put_verdict(document, out);
 	for (const struct rows *spec = report_tables; spec->name; spec++) {
 		put_table(document, spec, out);
-		if (!strcmp(spec->name, "snapshots"))
-			chart_lives(out, document);
 		if (!strcmp(spec->name, "nonlinear.sites"))
 			chart_areas(out, document);
 	}
