@@ -65,6 +65,7 @@ static _Noreturn void child(struct reader *reader, uint64_t seed)
 	forget_not_forked(reader);
 	if (!chance(6))
 		give_up_privilege(reader);
+	take_low_priority();
 	if (chance(2))
 		sleep_us(chance(4000));
 	reader_check(reader, "inherited");

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,17 @@ static void limit_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Of a family it may be the one that copies, and keep a writer for long. */
+void take_low_priority(void)
+{
+	static const struct sched_param none;
+
+	if (!chance(6))
+		setpriority(PRIO_PROCESS, 0, 1 + (int)chance(19));
+	else if (!chance(12))
+		sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 /* The process ends with its last thread, whatever the lease thread does. */
 static _Noreturn void end(bool alone)
 {
@@ -103,6 +115,7 @@ void reader_main(uint64_t serial)
 	bool writer = chance(2);
 	me.alone = count == 1;
 	limit_descriptors();
+	take_low_priority();
 	for (uint32_t i = 1; i < count; i++) {
 		threads[i] = (struct thread){ .seed = serial * 100 + i,
 					      .until_us = until_us,

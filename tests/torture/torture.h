@@ -239,6 +239,7 @@ void reader_finish(struct reader *reader);
 
 /* ---- process.c ---- */
 
+void take_low_priority(void);
 void reader_main(uint64_t serial);
 void writer_main(uint64_t serial);
 
