@@ -106,6 +106,7 @@ void open_failed(const struct call *call, int directory, const char *path, int f
 
 #define LONGEST_WAIT 50000000 /* nanoseconds between two looks */
 #define MOST_LOOKS   2000     /* longer than the kernel lets anybody hold a writer up */
+#define MOST_TURNS   100      /* somebody else may map it, and take a lease, before it is open */
 
 static enum lease_owner look_at_owner(int directory, const char *path)
 {
@@ -161,7 +162,8 @@ bool open_again(long result, int directory, const char *path, int flags, int tur
 	if (result == -EINTR)
 		return (flags & O_ACCMODE || flags & O_TRUNC) &&
 		       IN_SCOPE(interrupted_for_us(directory, path), false);
-	return result == -EAGAIN && flags & O_NONBLOCK && !turn && refused_for_us(directory, path);
+	return result == -EAGAIN && flags & O_NONBLOCK && turn < MOST_TURNS &&
+	       refused_for_us(directory, path);
 }
 
 /* Then errno is again what it was before. */
