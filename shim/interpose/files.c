@@ -17,6 +17,7 @@
 #include "selfmem/selfmem.h"
 #include "snapshot/guard.h"
 #include "kernel/lease_thread.h"
+#include "kernel/thread.h"
 #include "policy/policy.h"
 
 /* What a file is shows only once it is open; the caller closes it again. */
@@ -104,41 +105,50 @@ void open_failed(const struct call *call, int directory, const char *path, int f
 		check_path(call, directory, path, flags, error);
 }
 
-#define LONGEST_WAIT 50000000 /* nanoseconds between two looks */
-#define MOST_LOOKS   2000     /* longer than the kernel lets anybody hold a writer up */
-#define MOST_TURNS   100      /* somebody else may map it, and take a lease, before it is open */
+#define MOST_TURNS                                                                    \
+	100 /* a thread of ours may map it again, and take a lease, before it is open \
+	     */
 
-static enum lease_owner look_at_owner(int directory, const char *path)
+static enum lease_owner owner_of(int path)
 {
 	struct file file;
 
-	if (file_at(directory, path, &file) || file.kind != FILE_ORDINARY)
+	if (file_identify(path, &file) || file.kind != FILE_ORDINARY)
 		return LEASE_FOREIGN;
 	return IN_SCOPE(lease_owner_of(file.inode), LEASE_FOREIGN);
 }
 
-/* Another fenced process has been told, and is at it: false where it is not one. No scope is held
- * meanwhile. */
-static bool await_others(int directory, const char *path)
+/* As one who waits: as long as it does, nobody is given a new lease. It is the file that was looked
+ * at, and no pipe by now. The descriptor, in the place of the path's, or -errno. */
+static long open_waiting(int path, int flags)
 {
-	struct timespec pause = { 0, 500000 };
-	enum lease_owner owner = look_at_owner(directory, path);
+	const int now = O_NONBLOCK | O_CREAT | O_EXCL | O_NOFOLLOW;
+	int fd = thread_open_again(-1, sys_gettid(), path, flags & ~now);
 
-	for (int look = 0; owner == LEASE_FENCED && look < MOST_LOOKS; look++) {
-		sys_nanosleep(&pause, NULL);
-		if (pause.tv_nsec < LONGEST_WAIT)
-			pause.tv_nsec *= 2;
-		owner = look_at_owner(directory, path);
-	}
-	return owner == LEASE_NOBODYS;
+	if (fd < 0)
+		return fd;
+	sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	long r = sys_dup3(fd, path, flags & O_CLOEXEC);
+	sys_close(fd);
+	return r;
 }
 
-/* A lease refuses a writer that does not wait. */
-static bool refused_for_us(int directory, const char *path)
+/* A lease refuses a writer that does not wait. Ours is released; other fenced processes have been
+ * told, and are at it. */
+static bool refused_for_us(long *result, int directory, const char *path, int flags)
 {
 	bool again = IN_SCOPE(lease_thread_running() && guard_let_in(directory, path), false);
+	int fd = sys_openat(directory, path, O_PATH | O_CLOEXEC | (flags & O_NOFOLLOW), 0);
 
-	return await_others(directory, path) || again;
+	if (fd < 0)
+		return again;
+	enum lease_owner owner = owner_of(fd);
+	long opened = owner == LEASE_FENCED ? open_waiting(fd, flags) : -EAGAIN;
+	if (opened >= 0)
+		*result = opened;
+	else
+		sys_close(fd);
+	return opened < 0 && (again || owner == LEASE_NOBODYS || opened == -EINTR);
 }
 
 /* A writer that waits for a lease can be interrupted; for nothing else on such a file system. */
@@ -155,25 +165,28 @@ static bool interrupted_for_us(int directory, const char *path)
 	return again;
 }
 
-bool open_again(long result, int directory, const char *path, int flags, int turn)
+bool open_again(long *result, int directory, const char *path, int flags, int turn)
 {
 	if (scope_silent())
 		return false;
-	if (result == -EINTR)
+	if (*result == -EINTR)
 		return (flags & O_ACCMODE || flags & O_TRUNC) &&
 		       IN_SCOPE(interrupted_for_us(directory, path), false);
-	return result == -EAGAIN && flags & O_NONBLOCK && turn < MOST_TURNS &&
-	       refused_for_us(directory, path);
+	return *result == -EAGAIN && flags & O_NONBLOCK && turn < MOST_TURNS &&
+	       refused_for_us(result, directory, path, flags);
 }
 
-/* Then errno is again what it was before. */
-static bool failed_for_us(int result, int directory, const char *path, int flags, int before,
-			  int turn)
+/* Where it did not fail after all, errno is again what it was before. */
+static __attribute__((noinline, cold)) bool
+failed_for_us(int *result, int directory, const char *path, int flags, int before, int turn)
 {
-	if (likely(result >= 0) || !open_again(-errno, directory, path, flags, turn))
-		return false;
-	errno = before;
-	return true;
+	long opened = -errno;
+	bool again = open_again(&opened, directory, path, flags, turn);
+	if (opened >= 0)
+		*result = (int)opened;
+	if (again || opened >= 0)
+		errno = before;
+	return again;
 }
 
 static int bare_openat(int directory, const char *path, int flags, mode_t mode)
@@ -205,16 +218,17 @@ static bool needs_mode(int flags)
 					 : bare_openat(directory, path, flags | (large), mode); \
 	}
 
-#define OPEN(name, directory, path, flags, mode)                                             \
-	do {                                                                                 \
-		int before = errno, fd, turn = 0;                                            \
-		do                                                                           \
-			fd = name##_once(directory, path, flags, mode);                      \
-		while (unlikely(failed_for_us(fd, directory, path, flags, before, turn++))); \
-		if (likely(fd >= 0))                                                         \
-			return (int)libc_result(opened(CALL_HERE(#name), fd, flags));        \
-		open_failed(CALL_HERE(#name), directory, path, flags, errno);                \
-		return fd;                                                                   \
+#define OPEN(name, directory, path, flags, mode)                                      \
+	do {                                                                          \
+		int before = errno, fd, turn = 0;                                     \
+		do                                                                    \
+			fd = name##_once(directory, path, flags, mode);               \
+		while (unlikely(fd < 0) &&                                            \
+		       failed_for_us(&fd, directory, path, flags, before, turn++));   \
+		if (likely(fd >= 0))                                                  \
+			return (int)libc_result(opened(CALL_HERE(#name), fd, flags)); \
+		open_failed(CALL_HERE(#name), directory, path, flags, errno);         \
+		return fd;                                                            \
 	} while (0)
 
 #define DEFINE_OPEN(name, large, mode_, in, parameters, ...) \
@@ -269,7 +283,7 @@ EXPORT int openat2(int directory, const char *path, const struct open_how *how, 
 	do
 		fd = sys_openat2(directory, path, how, size);
 	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
-	       open_again(fd, directory, path, (int)how->flags, turn++));
+	       open_again(&fd, directory, path, (int)how->flags, turn++));
 	if (fd >= 0)
 		fd = opened(CALL_HERE("openat2"), fd, (int)how->flags);
 	else if (is_denial((int)-fd)) /* then the kernel has read it */
@@ -325,13 +339,13 @@ static FILE *finish_fopen(const struct call *call, FILE *file, const char *path,
 	EXPORT FILE *name(const char *path, const char *mode)                            \
 	{                                                                                \
 		char buffer[MODE_BYTES];                                                 \
-		int before = errno;                                                      \
+		int before = errno, r = -1;                                              \
 		FILE *file;                                                              \
 		const char *plain = mode_without_map(mode, buffer);                      \
 		do                                                                       \
 			file = NEXT_OF(name)(path, plain);                               \
 		while (unlikely(!file) && errno == EINTR &&                              \
-		       failed_for_us(-1, AT_FDCWD, path, mode_flags(plain), before, 0)); \
+		       failed_for_us(&r, AT_FDCWD, path, mode_flags(plain), before, 0)); \
 		return finish_fopen(CALL_HERE(#name), file, path, plain);                \
 	}
 
@@ -352,14 +366,15 @@ DEFINE_FREOPEN(freopen64)
 
 /* ---- cutting a file by its name, which waits for leases as an open does ---- */
 
-#define DEFINE_TRUNCATE(name, type)                                                                \
-	EXPORT int name(const char *path, type length)                                             \
-	{                                                                                          \
-		int before = errno, turn = 0, r;                                                   \
-		do                                                                                 \
-			r = NEXT_OF(name)(path, length);                                           \
-		while (unlikely(r) && failed_for_us(r, AT_FDCWD, path, O_WRONLY, before, turn++)); \
-		return r;                                                                          \
+#define DEFINE_TRUNCATE(name, type)                                                  \
+	EXPORT int name(const char *path, type length)                               \
+	{                                                                            \
+		int before = errno, turn = 0, r;                                     \
+		do                                                                   \
+			r = NEXT_OF(name)(path, length);                             \
+		while (unlikely(r) &&                                                \
+		       failed_for_us(&r, AT_FDCWD, path, O_WRONLY, before, turn++)); \
+		return r;                                                            \
 	}
 
 DEFINE_TRUNCATE(truncate, off_t)

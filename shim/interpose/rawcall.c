@@ -59,7 +59,7 @@ static long call_open(const struct call *call, long nr, long a, long b, long c, 
 	do
 		fd = sys_call(nr, a, b, c, d, 0, 0);
 	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
-	       open_again(fd, directory, path, open_flags(nr, b, c), turn++));
+	       open_again(&fd, directory, path, open_flags(nr, b, c), turn++));
 	if (fd >= 0)
 		return opened(call, fd, open_flags(nr, b, c));
 	if (unlikely(fd == -EACCES || fd == -EPERM))

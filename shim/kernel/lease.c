@@ -99,17 +99,20 @@ static uint64_t owner_if_of(const char *line, uint64_t inode)
 
 enum lease_owner lease_owner_of(uint64_t inode)
 {
+	enum lease_owner owner = LEASE_NOBODYS;
 	char buffer[TEXT_BYTES];
 	struct proc_text text;
-	uint64_t owner = 0;
 	char *line;
 
 	proc_text_begin(&text, sys_open("/proc/locks", O_RDONLY | O_CLOEXEC, 0), buffer,
 			sizeof(buffer));
-	while (!owner && (line = proc_text_next(&text)))
-		owner = owner_if_of(line, inode);
+	while (owner != LEASE_FOREIGN && (line = proc_text_next(&text))) {
+		uint64_t process = owner_if_of(line, inode);
+		if (process)
+			owner = is_fenced(process) ? LEASE_FENCED : LEASE_FOREIGN;
+	}
 	proc_text_end(&text);
-	return !owner ? LEASE_NOBODYS : is_fenced(owner) ? LEASE_FENCED : LEASE_FOREIGN;
+	return owner;
 }
 
 /* ---- why there is none ---- */

@@ -96,8 +96,8 @@ int lease_take(int fd, pid_t thread);
 bool lease_is_held(int fd);
 /* 0; -EAGAIN when the kernel had taken it away; or another -errno. */
 int lease_release(int fd);
-/* Who holds a lease on this inode, or is about to release it: another process in which mmfence is
- * (the lease is mmfence's then, or as good as), or one in which it is not. */
+/* Who holds leases on this inode, or is about to release them: other processes in which mmfence is
+ * (they are mmfence's then, or as good as), or also one in which it is not. */
 enum lease_owner { LEASE_NOBODYS, LEASE_FENCED, LEASE_FOREIGN };
 enum lease_owner lease_owner_of(uint64_t inode);
 

@@ -586,6 +586,35 @@ CASE_NAMED("nonblocking_fenced", nonblocking_fenced_gets_in)
 
 #define OWN_FLAGS (O_WRONLY | O_NONBLOCK | O_CLOEXEC)
 
+static _Noreturn void map_until(const volatile char *end)
+{
+	while (!*end)
+		must(munmap(view_make(FILE_NAME, PROT_READ, 0, PAGES), PAGES * PAGE) == 0);
+	exit(0);
+}
+
+/* Between its turns there is always one of them. */
+PROMISE(S15, nonblocking_fenced_among_readers)
+{
+	volatile char *end =
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t readers[8];
+
+	must(end != MAP_FAILED);
+	file_make(FILE_NAME, 1, PAGES);
+	for (int i = 0; i < 8; i++)
+		if (!(readers[i] = sure(fork())))
+			map_until(end);
+	for (int i = 0; i < 500; i++) {
+		int fd = open(FILE_NAME, OWN_FLAGS);
+		promise(fd >= 0, "refused, the %d. time: %s", i, strerror(errno));
+		must(close(fd) == 0);
+	}
+	*end = 1;
+	for (int i = 0; i < 8; i++)
+		child_wait(readers[i]);
+}
+
 static int open_own(void)
 {
 	return open(FILE_NAME, OWN_FLAGS);
