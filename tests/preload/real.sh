@@ -24,12 +24,12 @@ fail() {
 	failures=$((failures + 1))
 }
 
-# FENCED=yes: the function's programs run under the shim.
+# FENCED=yes: the function's programs run under the shim. FIRST: and under this library, before it.
 fence() {
 	if [ "$FENCED" = yes ]; then
-		LD_PRELOAD=$library MMFENCE_AUDIT_LOG=$work/log.jsonl timeout -k 5 240 "$@"
+		LD_PRELOAD=${FIRST:+$FIRST:}$library MMFENCE_AUDIT_LOG=$work/log.jsonl timeout -k 5 240 "$@"
 	else
-		timeout -k 5 240 "$@"
+		${FIRST:+env LD_PRELOAD="$FIRST"} timeout -k 5 240 "$@"
 	fi
 }
 
@@ -259,9 +259,14 @@ with_java() {
 # It handles SIGBUS itself: what is read of a file that was cut is an exception of its own.
 with_java_cut() {
 	cat >Cut.java <<-'END'
-		import java.nio.channels.*; import java.nio.file.*;
+		import java.nio.channels.*; import java.nio.file.*; import java.util.jar.JarFile;
 		public class Cut {
 		  public static void main(String[] a) throws Exception {
+		    try (var jar = new JarFile("Cut.jar"); var c = FileChannel.open(Path.of("Cut.jar"), StandardOpenOption.WRITE)) {
+		      c.truncate(100);
+		      try { System.out.println(jar.getInputStream(jar.getEntry("Cut.java")).readAllBytes().length); }
+		      catch (java.io.IOException e) { System.out.println(e); }
+		    }
 		    Files.write(Path.of("data"), new byte[1 << 20]);
 		    try (var c = FileChannel.open(Path.of("data"), StandardOpenOption.READ, StandardOpenOption.WRITE)) {
 		      var m = c.map(FileChannel.MapMode.READ_ONLY, 0, 1 << 20); c.truncate(5000); int s = 0;
@@ -271,7 +276,81 @@ with_java_cut() {
 		  }
 		}
 	END
-	fence javac -g:none Cut.java && fence java -Xmx256m Cut
+	fence jar -c0f Cut.jar Cut.java && fence javac -g:none Cut.java && fence java -Xmx256m Cut
+}
+
+# So does this one, which then prints where it was, and aborts.
+with_mono() {
+	cat >Cut.cs <<-'END'
+		using System; using System.IO; using System.IO.MemoryMappedFiles;
+		class Cut {
+		  static void Main() {
+		    File.WriteAllBytes("data", new byte[1 << 20]);
+		    var map = MemoryMappedFile.CreateFromFile("data", FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+		    var view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+		    using (var f = new FileStream("data", FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) f.SetLength(5000);
+		    int s = 0; for (int i = 0; i < 1 << 20; i++) s += view.ReadByte(i); Console.WriteLine(s);
+		  }
+		}
+	END
+	fence mcs -r:System.Core.dll Cut.cs || return
+	fence mono Cut.exe >out 2>&1
+	echo "$? $(grep 'Got a SIG' out)"
+}
+
+# And this one, wherever its fault is. (For 32 bits it does not, with C in it: see mmfence(7).)
+with_go() {
+	local what
+	cat >cut.go <<-'END'
+		package main
+		// #include <fcntl.h>
+		// #include <sys/mman.h>
+		// static char *view(void) { return mmap(0, 1 << 20, PROT_READ, MAP_SHARED, open("data", O_RDONLY), 0); }
+		// static int touch(char *p) { return p[1 << 19]; }
+		import "C"
+		import ("fmt"; "os"; "runtime/debug"; "unsafe")
+		func main() {
+			os.WriteFile("data", make([]byte, 1<<20), 0600)
+			p := C.view()
+			os.Truncate("data", 5000)
+			if os.Args[1] == "c" { fmt.Println(C.touch(p)) }
+			if os.Args[1] == "recover" {
+				debug.SetPanicOnFault(true)
+				defer func() { fmt.Println(recover()) }()
+			}
+			fmt.Println(*(*byte)(unsafe.Add(unsafe.Pointer(p), 1<<19)))
+		}
+	END
+	GOCACHE=$PWD/cache GO111MODULE=off go build -o cut cut.go || return
+	for what in c go recover; do
+		fence ./cut $what 2>errors
+		echo "$what: $? $(grep -c SIGBUS errors)"
+	done
+}
+
+# Its handler leaves the signal to the kernel and sends it again: the file was mapped when it started.
+with_httpd() {
+	local port
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	chmod 711 . ..
+	seq -f 'line %06g' 1 300000 >data
+	{
+		printf 'LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n' mpm_event mpm_event \
+			authz_core authz_core filter filter deflate deflate file_cache file_cache
+		printf '%s\n' "ServerRoot $PWD" "PidFile $PWD/pid" "Listen 127.0.0.1:$port" 'ServerName localhost' \
+			'User nobody' 'Group nogroup' "DocumentRoot $PWD" 'ErrorLog /dev/stderr' 'StartServers 1' \
+			"MMapFile $PWD/data" 'SetOutputFilter DEFLATE'
+	} >httpd.conf
+	coproc fence apache2 -f "$PWD/httpd.conf" -DFOREGROUND 2>&1
+	grep -q -m 1 resuming <&"${COPROC[0]}" || return
+	truncate -s 5000 data
+	exec 3<>"/dev/tcp/127.0.0.1/$port"
+	printf 'GET /data HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n' >&3
+	wc -c <&3
+	grep -o -m 1 'exit signal Bus error' <&"${COPROC[0]}"
+	kill "$COPROC_PID"
+	wait "$COPROC_PID"
+	echo "ended: $?"
 }
 
 with_tar() {
@@ -338,9 +417,26 @@ cut_while() {
 	cat cut.status
 }
 
+# Cuts "data" as soon as it is mapped, for programs that say nothing before they are through.
+cutter() {
+	gcc -shared -fPIC -D_GNU_SOURCE -x c -o "$work/cutter.so" - <<-'END'
+		#include <dlfcn.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+		void *mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset)
+		{
+			__typeof__(mmap) *next = (__typeof__(mmap) *)dlsym(RTLD_NEXT, "mmap");
+			void *view = next(at, length, prot, flags, fd, offset);
+			if (fd >= 0 && flags & MAP_SHARED && truncate("data", 5000))
+				_exit(98);
+			return view;
+		}
+	END
+}
+
 # cut_test PROGRAM ARGUMENT…: bare it dies, fenced that is said, and with a rescue it goes on.
 cut_test() {
-	local name="$1 cut" status said
+	local name="${NAME:-$1} cut" status said
 	if ! command -v "$1" >/dev/null; then
 		skip "$name" "$1 is not installed"
 		return
@@ -418,6 +514,9 @@ same perl perl with_perl
 same node node with_node
 same java javac with_java '' snapshot.create
 same java-cut javac with_java_cut
+same mono-cut mcs with_mono
+same go-cut go with_go
+same httpd-cut apache2 with_httpd '' mapping.sigbus
 same tar-and-xz xz with_tar
 same find find with_find
 same bash bash with_bash
@@ -429,6 +528,13 @@ same strace strace with_strace
 
 cut_test rg line data
 cut_test look line data
+cutter && FIRST=$work/cutter.so cut_test b3sum data
+if /usr/bin/python3 -c 'import numpy' 2>/dev/null; then
+	NAME=numpy cut_test /usr/bin/python3 -c 'import numpy; a = numpy.memmap("data", mode="r")
+print("x" * 200000, flush=True); print(a.sum())'
+else
+	skip "numpy cut" "numpy is not installed"
+fi
 
 stress_test mmap 20 --mmap-bytes 4M
 stress_test mmapaddr 200
