@@ -16,16 +16,14 @@
 static const struct command {
 	const char *name;
 	int (*main)(int argc, char **argv);
-	const char *arguments;
 	const char *help;
 } commands[] = {
-	{ "run", run_main, "[OPTIONS] -- COMMAND...", "run a command fenced, and sum up" },
-	{ "check", check_main, "[OPTIONS] -- COMMAND...",
-	  "run it, and fail if something happened" },
-	{ "log", log_main, "[-f] FILE...", "events for people" },
-	{ "report", report_main, "FILE...", "what a log comes to" },
-	{ "pages", pages_main, "[OPTIONS] PID", "page census of a process" },
-	{ "doctor", doctor_main, "[PROGRAM|DIR|FILE]", "what works on this machine" },
+	{ "run", run_main, "run a command fenced, and sum up" },
+	{ "check", check_main, "run a command, and fail if something happened" },
+	{ "log", log_main, "events for people" },
+	{ "report", report_main, "what a log comes to" },
+	{ "pages", pages_main, "page census of a process" },
+	{ "doctor", doctor_main, "what works on this machine" },
 };
 
 static char help_flag[] = "--help";
@@ -33,26 +31,6 @@ static char help_flag[] = "--help";
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
 const char *argp_program_version = "mmfence " MMFENCE_VERSION;
-
-static char *help_text(int key, const char *text, void *input)
-{
-	char *help = NULL;
-	size_t size;
-
-	(void)input;
-	if (key != ARGP_KEY_HELP_POST_DOC)
-		return (char *)text;
-	FILE *out = open_memstream(&help, &size);
-	if (!out)
-		return NULL;
-	fprintf(out, "Commands:\n");
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-7s %-26s%s\n", commands[i].name, commands[i].arguments,
-			commands[i].help);
-	fprintf(out, "\nTo begin: mmfence run -- COMMAND; mmfence help run tells more.\n");
-	fclose(out);
-	return help;
-}
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -134,15 +112,21 @@ static int translate(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = {
+	struct argp_option options[COMMAND_COUNT + 2] = { { .doc = "Commands:" } };
+	struct argp argp = {
+		.options = options,
 		.parser = parse,
 		.args_doc = "COMMAND [ARGUMENTS]",
 		.doc = "Keeps private file mappings private, and tells what a program does with its "
-		       "memory mappings.\v ",
-		.help_filter = help_text,
+		       "memory mappings.\vTo begin: mmfence run -- COMMAND; mmfence help run tells more.",
 	};
 	int first = 0;
 
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		options[i + 1] = (struct argp_option){ .name = commands[i].name,
+						       .key = (int)i + 0x100,
+						       .flags = OPTION_DOC,
+						       .doc = commands[i].help };
 	argp_err_exit_status = STATUS_USAGE;
 	/* What is written is UTF-8, and tables must know how wide it is. */
 	setlocale(LC_CTYPE, "C.UTF-8");

@@ -46,7 +46,7 @@ _mmfence() {
 	local command=${COMP_WORDS[1]} at flag='' words=''
 
 	if ((COMP_CWORD == 1)) || { [[ $command == help ]] && ((COMP_CWORD == 2)); }; then
-		words=$("$program" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+		words=$("$program" --help | sed -n '/^ Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 		((COMP_CWORD > 1)) || words="$words help --version"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return

@@ -25,7 +25,7 @@ for command in run check log report pages doctor; do
 		grep -q -e "Fl $flag\b" "mmfence-$command.1" || echo "mmfence-$command.1 has no -$flag"
 	done
 done | grep . && status=1
-"../bin/mmfence" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | while read -r command; do
+"../bin/mmfence" help | sed -n '/^ Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | while read -r command; do
 	[ -f "mmfence-$command.1" ] || echo "mmfence-$command.1 is not there"
 done | grep . && status=1
 [ $status = 0 ] && echo "manual: $(ls | wc -l) pages"

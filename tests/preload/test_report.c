@@ -688,41 +688,6 @@ Test(report, memory_does_not_grow_with_records)
 	free(log);
 }
 
-/* Of however many records a bounded number of points is left, from the first to the last. */
-Test(report, areas_of_many_records_are_thinned)
-{
-	char *log = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&log, &size);
-
-	for (int i = 0; i < 20000; i++)
-		fprintf(out,
-			"{\"@timestamp\":\"2026-05-04T10:%02d:%02d.%06dZ\",\"event\":{\"action\":"
-			"\"nonlinear.remap\"},\"process\":{\"pid\":1,\"name\":\"p\"},\"mmfence\":{"
-			"\"areas\":{\"count\":%d,\"limit\":65530}}}\n",
-			i / 60 % 60, i % 60, i, i + 1);
-	fclose(out);
-	struct run run = COMMAND("report", "--json", make_file("areas.log", log, size));
-	run_helper(&run);
-	expect_exit(&run, 0);
-	json_t *json = json_of(&run);
-	json_t *areas = json_array_get(field(json, "nonlinear.areas"), 0);
-	json_t *points = field(areas, "points");
-	size_t count = json_array_size(points);
-
-	cr_expect_eq(field_number(areas, "seen"), 20000);
-	cr_expect_eq(field_number(areas, "most"), 20000);
-	cr_assert(count >= 256 && count <= 512, "%zu", count);
-	for (size_t i = 0; i < count; i++) {
-		json_int_t at = json_integer_value(json_array_get(json_array_get(points, i), 1));
-
-		cr_expect_eq(at, (json_int_t)i * 64 + 1, "%zu: %lld", i, (long long)at);
-	}
-	json_decref(json);
-	run_end(&run);
-	free(log);
-}
-
 /* What comes past the first hundred thousand is counted in one row, which says so. */
 Test(report, names_past_all_measure_are_one_row)
 {

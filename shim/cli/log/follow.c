@@ -22,7 +22,7 @@
 
 struct source {
 	const char *path;
-	struct lines now, before; /* before: what was renamed; its descriptor may be -1 */
+	struct lines now, before; /* before: what was renamed, if anything */
 };
 
 struct follow {
@@ -36,15 +36,14 @@ struct follow {
 /* What there is, as it comes. */
 static void drain(const struct follow *follow, const struct source *source, struct lines *lines)
 {
-	ssize_t got;
 	char *text;
 	size_t length;
+	int r;
 
-	while ((got = lines_fill(lines)) > 0)
-		while (lines_buffered(lines, &text, &length))
-			follow->line(text, length, lines->too_long, follow->context);
-	if (got < 0)
-		refuse("%s cannot be read: %s", source->path, strerror((int)-got));
+	while ((r = lines_whole(lines, &text, &length)) > 0)
+		follow->line(text, length, lines->bad, follow->context);
+	if (r < 0)
+		refuse("%s cannot be read: %s", source->path, strerror(-r));
 }
 
 /* Of a record that was cut off in the middle, and of what comes then from the beginning. */
@@ -55,7 +54,7 @@ static void begin_anew(const struct follow *follow, struct lines *lines)
 
 	if (lines_rest(lines, &rest, &length))
 		follow->line(rest, 0, 1, follow->context);
-	lines->offset = lseek(lines->fd, 0, SEEK_SET);
+	rewind(lines->in);
 }
 
 static bool is_same(const struct stat *a, const struct stat *b)
@@ -67,9 +66,9 @@ static void read_file(const struct follow *follow, struct source *source)
 {
 	struct stat st = { 0 }, named;
 
-	if (source->before.fd >= 0)
+	if (source->before.in)
 		drain(follow, source, &source->before);
-	if (!fstat(source->now.fd, &st) && st.st_size < source->now.offset)
+	if (!fstat(fileno(source->now.in), &st) && st.st_size < ftello(source->now.in))
 		begin_anew(follow, &source->now);
 	drain(follow, source, &source->now);
 	if (stat(source->path, &named) || !S_ISREG(named.st_mode) || is_same(&st, &named))
@@ -118,7 +117,7 @@ static void open_source(const struct follow *follow, struct source *source, cons
 	char *copy = keep(path);
 	struct stat st;
 
-	*source = (struct source){ .path = path, .before.fd = -1 };
+	*source = (struct source){ .path = path };
 	/* Watched before it is opened: nothing happens in between unseen. */
 	if (follow->inotify >= 0)
 		inotify_add_watch(follow->inotify, dirname(copy),

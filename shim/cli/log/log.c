@@ -68,7 +68,7 @@ static void advance(struct log_request *request, struct merged *log)
 
 	do
 		r = lines_next(&log->lines, &line, &length);
-	while (r > 0 && !take_line(request, &log->scan, line, length, log->lines.too_long));
+	while (r > 0 && !take_line(request, &log->scan, line, length, log->lines.bad));
 	log->time = r > 0 ? scan_text(&log->scan, "@timestamp") : NULL;
 	if (r < 0)
 		refuse("%s cannot be read: %s", log->path, strerror(-r));

@@ -16,6 +16,7 @@ struct entry {
 	const char *action, *time;
 	bool failed;
 	struct site_row *site; /* of events that have one */
+	struct file_row *file; /* of those of snapshots */
 	struct use *use;
 	int64_t calls, failures; /* at the site; of those that a process counts, at its end */
 	int64_t times;		 /* how often the finding happened; -1: it did not */

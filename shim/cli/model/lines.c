@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines: see scan.h. One buffer, read in large pieces; what is left of a line moves
- * to its front.
+ * Lines: see scan.h. Read by stdio, in large pieces.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +11,10 @@
 
 #include "cli/cli.h"
 #include "cli/model/scan.h"
+#include "cli/text/text.h"
 
 #define PIECE (1 << 18)
-#define ROOM  (LINE_LONGEST + PIECE)
+#define ROOM  (LINE_LONGEST + 2) /* a newline and a NUL */
 
 int lines_open_file(const char *path)
 {
@@ -35,88 +35,67 @@ int lines_open_file(const char *path)
 
 void lines_open(struct lines *lines, int fd)
 {
-	*lines = (struct lines){ .fd = fd, .buffer = resize(NULL, ROOM) };
+	*lines = (struct lines){ .in = fdopen(fd, "r"), .buffer = take(ROOM) };
+	if (!lines->in)
+		refuse("a log cannot be read: %m");
+	setvbuf(lines->in, NULL, _IOFBF, PIECE);
 }
 
 void lines_close(struct lines *lines)
 {
-	if (lines->fd >= 0)
-		close(lines->fd);
+	if (lines->in)
+		fclose(lines->in);
 	free(lines->buffer);
 	memset(lines, 0, sizeof(*lines));
-	lines->fd = -1;
 }
 
-/* Reads more behind what is there: what read(2) says, or 0. What is left of a line moves to the
- * front first, so that no more memory is touched than a piece and a line take. */
-ssize_t lines_fill(struct lines *lines)
+/* There is one newline or none in what fgets gives: without it the end was reached, or the room, or
+ * a NUL hides it. */
+int lines_whole(struct lines *lines, char **line, size_t *length)
 {
-	ssize_t got;
+	bool skipped, newline, full;
+	size_t got;
 
-	if (lines->start) {
-		memmove(lines->buffer, lines->buffer + lines->start, lines->end - lines->start);
-		lines->end -= lines->start;
-		lines->looked -= lines->start;
-		lines->start = 0;
-	}
-	do
-		got = read(lines->fd, lines->buffer + lines->end, PIECE);
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	lines->end += (size_t)got;
-	lines->offset += got;
-	return got;
-}
+	do {
+		char *at = lines->buffer + lines->length;
 
-/* Of a line that is longer than one may be the beginning is thrown away and told of once, and then
- * its end, which is none. */
-bool lines_buffered(struct lines *lines, char **line, size_t *length)
-{
-	char *newline;
+		if (!fgets_unlocked(at, (int)(ROOM - lines->length), lines->in)) {
+			int error = ferror(lines->in) ? -errno : 0;
 
-	while ((newline =
-			memchr(lines->buffer + lines->looked, '\n', lines->end - lines->looked))) {
-		bool skipped = lines->skipping;
-
-		*line = lines->buffer + lines->start;
-		*length = (size_t)(newline - *line);
-		lines->start = lines->looked = (size_t)(newline + 1 - lines->buffer);
-		lines->skipping = false;
-		lines->too_long = *length > LINE_LONGEST;
+			clearerr(lines->in);
+			return error;
+		}
+		got = strlen(at);
+		newline = got && at[got - 1] == '\n';
+		lines->length += got;
+		full = lines->length == ROOM - 1 && !newline;
+		if (!newline && !full && feof(lines->in))
+			continue;
+		skipped = lines->skipping;
+		lines->skipping = full;
+		lines->bad = !newline;
+		*line = lines->buffer;
+		*length = lines->length - newline;
+		lines->length = 0;
 		if (!skipped)
-			return true;
-	}
-	lines->looked = lines->end;
-	if (lines->end - lines->start <= LINE_LONGEST)
-		return false;
-	bool first = !lines->skipping;
-
-	lines->start = lines->end = lines->looked = 0;
-	lines->skipping = lines->too_long = true;
-	*line = lines->buffer;
-	*length = 0;
-	return first;
+			return 1;
+	} while (true);
 }
 
 int lines_rest(struct lines *lines, char **line, size_t *length)
 {
-	bool there = !lines->skipping && lines->end > lines->start;
+	bool there = !lines->skipping && lines->length;
 
-	*line = lines->buffer + lines->start;
-	*length = lines->end - lines->start;
-	lines->too_long = lines->skipping = false;
-	lines->start = lines->end = lines->looked = 0;
+	*line = lines->buffer;
+	*length = lines->length;
+	lines->length = 0;
+	lines->bad = lines->skipping = false;
 	return there;
 }
 
 int lines_next(struct lines *lines, char **line, size_t *length)
 {
-	while (!lines_buffered(lines, line, length)) {
-		ssize_t got = lines_fill(lines);
+	int r = lines_whole(lines, line, length);
 
-		if (got <= 0)
-			return got ? (int)got : lines_rest(lines, line, length);
-	}
-	return 1;
+	return r ? r : lines_rest(lines, line, length);
 }

@@ -21,8 +21,6 @@
 
 #define REASONS	      4
 #define FRAMES	      32
-#define POINTS	      512 /* of one picture's line */
-#define SERIES	      6	  /* lines that are drawn */
 #define PROCESS_ROWS  200
 #define MISSING_ROWS  200
 #define SEQUENCE_MOST (1LL << 53)
@@ -143,25 +141,12 @@ struct process {
 	char *key;
 	struct numbers *numbers; /* NULL: nothing can be said of its numbers */
 	int64_t early;		 /* its last records that may be of one with its pid that begins */
-	struct series *areas;	 /* NULL: it is not drawn */
 	struct process_row row;
 	struct use *uses;
 	struct held *held;
 	int64_t scope_pid[2]; /* which directory's logs, and which process in it */
 	bool found_by_pid;    /* the last that was started with it */
 	UT_hash_handle hh, by_pid;
-};
-
-/* How many areas a process had, in the order of the records; when there are too many, every second
- * one goes. */
-struct series {
-	int64_t pid, seen, most, limit;
-	char *program;
-	struct point {
-		char time[TIME_BYTES];
-		int64_t areas;
-	} points[POINTS];
-	int64_t count, stride;
 };
 
 /* What may be asked about a run: what happened there, each place once. */
@@ -242,8 +227,6 @@ struct model {
 
 	int64_t dropped, dropped_at_end;
 	struct reason drop_reasons[REASONS];
-	struct series series[SERIES];
-	size_t series_count;
 	int64_t most_areas, area_limit; /* where a process came nearest to it */
 
 	bool by_program; /* tallies are wanted */
@@ -313,26 +296,30 @@ typedef const struct scan_value *words_find(const void *context, const char *nam
 void words_put(FILE *out, const struct scan *scan, const char *words);
 void words_fill(FILE *out, const char *words, words_find *find, const void *context);
 
+/* What the sentences and the JSON are made of, by these names. Refused: calls and mappings of all
+ * kinds; sigbus: programs that died; rescued: mappings that went on; waits: of writers. */
+/* clang-format off */
+#define TOTALS(X) \
+	X(snapshots) X(files) X(open) X(copied_bytes) X(preserved) X(waits) X(longest_wait) \
+	X(lost) X(refused) X(grown) X(denied) X(unprotected) X(drift_pages) X(drifted) \
+	X(nonlinear_calls) X(sites) X(failed) X(windows) X(most_areas) X(area_limit) X(sigbus) \
+	X(rescued) X(reached) X(memory_opened) X(views) X(gaps) X(dropped) X(missing) X(holed) \
+	X(damaged) X(unsynchronised)
+/* clang-format on */
+
 struct totals {
-	int64_t files, snapshots, open, copied_bytes, lost, unprotected, denied, grown;
+#define TOTAL(name) int64_t name;
+	TOTALS(TOTAL)
+#undef TOTAL
 	int64_t engines[ENGINES], consistency[CONSISTENCIES];
-	int64_t preserved, drift_pages, drifted;
-	int64_t waits, longest_wait; /* of writers */
-	int64_t most_areas, area_limit;
-	int64_t nonlinear_calls, failed, sites, windows;
-	int64_t refused;	 /* calls and mappings of all kinds */
-	int64_t sigbus, rescued; /* programs that died, and mappings that went on */
-	int64_t memory_opened, reached, views, unsynchronised, gaps, dropped, damaged, missing,
-		holed;
 	char *engines_text, *consistency_text;
 };
 
-/* Those that have a name, up to NULL: what the sentences and the JSON are made of. */
 struct total {
 	const char *name;
 	size_t at;
 };
-extern const struct total total_names[];
+extern const struct total total_names[]; /* up to NULL */
 int64_t total_of(const struct totals *totals, const struct total *total);
 
 void totals_take(struct totals *totals, const struct model *model);

@@ -269,14 +269,14 @@ int model_read(struct model *model, int fd, void (*at)(void *context, off_t offs
 
 	lines_open(&lines, fd);
 	while ((r = lines_next(&lines, &line, &length)) > 0) {
-		if (lines.too_long)
+		if (lines.bad)
 			damaged(model);
 		else
 			read_line(model, &scan, line, length);
 		if (at && !(++turn % 4096))
-			at(context, lines.offset);
+			at(context, ftello(lines.in));
 	}
-	model->log->bytes = lines.offset;
+	model->log->bytes = ftello(lines.in);
 	lines_close(&lines);
 	scan_free(&scan);
 	return r;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <stdio.h>
 
 enum scan_type {
 	SCAN_NULL,
@@ -63,16 +63,15 @@ const struct scan_value *scan_next(const struct scan *scan, const struct scan_va
 				   const struct scan_value *value);
 
 /* lines.c: the lines of a file, a pipe or a log that still grows. A line that is longer than any
- * record can be is thrown away as it is read, and said to be too long. */
+ * record can be is thrown away as it is read, and said to be bad. */
 #define LINE_LONGEST (1 << 20)
 
 struct lines {
-	int fd;
+	FILE *in; /* NULL: closed */
 	char *buffer;
-	size_t start, end, looked; /* looked: up to where there is no newline */
-	bool skipping;		   /* the rest of a line that is too long */
-	bool too_long;		   /* the line that was just returned was */
-	off_t offset;		   /* of the end of what was read */
+	size_t length; /* of what there is of a line */
+	bool skipping; /* the rest of a line that is too long */
+	bool bad;      /* the line that was just returned was too long, or has a NUL */
 };
 
 /* A log by its name, "-" for standard input. A descriptor, or -1 with a sentence said: a directory,
@@ -87,10 +86,8 @@ void lines_close(struct lines *lines);
  * end, or -errno. */
 int lines_next(struct lines *lines, char **line, size_t *length);
 
-/* The same in two steps: one read, which says how much there was, 0 at the end, or -errno; and what
- * whole lines there are without reading more. */
-ssize_t lines_fill(struct lines *lines);
-bool lines_buffered(struct lines *lines, char **line, size_t *length);
+/* The same of lines that have a newline; at the end there may be more later. */
+int lines_whole(struct lines *lines, char **line, size_t *length);
 
 /* What stands behind the last newline. 1, or 0 when there is nothing. */
 int lines_rest(struct lines *lines, char **line, size_t *length);

@@ -172,19 +172,8 @@ static const struct part {
 	  CATEGORIES },
 };
 
-#define N(member)                                        \
-	{                                                \
-#member, offsetof(struct totals, member) \
-	}
-const struct total total_names[] = {
-	N(snapshots),	   N(files),	    N(open),	    N(copied_bytes),  N(preserved),
-	N(waits),	   N(longest_wait), N(lost),	    N(refused),	      N(grown),
-	N(denied),	   N(unprotected),  N(drift_pages), N(drifted),	      N(nonlinear_calls),
-	N(sites),	   N(failed),	    N(windows),	    N(most_areas),    N(area_limit),
-	N(sigbus),	   N(rescued),	    N(reached),	    N(memory_opened), N(views),
-	N(gaps),	   N(dropped),	    N(missing),	    N(holed),	      N(damaged),
-	N(unsynchronised), { NULL, 0 },
-};
+#define TOTAL(name) { #name, offsetof(struct totals, name) },
+const struct total total_names[] = { TOTALS(TOTAL){ NULL, 0 } };
 
 int64_t total_of(const struct totals *totals, const struct total *total)
 {

@@ -95,43 +95,40 @@ static struct site_row *take_site(struct entry *entry, const struct words *words
 
 /* Snapshots. */
 
-static struct held *held_of(struct entry *entry, struct file_row *file)
+static struct held *held_of(struct entry *entry)
 {
-	struct held *held = ROW(entry->process->held, &file, sizeof(file), ANY_NUMBER);
+	struct held *held =
+		ROW(entry->process->held, &entry->file, sizeof(entry->file), ANY_NUMBER);
 
-	held->file = file;
+	held->file = entry->file;
 	return held;
 }
 
-/* So many of them, in mappings of so many bytes. */
-static struct file_row *take_snapshots(struct entry *entry, int64_t count, int64_t bytes,
-				       int *engine, int *consistency)
+/* So many of them, in mappings of so many bytes: their consistency. */
+static int take_snapshots(struct entry *entry, int64_t count, int64_t bytes)
 {
 	const struct scan *scan = entry->scan;
-	struct file_row *row = file_of(entry);
-
-	*engine = number_of(engine_names, scan_text(scan, "mmfence.snapshot.engine"));
-	*consistency =
+	struct file_row *row = entry->file;
+	int engine = number_of(engine_names, scan_text(scan, "mmfence.snapshot.engine"));
+	int consistency =
 		number_of(consistency_names, scan_text(scan, "mmfence.snapshot.consistency"));
+
 	sum_add(&row->snapshots, count);
 	sum_add(&entry->process->row.snapshots, count);
-	sum_add(&row->engines[*engine], count);
-	sum_add(&row->consistency[*consistency], count);
+	sum_add(&row->engines[engine], count);
+	sum_add(&row->consistency[consistency], count);
 	sum_add(&row->mapped_bytes, bytes);
 	sum_add(&row->copied_bytes, scan_number(scan, "mmfence.snapshot.bytes"));
-	return row;
+	return consistency;
 }
 
 static void take_create(struct entry *entry)
 {
 	const struct scan *scan = entry->scan;
-	int engine, consistency;
-	struct file_row *row = take_snapshots(entry, 1, scan_number(scan, "mmfence.mapping.length"),
-					      &engine, &consistency);
+	int consistency = take_snapshots(entry, 1, scan_number(scan, "mmfence.mapping.length"));
 
-	held_of(entry, row)->count++;
-	sum_take(&row->program_waited, scan_number(scan, "mmfence.snapshot.microseconds"));
-	note_span(row->first, row->last, entry->time);
+	held_of(entry)->count++;
+	sum_take(&entry->file->program_waited, scan_number(scan, "mmfence.snapshot.microseconds"));
 	entry->times = consistency == TORN ? 1 : -1;
 }
 
@@ -143,27 +140,24 @@ static void take_repeats(struct entry *entry)
 	int64_t untouched = scan_number(scan, "mmfence.total.untouched");
 	int64_t private = scan_number(scan, "mmfence.total.private");
 	int64_t left = calls - untouched - private - scan_number(scan, "mmfence.total.told");
-	int engine, consistency;
-	struct file_row *row = take_snapshots(
-		entry, calls, scan_number(scan, "mmfence.total.bytes"), &engine, &consistency);
 
-	sum_add(&row->fates[UNTOUCHED], untouched);
-	sum_add(&row->fates[PRIVATE], private);
-	sum_add(&held_of(entry, row)->count, left > 0 ? left : 0);
+	take_snapshots(entry, calls, scan_number(scan, "mmfence.total.bytes"));
+	sum_add(&entry->file->fates[UNTOUCHED], untouched);
+	sum_add(&entry->file->fates[PRIVATE], private);
+	sum_add(&held_of(entry)->count, left > 0 ? left : 0);
 }
 
 /* The first time counts. */
-static void note_change(struct file_row *row, const char *time)
+static void note_change(struct entry *entry)
 {
-	note_span(row->first, row->last, time);
-	if (!*row->changed)
-		copy_time(row->changed, time);
+	if (!*entry->file->changed)
+		copy_time(entry->file->changed, entry->time);
 }
 
 /* Only a lease that breaks has a writer behind it. */
 static void take_preserve(struct entry *entry)
 {
-	struct file_row *row = file_of(entry);
+	struct file_row *row = entry->file;
 	const char *trigger = scan_text(entry->scan, "mmfence.snapshot.trigger");
 	int64_t count = scan_number(entry->scan, "mmfence.snapshot.count");
 
@@ -172,13 +166,13 @@ static void take_preserve(struct entry *entry)
 	if (!*trigger || !strcmp(trigger, "break"))
 		sum_take(&row->writers_waited,
 			 scan_number(entry->scan, "mmfence.snapshot.microseconds"));
-	note_change(row, entry->time);
+	note_change(entry);
 }
 
 static void take_unprotected(struct entry *entry)
 {
 	const char *reason = scan_text(entry->scan, "error.message");
-	struct file_row *row = file_of(entry);
+	struct file_row *row = entry->file;
 
 	row->unprotected++;
 	row->denied += !strcmp(scan_text(entry->scan, "mmfence.snapshot.decision"), "deny");
@@ -187,18 +181,18 @@ static void take_unprotected(struct entry *entry)
 
 static void take_lost(struct entry *entry)
 {
-	struct file_row *row = file_of(entry);
+	struct file_row *row = entry->file;
 	int64_t count = scan_number(entry->scan, "mmfence.snapshot.count");
 
 	entry->times = count > 0 ? count : 1;
 	sum_add(&row->lost, entry->times);
 	reason_count(row->reasons, or_unknown(scan_text(entry->scan, "error.message")));
-	note_change(row, entry->time);
+	note_change(entry);
 }
 
 static void take_drift(struct entry *entry)
 {
-	struct file_row *row = file_of(entry);
+	struct file_row *row = entry->file;
 	int64_t pages = scan_number(entry->scan, "mmfence.drift.pages");
 
 	row->drifted++;
@@ -208,19 +202,18 @@ static void take_drift(struct entry *entry)
 
 static void take_grow(struct entry *entry)
 {
-	file_of(entry)->grow_refused++;
+	entry->file->grow_refused++;
 }
 
 static void take_end(struct entry *entry)
 {
 	int fate = number_of(fate_names, scan_text(entry->scan, "mmfence.snapshot.fate"));
-	struct file_row *row = file_of(entry);
-	struct held *held = held_of(entry, row);
+	struct file_row *row = entry->file;
+	struct held *held = held_of(entry);
 
 	row->fates[fate]++;
 	/* A child ends what its parent began. A repeated one was not counted yet. */
 	held->count -= held->count > 0 && !scan_get(entry->scan, "mmfence.snapshot.repeated");
-	note_span(row->first, row->last, entry->time);
 }
 
 /* A call of the kind that a process counts by site: remap_file_pages, or mmap. How often the
@@ -262,45 +255,6 @@ static void take_total(struct entry *entry)
 	sum_add(&use->total_bytes, scan_number_of(scan_below(scan, total, "bytes")));
 	note_span(site->first, site->last, entry->time);
 	tell_site(entry, site, words_of(entry->action));
-}
-
-/* The first few processes are drawn. Every second point of a line that is full goes, and then every
- * second that comes. */
-static void note_areas(struct entry *entry, int64_t areas, int64_t limit)
-{
-	struct model *model = entry->model;
-	struct series *series = entry->process->areas;
-
-	if (!series && model->series_count < SERIES) {
-		series = entry->process->areas = &model->series[model->series_count++];
-		series->pid = entry->process->row.pid;
-		series->program = keep(entry->process->row.name);
-		series->stride = 1;
-	}
-	if (!series)
-		return;
-	series->most = areas > series->most ? areas : series->most;
-	series->limit = limit > series->limit ? limit : series->limit;
-	if (!*entry->time || series->seen++ % series->stride)
-		return;
-	if (series->count == POINTS) {
-		for (series->count = 0; series->count < POINTS / 2; series->count++)
-			series->points[series->count] = series->points[2 * series->count];
-		series->stride *= 2;
-	}
-	copy_time(series->points[series->count].time, entry->time);
-	series->points[series->count++].areas = areas;
-}
-
-static void take_areas(struct entry *entry, const struct scan_value *areas)
-{
-	int64_t count = scan_number_of(scan_below(entry->scan, areas, "count"));
-	int64_t limit = scan_number_of(scan_below(entry->scan, areas, "limit"));
-
-	if (count > entry->process->row.areas)
-		entry->process->row.areas = count;
-	if (count > 0)
-		note_areas(entry, count, limit);
 }
 
 static void take_pressure(struct entry *entry)
@@ -431,14 +385,19 @@ static void take_finding(struct entry *entry, const struct words *words)
 
 void take_action(struct entry *entry)
 {
-	const struct scan_value *areas = scan_get(entry->scan, "mmfence.areas");
+	int64_t areas = scan_number(entry->scan, "mmfence.areas.count");
 	const struct words *words = words_for(entry);
 
 	event_count(entry->model->actions, entry->action);
-	if (areas)
-		take_areas(entry, areas);
+	if (areas > entry->process->row.areas)
+		entry->process->row.areas = areas;
 	if (words && words->detail)
 		entry->site = take_site(entry, words);
+	if (!strncmp(entry->action, "snapshot.", strlen("snapshot.")))
+		entry->file = file_of(entry);
+	/* Of what has a snapshot. */
+	if (entry->file && strcmp(entry->action, "snapshot.unprotected"))
+		note_span(entry->file->first, entry->file->last, entry->time);
 	entry->times = entry->calls = 1;
 	entry->failures = entry->failed;
 	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++)

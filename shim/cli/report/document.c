@@ -163,9 +163,6 @@ FIELDS(gap_fields, NAMED("reason", TEXT, what), NAMED("path", TEXT, where),
 #define OF struct missing_row
 FIELDS(missing_fields, T(host), N(pid), T(name), N(records));
 #undef OF
-#define OF struct series
-FIELDS(series_fields, T(program), N(pid), N(seen), N(most), S(limit));
-#undef OF
 #define OF struct model
 FIELDS(head_fields, N(records), N(damaged), N(truncated), C(first), C(last));
 #undef OF
@@ -276,24 +273,6 @@ static json_t *sites_json(const struct model *model, const char *group)
 	return array;
 }
 
-static json_t *areas_json(const struct model *model)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < model->series_count; i++) {
-		const struct series *series = &model->series[i];
-		json_t *object = row_json(series_fields, series);
-		json_t *points = put(object, "points", json_array());
-
-		for (int64_t j = 0; j < series->count; j++)
-			json_array_append_new(points,
-					      json_pack("[s, I]", series->points[j].time,
-							(json_int_t)series->points[j].areas));
-		json_array_append_new(array, object);
-	}
-	return array;
-}
-
 /* The hosts that rows are of, each once. */
 static json_t *hosts_json(const struct model *model)
 {
@@ -365,9 +344,7 @@ json_t *report_document(struct model *model)
 	put(document, "sigbus", sites_json(model, "mapping."));
 	put(document, "snapshots", LISTED(file_fields, model->files));
 	put(document, "snapshot_sites", sites_json(model, "snapshot."));
-	put(document, "nonlinear",
-	    json_pack("{s:o, s:o}", "sites", sites_json(model, "nonlinear."), "areas",
-		      areas_json(model)));
+	put(document, "nonlinear", json_pack("{s:o}", "sites", sites_json(model, "nonlinear.")));
 	put(document, "selfmem", sites_json(model, "selfmem."));
 	put(document, "injected", sites_json(model, "inject."));
 	put(document, "gaps", gaps);

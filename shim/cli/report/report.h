@@ -127,9 +127,4 @@ void page_text(FILE *out, const char *text);
 /* The style sheet, for light, dark and paper. */
 extern const char page_style[];
 
-/* Each draws nothing when there is nothing to draw. The bar is of a row of snapshots. */
-extern const char bar_legend[];
-void chart_areas(FILE *out, const json_t *document);
-void chart_bar(FILE *out, const json_t *document, const json_t *row);
-
 #endif
