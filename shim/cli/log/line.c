@@ -8,29 +8,6 @@
 #include "cli/model/model.h"
 #include "cli/text/text.h"
 
-#define LONGEST 200
-
-/* What a wording has not said already. */
-static void put_error(FILE *out, const struct scan *scan, const char *wording)
-{
-	const char *code = scan_text(scan, "error.code"), *text = scan_text(scan, "error.message");
-	const char *policy = scan_text(scan, "mmfence.policy");
-
-	if (*code) {
-		fputs(": ", out);
-		put_visible(out, code, 40);
-	}
-	if (*text && !strstr(wording, "{error.message}")) {
-		fputs(*code ? ", " : ": ", out);
-		put_visible(out, text, LONGEST);
-	}
-	if (*policy && !strstr(wording, "{mmfence.policy}")) {
-		fputs(" (policy: ", out);
-		put_visible(out, policy, 40);
-		fputc(')', out);
-	}
-}
-
 /* Red where something was lost, yellow where something failed or is not as it should be. */
 static const char *colour_of(const struct scan *scan, const char *action)
 {
@@ -75,7 +52,12 @@ void log_words(FILE *out, const struct scan *scan)
 	const char *line = words ? words->line : "{file.path}";
 
 	words_put(out, scan, line);
-	put_error(out, scan, line);
+	/* What the wording has not said already. */
+	words_put(out, scan, "[: {error.code}]");
+	if (!strstr(line, "{error.message}"))
+		words_put(out, scan, "[; {error.message}]");
+	if (!strstr(line, "{mmfence.policy}"))
+		words_put(out, scan, "[ (policy: {mmfence.policy})]");
 }
 
 void log_line(FILE *out, const struct scan *scan, bool colour)

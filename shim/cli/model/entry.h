@@ -37,7 +37,7 @@ struct entry {
 	})
 
 void take_action(struct entry *entry);
-/* counts.c. The row of a record's file. */
+/* The row of a record's file. */
 struct file_row *file_of(struct entry *entry);
 
 void copy_time(char *to, const char *time);

@@ -294,7 +294,9 @@ const struct words *words_of(const char *action);
 /* Of a record; and of whatever has values by names. */
 typedef const struct scan_value *words_find(const void *context, const char *name);
 void words_put(FILE *out, const struct scan *scan, const char *words);
-void words_fill(FILE *out, const char *words, words_find *find, const void *context);
+/* To be freed. */
+char *words_of_record(const struct scan *scan, const char *words);
+char *words_fill(const char *words, words_find *find, const void *context);
 
 /* What the sentences and the JSON are made of, by these names. Refused: calls and mappings of all
  * kinds; sigbus: programs that died; rescued: mappings that went on; waits: of writers. */

@@ -199,12 +199,8 @@ static const struct scan_value *find_total(const void *context, const char *name
 
 char *story_part(const struct totals *totals, const char *words)
 {
-	char *text;
-	size_t size;
-	FILE *out = open_text(&text, &size);
+	char *text = words_fill(words, find_total, totals);
 
-	words_fill(out, words, find_total, totals);
-	fclose(out);
 	/* What would stand before the second half of a sentence is not there. */
 	char *sentence = keep(text + strspn(text, ";, "));
 

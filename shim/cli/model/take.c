@@ -53,24 +53,13 @@ static bool refused(const struct entry *entry)
 	return *scan_text(entry->scan, "mmfence.policy");
 }
 
-static char *say(const struct entry *entry, const char *words)
-{
-	char *text;
-	size_t size;
-	FILE *out = open_text(&text, &size);
-
-	words_put(out, entry->scan, words);
-	fclose(out);
-	return text;
-}
-
 static void tell_site(const struct entry *entry, struct site_row *site, const struct words *words)
 {
 	if (!*words->detail)
 		return;
 	if (*site->detail)
 		free(site->detail);
-	site->detail = say(entry, words->detail);
+	site->detail = words_of_record(entry->scan, words->detail);
 }
 
 static struct site_row *take_site(struct entry *entry, const struct words *words)
@@ -373,7 +362,7 @@ static const struct words *words_for(const struct entry *entry)
 static void take_finding(struct entry *entry, const struct words *words)
 {
 	const char *cure = scan_text(entry->scan, "mmfence.sigbus.cure");
-	char *what = say(entry, words->finding);
+	char *what = words_of_record(entry->scan, words->finding);
 	struct finding *finding = finding_note(entry, words->category, entry->times, what);
 
 	free(what);

@@ -5,8 +5,10 @@
  * stands between brackets is left out when a field in it is not there or is empty, or when a
  * {have:name} is 0.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli.h"
 #include "cli/model/model.h"
 #include "cli/text/text.h"
 
@@ -206,8 +208,12 @@ static bool whole(const char *at, words_find *find, const void *context)
 	return true;
 }
 
-void words_fill(FILE *out, const char *at, words_find *find, const void *context)
+char *words_fill(const char *at, words_find *find, const void *context)
 {
+	char *text;
+	size_t size;
+	FILE *out = open_text(&text, &size);
+
 	for (; *at; at++) {
 		if (*at == '[' && !whole(at, find, context)) {
 			at = strchr(at, ']');
@@ -221,6 +227,8 @@ void words_fill(FILE *out, const char *at, words_find *find, const void *context
 			fputc(*at, out);
 		}
 	}
+	fclose(out);
+	return text;
 }
 
 static const struct scan_value *find_field(const void *scan, const char *name)
@@ -228,7 +236,15 @@ static const struct scan_value *find_field(const void *scan, const char *name)
 	return scan_get(scan, name);
 }
 
+char *words_of_record(const struct scan *scan, const char *words)
+{
+	return words_fill(words, find_field, scan);
+}
+
 void words_put(FILE *out, const struct scan *scan, const char *words)
 {
-	words_fill(out, words, find_field, scan);
+	char *text = words_of_record(scan, words);
+
+	fputs(text, out);
+	free(text);
 }

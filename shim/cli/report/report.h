@@ -63,8 +63,6 @@ struct symbol {
 size_t symbols_find(const char *path, const char *build_id, uint64_t offset, struct symbol *found,
 		    const char **note);
 void symbols_free(struct symbol *found, size_t count);
-/* The C++ name in words, or NULL when it is none. To be freed. */
-char *demangle(const char *name);
 
 json_t *report_document(struct model *model);
 /* The functions at these places, the innermost first. */
