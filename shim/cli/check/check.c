@@ -233,15 +233,14 @@ static char *doubt_of(const struct check *check, const struct log_state *state)
 {
 	bool started = !check->verdict.no_command && run_was_started(&check->run);
 	char *doubt = log_doubt(&check->run.log, state, started), *missing;
-	struct totals totals;
 
 	if (doubt)
 		return doubt;
-	totals_take(&totals, state->model);
-	missing = story_part(
-		&totals, "[{have:dropped} record{many:dropped} could not be written][, "
-			 "{have:damaged} line{many:damaged} could not be read][, {have:missing} "
-			 "record{many:missing} of {holed} process{eses:holed} missing]");
+	missing =
+		story_part(&state->model->totals,
+			   "[{have:dropped} record{many:dropped} could not be written][, "
+			   "{have:damaged} line{many:damaged} could not be read][, {have:missing} "
+			   "record{many:missing} of {holed} process{eses:holed} missing]");
 	return *missing ? format_text("%s%s, so that what else happened is not known", missing,
 				      whose_are_missing(&state->model->missing))
 			: NULL;

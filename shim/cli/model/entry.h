@@ -18,8 +18,8 @@ struct entry {
 	struct site_row *site; /* of events that have one */
 	struct file_row *file; /* of those of snapshots */
 	struct use *use;
-	int64_t calls, failures; /* at the site; of those that a process counts, at its end */
-	int64_t times;		 /* how often the finding happened; -1: it did not */
+	int64_t calls, failures, refused; /* of those that a process counts, at its end */
+	int64_t times;			  /* how often the finding happened; -1: it did not */
 };
 
 /* The row with these bytes as its key, a new one of zeros where there was none; NULL: there are too

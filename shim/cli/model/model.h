@@ -54,7 +54,7 @@ struct file_row {
 	struct sum writers_waited;
 	int64_t open; /* without an end: of processes that have none either, or were killed */
 	int64_t ended_with_process;
-	int64_t preserved, unprotected, denied, lost, grow_refused, drifted, drift_pages;
+	int64_t preserved, unprotected, denied, lost, grown, drifted, drift_pages;
 	struct reason reasons[REASONS];
 	/* A snapshot's first and last record, and when one was first preserved or lost. */
 	char first[TIME_BYTES], last[TIME_BYTES], changed[TIME_BYTES];
@@ -82,7 +82,7 @@ struct site_row {
 	struct frame *frames;
 	int64_t records, calls, failed, bytes;
 	int64_t areas; /* most of a process that called from here */
-	int64_t refused, unsynchronised;
+	int64_t refused;
 	char first[TIME_BYTES], last[TIME_BYTES];
 	char *path, *error, *detail;
 	UT_hash_handle hh;
@@ -199,6 +199,25 @@ struct log_row {
 	bool whole; /* its first process made it: the records of each follow its process.start */
 };
 
+/* What the sentences and the JSON are made of, by these names. Refused: calls and mappings of all
+ * kinds; sigbus: programs that died; rescued: mappings that went on; waits: of writers. */
+/* clang-format off */
+#define TOTALS(X) \
+	X(snapshots) X(files) X(open) X(copied_bytes) X(preserved) X(waits) X(longest_wait) \
+	X(lost) X(refused) X(grown) X(denied) X(unprotected) X(drift_pages) X(drifted) \
+	X(nonlinear_calls) X(sites) X(failed) X(windows) X(most_areas) X(area_limit) X(sigbus) \
+	X(rescued) X(reached) X(memory_opened) X(views) X(gaps) X(dropped) X(missing) X(holed) \
+	X(damaged) X(unsynchronised)
+/* clang-format on */
+
+struct totals {
+#define TOTAL(name) int64_t name;
+	TOTALS(TOTAL)
+#undef TOTAL
+	int64_t engines[ENGINES], consistency[CONSISTENCIES];
+	char *engines_text, *consistency_text;
+};
+
 struct model {
 	struct log_row *logs, *log;
 	size_t log_count;
@@ -217,9 +236,9 @@ struct model {
 	struct process_row rows[PROCESS_ROWS];
 	size_t row_count;
 
-	int64_t dropped, dropped_at_end;
+	int64_t dropped_at_end;
 	struct reason drop_reasons[REASONS];
-	int64_t most_areas, area_limit; /* where a process came nearest to it */
+	struct totals totals;
 
 	struct finding *findings;
 	struct member *finding_processes; /* a finding and a pid each */
@@ -287,25 +306,6 @@ void words_put(FILE *out, const struct scan *scan, const char *words);
 char *words_of_record(const struct scan *scan, const char *words);
 char *words_fill(const char *words, words_find *find, const void *context);
 
-/* What the sentences and the JSON are made of, by these names. Refused: calls and mappings of all
- * kinds; sigbus: programs that died; rescued: mappings that went on; waits: of writers. */
-/* clang-format off */
-#define TOTALS(X) \
-	X(snapshots) X(files) X(open) X(copied_bytes) X(preserved) X(waits) X(longest_wait) \
-	X(lost) X(refused) X(grown) X(denied) X(unprotected) X(drift_pages) X(drifted) \
-	X(nonlinear_calls) X(sites) X(failed) X(windows) X(most_areas) X(area_limit) X(sigbus) \
-	X(rescued) X(reached) X(memory_opened) X(views) X(gaps) X(dropped) X(missing) X(holed) \
-	X(damaged) X(unsynchronised)
-/* clang-format on */
-
-struct totals {
-#define TOTAL(name) int64_t name;
-	TOTALS(TOTAL)
-#undef TOTAL
-	int64_t engines[ENGINES], consistency[CONSISTENCIES];
-	char *engines_text, *consistency_text;
-};
-
 struct total {
 	const char *name;
 	size_t at;
@@ -313,10 +313,10 @@ struct total {
 extern const struct total total_names[]; /* up to NULL */
 int64_t total_of(const struct totals *totals, const struct total *total);
 
-void totals_take(struct totals *totals, const struct model *model);
+void totals_finish(struct model *model);
 
 /* story.c. In a word: "kept", "incomplete", "died", "lost" or "nothing". */
-const char *story_state(const struct model *model, const struct totals *totals);
+const char *story_state(const struct model *model);
 
 /* A sentence of brackets; see words.c. To be freed. */
 char *story_part(const struct totals *totals, const char *words);

@@ -139,17 +139,21 @@ static const char *host_of(struct model *model, const struct scan *scan)
 
 /* Calls are recorded once a site, and counted in the totals; a process that was killed has none,
  * and one whose first record was dropped has only these. */
-static void use_flush(struct use *use)
+static void use_flush(struct totals *totals, struct use *use)
 {
 	struct site_row *site = use->site;
-	bool whole = use->total >= use->seen;
+	bool whole = use->total >= use->seen, remap = !strcmp(site->action, "nonlinear.remap");
 	int64_t calls = whole ? use->total : use->seen;
+	int64_t failed = whole ? use->total_failed : use->seen_failed;
 
 	sum_add(&site->calls, calls);
+	sum_add(&site->failed, failed);
 	sum_add(&site->refused, use->refused ? calls : 0);
+	sum_add(&totals->refused, use->refused ? calls : 0);
+	sum_add(remap ? &totals->nonlinear_calls : &totals->windows, calls);
+	sum_add(&totals->failed, remap ? failed : 0);
 	if (use->finding)
 		sum_add(&use->finding->times, calls);
-	sum_add(&site->failed, whole ? use->total_failed : use->seen_failed);
 	sum_add(&site->bytes, whole ? use->total_bytes : use->seen_bytes);
 }
 
@@ -162,7 +166,7 @@ void process_retire(struct model *model, struct process *process)
 
 	HASH_ITER (hh, process->uses, use, next_use) {
 		HASH_DEL(process->uses, use);
-		use_flush(use);
+		use_flush(&model->totals, use);
 		if (row->areas > use->site->areas)
 			use->site->areas = row->areas;
 		free(use->key);
@@ -339,8 +343,8 @@ void model_finish(struct model *model)
 	struct process *process, *next;
 
 	/* What a process says at its end is what it said before. */
-	if (model->dropped < model->dropped_at_end)
-		model->dropped = model->dropped_at_end;
+	if (model->totals.dropped < model->dropped_at_end)
+		model->totals.dropped = model->dropped_at_end;
 	HASH_ITER (hh, model->processes, process, next) {
 		process->row.runs_on = true;
 		process_retire(model, process);
@@ -348,4 +352,5 @@ void model_finish(struct model *model)
 	for (struct file_row *row = model->files; row; row = row->hh.next)
 		finish_file(row);
 	numbers_finish(model);
+	totals_finish(model);
 }

@@ -9,57 +9,6 @@
 #include "cli/cli.h"
 #include "cli/model/model.h"
 
-static void add_all(int64_t *to, const int64_t *from, int count)
-{
-	for (int i = 0; i < count; i++)
-		sum_add(&to[i], from[i]);
-}
-
-static void add_file(struct totals *totals, const struct file_row *row)
-{
-	totals->files += row->snapshots > 0;
-	totals->drifted += row->drift_pages > 0;
-	sum_add(&totals->snapshots, row->snapshots);
-	add_all(totals->engines, row->engines, ENGINES);
-	add_all(totals->consistency, row->consistency, CONSISTENCIES);
-	sum_add(&totals->open, row->open);
-	sum_add(&totals->copied_bytes, row->copied_bytes);
-	sum_add(&totals->lost, row->lost);
-	sum_add(&totals->unprotected, row->unprotected);
-	sum_add(&totals->denied, row->denied);
-	sum_add(&totals->grown, row->grow_refused);
-	sum_add(&totals->refused, row->denied);
-	sum_add(&totals->refused, row->grow_refused);
-	sum_add(&totals->preserved, row->preserved);
-	sum_add(&totals->drift_pages, row->drift_pages);
-	sum_add(&totals->waits, row->writers_waited.count);
-	if (row->writers_waited.longest > totals->longest_wait)
-		totals->longest_wait = row->writers_waited.longest;
-}
-
-static void add_site(struct totals *totals, const struct site_row *site)
-{
-	sum_add(&totals->refused, site->refused);
-	if (!strcmp(site->action, "nonlinear.remap")) {
-		totals->sites++;
-		sum_add(&totals->nonlinear_calls, site->calls);
-		sum_add(&totals->failed, site->failed);
-	} else if (!strcmp(site->action, "nonlinear.rewire")) {
-		sum_add(&totals->windows, site->calls);
-	} else if (!strcmp(site->action, "mapping.sigbus")) {
-		sum_add(&totals->sigbus, site->records);
-	} else if (!strcmp(site->action, "mapping.rescued")) {
-		sum_add(&totals->rescued, site->records);
-	} else if (!strcmp(site->action, "selfmem.open")) {
-		sum_add(&totals->memory_opened, site->calls - site->failed);
-	} else if (!strcmp(site->action, "selfmem.access")) {
-		sum_add(&totals->reached, site->calls - site->failed);
-	} else if (!strcmp(site->action, "selfmem.map")) {
-		sum_add(&totals->views, site->calls - site->failed);
-		sum_add(&totals->unsynchronised, site->unsynchronised);
-	}
-}
-
 /* "2 memory, 1 guard": the most first. */
 static char *counts_of(const char *const *names, const int64_t *numbers)
 {
@@ -84,26 +33,30 @@ static char *counts_of(const char *const *names, const int64_t *numbers)
 	return text;
 }
 
-void totals_take(struct totals *totals, const struct model *model)
+void totals_finish(struct model *model)
 {
-	*totals = (struct totals){ .dropped = model->dropped,
-				   .damaged = model->damaged,
-				   .missing = model->missing.records,
-				   .holed = model->missing.processes,
-				   .most_areas = model->most_areas,
-				   .area_limit = model->area_limit };
-	for (const struct file_row *row = model->files; row; row = row->hh.next)
-		add_file(totals, row);
+	struct totals *totals = &model->totals;
+
+	totals->damaged = model->damaged;
+	totals->missing = model->missing.records;
+	totals->holed = model->missing.processes;
+	for (const struct file_row *row = model->files; row; row = row->hh.next) {
+		totals->files += row->snapshots > 0;
+		totals->drifted += row->drift_pages > 0;
+		sum_add(&totals->open, row->open);
+	}
 	for (const struct site_row *site = model->sites; site; site = site->hh.next)
-		add_site(totals, site);
+		totals->sites += !strcmp(site->action, "nonlinear.remap");
 	for (const struct finding *it = model->findings; it; it = it->hh.next)
 		sum_add(&totals->gaps, it->category == CATEGORY_GAP ? it->times : 0);
 	totals->engines_text = counts_of(engine_names, totals->engines);
 	totals->consistency_text = counts_of(consistency_names, totals->consistency);
 }
 
-const char *story_state(const struct model *model, const struct totals *t)
+const char *story_state(const struct model *model)
 {
+	const struct totals *t = &model->totals;
+
 	if (!model->records)
 		return "nothing";
 	if (t->lost)

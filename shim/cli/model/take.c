@@ -2,6 +2,7 @@
 /*
  * What each event adds to the model: one function for each, and their table.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,11 +49,6 @@ static void take_process_end(struct entry *entry)
 
 /* Call sites. */
 
-static bool refused(const struct entry *entry)
-{
-	return *scan_text(entry->scan, "mmfence.policy");
-}
-
 static void tell_site(const struct entry *entry, struct site_row *site, const struct words *words)
 {
 	if (!*words->detail)
@@ -93,21 +89,29 @@ static struct held *held_of(struct entry *entry)
 	return held;
 }
 
+/* To the file's row, and to the totals. */
+#define ADD(entry, member, n)                                \
+	do {                                                 \
+		int64_t n_ = (n);                            \
+                                                             \
+		sum_add(&(entry)->file->member, n_);         \
+		sum_add(&(entry)->model->totals.member, n_); \
+	} while (0)
+
 /* So many of them, in mappings of so many bytes: their consistency. */
 static int take_snapshots(struct entry *entry, int64_t count, int64_t bytes)
 {
 	const struct scan *scan = entry->scan;
-	struct file_row *row = entry->file;
 	int engine = number_of(engine_names, scan_text(scan, "mmfence.snapshot.engine"));
 	int consistency =
 		number_of(consistency_names, scan_text(scan, "mmfence.snapshot.consistency"));
 
-	sum_add(&row->snapshots, count);
 	sum_add(&entry->process->row.snapshots, count);
-	sum_add(&row->engines[engine], count);
-	sum_add(&row->consistency[consistency], count);
-	sum_add(&row->mapped_bytes, bytes);
-	sum_add(&row->copied_bytes, scan_number(scan, "mmfence.snapshot.bytes"));
+	sum_add(&entry->file->mapped_bytes, bytes);
+	ADD(entry, snapshots, count);
+	ADD(entry, engines[engine], count);
+	ADD(entry, consistency[consistency], count);
+	ADD(entry, copied_bytes, scan_number(scan, "mmfence.snapshot.bytes"));
 	return consistency;
 }
 
@@ -146,61 +150,62 @@ static void note_change(struct entry *entry)
 /* Only a lease that breaks has a writer behind it. */
 static void take_preserve(struct entry *entry)
 {
-	struct file_row *row = entry->file;
 	const char *trigger = scan_text(entry->scan, "mmfence.snapshot.trigger");
 	int64_t count = scan_number(entry->scan, "mmfence.snapshot.count");
+	int64_t waited = scan_number(entry->scan, "mmfence.snapshot.microseconds");
+	struct totals *totals = &entry->model->totals;
 
-	sum_add(&row->preserved, count > 0 ? count : 1);
-	sum_add(&row->copied_bytes, scan_number(entry->scan, "mmfence.snapshot.bytes"));
-	if (!*trigger || !strcmp(trigger, "break"))
-		sum_take(&row->writers_waited,
-			 scan_number(entry->scan, "mmfence.snapshot.microseconds"));
+	ADD(entry, preserved, count > 0 ? count : 1);
+	ADD(entry, copied_bytes, scan_number(entry->scan, "mmfence.snapshot.bytes"));
 	note_change(entry);
+	if (*trigger && strcmp(trigger, "break"))
+		return;
+	sum_take(&entry->file->writers_waited, waited);
+	totals->waits++;
+	totals->longest_wait = waited > totals->longest_wait ? waited : totals->longest_wait;
 }
 
 static void take_unprotected(struct entry *entry)
 {
-	const char *reason = scan_text(entry->scan, "error.message");
-	struct file_row *row = entry->file;
+	int denied = !strcmp(scan_text(entry->scan, "mmfence.snapshot.decision"), "deny");
 
-	row->unprotected++;
-	row->denied += !strcmp(scan_text(entry->scan, "mmfence.snapshot.decision"), "deny");
-	reason_count(row->reasons, or_unknown(reason));
+	ADD(entry, unprotected, 1);
+	ADD(entry, denied, denied);
+	entry->refused = denied;
+	reason_count(entry->file->reasons, or_unknown(scan_text(entry->scan, "error.message")));
 }
 
 static void take_lost(struct entry *entry)
 {
-	struct file_row *row = entry->file;
 	int64_t count = scan_number(entry->scan, "mmfence.snapshot.count");
 
 	entry->times = count > 0 ? count : 1;
-	sum_add(&row->lost, entry->times);
-	reason_count(row->reasons, or_unknown(scan_text(entry->scan, "error.message")));
+	ADD(entry, lost, entry->times);
+	reason_count(entry->file->reasons, or_unknown(scan_text(entry->scan, "error.message")));
 	note_change(entry);
 }
 
 static void take_drift(struct entry *entry)
 {
-	struct file_row *row = entry->file;
 	int64_t pages = scan_number(entry->scan, "mmfence.drift.pages");
 
-	row->drifted++;
-	sum_add(&row->drift_pages, pages);
+	entry->file->drifted++;
+	ADD(entry, drift_pages, pages);
 	entry->times = pages ? 1 : -1;
 }
 
 static void take_grow(struct entry *entry)
 {
-	entry->file->grow_refused++;
+	ADD(entry, grown, 1);
+	entry->refused = 1;
 }
 
 static void take_end(struct entry *entry)
 {
 	int fate = number_of(fate_names, scan_text(entry->scan, "mmfence.snapshot.fate"));
-	struct file_row *row = entry->file;
 	struct held *held = held_of(entry);
 
-	row->fates[fate]++;
+	entry->file->fates[fate]++;
 	/* A child ends what its parent began. A repeated one was not counted yet. */
 	held->count -= held->count > 0 && !scan_get(entry->scan, "mmfence.snapshot.repeated");
 }
@@ -221,7 +226,8 @@ static void take_placement(struct entry *entry)
 {
 	struct use *use = take_use(entry);
 
-	use->refused |= refused(entry);
+	use->refused |= entry->refused;
+	entry->refused = 0;
 	use->seen++;
 	use->seen_failed += entry->failed;
 	if (!entry->failed)
@@ -251,23 +257,18 @@ static void take_pressure(struct entry *entry)
 	int64_t count = scan_number(entry->scan, "mmfence.areas.count");
 
 	tell_site(entry, entry->site, words_of(entry->action));
-	if (count <= entry->model->most_areas)
+	if (count <= entry->model->totals.most_areas)
 		return;
-	entry->model->most_areas = count;
-	entry->model->area_limit = scan_number(entry->scan, "mmfence.areas.limit");
-}
-
-static void take_open(struct entry *entry)
-{
-	entry->site->refused += refused(entry);
+	entry->model->totals.most_areas = count;
+	entry->model->totals.area_limit = scan_number(entry->scan, "mmfence.areas.limit");
 }
 
 static void take_map(struct entry *entry)
 {
-	entry->site->refused += entry->failed || refused(entry);
-	entry->site->unsynchronised +=
-		!entry->failed &&
-		!strcmp(scan_text(entry->scan, "mmfence.selfmem.synchronised"), "none");
+	const char *other_threads = scan_text(entry->scan, "mmfence.selfmem.synchronised");
+
+	entry->refused |= entry->failed;
+	entry->model->totals.unsynchronised += !entry->failed && !strcmp(other_threads, "none");
 	sum_add(&entry->site->bytes, scan_number(entry->scan, "mmfence.mapping.length"));
 }
 
@@ -314,7 +315,7 @@ static void take_dropped(struct entry *entry)
 {
 	if (entry->process->numbers)
 		numbers_excuse(entry->process->numbers);
-	sum_add(&entry->model->dropped, scan_number(entry->scan, "mmfence.dropped"));
+	sum_add(&entry->model->totals.dropped, scan_number(entry->scan, "mmfence.dropped"));
 	reason_count(entry->model->drop_reasons, or_unknown(scan_text(entry->scan, "error.code")));
 }
 
@@ -322,31 +323,32 @@ static void take_dropped(struct entry *entry)
 static const struct taker {
 	const char *action;
 	void (*take)(struct entry *entry);
+	size_t total; /* of what did not fail, if it has one */
 } takers[] = {
-	{ "process.start", take_process_start },
-	{ "process.end", take_process_end },
-	{ "snapshot.create", take_create },
-	{ "snapshot.total", take_repeats },
-	{ "snapshot.preserve", take_preserve },
-	{ "snapshot.unprotected", take_unprotected },
-	{ "snapshot.lost", take_lost },
-	{ "snapshot.drift", take_drift },
-	{ "snapshot.end", take_end },
-	{ "snapshot.grow", take_grow },
-	{ "mapping.sigbus", take_sigbus },
-	{ "mapping.rescued", take_sigbus },
-	{ "nonlinear.remap", take_placement },
-	{ "nonlinear.rewire", take_placement },
-	{ "nonlinear.pressure", take_pressure },
-	{ "nonlinear.total", take_total },
-	{ "selfmem.open", take_open },
-	{ "selfmem.map", take_map },
-	{ "selfmem.access", take_access },
-	{ "selfmem.split", take_split },
-	{ "inject.fault", take_fault },
-	{ "inject.total", take_injected },
-	{ "coverage.gap", take_gap },
-	{ "log.dropped", take_dropped },
+	{ "process.start", take_process_start, 0 },
+	{ "process.end", take_process_end, 0 },
+	{ "snapshot.create", take_create, 0 },
+	{ "snapshot.total", take_repeats, 0 },
+	{ "snapshot.preserve", take_preserve, 0 },
+	{ "snapshot.unprotected", take_unprotected, 0 },
+	{ "snapshot.lost", take_lost, 0 },
+	{ "snapshot.drift", take_drift, 0 },
+	{ "snapshot.end", take_end, 0 },
+	{ "snapshot.grow", take_grow, 0 },
+	{ "mapping.sigbus", take_sigbus, offsetof(struct totals, sigbus) },
+	{ "mapping.rescued", take_sigbus, offsetof(struct totals, rescued) },
+	{ "nonlinear.remap", take_placement, 0 },
+	{ "nonlinear.rewire", take_placement, 0 },
+	{ "nonlinear.pressure", take_pressure, 0 },
+	{ "nonlinear.total", take_total, 0 },
+	{ "selfmem.open", NULL, offsetof(struct totals, memory_opened) },
+	{ "selfmem.map", take_map, offsetof(struct totals, views) },
+	{ "selfmem.access", take_access, offsetof(struct totals, reached) },
+	{ "selfmem.split", take_split, 0 },
+	{ "inject.fault", take_fault, 0 },
+	{ "inject.total", take_injected, 0 },
+	{ "coverage.gap", take_gap, 0 },
+	{ "log.dropped", take_dropped, 0 },
 };
 
 /* A total is of the calls at one site. */
@@ -372,6 +374,22 @@ static void take_finding(struct entry *entry, const struct words *words)
 		entry->use->finding = finding;
 }
 
+static void take_as(struct entry *entry, const struct taker *taker)
+{
+	struct totals *totals = &entry->model->totals;
+
+	if (taker->take)
+		taker->take(entry);
+	sum_add(&totals->refused, entry->refused);
+	if (taker->total)
+		sum_add((int64_t *)((char *)totals + taker->total), entry->calls - entry->failures);
+	if (!entry->site)
+		return;
+	sum_add(&entry->site->calls, entry->calls);
+	sum_add(&entry->site->failed, entry->failures);
+	sum_add(&entry->site->refused, entry->refused);
+}
+
 void take_action(struct entry *entry)
 {
 	int64_t areas = scan_number(entry->scan, "mmfence.areas.count");
@@ -389,13 +407,10 @@ void take_action(struct entry *entry)
 		note_span(entry->file->first, entry->file->last, entry->time);
 	entry->times = entry->calls = 1;
 	entry->failures = entry->failed;
+	entry->refused = *scan_text(entry->scan, "mmfence.policy") != 0;
 	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++)
 		if (!strcmp(entry->action, takers[i].action))
-			takers[i].take(entry);
-	if (entry->site) {
-		sum_add(&entry->site->calls, entry->calls);
-		sum_add(&entry->site->failed, entry->failures);
-	}
+			take_as(entry, &takers[i]);
 	if (words && words->finding && entry->times >= 0)
 		take_finding(entry, words);
 }

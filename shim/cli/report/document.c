@@ -149,8 +149,8 @@ FIELDS(file_fields, T(path), T(host), N(snapshots), LISTING(COUNTS, engines, eng
        LISTING(COUNTS, consistency, consistency_names), LISTING(COUNTS, fates, fate_names), N(open),
        S(ended_with_process), N(mapped_bytes), N(copied_bytes), MEMBER(SUM, program_waited),
        MEMBER(SUM, writers_waited), N(preserved), N(lost), N(unprotected), S(denied),
-       S(grow_refused), S(drifted), S(drift_pages), MEMBER(REASONS_OF, reasons), C(first),
-       C(changed), C(last));
+       NAMED("grow_refused", SOME, grown), S(drifted), S(drift_pages), MEMBER(REASONS_OF, reasons),
+       C(first), C(changed), C(last));
 #undef OF
 #define OF struct site_row
 FIELDS(site_fields, T(action), T(program), C(site), N(records), N(calls), N(failed), N(bytes),
@@ -308,14 +308,12 @@ static void add_sentence(void *sentences, const char *kind, const char *sentence
 static json_t *verdict_json(const struct model *model)
 {
 	json_t *sentences = json_array(), *numbers = json_object();
-	struct totals totals;
 
-	totals_take(&totals, model);
-	story_tell(&totals, add_sentence, sentences);
+	story_tell(&model->totals, add_sentence, sentences);
 	for (const struct total *it = total_names; it->name; it++)
-		put(numbers, it->name, json_integer(total_of(&totals, it)));
-	return json_pack("{s:s, s:o, s:o}", "state", story_state(model, &totals), "sentences",
-			 sentences, "numbers", numbers);
+		put(numbers, it->name, json_integer(total_of(&model->totals, it)));
+	return json_pack("{s:s, s:o, s:o}", "state", story_state(model), "sentences", sentences,
+			 "numbers", numbers);
 }
 
 json_t *report_document(struct model *model)
@@ -349,7 +347,7 @@ json_t *report_document(struct model *model)
 	put(document, "injected", sites_json(model, "inject."));
 	put(document, "gaps", gaps);
 	put(document, "dropped",
-	    json_pack("{s:I, s:o}", "records", (json_int_t)model->dropped, "reasons",
+	    json_pack("{s:I, s:o}", "records", (json_int_t)model->totals.dropped, "reasons",
 		      reasons_json(model->drop_reasons)));
 	put(holes, "rows",
 	    rows_json(missing_fields, missing->rows, missing->row_count, sizeof(*missing->rows)));

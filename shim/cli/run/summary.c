@@ -118,7 +118,6 @@ static const char *silence(const struct log *log, const struct log_state *state)
 void summary_print(const struct log *log, bool started, int signal, FILE *out)
 {
 	struct log_state state;
-	struct totals totals;
 	char *visible = printable(log_shown(log)), *doubt;
 
 	if (log->elsewhere) {
@@ -128,7 +127,6 @@ void summary_print(const struct log *log, bool started, int signal, FILE *out)
 		return;
 	}
 	log_read(log, &state);
-	totals_take(&totals, state.model);
 	doubt = log_doubt(log, &state, started);
 	HASH_SORT(state.model->findings, compare_findings);
 	if (state.model->records)
@@ -140,8 +138,9 @@ void summary_print(const struct log *log, bool started, int signal, FILE *out)
 		fprintf(out, "mmfence: %s\n", doubt ? doubt : silence(log, &state));
 	if (doubt && state.model->records)
 		put_line(out, "NOT KNOWN", "%s", doubt);
-	put_ending(out, &totals, signal);
-	story_tell(&totals, put_sentence, &(struct summary){ .model = state.model, .out = out });
+	put_ending(out, &state.model->totals, signal);
+	story_tell(&state.model->totals, put_sentence,
+		   &(struct summary){ .model = state.model, .out = out });
 	if (!log_drop_empty(log))
 		put_line(out, "log", "%s", visible);
 	free(doubt);
