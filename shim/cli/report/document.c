@@ -199,28 +199,23 @@ static int compare_files(struct file_row *a, struct file_row *b)
 	return strcmp(a->key, b->key);
 }
 
-static void add_frame(json_t *frames, const struct frame *frame, const struct symbol *symbol,
-		      const char *note)
+void frame_put(json_t *frames, const struct frame *frame, const struct symbol *symbol)
 {
 	json_t *object = json_object();
 	char offset[24];
 
-	if (symbol) {
-		put_text(object, "function", symbol->function);
-		put_text(object, "file", symbol->file);
-		put_some(object, "line", symbol->line);
-		if (symbol->inlined)
-			put(object, "inlined", json_true());
-		else
-			put(object, "offset_in_function", json_integer((json_int_t)symbol->offset));
-	}
-	if (frame->module) {
-		put_text(object, "module", frame->module->path);
-		put_text(object, "build_id", frame->module->build_id);
-	}
+	put_text(object, "function", symbol->function);
+	put_text(object, "file", symbol->file);
+	put_some(object, "line", symbol->file ? symbol->line : 0);
+	if (symbol->inlined)
+		put(object, "inlined", json_true());
+	else if (symbol->function || symbol->file)
+		put(object, "offset_in_function", json_integer((json_int_t)symbol->offset));
+	put_text(object, "module", frame->module ? frame->module->path : NULL);
+	put_text(object, "build_id", frame->module ? frame->module->build_id : NULL);
 	snprintf(offset, sizeof(offset), "0x%llx", (unsigned long long)frame->offset);
 	put_text(object, frame->module ? "offset" : "address", offset);
-	put_text(object, "note", note);
+	put_text(object, "note", symbol->note);
 	json_array_append_new(frames, object);
 }
 
@@ -230,18 +225,10 @@ json_t *report_stack(const struct frame *frames, uint32_t count)
 	json_t *array = json_array();
 
 	for (const struct frame *frame = frames; frame < frames + count; frame++) {
-		struct symbol found[SYMBOLS_MOST];
-		const char *note = NULL;
-		size_t names = 0;
-
 		if (frame->module && frame->offset)
-			names = symbols_find(frame->module->path, frame->module->build_id,
-					     frame->offset - 1, found, &note);
-		if (!names)
-			add_frame(array, frame, NULL, note);
-		for (size_t i = 0; i < names; i++)
-			add_frame(array, frame, &found[i], note);
-		symbols_free(found, names);
+			symbols_put(array, frame);
+		else
+			frame_put(array, frame, &(struct symbol){ NULL });
 	}
 	return array;
 }

@@ -47,22 +47,19 @@ static inline json_int_t number(const json_t *record, const char *name)
 /* Where debug files are, beside /usr/lib/debug: absolute, a colon before each; may be NULL. */
 void symbols_open(const char *directories);
 
-/* A function at a place: several where functions were inlined there, the innermost first. */
+/* Adds the functions at a return address in a module: several where functions were inlined there,
+ * the innermost first. */
+void symbols_put(json_t *frames, const struct frame *frame);
+
 struct symbol {
-	char *function; /* demangled; NULL when it has no name */
-	char *file;	/* NULL without debug information */
+	const char *function; /* demangled; NULL when it has no name */
+	const char *file;     /* NULL without debug information */
 	int line;
 	uint64_t offset; /* in the function; only of the outermost */
 	bool inlined;
+	const char *note; /* why there are no names, or what is doubtful, in a few words; or NULL */
 };
-
-#define SYMBOLS_MOST 8
-
-/* The functions at an offset of this module, 0 when there is no name; they are the caller's to free
- * with symbols_free. note: why not, or what is doubtful, in a few words; or NULL. */
-size_t symbols_find(const char *path, const char *build_id, uint64_t offset, struct symbol *found,
-		    const char **note);
-void symbols_free(struct symbol *found, size_t count);
+void frame_put(json_t *frames, const struct frame *frame, const struct symbol *symbol);
 
 json_t *report_document(struct model *model);
 /* The functions at these places, the innermost first. */

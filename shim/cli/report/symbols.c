@@ -235,97 +235,88 @@ static void call_place(Dwarf_Die *cu, Dwarf_Die *die, const char **file, int *li
 		*line = (int)number;
 }
 
-static size_t add_symbol(struct symbol *found, size_t count, char *function, const char *file,
-			 int line)
+/* The scopes around an address as they are nested in the code, innermost first: how many. Those of
+ * the source come first; those of the code are the parents of the innermost. */
+static int scopes_at(Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die **scopes)
 {
-	found[count] = (struct symbol){ .function = function, .line = file ? line : 0 };
-	found[count].file = file ? format_text("%s", file) : NULL;
-	return count + 1;
-}
-
-/* The scopes around an address as they are nested in the code, innermost first: how many. */
-static int scopes_at(Dwfl_Module *module, Dwarf_Die *cu, Dwarf_Addr address, Dwarf_Die **scopes)
-{
-	Dwarf_Addr bias;
 	Dwarf_Die inner;
-	int count = dwarf_getscopes(cu, address, scopes);
 
-	if (count <= 0)
+	if (dwarf_getscopes(unit, address, scopes) <= 0)
 		return 0;
-	/* These were the scopes of the source: those of the code are the parents of the innermost.
-	 */
-	if (!dwarf_offdie(dwfl_module_getdwarf(module, &bias), dwarf_dieoffset(*scopes), &inner))
-		return count;
+	inner = **scopes;
 	free(*scopes);
 	*scopes = NULL;
 	return dwarf_getscopes_die(&inner, scopes);
 }
 
-/* Functions that were inlined at this place, and the one they are in. */
-static size_t add_scopes(Dwfl_Module *module, Dwarf_Die *cu, GElf_Addr address, const char *file,
-			 int line, struct symbol *found)
+/* Functions that were inlined at this place, and the one they are in: whether there is any. */
+static bool put_scopes(json_t *frames, const struct frame *frame, Dwarf_Die *unit,
+		       Dwarf_Addr address, struct symbol *symbol)
 {
 	Dwarf_Die *scopes = NULL;
-	int depth = scopes_at(module, cu, address, &scopes);
-	size_t count = 0;
+	int depth = scopes_at(unit, address, &scopes);
+	bool any = false;
 
-	for (int i = 0; i < depth && count < SYMBOLS_MOST - 1; i++) {
+	for (int i = 0; i < depth; i++) {
 		int tag = dwarf_tag(&scopes[i]);
 
 		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
 			continue;
-		count = add_symbol(found, count, name_of_die(&scopes[i]), file, line);
-		if (tag == DW_TAG_subprogram)
+		char *name = name_of_die(&scopes[i]);
+
+		symbol->function = name;
+		symbol->inlined = tag == DW_TAG_inlined_subroutine;
+		frame_put(frames, frame, symbol);
+		free(name);
+		any = true;
+		if (!symbol->inlined)
 			break;
-		found[count - 1].inlined = true;
-		call_place(cu, &scopes[i], &file, &line);
+		call_place(unit, &scopes[i], &symbol->file, &symbol->line);
 	}
 	free(scopes);
-	return count;
+	return any;
 }
 
-size_t symbols_find(const char *path, const char *build_id, uint64_t offset, struct symbol *found,
-		    const char **note)
+/* Where it is in a module that is there. The nearest unit below may end before. */
+static bool put_names(json_t *frames, const struct frame *frame, Dwfl_Module *module,
+		      GElf_Addr address, struct symbol *symbol)
 {
-	struct opened *it = opened_of(path, build_id);
-	GElf_Addr address = offset + it->bias, start, end;
-	const char *name, *file = NULL;
-	GElf_Off within = 0;
-	GElf_Sym symbol;
-	Dwfl_Line *place;
 	Dwarf_Addr bias;
-	Dwarf_Die *cu;
-	int line = 0;
-	size_t count = 0;
+	GElf_Sym entry;
+	const char *name =
+		dwfl_module_addrinfo(module, address, &symbol->offset, &entry, NULL, NULL, NULL);
+	Dwarf_Die *unit = dwfl_module_addrdie(module, address, &bias);
+	Dwfl_Line *line = NULL;
 
-	*note = it->note;
+	if (unit && dwarf_haspc(unit, address - bias) <= 0)
+		unit = NULL;
+	if (unit)
+		line = dwfl_module_getsrc(module, address);
+	if (line)
+		symbol->file = dwfl_lineinfo(line, NULL, &symbol->line, NULL, NULL, NULL);
+	if (unit && put_scopes(frames, frame, unit, address - bias, symbol))
+		return true;
+	if (!name && !symbol->file)
+		return false;
+	char *words = name_of(name);
+
+	symbol->function = words;
+	frame_put(frames, frame, symbol);
+	free(words);
+	return true;
+}
+
+void symbols_put(json_t *frames, const struct frame *frame)
+{
+	struct opened *it = opened_of(frame->module->path, frame->module->build_id);
+	GElf_Addr address = frame->offset - 1 + it->bias, start = 0, end = 0;
+	struct symbol symbol = { .note = it->note };
+
 	if (it->note == no_build_id)
 		it->note = NULL; /* said once */
-	if (!it->module)
-		return 0;
-	dwfl_module_info(it->module, NULL, &start, &end, NULL, NULL, NULL, NULL);
-	if (address < start || address >= end)
-		return 0;
-	cu = dwfl_module_addrdie(it->module, address, &bias);
-	/* The nearest unit below may end before. */
-	if (cu && dwarf_haspc(cu, address - bias) > 0) {
-		place = dwfl_module_getsrc(it->module, address);
-		if (place)
-			file = dwfl_lineinfo(place, NULL, &line, NULL, NULL, NULL);
-		count = add_scopes(it->module, cu, address - bias, file, line, found);
-	}
-	name = dwfl_module_addrinfo(it->module, address, &within, &symbol, NULL, NULL, NULL);
-	if (!count && (name || file))
-		count = add_symbol(found, 0, name_of(name), file, line);
-	if (count && name)
-		found[count - 1].offset = within;
-	return count;
-}
-
-void symbols_free(struct symbol *found, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		free(found[i].function);
-		free(found[i].file);
-	}
+	if (it->module)
+		dwfl_module_info(it->module, NULL, &start, &end, NULL, NULL, NULL, NULL);
+	if (address < start || address >= end ||
+	    !put_names(frames, frame, it->module, address, &symbol))
+		frame_put(frames, frame, &(struct symbol){ .note = symbol.note });
 }
