@@ -18,6 +18,7 @@
 #include "cli/run/run.h"
 #include "cli/text/text.h"
 #include "policy/policy.h"
+#include "support/sys.h"
 
 static bool broken;
 static json_t *lines; /* with --json */
@@ -87,14 +88,9 @@ static void look_at_settings(void)
 
 static long long number_of(const char *path)
 {
-	long long number = -1;
-	FILE *in = fopen(path, "re");
+	char text[32];
 
-	if (in && fscanf(in, "%lld", &number) != 1)
-		number = -1;
-	if (in)
-		fclose(in);
-	return number;
+	return sys_read_file(path, text, sizeof(text)) > 0 ? atoll(text) : -1;
 }
 
 /* Two pages change places, as a program with nonlinear mappings would have it. */

@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/pages/pages.h"
 #include "cli/text/text.h"
+#include "support/sys.h"
 
 #define KERNEL_THREAD 0x00200000 /* PF_KTHREAD */
 
@@ -26,19 +27,12 @@ static pid_t parse_pid(const char *text)
 	return (pid_t)number;
 }
 
-/* 0 or -errno. */
-static int read_text(int process, const char *file, char *text, size_t size)
+static bool read_text(int process, const char *file, char *text, size_t size)
 {
-	int fd = openat(process, file, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
-	int error = errno;
+	char path[64];
 
-	if (fd >= 0)
-		close(fd);
-	if (got <= 0)
-		return got < 0 ? -error : -ESRCH;
-	text[got] = 0;
-	return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", process, file);
+	return sys_read_file(path, text, size) > 0;
 }
 
 /* The process that a thread is of, which /proc/TID does not say by its name; 0: it is gone. */
@@ -47,7 +41,7 @@ static pid_t process_of(int process)
 	char text[4096];
 	const char *line;
 
-	if (read_text(process, "status", text, sizeof(text)))
+	if (!read_text(process, "status", text, sizeof(text)))
 		return 0;
 	line = strstr(text, "\nTgid:");
 	return line ? (pid_t)strtol(line + strlen("\nTgid:"), NULL, 10) : 0;
@@ -58,7 +52,7 @@ static char read_stat(int process, struct pages_count *count, unsigned long *fla
 {
 	char text[1024], state = 'X', *open, *end;
 
-	if (read_text(process, "stat", text, sizeof(text)))
+	if (!read_text(process, "stat", text, sizeof(text)))
 		return 'X';
 	open = strchr(text, '(');
 	end = strrchr(text, ')');

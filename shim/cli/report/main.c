@@ -22,6 +22,7 @@ struct source {
 	int fd; /* of what cannot be opened twice, or -1 */
 	struct stat st;
 	char first[TIME_BYTES]; /* "" when that cannot be known before it is read */
+	size_t place;		/* on the command line */
 };
 
 struct request {
@@ -69,20 +70,14 @@ static void peek(struct source *source, int fd)
 	snprintf(source->first, sizeof(source->first), "%.*s", (int)strcspn(at, "\""), at);
 }
 
-/* Stable: those that cannot be peeked at stay where they were named. */
-static void sort_sources(struct request *request)
+/* Those that cannot be peeked at come last; of equals the first that was named. */
+static int compare(const void *a, const void *b)
 {
-	for (size_t i = 1; i < request->count; i++) {
-		struct source moved = request->sources[i];
-		size_t at = i;
+	const struct source *one = a, *other = b;
+	int order = *one->first && *other->first ? strcmp(one->first, other->first)
+						 : !*one->first - !*other->first;
 
-		while (at > 0 && *moved.first && *request->sources[at - 1].first &&
-		       strcmp(request->sources[at - 1].first, moved.first) > 0) {
-			request->sources[at] = request->sources[at - 1];
-			at--;
-		}
-		request->sources[at] = moved;
-	}
+	return order ? order : one->place < other->place ? -1 : 1;
 }
 
 /* The same file under two names counts once. */
@@ -121,7 +116,7 @@ static void open_sources(struct request *request)
 		request->sources[kept++] = source;
 	}
 	request->count = kept;
-	sort_sources(request);
+	qsort(request->sources, kept, sizeof(*request->sources), compare);
 }
 
 /* On a terminal, of what takes longer than a second. */
@@ -131,20 +126,12 @@ struct position {
 	bool shown;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void show_progress(void *context, off_t offset)
 {
 	struct position *position = context;
 	double part = (double)(position->before + offset) / (double)position->total;
 
-	if (!isatty(STDERR_FILENO) || now_ms() - position->begun < 1000)
+	if (!isatty(STDERR_FILENO) || time(NULL) - position->begun < 2)
 		return;
 	position->shown = true;
 	fputs("\r\033[K", stderr);
@@ -158,7 +145,7 @@ static void show_progress(void *context, off_t offset)
 
 static void read_sources(struct model *model, struct request *request)
 {
-	struct position position = { .begun = now_ms() };
+	struct position position = { .begun = time(NULL) };
 
 	for (size_t i = 0; i < request->count; i++)
 		sum_add(&position.total, request->sources[i].st.st_size);
@@ -286,6 +273,6 @@ int report_main(int argc, char **argv)
 	request.count = line.count;
 	request.sources = take(line.count * sizeof(*request.sources));
 	for (size_t i = 0; i < line.count; i++)
-		request.sources[i].path = line.operands[i];
+		request.sources[i] = (struct source){ .path = line.operands[i], .place = i };
 	return make_report(&request);
 }
