@@ -132,7 +132,7 @@ static void open_source(const struct follow *follow, struct source *source, cons
 	lines_open(&source->now, fd);
 }
 
-void follow_run(char **paths, size_t count, follow_line *line, follow_pause *pause, void *context)
+void follow_run(char **paths, size_t count, follow_line *line, void *context)
 {
 	struct follow follow = {
 		.sources = take((count + 1) * sizeof(*follow.sources)),
@@ -146,5 +146,5 @@ void follow_run(char **paths, size_t count, follow_line *line, follow_pause *pau
 		open_source(&follow, &follow.sources[i], paths[i]);
 	do
 		read_all(&follow);
-	while (!pause(context) && wait_for_more(&follow));
+	while (!fflush(stdout) && !ferror(stdout) && wait_for_more(&follow));
 }

@@ -122,12 +122,6 @@ static void show_line(char *line, size_t length, int cut, void *context)
 		log_line(stdout, &request->scan, request->colour);
 }
 
-static int pause_shown(void *context)
-{
-	(void)context;
-	return fflush(stdout) || ferror(stdout);
-}
-
 static bool wants_colour(const struct log_request *request)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -180,7 +174,7 @@ int log_main(int argc, char **argv)
 	request.count = line.count;
 	request.colour = wants_colour(&request);
 	if (request.follow)
-		follow_run(request.paths, request.count, show_line, pause_shown, &request);
+		follow_run(request.paths, request.count, show_line, &request);
 	else
 		show_once(&request);
 	scan_free(&request.scan);

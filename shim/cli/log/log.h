@@ -31,10 +31,8 @@ void log_line(FILE *out, const struct scan *scan, bool colour);
 /* A whole line, without its newline; it may be changed. cut: the line was too long, or the file was
  * cut off in the middle of it. */
 typedef void follow_line(char *line, size_t length, int cut, void *context);
-/* Everything there is has been shown. Not 0: enough. */
-typedef int follow_pause(void *context);
-
-/* Until pause says so. Ends the command when something cannot be read, or is no file. */
-void follow_run(char **paths, size_t count, follow_line *line, follow_pause *pause, void *context);
+/* Until nobody reads what is shown. Ends the command when something cannot be read, or is no file.
+ */
+void follow_run(char **paths, size_t count, follow_line *line, void *context);
 
 #endif

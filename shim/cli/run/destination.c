@@ -31,25 +31,34 @@ static void add_plain(FILE *out, const char *name)
 	}
 }
 
-static void add_directory(FILE *out, const char *directory)
+/* The directory of a name, without dots and links, where it is there; or the current one. */
+static char *directory_of(const char **option)
 {
-	for (; *directory; directory++) {
-		if (*directory == '%')
-			fputc('%', out);
-		fputc(*directory, out);
+	const char *slash = strrchr(*option, '/');
+	char *directory = NULL, *named;
+
+	if (slash && slash[1] && !memchr(*option, '%', (size_t)(slash - *option))) {
+		named = format_text("%.*s/", (int)(slash - *option), *option);
+		directory = realpath(named, NULL);
+		*option = directory ? slash + 1 : *option;
+		free(named);
 	}
-	fputc('/', out);
+	return directory || **option == '/' ? directory : getcwd(NULL, 0);
 }
 
-char *template_of(const char *directory, const char *option, const char *command)
+char *template_of(const char *option, const char *command)
 {
 	const char *slash = strrchr(command, '/');
-	char *template;
+	char *template, *directory = directory_of(&option);
 	size_t size;
 	FILE *out = open_text(&template, &size);
 
-	if (*option != '/')
-		add_directory(out, strcmp(directory, "/") ? directory : "");
+	if (!directory && *option != '/')
+		refuse("the log cannot be created in the current directory: %m");
+	for (const char *at = directory && strcmp(directory, "/") ? directory : ""; *at; at++)
+		fputs(*at == '%' ? "%%" : (const char[]){ *at, 0 }, out);
+	if (directory)
+		fputc('/', out);
 	if (*option) {
 		fputs(option, out);
 	} else {
@@ -58,6 +67,7 @@ char *template_of(const char *directory, const char *option, const char *command
 		fprintf(out, ".%d.jsonl", (int)getpid());
 	}
 	fclose(out);
+	free(directory);
 	return template;
 }
 
@@ -83,24 +93,6 @@ char *expand(const char *template, bool pattern)
 		return text;
 	free(text);
 	return NULL;
-}
-
-char *directory_of(const char **option)
-{
-	const char *slash = strrchr(*option, '/');
-	size_t length = slash ? (size_t)(slash - *option) : 0;
-
-	if (slash && slash[1] && !memchr(*option, '%', length)) {
-		char *named = format_text("%.*s/", (int)length, *option);
-		char *directory = realpath(named, NULL);
-
-		free(named);
-		if (directory) {
-			*option = slash + 1;
-			return directory;
-		}
-	}
-	return getcwd(NULL, 0);
 }
 
 bool destination_is_elsewhere(const char *value)

@@ -30,14 +30,9 @@ void log_name(struct log *log, const char *option, const char *command)
 		log->template = destination_value(option);
 		return;
 	}
-	char *directory = directory_of(&option);
-
-	if (!directory && *option != '/')
-		refuse("the log cannot be created in the current directory: %m");
-	log->template = template_of(directory, option, command);
+	log->template = template_of(option, command);
 	log->name = expand(log->template, false);
 	log->pattern = expand(log->template, true);
-	free(directory);
 }
 
 const char *log_shown(const struct log *log)

@@ -50,13 +50,12 @@ const char *command_binary(const struct command *command);
 /* Why the library would not be in it, as a sentence; to be freed. NULL: it will be. */
 char *command_gap(const struct command *command, const struct preload *preload);
 
-/* destination.c: names of logs. For a command, in this directory unless the option says another. */
-char *template_of(const char *directory, const char *option, const char *command);
+/* destination.c: names of logs. For a command, in this directory unless the option says another.
+ * Ends the command where that has no name. */
+char *template_of(const char *option, const char *command);
 /* For glob(3), where every placeholder becomes a star and everything else stands for itself; or the
  * name without doubled percent signs, NULL when something in it is not known yet. */
 char *expand(const char *template, bool pattern);
-/* The directory of a name, without dots and links, where it is there; or the current one. */
-char *directory_of(const char **option);
 
 /* A log that is no file, but a descriptor, a socket, the system's log. */
 
