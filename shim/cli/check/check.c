@@ -218,31 +218,20 @@ static void run(struct check *check)
 	check->verdict.ending = ending_of(check->run.status);
 }
 
-static const char *whose_are_missing(const struct missing *missing)
-{
-	const struct missing_row *row = &missing->rows[0];
-
-	if (!missing->row_count)
-		return "";
-	return format_text(" (%s[%lld]%s)", printable(row->name), (long long)row->pid,
-			   missing->row_count > 1 ? ", and others" : "");
-}
-
 /* Why the log cannot say that nothing happened, or NULL when it can. To be freed. */
-static char *doubt_of(const struct check *check, const struct log_state *state)
+static char *doubt_of(const struct check *check)
 {
 	bool started = !check->verdict.no_command && run_was_started(&check->run);
-	char *doubt = log_doubt(&check->run.log, state, started), *missing;
+	char *doubt = log_doubt(&check->run.log, started), *missing;
 
 	if (doubt)
 		return doubt;
 	missing =
-		story_part(&state->model->totals,
+		story_part(&check->verdict.model->totals,
 			   "[{have:dropped} record{many:dropped} could not be written][, "
 			   "{have:damaged} line{many:damaged} could not be read][, {have:missing} "
 			   "record{many:missing} of {holed} process{eses:holed} missing]");
-	return *missing ? format_text("%s%s, so that what else happened is not known", missing,
-				      whose_are_missing(&state->model->missing))
+	return *missing ? format_text("%s, so that what else happened is not known", missing)
 			: NULL;
 }
 
@@ -260,14 +249,16 @@ static void look_for_own_calls(const struct check *check, struct model *model)
 			model_note_gap(model, executable->key, "own-calls");
 }
 
-static int judge(struct check *check, const struct log_state *state, const char *log)
+static int judge(struct check *check, const char *log)
 {
 	symbols_open(NULL);
-	check->verdict.model = state->model;
+	struct model *model = check->run.log.model;
+
+	check->verdict.model = model;
 	if (!check->verdict.no_command)
-		look_for_own_calls(check, state->model);
-	check->verdict.gaps_allowed = model_allow_gaps(state->model, check->allowed);
-	check->verdict.doubt = doubt_of(check, state);
+		look_for_own_calls(check, model);
+	check->verdict.gaps_allowed = model_allow_gaps(model, check->allowed);
+	check->verdict.doubt = doubt_of(check);
 	int status = verdict_failed(&check->verdict) ? STATUS_FOUND : check->verdict.status;
 
 	verdict_say(&check->verdict, check->run.policy.process_inject, log, check->run.quiet);
@@ -283,7 +274,6 @@ static int judge_there(struct check *check)
 	const struct run *run = &check->run;
 	char **names = take((run->setting_count + 1) * sizeof(*names));
 	const char *other = run->preset ? "--preset" : run->config ? "--config" : NULL;
-	struct log_state state;
 	size_t count = 0;
 
 	for (size_t i = 0; i < run->setting_count; i += 2)
@@ -303,8 +293,8 @@ static int judge_there(struct check *check)
 	clock_gettime(CLOCK_REALTIME, &check->verdict.start);
 	default_categories(check);
 	open_junit(check);
-	log_read_there(names, count, &state);
-	return judge(check, &state, check->verdict.command);
+	log_read_there(&check->run.log, names, count);
+	return judge(check, check->verdict.command);
 }
 
 int check_main(int argc, char **argv)
@@ -334,7 +324,6 @@ int check_main(int argc, char **argv)
 	check.run.command = line.operands;
 	if (!check.run.command)
 		return judge_there(&check);
-	struct log_state state;
 
 	check.run.drift = true;
 	default_categories(&check);
@@ -343,6 +332,6 @@ int check_main(int argc, char **argv)
 	refuse_log(&check);
 	open_junit(&check);
 	run(&check);
-	log_read(&check.run.log, &state);
-	return judge(&check, &state, log_shown(&check.run.log));
+	log_read(&check.run.log);
+	return judge(&check, log_shown(&check.run.log));
 }

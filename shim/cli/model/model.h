@@ -222,7 +222,7 @@ struct model {
 	struct log_row *logs, *log;
 	size_t log_count;
 	int64_t *actions; /* see event_count */
-	int64_t records, damaged, truncated;
+	int64_t records, damaged;
 	char first[TIME_BYTES], last[TIME_BYTES];
 
 	struct file_row *files;

@@ -287,7 +287,6 @@ static void read_line(struct model *model, struct scan *scan, char *line, size_t
 	note_span(model->first, model->last, entry.time);
 	model->records++;
 	model->log->records++;
-	model->truncated += scan_get(scan, "mmfence.truncated") != NULL;
 	/* The process is mmfence's own, and has no part in what happened. */
 	if (!strcmp(entry.action, "check.start")) {
 		event_count(model->actions, entry.action);

@@ -164,7 +164,7 @@ FIELDS(gap_fields, NAMED("reason", TEXT, what), NAMED("path", TEXT, where),
 FIELDS(missing_fields, T(host), N(pid), T(name), N(records));
 #undef OF
 #define OF struct model
-FIELDS(head_fields, N(records), N(damaged), N(truncated), C(first), C(last));
+FIELDS(head_fields, N(records), N(damaged), C(first), C(last));
 #undef OF
 #define OF struct missing
 FIELDS(hole_fields, N(records), N(processes));

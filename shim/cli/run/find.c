@@ -16,8 +16,7 @@
 #include "cli/run/run.h"
 #include "kernel/program.h"
 
-/* What $LIB may stand for, and for which programs: Debian, then Fedora and Arch, then others. */
-static const char *const places64[] = { "lib/x86_64-linux-gnu", "lib64", "lib", NULL };
+/* What $LIB may stand for in 32-bit programs: Debian, then Fedora and Arch, then others. */
 static const char *const places32[] = { "lib32", "lib/i386-linux-gnu", "lib", NULL };
 
 static void find_file(char *out, const char *prefix, const char *const *places, int bits)
@@ -50,7 +49,7 @@ static const char *linkers_place(char *out, size_t size)
 char *preload_find(struct preload *out)
 {
 	char prefix[PATH_MAX] = "", named[PATH_MAX];
-	const char *place = linkers_place(named, sizeof(named));
+	const char *place = linkers_place(named, sizeof(named)) ?: "lib64";
 
 	memset(out, 0, sizeof(*out));
 	if (readlink("/proc/self/exe", prefix, sizeof(prefix) - 1) < 0)
@@ -60,12 +59,12 @@ char *preload_find(struct preload *out)
 	for (int i = 0; i < 2; i++)
 		if (strrchr(prefix, '/'))
 			*strrchr(prefix, '/') = 0;
-	find_file(out->file64, prefix, place ? (const char *[]){ place, NULL } : places64, 64);
+	find_file(out->file64, prefix, (const char *[]){ place, NULL }, 64);
 	find_file(out->file32, prefix, places32, 32);
 	if (!out->file64[0])
 		return format_text("libmmfence.so for 64-bit programs is not in %s/%s, where the "
 				   "dynamic linker looks for it",
-				   prefix, place ? place : "lib64");
+				   prefix, place);
 	if (strpbrk(prefix, " :$"))
 		return format_text("the dynamic linker cannot preload a library from %s, because "
 				   "this name has a space, a colon or a $",

@@ -193,18 +193,18 @@ static const struct log_part *part_of(const struct log *log, const struct stat *
 }
 
 /* Takes over the descriptor. What was cut since then is all new. */
-static void read_part(struct log_state *state, const char *path, int fd, off_t start, bool whole)
+static void read_part(struct log *log, const char *path, int fd, off_t start, bool whole)
 {
 	struct stat st;
 
-	state->cut |= fstat(fd, &st) || st.st_size < start;
+	log->cut |= fstat(fd, &st) || st.st_size < start;
 	lseek(fd, st.st_size < start ? 0 : start, SEEK_SET);
-	model_log(state->model, path);
-	state->model->log->whole = whole;
-	state->files += !model_read(state->model, fd, NULL, NULL);
+	model_log(log->model, path);
+	log->model->log->whole = whole;
+	log->files += !model_read(log->model, fd, NULL, NULL);
 }
 
-static void read_name(const struct log *log, struct log_state *state, const char *path)
+static void read_name(struct log *log, const char *path)
 {
 	const struct log_part *part;
 	struct stat st;
@@ -213,45 +213,42 @@ static void read_name(const struct log *log, struct log_state *state, const char
 	if (fd < 0)
 		return;
 	part = part_of(log, &st);
-	state->cut |= part && log->mark && mark_is_gone(log, part);
-	read_part(state, path, fd, part ? part->start : 0, !part);
-	if (!state->full)
-		state->full = refusal(path, st.st_size);
+	log->cut |= part && log->mark && mark_is_gone(log, part);
+	read_part(log, path, fd, part ? part->start : 0, !part);
+	if (!log->full)
+		log->full = refusal(path, st.st_size);
 }
 
-void log_read(const struct log *log, struct log_state *state)
+void log_read(struct log *log)
 {
 	glob_t found = { 0 };
 	struct stat st;
 
-	*state = (struct log_state){ .model = NULL };
 	if (!log->elsewhere && glob(log->pattern, 0, NULL, &found))
 		found.gl_pathc = 0;
-	state->model = model_new(found.gl_pathc);
+	log->model = model_new(found.gl_pathc);
 	for (size_t i = 0; i < found.gl_pathc; i++)
-		read_name(log, state, found.gl_pathv[i]);
+		read_name(log, found.gl_pathv[i]);
 	/* Replaced, or gone. */
 	for (size_t i = 0; i < log->count; i++)
-		state->cut |= stat(log->parts[i].path, &st) || st.st_ino != log->parts[i].inode ||
-			      st.st_dev != log->parts[i].device;
+		log->cut |= stat(log->parts[i].path, &st) || st.st_ino != log->parts[i].inode ||
+			    st.st_dev != log->parts[i].device;
 	if (found.gl_pathc)
 		globfree(&found);
-	model_finish(state->model);
+	model_finish(log->model);
 }
 
-void log_read_there(char *const *names, size_t count, struct log_state *state)
+void log_read_there(struct log *log, char *const *names, size_t count)
 {
 	glob_t found = { 0 };
 	struct stat st;
 
 	for (size_t i = 0; i < count; i++) {
-		struct log log;
-
-		log_name(&log, names[i], "");
-		if (log.elsewhere || glob(log.pattern, i ? GLOB_APPEND : 0, NULL, &found))
+		log_name(log, names[i], "");
+		if (log->elsewhere || glob(log->pattern, i ? GLOB_APPEND : 0, NULL, &found))
 			refuse("there is no log %s", names[i]);
 	}
-	*state = (struct log_state){ .model = model_new(found.gl_pathc) };
+	log->model = model_new(found.gl_pathc);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		const char *path = found.gl_pathv[i];
 
@@ -261,23 +258,23 @@ void log_read_there(char *const *names, size_t count, struct log_state *state)
 
 		if (fd < 0)
 			exit(STATUS_USAGE);
-		read_part(state, path, fd, 0, false);
+		read_part(log, path, fd, 0, false);
 	}
 	globfree(&found);
-	model_finish(state->model);
+	model_finish(log->model);
 }
 
-char *log_doubt(const struct log *log, const struct log_state *state, bool started)
+char *log_doubt(const struct log *log, bool started)
 {
-	if (!state->files && started && (!log->name || log->count))
+	if (!log->files && started && (!log->name || log->count))
 		return keep("the log is gone, so that what happened is not known");
-	if (state->model->beginning_gone || state->cut)
+	if (log->model->beginning_gone || log->cut)
 		return keep("the log was emptied, cut or replaced while the command ran, so that "
 			    "what else happened is not known");
-	if (state->full)
+	if (log->full)
 		return format_text("no record can be written to it: %s, so that what else happened "
 				   "is not known",
-				   strerror(state->full));
+				   strerror(log->full));
 	return NULL;
 }
 

@@ -89,6 +89,11 @@ struct log {
 	char *pattern;		/* the same for glob(3) */
 	struct log_part *parts; /* found when the run began */
 	size_t count;
+	/* Once it is read. */
+	struct model *model;
+	size_t files; /* that could be read */
+	bool cut;     /* something that was there before is gone: what came behind it may be too */
+	int full;     /* the error that keeps the next record out; 0: none that is known */
 };
 
 /* From audit.log; if that is empty, the default for this command and process. Ends the
@@ -100,24 +105,16 @@ void log_name(struct log *log, const char *option, const char *command);
  * the command where it cannot be written. */
 void log_prepare(struct log *log, bool mark);
 
-/* What was added since, by places too. */
-struct log_state {
-	struct model *model;
-	size_t files; /* that could be read */
-	/* Of a file that was there before, something is not there any more: then what came after
-	 * that may be gone too. */
-	bool cut;
-	int full; /* the error that keeps the next record out; 0: none that is known */
-};
-void log_read(const struct log *log, struct log_state *state);
+/* What was added since, by places too: fills in what stands below. */
+void log_read(struct log *log);
 
 /* The whole of what is in logs that are there already, by names with placeholders. Ends the
  * command when one is not there, or cannot be read. */
-void log_read_there(char *const *names, size_t count, struct log_state *state);
+void log_read_there(struct log *log, char *const *names, size_t count);
 
 /* Why the log cannot say what happened, beside what the model counts; NULL: it can. To be freed.
  * Every process has a log from its start, but a command that could not be started has none. */
-char *log_doubt(const struct log *log, const struct log_state *state, bool started);
+char *log_doubt(const struct log *log, bool started);
 
 /* Removes what has nothing in it: a log that nobody named, and those of a name with placeholders.
  * Whether all is gone. What a process still has open stays. */
@@ -164,6 +161,6 @@ char *run_help(int key, const char *text, void *input);
 
 /* summary.c: one screen about a run that has ended. Where the log cannot say all of it, it says so.
  * started: whether the command was; signal: which ended it, or 0. */
-void summary_print(const struct log *log, bool started, int signal, FILE *out);
+void summary_print(struct log *log, bool started, int signal, FILE *out);
 
 #endif

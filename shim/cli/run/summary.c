@@ -13,24 +13,12 @@
 
 #define TOP	   3
 #define PATH_SHOWN 56
+#define HEADING	   "  %-12s "
 
 struct summary {
 	const struct model *model;
 	FILE *out;
 };
-
-static void put_line(FILE *out, const char *heading, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-static void put_line(FILE *out, const char *heading, const char *format, ...)
-{
-	va_list list;
-
-	fprintf(out, "  %-12s ", heading);
-	va_start(list, format);
-	vfprintf(out, format, list);
-	va_end(list);
-	fputc('\n', out);
-}
 
 /* The reasons of a category, those that happened most first; findings of one reason together. */
 struct row {
@@ -74,7 +62,7 @@ static void put_sentence(void *context, const char *kind, const char *sentence, 
 	struct row *rows = take((HASH_COUNT(summary->model->findings) + 1) * sizeof(*rows));
 	size_t count = collect(summary->model, why, rows);
 
-	put_line(summary->out, kind, "%s", sentence);
+	fprintf(summary->out, HEADING "%s\n", kind, sentence);
 	qsort(rows, count, sizeof(*rows), compare_rows);
 	for (size_t i = 0; i < count && i < TOP; i++) {
 		fprintf(summary->out, "%17s%lld × ", "", (long long)rows[i].number);
@@ -97,27 +85,27 @@ static void put_sentence(void *context, const char *kind, const char *sentence, 
 static void put_ending(FILE *out, const struct totals *t, int signal)
 {
 	if (signal == SIGBUS && !t->sigbus)
-		put_line(out, "SIGBUS",
-			 "the command died of it, but not of a file mapping that mmfence saw: it "
-			 "was sent by a\n%17sprocess, or the program handles, ignores or blocks it",
-			 "");
+		fprintf(out,
+			HEADING "the command died of it, but not of a file mapping that mmfence "
+				"saw: it was sent by a\n%17sprocess, or the program handles, "
+				"ignores or blocks it\n",
+			"SIGBUS", "");
 	else if (signal && signal != SIGBUS)
-		put_line(out, "ended", "the command was killed by SIG%s",
-			 sigabbrev_np(signal) ?: "RT");
+		fprintf(out, HEADING "the command was killed by SIG%s\n", "ended",
+			sigabbrev_np(signal) ?: "RT");
 }
 
 /* What is said where there are no records. */
-static const char *silence(const struct log *log, const struct log_state *state)
+static const char *silence(const struct log *log)
 {
-	if (state->model->damaged)
+	if (log->model->damaged)
 		return "no record of the log could be read, so that what happened is not known";
-	return !state->files && log->name ? "there is no log to read for a summary"
-					  : "nothing happened that mmfence records";
+	return !log->files && log->name ? "there is no log to read for a summary"
+					: "nothing happened that mmfence records";
 }
 
-void summary_print(const struct log *log, bool started, int signal, FILE *out)
+void summary_print(struct log *log, bool started, int signal, FILE *out)
 {
-	struct log_state state;
 	char *visible = printable(log_shown(log)), *doubt;
 
 	if (log->elsewhere) {
@@ -126,23 +114,23 @@ void summary_print(const struct log *log, bool started, int signal, FILE *out)
 			log->template);
 		return;
 	}
-	log_read(log, &state);
-	doubt = log_doubt(log, &state, started);
-	HASH_SORT(state.model->findings, compare_findings);
-	if (state.model->records)
+	log_read(log);
+	doubt = log_doubt(log, started);
+	HASH_SORT(log->model->findings, compare_findings);
+	if (log->model->records)
 		fprintf(out, "mmfence: %lld record%s of %lld process%s\n",
-			(long long)state.model->records, plural(state.model->records),
-			(long long)state.model->process_count,
-			state.model->process_count == 1 ? "" : "es");
+			(long long)log->model->records, plural(log->model->records),
+			(long long)log->model->process_count,
+			log->model->process_count == 1 ? "" : "es");
 	else
-		fprintf(out, "mmfence: %s\n", doubt ? doubt : silence(log, &state));
-	if (doubt && state.model->records)
-		put_line(out, "NOT KNOWN", "%s", doubt);
-	put_ending(out, &state.model->totals, signal);
-	story_tell(&state.model->totals, put_sentence,
-		   &(struct summary){ .model = state.model, .out = out });
+		fprintf(out, "mmfence: %s\n", doubt ? doubt : silence(log));
+	if (doubt && log->model->records)
+		fprintf(out, HEADING "%s\n", "NOT KNOWN", doubt);
+	put_ending(out, &log->model->totals, signal);
+	story_tell(&log->model->totals, put_sentence,
+		   &(struct summary){ .model = log->model, .out = out });
 	if (!log_drop_empty(log))
-		put_line(out, "log", "%s", visible);
+		fprintf(out, HEADING "%s\n", "log", visible);
 	free(doubt);
 	free(visible);
 }
