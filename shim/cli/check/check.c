@@ -16,16 +16,6 @@
 #include "cli/text/text.h"
 #include "policy/value.h"
 
-struct check {
-	struct run run; /* first, for its options */
-	struct verdict verdict;
-	bool named[CATEGORY_COUNT]; /* by the user, and not by default */
-	bool listed;
-	const char *allowed; /* programs that need not be looked into */
-	const char *junit;
-	FILE *junit_out;
-};
-
 static const char *category_word(size_t index)
 {
 	return index < CATEGORY_COUNT ? categories[index].name : NULL;
@@ -39,7 +29,7 @@ static void add_category(struct check *check, const char *word)
 	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
 		if (!all && strcmp(word, categories[i].name))
 			continue;
-		check->verdict.wanted[i] = true;
+		check->wanted[i] = true;
 		check->named[i] |= !all;
 		known = true;
 	}
@@ -65,7 +55,7 @@ static void add_categories(void *input, const char *list)
 static void default_categories(struct check *check)
 {
 	for (size_t i = 0; !check->listed && i < CATEGORY_COUNT; i++)
-		check->verdict.wanted[i] = categories[i].by_default;
+		check->wanted[i] = categories[i].by_default;
 }
 
 static void allow_gap(void *input, const char *patterns)
@@ -117,9 +107,9 @@ static void find_hidden(struct check *check)
 	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
 		const char *by = hidden_by(&check->run.policy, categories[i].needs);
 
-		if (!by || !check->verdict.wanted[i])
+		if (!by || !check->wanted[i])
 			continue;
-		check->verdict.hidden[i] = by;
+		check->hidden[i] = by;
 		if (check->named[i])
 			refuse("--fail-on %s cannot be seen with %s", categories[i].name, by);
 	}
@@ -166,7 +156,7 @@ static int write_junit(const struct check *check)
 		return 0;
 	if (ftruncate(fileno(out), 0) && errno != EINVAL)
 		complain("--junit %s: %m", check->junit);
-	junit_print(&check->verdict, out);
+	junit_print(check, out);
 	if (!fflush(out) && !ferror(out))
 		return 0;
 	complain("--junit %s: %m", check->junit);
@@ -209,25 +199,24 @@ static void run(struct check *check)
 {
 	double start = now();
 
-	check->verdict.command = join(check->run.command);
+	check->command = join(check->run.command);
 	check->run.mark = true;
-	clock_gettime(CLOCK_REALTIME, &check->verdict.start);
+	clock_gettime(CLOCK_REALTIME, &check->start);
 	run_command(&check->run);
-	check->verdict.seconds = now() - start;
-	check->verdict.status = check->run.status;
-	check->verdict.ending = ending_of(check->run.status);
+	check->seconds = now() - start;
+	check->ending = ending_of(check->run.status);
 }
 
 /* Why the log cannot say that nothing happened, or NULL when it can. To be freed. */
 static char *doubt_of(const struct check *check)
 {
-	bool started = !check->verdict.no_command && run_was_started(&check->run);
+	bool started = !check->no_command && run_was_started(&check->run);
 	char *doubt = log_doubt(&check->run.log, started), *missing;
 
 	if (doubt)
 		return doubt;
 	missing =
-		story_part(&check->verdict.model->totals,
+		story_part(&check->run.log.model->totals,
 			   "[{have:dropped} record{many:dropped} could not be written][, "
 			   "{have:damaged} line{many:damaged} could not be read][, {have:missing} "
 			   "record{many:missing} of {holed} process{eses:holed} missing]");
@@ -254,15 +243,14 @@ static int judge(struct check *check, const char *log)
 	symbols_open(NULL);
 	struct model *model = check->run.log.model;
 
-	check->verdict.model = model;
-	if (!check->verdict.no_command)
+	if (!check->no_command)
 		look_for_own_calls(check, model);
-	check->verdict.gaps_allowed = model_allow_gaps(model, check->allowed);
-	check->verdict.doubt = doubt_of(check);
-	int status = verdict_failed(&check->verdict) ? STATUS_FOUND : check->verdict.status;
+	check->gaps_allowed = model_allow_gaps(model, check->allowed);
+	check->doubt = doubt_of(check);
+	int status = verdict_failed(check) ? STATUS_FOUND : check->run.status;
 
-	verdict_say(&check->verdict, check->run.policy.process_inject, log, check->run.quiet);
-	if (!check->verdict.no_command)
+	verdict_say(check, log);
+	if (!check->no_command)
 		log_drop_empty(&check->run.log);
 	int unwritten = write_junit(check);
 	return status || !unwritten ? status : STATUS_BAD;
@@ -288,13 +276,13 @@ static int judge_there(struct check *check)
 			       "looks into a log that is there",
 		       other ? other : "");
 	policy_defaults(&check->run.policy);
-	check->verdict.no_command = true;
-	check->verdict.command = join(names);
-	clock_gettime(CLOCK_REALTIME, &check->verdict.start);
+	check->no_command = true;
+	check->command = join(names);
+	clock_gettime(CLOCK_REALTIME, &check->start);
 	default_categories(check);
 	open_junit(check);
 	log_read_there(&check->run.log, names, count);
-	return judge(check, check->verdict.command);
+	return judge(check, check->command);
 }
 
 int check_main(int argc, char **argv)

@@ -9,8 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "cli/model/model.h"
-#include "policy/policy.h"
+#include "cli/run/run.h"
 
 /* Settings under which a category cannot be seen. */
 enum needs { NEEDS_NOTHING, NEEDS_SNAPSHOTS = 1, NEEDS_DRIFT = 2, NEEDS_NONLINEAR = 4 };
@@ -25,28 +24,31 @@ struct category_info {
 
 extern const struct category_info categories[CATEGORY_COUNT];
 
-struct verdict {
-	const struct model *model;
+struct check {
+	struct run run; /* first, for its options */
 	bool wanted[CATEGORY_COUNT];
-	int64_t gaps_allowed;		    /* places */
+	bool named[CATEGORY_COUNT];	    /* by the user, and not by default */
 	const char *hidden[CATEGORY_COUNT]; /* the setting that hides it, or NULL */
-	char *command;			    /* the command line, printable; or which logs */
-	bool no_command;		    /* logs that were there already */
-	int status;			    /* of the command */
-	char *ending;			    /* "exit status 3", "killed by SIGSEGV", … */
-	char *doubt;			    /* about the log, or NULL */
-	struct timespec start;		    /* wall clock */
+	bool listed;
+	const char *allowed;  /* programs that need not be looked into */
+	int64_t gaps_allowed; /* places */
+	const char *junit;
+	FILE *junit_out;
+	char *command;	       /* the command line, printable; or which logs */
+	bool no_command;       /* logs that were there already */
+	char *ending;	       /* "exit status 3", "exit status 139 (SIGSEGV)", … */
+	char *doubt;	       /* about the log, or NULL */
+	struct timespec start; /* wall clock */
 	double seconds;
 };
 
 /* "remap_file_pages, 3 times, /tmp/file, pid 12 (name), at name+0x1234", printable. To be freed. */
 char *finding_line(const struct finding *finding);
 
-bool verdict_failed(const struct verdict *verdict);
+bool verdict_failed(const struct check *check);
 
-/* injected: the rules of process.inject. */
-void verdict_say(const struct verdict *verdict, const char *injected, const char *log, bool quiet);
+void verdict_say(const struct check *check, const char *log);
 
-void junit_print(const struct verdict *verdict, FILE *out);
+void junit_print(const struct check *check, FILE *out);
 
 #endif

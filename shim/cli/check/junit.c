@@ -13,7 +13,7 @@
 #include "cli/text/text.h"
 
 struct suite {
-	const struct verdict *verdict;
+	const struct check *check;
 	FILE *out;
 	int cases, failures, skipped;
 };
@@ -27,7 +27,8 @@ static void put_attribute(FILE *out, const char *name, const char *value)
 
 static void put_findings(const struct suite *suite, int category)
 {
-	for (const struct finding *it = suite->verdict->model->findings; it; it = it->hh.next) {
+	for (const struct finding *it = suite->check->run.log.model->findings; it;
+	     it = it->hh.next) {
 		char *line = (int)it->category == category ? finding_line(it) : NULL;
 
 		if (!line)
@@ -67,40 +68,40 @@ static void put_case(struct suite *suite, const char *name, double seconds, char
 
 static void put_cases(struct suite *suite)
 {
-	const struct verdict *verdict = suite->verdict;
+	const struct check *check = suite->check;
 
 	for (int i = 0; i < CATEGORY_COUNT; i++) {
-		int64_t found = verdict->model->found[i];
+		int64_t found = check->run.log.model->found[i];
 
-		if (verdict->wanted[i])
+		if (check->wanted[i])
 			put_case(suite, categories[i].name, 0,
 				 found ? format_text("%lld finding%s: %s", (long long)found,
 						     plural(found), categories[i].help)
 				       : NULL,
-				 verdict->hidden[i], i);
+				 check->hidden[i], i);
 	}
-	put_case(suite, "command", verdict->seconds, verdict->status ? keep(verdict->ending) : NULL,
-		 verdict->no_command ? "no command was run" : NULL, -1);
-	put_case(suite, "log", 0, verdict->doubt ? keep(verdict->doubt) : NULL, NULL, -1);
+	put_case(suite, "command", check->seconds, check->run.status ? keep(check->ending) : NULL,
+		 check->no_command ? "no command was run" : NULL, -1);
+	put_case(suite, "log", 0, check->doubt ? keep(check->doubt) : NULL, NULL, -1);
 }
 
-void junit_print(const struct verdict *verdict, FILE *out)
+void junit_print(const struct check *check, FILE *out)
 {
 	char host[256] = "", moment[TIME_BYTES], *cases, *counts;
 	size_t size;
-	struct suite suite = { .verdict = verdict, .out = open_text(&cases, &size) };
+	struct suite suite = { .check = check, .out = open_text(&cases, &size) };
 
 	put_cases(&suite);
 	fclose(suite.out);
 	counts = format_text("tests=\"%d\" failures=\"%d\" errors=\"0\" skipped=\"%d\" "
 			     "time=\"%.3f\"",
-			     suite.cases, suite.failures, suite.skipped, verdict->seconds);
+			     suite.cases, suite.failures, suite.skipped, check->seconds);
 	gethostname(host, sizeof(host) - 1);
 	fprintf(out,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 		"<testsuites name=\"mmfence check\" %s>\n  <testsuite %s timestamp=\"%.19s\"",
-		counts, counts, time_text(&verdict->start, moment));
-	put_attribute(out, "name", verdict->command);
+		counts, counts, time_text(&check->start, moment));
+	put_attribute(out, "name", check->command);
 	put_attribute(out, "hostname", host);
 	fprintf(out, ">\n%s  </testsuite>\n</testsuites>\n", cases);
 	free(cases);

@@ -59,12 +59,12 @@ char *finding_line(const struct finding *finding)
 	return visible;
 }
 
-static void say_findings(const struct verdict *verdict)
+static void say_findings(const struct check *check)
 {
-	const struct model *model = verdict->model;
+	const struct model *model = check->run.log.model;
 
 	for (const struct finding *it = model->findings; it; it = it->hh.next) {
-		if (it->category >= CATEGORY_COUNT || !verdict->wanted[it->category])
+		if (it->category >= CATEGORY_COUNT || !check->wanted[it->category])
 			continue;
 		char *line = finding_line(it);
 		complain("%s: %s", categories[it->category].name, line);
@@ -73,8 +73,8 @@ static void say_findings(const struct verdict *verdict)
 	if (model->findings_left_out)
 		complain("%lld more than these are not told apart",
 			 (long long)model->findings_left_out);
-	if (verdict->doubt)
-		complain("log: %s", verdict->doubt);
+	if (check->doubt)
+		complain("log: %s", check->doubt);
 }
 
 static const struct finding *injected_by(const struct model *model, const char *rule)
@@ -130,52 +130,52 @@ static void say_running(const struct model *model)
 	}
 }
 
-static void say_notes(const struct verdict *verdict, const char *injected)
+static void say_notes(const struct check *check)
 {
-	int64_t gaps = verdict->model->found[CATEGORY_GAP];
+	int64_t gaps = check->run.log.model->found[CATEGORY_GAP];
 
-	say_injected(verdict->model, injected);
-	if (gaps && !verdict->wanted[CATEGORY_GAP])
+	say_injected(check->run.log.model, check->run.policy.process_inject);
+	if (gaps && !check->wanted[CATEGORY_GAP])
 		complain("note: %lld program%s that mmfence cannot look into (--fail-on gap)",
 			 (long long)gaps, plural(gaps));
-	if (verdict->gaps_allowed)
+	if (check->gaps_allowed)
 		complain("note: %lld program%s not looked into, as allowed (--allow-gap)",
-			 (long long)verdict->gaps_allowed, plural(verdict->gaps_allowed));
-	say_running(verdict->model);
+			 (long long)check->gaps_allowed, plural(check->gaps_allowed));
+	say_running(check->run.log.model);
 	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
-		if (verdict->hidden[i])
+		if (check->hidden[i])
 			complain("note: %s was not looked for, because of %s", categories[i].name,
-				 verdict->hidden[i]);
+				 check->hidden[i]);
 	}
 }
 
-bool verdict_failed(const struct verdict *verdict)
+bool verdict_failed(const struct check *check)
 {
 	for (size_t i = 0; i < CATEGORY_COUNT; i++) {
-		if (verdict->wanted[i] && verdict->model->found[i])
+		if (check->wanted[i] && check->run.log.model->found[i])
 			return true;
 	}
-	return verdict->doubt;
+	return check->doubt;
 }
 
-static void say_ending(const struct verdict *verdict, const char *log)
+static void say_ending(const struct check *check, const char *log)
 {
-	if (verdict_failed(verdict))
+	if (verdict_failed(check))
 		complain("check failed%s%s; log %s",
-			 verdict->status ? ", and the command too: " : "",
-			 verdict->status ? verdict->ending : "", log);
-	else if (verdict->status)
-		complain("check found nothing, but the command failed: %s; log %s", verdict->ending,
+			 check->run.status ? ", and the command too: " : "",
+			 check->run.status ? check->ending : "", log);
+	else if (check->run.status)
+		complain("check found nothing, but the command failed: %s; log %s", check->ending,
 			 log);
 	else
 		complain("check passed; log %s", log);
 }
 
-void verdict_say(const struct verdict *verdict, const char *injected, const char *log, bool quiet)
+void verdict_say(const struct check *check, const char *log)
 {
-	say_findings(verdict);
-	if (quiet)
+	say_findings(check);
+	if (check->run.quiet)
 		return;
-	say_notes(verdict, injected);
-	say_ending(verdict, log);
+	say_notes(check);
+	say_ending(check, log);
 }
