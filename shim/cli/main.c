@@ -54,12 +54,12 @@ static const char *command_word(size_t index)
 	return index < COMMAND_COUNT ? commands[index].name : NULL;
 }
 
-static bool command_known(const char *word)
+static const struct command *command_of(const char *word)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (!strcmp(commands[i].name, word))
-			return true;
-	return false;
+			return &commands[i];
+	return NULL;
 }
 
 static int refuse(const char *word)
@@ -73,15 +73,14 @@ static int refuse(const char *word)
 
 static int dispatch(int argc, char **argv)
 {
-	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		if (strcmp(argv[0], commands[i].name))
-			continue;
-		if (argc > 1 && !strcmp(argv[1], "-h"))
-			argv[1] = help_flag;
-		argv[0] = format_text("mmfence %s", commands[i].name);
-		return commands[i].main(argc, argv);
-	}
-	return refuse(argv[0]);
+	const struct command *command = command_of(argv[0]);
+
+	if (!command)
+		return refuse(argv[0]);
+	if (argc > 1 && !strcmp(argv[1], "-h"))
+		argv[1] = help_flag;
+	argv[0] = format_text("mmfence %s", command->name);
+	return command->main(argc, argv);
 }
 
 /* Opens the manual page, if there is one and a `man' to show it. */
@@ -90,7 +89,7 @@ static void show_page(const char *word)
 	char *page = format_text("mmfence-%s", word);
 	char *find = format_text("man -w '%s' >/dev/null 2>&1", page);
 
-	if (command_known(word) && !system(find))
+	if (command_of(word) && !system(find))
 		execlp("man", "man", page, NULL);
 	free(find);
 	free(page);

@@ -1509,24 +1509,11 @@ Test(command, doctor_leaves_special_files_alone)
 	run_end(&device);
 }
 
-Test(command, doctor_takes_a_program_as_data)
+Test(command, doctor_of_what_is_not_there)
 {
-	struct run program = COMMAND("doctor", "--as-data", "/bin/sh");
-	struct run nothing = COMMAND("doctor", "--as-data");
-	struct run missing = COMMAND("doctor", "--as-data", "/no/such/file");
-	struct run missing_program = COMMAND("doctor", "/no/such/file");
+	struct run missing = COMMAND("doctor", "/no/such/file");
 
-	run_helper(&program);
-	expect_exit(&program, 0);
-	expect_line(&program, "  read-only private mapping: ");
-	expect_no_line(&program, "dynamically linked");
-	run_end(&program);
-	run_helper(&nothing);
-	expect_exit(&nothing, 2);
-	expect_errors(&nothing, "--as-data is for a file");
-	run_end(&nothing);
-	expect_refusal(&missing, "mmfence: /no/such/file: No such file or directory\n");
-	expect_refusal(&missing_program, "mmfence: /no/such/file: not found\n");
+	expect_refusal(&missing, "mmfence: /no/such/file: not found\n");
 }
 
 /* Its own directory first; then, for a user who may not write there, the one that was named. */

@@ -15,6 +15,7 @@
 #include "cli/run/run.h"
 #include "cli/text/text.h"
 #include "policy/value.h"
+#include "support/sys.h"
 
 static const char *category_word(size_t index)
 {
@@ -68,11 +69,6 @@ static void allow_gap(void *input, const char *patterns)
 		refuse("--allow-gap: \"%.*s\" can match no file: begin it with / or **/",
 		       (int)length, futile);
 	check->allowed = check->allowed ? format_text("%s:%s", check->allowed, patterns) : patterns;
-}
-
-static void take_junit(void *check, const char *argument)
-{
-	((struct check *)check)->junit = argument;
 }
 
 static char *fail_on_help(void)
@@ -187,23 +183,15 @@ static char *join(char *const *words)
 	return visible;
 }
 
-static double now(void)
-{
-	struct timespec moment;
-
-	clock_gettime(CLOCK_MONOTONIC, &moment);
-	return (double)moment.tv_sec + (double)moment.tv_nsec / 1e9;
-}
-
 static void run(struct check *check)
 {
-	double start = now();
+	int64_t start = sys_clock(CLOCK_MONOTONIC);
 
 	check->command = join(check->run.command);
 	check->run.mark = true;
 	clock_gettime(CLOCK_REALTIME, &check->start);
 	run_command(&check->run);
-	check->seconds = now() - start;
+	check->seconds = (double)(sys_clock(CLOCK_MONOTONIC) - start) / 1e9;
 	check->ending = ending_of(check->run.status);
 }
 
@@ -292,7 +280,8 @@ int check_main(int argc, char **argv)
 		{ "fail-on", 0, "LIST", fail_on_help(), 0, add_categories },
 		{ "allow-gap", 0, "GLOB", "programs that need not be looked into; may be repeated",
 		  0, allow_gap },
-		{ "junit", 0, "FILE", "write a report as JUnit's", 0, take_junit },
+		{ "junit", 0, "FILE", "write a report as JUnit's", offsetof(struct check, junit),
+		  NULL },
 	};
 	struct command_line line = {
 		.settings = run_settings(own, sizeof(own) / sizeof(*own)),

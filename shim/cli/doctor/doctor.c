@@ -179,7 +179,6 @@ static void look_at_program(const struct command *command, const struct preload 
 
 struct subject {
 	const char *name; /* NULL: this machine and this directory */
-	bool as_data;	  /* a file that programs map, even if it could be run */
 	bool json, probe;
 };
 
@@ -192,13 +191,8 @@ static int examine(const struct subject *subject)
 	char *sentence;
 	struct stat st = { .st_mode = S_IFDIR };
 	int error = name && stat(name, &st) ? errno : 0;
-	bool runs = name && !subject->as_data &&
-		    (error || (!S_ISDIR(st.st_mode) && !access(name, X_OK)));
+	bool runs = name && (error || (!S_ISDIR(st.st_mode) && !access(name, X_OK)));
 
-	if (subject->as_data && (error || S_ISDIR(st.st_mode))) {
-		complain("%s: %s", name, strerror(error ? error : EISDIR));
-		return STATUS_USAGE;
-	}
 	if (runs && command_find(name, &command, &sentence)) {
 		complain("%s", sentence);
 		return STATUS_USAGE;
@@ -225,9 +219,6 @@ static int examine(const struct subject *subject)
 int doctor_main(int argc, char **argv)
 {
 	static const struct setting settings[] = {
-		{ "as-data", 0, NULL,
-		  "look at a program as a file that others map, not as one to be run",
-		  offsetof(struct subject, as_data), NULL },
 		{ "json", 0, NULL, "for machines: an array of mark, what and detail",
 		  offsetof(struct subject, json), NULL },
 		{ "probe", 0, NULL, NULL, offsetof(struct subject, probe), NULL },
@@ -248,7 +239,5 @@ int doctor_main(int argc, char **argv)
 
 	options_read(&line, argc, argv, &subject);
 	subject.name = line.count ? line.operands[0] : NULL;
-	if ((subject.as_data || subject.probe) && !subject.name)
-		refuse("--as-data is for a file");
-	return subject.probe ? probe_main(subject.name) : examine(&subject);
+	return subject.probe && subject.name ? probe_main(subject.name) : examine(&subject);
 }

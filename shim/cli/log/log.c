@@ -105,11 +105,6 @@ static void show_once(struct log_request *request)
 			fflush(stdout);
 		advance(request, next);
 	}
-	for (size_t i = 0; i < request->count; i++) {
-		lines_close(&logs[i].lines);
-		scan_free(&logs[i].scan);
-	}
-	free(logs);
 }
 
 /* With -f. */
@@ -177,6 +172,5 @@ int log_main(int argc, char **argv)
 		follow_run(request.paths, request.count, show_line, &request);
 	else
 		show_once(&request);
-	scan_free(&request.scan);
 	return finish(&request);
 }

@@ -187,7 +187,6 @@ struct member {
 struct scope {
 	char *key;  /* its name */
 	char *host; /* the last that a record named; NULL: none yet */
-	int64_t number;
 	UT_hash_handle hh;
 };
 

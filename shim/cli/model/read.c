@@ -119,8 +119,6 @@ void model_log(struct model *model, const char *path)
 	model->log = log;
 	log->path = keep(path);
 	log->scope = ROW(model->scopes, directory, strlen(directory), ANY_NUMBER);
-	if (!log->scope->number)
-		log->scope->number = HASH_COUNT(model->scopes);
 	free(copy);
 }
 
@@ -210,7 +208,7 @@ static struct process *process_new(struct model *model, const struct scan *scan,
 	row->command_line = keep(scan_text(scan, "process.command_line"));
 	row->exit_code = -1;
 	HASH_ADD_KEYPTR(hh, model->processes, key, strlen(key), process);
-	process->scope_pid[0] = model->log->scope->number;
+	process->scope_pid[0] = (intptr_t)model->log->scope;
 	process->scope_pid[1] = row->pid;
 	HASH_FIND(by_pid, model->pids, process->scope_pid, sizeof(process->scope_pid), other);
 	process->numbers =
@@ -231,7 +229,7 @@ static struct process *process_of(struct model *model, const struct scan *scan, 
 {
 	const char *host = host_of(model, scan);
 	int64_t pid = scan_number(scan, "process.pid");
-	int64_t scope_pid[2] = { model->log->scope->number, pid };
+	int64_t scope_pid[2] = { (intptr_t)model->log->scope, pid };
 	char key[512];
 	struct process *process;
 	int64_t early;

@@ -33,11 +33,6 @@ struct request {
 	size_t count;
 };
 
-static void choose_page(void *request, const char *argument)
-{
-	((struct request *)request)->page = argument;
-}
-
 static void add_directory(void *input, const char *directory)
 {
 	struct request *request = input;
@@ -248,7 +243,8 @@ int report_main(int argc, char **argv)
 		  offsetof(struct request, json), NULL },
 		{ "folded", 0, NULL, "for flame graphs: program;frame;frame count",
 		  offsetof(struct request, folded), NULL },
-		{ "html", 0, "PAGE", "a page in one file (- for standard output)", 0, choose_page },
+		{ "html", 0, "PAGE", "a page in one file (- for standard output)",
+		  offsetof(struct request, page), NULL },
 		{ "debug-dir", 0, "DIR",
 		  "where debug files are beside /usr/lib/debug; may be repeated", 0,
 		  add_directory },

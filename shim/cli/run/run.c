@@ -40,16 +40,6 @@ static void take_setting(void *run, const char *argument)
 	keep_setting(run, argument, equals + 1);
 }
 
-static void take_config(void *run, const char *argument)
-{
-	((struct run *)run)->config = argument;
-}
-
-static void take_preset(void *run, const char *argument)
-{
-	((struct run *)run)->preset = argument;
-}
-
 /* One that has a flag of its own. */
 static void take_flag(void *run, const char *argument)
 {
@@ -65,9 +55,10 @@ const struct setting *run_settings(const struct setting *more, size_t count)
 		{ NULL, 'o', "SECTION.KEY=VALUE", "set any option; may be repeated", 0,
 		  take_setting },
 		{ "config", 0, "FILE",
-		  "configuration file instead of MMFENCE_CONFIG or " POLICY_FILE, 0, take_config },
-		{ "preset", 0, "NAME", "begin with a preset, instead of MMFENCE_PRESET's", 0,
-		  take_preset },
+		  "configuration file instead of MMFENCE_CONFIG or " POLICY_FILE,
+		  offsetof(struct run, config), NULL },
+		{ "preset", 0, "NAME", "begin with a preset, instead of MMFENCE_PRESET's",
+		  offsetof(struct run, preset), NULL },
 		{ "quiet", 'q', NULL, "no summary at the end", offsetof(struct run, quiet), NULL },
 	};
 	const size_t owns = sizeof(own) / sizeof(*own);

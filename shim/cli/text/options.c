@@ -52,8 +52,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		options_current = it;
 		if (it->take)
 			it->take(reading->input, argument);
+		else if (it->argument)
+			*(const char **)((char *)reading->input + it->at) = argument;
 		else
-			*(bool *)((char *)reading->input + it->flag) = true;
+			*(bool *)((char *)reading->input + it->at) = true;
 		return 0;
 	}
 	if (key == ARGP_KEY_ARGS) {

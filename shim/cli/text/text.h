@@ -60,9 +60,9 @@ struct setting {
 	const char *name;
 	int letter;		     /* 0: none */
 	const char *argument, *help; /* no help: hidden */
-	/* What it does: sets the bool that is so far into the input, or calls this, which ends the
-	 * command where the argument is wrong. */
-	size_t flag;
+	/* What it does: sets the text or, without an argument, the bool that is so far into the
+	 * input, or calls this, which ends the command where the argument is wrong. */
+	size_t at;
 	void (*take)(void *input, const char *argument);
 };
 
