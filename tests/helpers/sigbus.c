@@ -180,6 +180,13 @@ DIES(plugin)
 	broken("it was called");
 }
 
+DIES(may_be_executed)
+{
+	char *view = map(PROT_READ | PROT_EXEC, MAP_SHARED);
+	cut(LEFT);
+	touch_page(view, 9);
+}
+
 static void *toucher(void *view)
 {
 	touch_page(view, 9);

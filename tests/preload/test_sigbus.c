@@ -45,6 +45,9 @@ static void with_cores(struct run *run)
 #define DIES(...) DIES_BY(with_cores, __VA_ARGS__)
 
 #define IS_ONE "mapping.sigbus 1", "mapping.rescued 0"
+#define OFFERS_NO_RESCUE                                                             \
+	IS_ONE, "mapping.sigbus mmfence.sigbus.cure=--snapshot-shared FILE, if the " \
+		"program opens it read-only"
 /* With 12388 bytes left of the file. */
 #define SAID(reason, access, protection, size)                                                \
 	IS_ONE, "mapping.sigbus event.outcome=failure & error.message=" reason,               \
@@ -112,8 +115,12 @@ RUNS(EACH_WIDTH, S17, a_plugin_that_was_overwritten_is_said, DIES("dies/plugin")
 	     "mapping.sigbus mmfence.sigbus.cure~install" })
 
 /* Zeros are instructions too. */
-RUNS(EACH_WIDTH, S17, what_is_executed_is_not_rescued, DIES("dies/plugin"),
-     .options = { "sigbus.rescue=**" }, .finds = { IS_ONE })
+EACH_WIDTH(S17, what_may_be_executed_is_not_rescued)
+{
+	TRY(DIES("dies/plugin"), .options = { "sigbus.rescue=**" }, .finds = { IS_ONE });
+	TRY(DIES("dies/may_be_executed"), .options = { "sigbus.rescue=**" },
+	    .finds = { OFFERS_NO_RESCUE });
+}
 
 /* The stack leads from the instruction that faulted to main. */
 RUNS_AND(EACH_WIDTH, S17, the_stack_is_the_programs, DIES("dies/shared"),
@@ -144,12 +151,10 @@ EACH_WIDTH(S17, threads_that_fault_at_once_are_said_once)
 }
 
 /* By a handler of the program's, which came first and is none of ours to rescue. */
-#define SENT_AGAIN(name)                                                                    \
-	TRY(DIES(name), .options = { "sigbus.rescue=**" },                                  \
-	    .finds = { IS_ONE, "mapping.sigbus mmfence.sigbus.offset=36864",                \
-		       "mapping.sigbus mmfence.sigbus.access=read",                         \
-		       "mapping.sigbus mmfence.sigbus.cure=--snapshot-shared FILE, if the " \
-		       "program opens it read-only" })
+#define SENT_AGAIN(name)                                                               \
+	TRY(DIES(name), .options = { "sigbus.rescue=**" },                             \
+	    .finds = { OFFERS_NO_RESCUE, "mapping.sigbus mmfence.sigbus.offset=36864", \
+		       "mapping.sigbus mmfence.sigbus.access=read" })
 
 EACH_WIDTH(S17, a_fault_that_a_handler_sends_again_is_said)
 {
