@@ -314,8 +314,11 @@ int64_t total_of(const struct totals *totals, const struct total *total);
 
 void totals_finish(struct model *model);
 
-/* story.c. In a word: "kept", "incomplete", "died", "lost" or "nothing". */
-const char *story_state(const struct model *model);
+/* story.c. In a word, and in a sentence. */
+struct state {
+	const char *word, *sentence;
+};
+const struct state *story_state(const struct model *model);
 
 /* A sentence of brackets; see words.c. To be freed. */
 char *story_part(const struct totals *totals, const char *words);

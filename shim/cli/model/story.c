@@ -53,19 +53,24 @@ void totals_finish(struct model *model)
 	totals->consistency_text = counts_of(consistency_names, totals->consistency);
 }
 
-const char *story_state(const struct model *model)
+const struct state *story_state(const struct model *model)
 {
+	static const struct state kept = { "kept", "Everything that mmfence promises was kept" };
+	static const struct state incomplete = { "incomplete", "Kept, with exceptions" };
+	static const struct state died = { "died", "A program died of SIGBUS" };
+	static const struct state lost = { "lost", "NOT KEPT" };
+	static const struct state nothing = { "nothing", "Nothing was recorded" };
 	const struct totals *t = &model->totals;
 
 	if (!model->records)
-		return "nothing";
+		return &nothing;
 	if (t->lost)
-		return "lost";
+		return &lost;
 	if (t->sigbus)
-		return "died";
+		return &died;
 	if (t->rescued || t->unprotected || t->gaps || t->dropped || t->missing || t->damaged)
-		return "incomplete";
-	return "kept";
+		return &incomplete;
+	return &kept;
 }
 
 /* Each says nothing where there is nothing to say. What stands between brackets is left out where

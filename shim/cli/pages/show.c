@@ -163,14 +163,12 @@ void pages_show_json(const struct pages_count *count, const struct pages_view *v
 {
 	char moment[TIME_BYTES], *name = printable(count->name);
 	json_t *mappings = json_array();
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	for (size_t i = 0; i < rows_of(count, view); i++)
 		json_array_append_new(mappings, area_json(&count->areas[i]));
 	json_t *json = json_pack(
 		"{s:s, s:i, s:s, s:s, s:I, s:I, s:b, s:o, s:s*, s:o}", "@timestamp",
-		time_text(&now, moment), "pid", (int)count->pid, "name", name, "way",
+		time_text(NULL, moment), "pid", (int)count->pid, "name", name, "way",
 		pages_way_name(count->result.way), "page_size", (json_int_t)PAGE_BYTES,
 		"mapping_count", (json_int_t)count->result.areas, "changed", count->result.changed,
 		"total", counts_json(count->result.pages), "unknown_reason",

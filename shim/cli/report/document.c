@@ -299,8 +299,8 @@ static json_t *verdict_json(const struct model *model)
 	story_tell(&model->totals, add_sentence, sentences);
 	for (const struct total *it = total_names; it->name; it++)
 		put(numbers, it->name, json_integer(total_of(&model->totals, it)));
-	return json_pack("{s:s, s:o, s:o}", "state", story_state(model), "sentences", sentences,
-			 "numbers", numbers);
+	return json_pack("{s:s, s:s, s:o, s:o}", "state", story_state(model)->word, "text",
+			 story_state(model)->sentence, "sentences", sentences, "numbers", numbers);
 }
 
 json_t *report_document(struct model *model)

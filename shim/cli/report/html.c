@@ -57,7 +57,7 @@ static void put_head(const json_t *document, FILE *out)
 	if (!strcmp(state, "kept") && !number(document, "verdict.numbers.snapshots"))
 		state = "nothing";
 	fprintf(out, "</p>\n<div class=\"verdict %s\">%s.</div>\n<div class=\"cards\">\n", state,
-		state_text(document));
+		text(document, "verdict.text"));
 }
 
 static void put_verdict(const json_t *document, FILE *out)

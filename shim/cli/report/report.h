@@ -110,8 +110,6 @@ size_t columns_used(const json_t *document, const struct rows *spec, size_t rows
 /* "main (a.c:12) [note]", "lib.so+0x12". To be freed. */
 char *frame_text(const json_t *frame);
 
-/* How the verdict's state is called. */
-const char *state_text(const json_t *document);
 /* "68 records of 3 processes in 1 log, … to …". To be freed. */
 char *head_text(const json_t *document);
 

@@ -248,22 +248,6 @@ char *frame_text(const json_t *frame)
 	return words;
 }
 
-const char *state_text(const json_t *document)
-{
-	static const char *const states[][2] = {
-		{ "kept", "Everything that mmfence promises was kept" },
-		{ "incomplete", "Kept, with exceptions" },
-		{ "died", "A program died of SIGBUS" },
-		{ "lost", "NOT KEPT" },
-		{ "nothing", "Nothing was recorded" },
-	};
-	size_t i = 0;
-
-	while (strcmp(text(document, "verdict.state"), states[i][0]))
-		i++;
-	return states[i][1];
-}
-
 char *head_text(const json_t *document)
 {
 	json_int_t records = number(document, "records");

@@ -26,7 +26,7 @@ static void put_verdict(const json_t *document, FILE *out)
 	size_t i;
 
 	put_words(out, head_text(document), SIZE_MAX);
-	fprintf(out, "\n\nVerdict: %s\n", state_text(document));
+	fprintf(out, "\n\nVerdict: %s\n", text(document, "verdict.text"));
 	json_array_foreach (field(document, "verdict.sentences"), i, sentence) {
 		fprintf(out, "  %-12s ", text(sentence, "kind"));
 		put_visible(out, text(sentence, "text"), SIZE_MAX);

@@ -57,19 +57,6 @@ static void put_option(FILE *out, const struct policy_option *option)
 	put_entry(out, format_text("%s=%s", option->name, option->argument), text);
 }
 
-static void put_preset(FILE *out, const struct policy_preset *preset)
-{
-	char *text;
-	size_t size;
-	FILE *meaning = open_text(&text, &size);
-
-	fprintf(meaning, "%s:", preset->help);
-	for (size_t i = 0; preset->settings[i]; i++)
-		fprintf(meaning, " %s", preset->settings[i]);
-	fclose(meaning);
-	put_entry(out, format_text("--preset=%s", preset->name), text);
-}
-
 char *run_help(int key, const char *text, void *input)
 {
 	char *help;
@@ -82,7 +69,8 @@ char *run_help(int key, const char *text, void *input)
 	if (key == ARGP_KEY_HELP_PRE_DOC) {
 		fprintf(out, "%s\n\nPresets; whatever is given besides wins:\n", text);
 		for (size_t i = 0; i < policy_preset_count; i++)
-			put_preset(out, &policy_presets[i]);
+			put_entry(out, format_text("--preset=%s", policy_presets[i].name),
+				  keep(policy_presets[i].help));
 	} else {
 		fprintf(out, "What -o can set, and [what holds otherwise]:\n");
 		for (size_t i = 0; i < policy_option_count; i++)

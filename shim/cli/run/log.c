@@ -113,16 +113,14 @@ static int refusal(const char *path, off_t size)
 /* No two are alike, because of their times and process ids. */
 static char *mark_line(void)
 {
-	struct timespec now;
 	char moment[TIME_BYTES];
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	return format_text(
 		"{\"@timestamp\":\"%s\",\"ecs\":{\"version\":\"8.11.0\"},\"event\":{\"kind\":"
 		"\"event\",\"action\":\"check.start\",\"category\":[\"process\"],\"type\":[\"info\"],"
 		"\"outcome\":\"success\",\"sequence\":1},\"process\":{\"pid\":%d,\"thread\":{\"id\":%d},"
 		"\"name\":\"mmfence\"},\"mmfence\":{\"version\":\"" MMFENCE_VERSION "\"}}\n",
-		time_text(&now, moment), (int)getpid(), (int)getpid());
+		time_text(NULL, moment), (int)getpid(), (int)getpid());
 }
 
 /* Where the kernel has put it: others append too. A log may end in part of a record. */

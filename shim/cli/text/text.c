@@ -127,7 +127,11 @@ void put_duration(FILE *out, int64_t microseconds)
 
 const char *time_text(const struct timespec *moment, char out[TIME_BYTES])
 {
+	struct timespec now;
 	struct tm utc;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	moment = moment ? moment : &now;
 	size_t length = strftime(out, TIME_BYTES, "%Y-%m-%dT%H:%M:%S",
 				 gmtime_r(&moment->tv_sec, &utc) ?: memset(&utc, 0, sizeof(utc)));
 

@@ -24,7 +24,7 @@ void put_size(FILE *out, int64_t bytes);
 /* "314 µs", "1.2 ms", "45.0 s" */
 void put_duration(FILE *out, int64_t microseconds);
 
-/* "2026-05-04T10:00:00.000000Z" */
+/* "2026-05-04T10:00:00.000000Z"; NULL: of now. */
 #define TIME_BYTES 28
 const char *time_text(const struct timespec *moment, char out[TIME_BYTES]);
 
