@@ -18,7 +18,6 @@
 #include "cli/doctor/doctor.h"
 #include "cli/log/log.h"
 #include "cli/model/model.h"
-#include "cli/model/scan.h"
 #include "kernel/file.h"
 #include "sigbus/sigbus.h"
 #include "sigbus/writer.h"

@@ -93,21 +93,11 @@ static void read_all(const struct follow *follow)
 		read_file(follow, &follow->sources[i]);
 }
 
-/* Where a reader can go, and be seen to have gone though nothing is written. */
-static int watched_output(void)
-{
-	struct stat st;
-
-	if (fstat(STDOUT_FILENO, &st) || !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
-		return -1;
-	return STDOUT_FILENO;
-}
-
-/* False: nobody reads what would be shown. */
+/* False: nobody reads what would be shown, which is seen though nothing is written. */
 static bool wait_for_more(const struct follow *follow)
 {
 	struct pollfd polled[] = { { .fd = follow->inotify, .events = POLLIN },
-				   { .fd = watched_output() } };
+				   { .fd = STDOUT_FILENO } };
 
 	return poll(polled, 2, PATIENCE) <= 0 || !(polled[1].revents & (POLLERR | POLLHUP));
 }

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/model/scan.h"
 #include "cli/log/log.h"
 #include "cli/text/text.h"
 

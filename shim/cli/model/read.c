@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/model/scan.h"
 #include "cli/model/entry.h"
 
 void sum_add(int64_t *to, int64_t n)

@@ -9,11 +9,6 @@
 #include "cli/pages/pages.h"
 #include "cli/text/text.h"
 
-struct request {
-	struct pages_view view; /* first, for its options */
-	enum pages_way way;
-};
-
 static const struct word orders[] = {
 	{ "file", PAGES_FILE },		 { "private", PAGES_PRIVATE },
 	{ "shared", PAGES_SHARED },	 { "swapped", PAGES_SWAPPED },
@@ -28,31 +23,31 @@ static const struct word ways[] = {
 	{ NULL, 0 },
 };
 
-static void take_order(void *request, const char *argument)
+static void take_order(void *view, const char *argument)
 {
-	((struct request *)request)->view.sort = options_word("sort", orders, argument);
+	((struct pages_view *)view)->sort = options_word("sort", orders, argument);
 }
 
-static void take_way(void *request, const char *argument)
+static void take_way(void *view, const char *argument)
 {
-	((struct request *)request)->way = (enum pages_way)options_word("way", ways, argument);
+	((struct pages_view *)view)->way = (enum pages_way)options_word("way", ways, argument);
 }
 
-static void take_limit(void *request, const char *argument)
+static void take_limit(void *view, const char *argument)
 {
 	char *end;
 	unsigned long number = strtoul(argument, &end, 10);
 
 	if (argument[0] < '0' || argument[0] > '9' || *end)
 		refuse("--limit: \"%s\" is not a number of mappings", argument);
-	((struct request *)request)->view.limit = number;
+	((struct pages_view *)view)->limit = number;
 }
 
 int pages_main(int argc, char **argv)
 {
 	static const struct setting settings[] = {
 		{ "json", 'j', NULL, "JSON instead of a table; counts are pages",
-		  offsetof(struct request, view.json), NULL },
+		  offsetof(struct pages_view, json), NULL },
 		{ "sort", 's', "BY",
 		  "file (the default), private, shared, swapped, never, size or address", 0,
 		  take_order },
@@ -75,15 +70,17 @@ int pages_main(int argc, char **argv)
 		.most = 1,
 		.failing = "one process, by its number",
 	};
-	struct request request = { .view = { .sort = PAGES_FILE, .limit = SIZE_MAX } };
+	struct pages_view view = { .sort = PAGES_FILE, .limit = SIZE_MAX };
 	static struct pages_count count;
 	struct pages_source source;
 
-	options_read(&line, argc, argv, &request);
+	options_read(&line, argc, argv, &view);
 	pages_open(line.operands[0], &source, &count);
-	if (pages_take(&source, request.way, &count))
+	if (pages_take(&source, view.way, &count))
 		return STATUS_BAD;
-	pages_sort(&count, &request.view);
-	(request.view.json ? pages_show_json : pages_show)(&count, &request.view, stdout);
+	pages_sort(&count, &view);
+	if (view.limit > count.count)
+		view.limit = count.count;
+	(view.json ? pages_show_json : pages_show)(&count, &view, stdout);
 	return finish_output() ? STATUS_BAD : 0;
 }

@@ -16,8 +16,9 @@ enum { PAGES_BY_ADDRESS = PAGES_CLASSES, PAGES_BY_SIZE };
 
 struct pages_view {
 	bool json;
+	enum pages_way way;
 	int sort;
-	size_t limit; /* rows; SIZE_MAX: all */
+	size_t limit; /* rows */
 };
 
 struct pages_count {

@@ -41,11 +41,6 @@ void pages_sort(struct pages_count *count, const struct pages_view *view)
 		qsort(count->areas, count->count, sizeof(*count->areas), compare);
 }
 
-static size_t rows_of(const struct pages_count *count, const struct pages_view *view)
-{
-	return count->count < view->limit ? count->count : view->limit;
-}
-
 static char *amount(uint64_t pages)
 {
 	char text[SIZE_BYTES];
@@ -107,7 +102,7 @@ static void put_verdict(const struct pages_count *count, FILE *out)
 void pages_show(const struct pages_count *count, const struct pages_view *view, FILE *out)
 {
 	struct libscols_table *table = table_new(out);
-	size_t rows = rows_of(count, view);
+	size_t rows = view->limit;
 	char *name = printable(count->name);
 
 	fprintf(out, "Process %d (%s): %zu mappings\n", (int)count->pid, name, count->count);
@@ -164,7 +159,7 @@ void pages_show_json(const struct pages_count *count, const struct pages_view *v
 	char moment[TIME_BYTES], *name = printable(count->name);
 	json_t *mappings = json_array();
 
-	for (size_t i = 0; i < rows_of(count, view); i++)
+	for (size_t i = 0; i < view->limit; i++)
 		json_array_append_new(mappings, area_json(&count->areas[i]));
 	json_t *json = json_pack(
 		"{s:s, s:i, s:s, s:s, s:I, s:I, s:b, s:o, s:s*, s:o}", "@timestamp",

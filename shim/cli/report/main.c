@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/model/scan.h"
 #include "cli/report/report.h"
 #include "cli/text/text.h"
 

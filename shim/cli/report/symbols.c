@@ -110,24 +110,21 @@ static enum match use_file(struct opened *it, const char *path, const char *buil
 	return match;
 }
 
-/* DIRECTORY/.build-id/ab/cdef….debug, or the module itself under the same name without .debug. */
+/* DIRECTORY/.build-id/ab/cdef….debug */
 static bool use_debug_file(struct opened *it, const char *build_id)
 {
-	static const char *const endings[] = { ".debug", "" };
 	char *list, *rest, *directory;
 	bool found = false;
 
 	if (strlen(build_id) < 3 || strspn(build_id, "0123456789abcdef") != strlen(build_id))
 		return false;
-	list = rest = format_text("%s", symbols.directories);
+	list = rest = keep(symbols.directories);
 	while (!found && (directory = strsep(&rest, ":"))) {
-		for (int i = 0; i < 2 && !found; i++) {
-			char *path = format_text("%s/.build-id/%.2s/%s%s", directory, build_id,
-						 build_id + 2, endings[i]);
+		char *path = format_text("%s/.build-id/%.2s/%s.debug", directory, build_id,
+					 build_id + 2);
 
-			found = use_file(it, path, build_id) == MATCH_SAME;
-			free(path);
-		}
+		found = use_file(it, path, build_id) == MATCH_SAME;
+		free(path);
 	}
 	free(list);
 	return found;

@@ -101,17 +101,6 @@ static int runnable(const char *path)
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) ? errno : 0;
 }
 
-static const char *search_path(void)
-{
-	static char standard[256];
-	const char *path = getenv("PATH");
-
-	if (path)
-		return path;
-	confstr(_CS_PATH, standard, sizeof(standard));
-	return standard;
-}
-
 /* As a shell: the first that can be run; if none, and one was seen there, EACCES. A directory that
  * this user may not search shows none. */
 static int search(const char *name, char *out, size_t size)
@@ -119,7 +108,7 @@ static int search(const char *name, char *out, size_t size)
 	int error = ENOENT;
 	const char *next;
 
-	for (const char *p = search_path(); p; p = next) {
+	for (const char *p = getenv("PATH") ?: "/bin:/usr/bin"; p; p = next) {
 		int length = (int)strcspn(p, ":");
 
 		next = p[length] ? p + length + 1 : NULL;

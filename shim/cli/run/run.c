@@ -118,10 +118,7 @@ static void apply_settings(struct run *run)
  * The command may start such programs too. What the user has set comes last, and counts. */
 static void export_for_sanitizer(void)
 {
-	const char *before = getenv("ASAN_OPTIONS");
-	bool any = before && *before;
-	char *value =
-		format_text("verify_asan_link_order=0%s%s", any ? ":" : "", any ? before : "");
+	char *value = format_text("verify_asan_link_order=0:%s", getenv("ASAN_OPTIONS") ?: "");
 
 	setenv("ASAN_OPTIONS", value, 1);
 	free(value);
