@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -197,6 +199,23 @@ static void log_inherit(int fd)
 		guarded_keep(GUARDED_LOG, &fd);
 }
 
+#define NORMAL_NICE 20 /* as the kernel counts it, downwards */
+
+/* Writers wait for this thread, not for the program, which may have taken the lowest priority. What
+ * is not allowed (to users without privilege) is not done; a filter might kill for the question. */
+static void take_normal_priority(void)
+{
+	static const int none;
+
+	if (sys_prctl(PR_GET_SECCOMP, 0, 0, 0, 0))
+		return;
+	int policy = sys_sched_getscheduler(0);
+	if (policy == SCHED_IDLE || policy == SCHED_BATCH)
+		sys_sched_setscheduler(0, SCHED_OTHER, &none);
+	if (sys_getpriority(PRIO_PROCESS, 0) < NORMAL_NICE)
+		sys_setpriority(PRIO_PROCESS, 0, 0);
+}
+
 static int prepare(void)
 {
 	int log = guarded_get(GUARDED_LOG);
@@ -220,6 +239,7 @@ static int prepare(void)
 	lease_thread_files.memory = proc_open_own(lease_thread_files.proc, "mem", O_RDWR);
 	lease_thread.stat = sys_open_in(lease_thread_files.proc, "stat", O_RDONLY);
 	lease_thread_duties.begins();
+	take_normal_priority();
 	capability_keep_for_leases();
 	if (!sys_limit(RLIMIT_SIGPENDING))
 		atomic_store(&lease_thread.queue_full, true);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
 #else
@@ -600,6 +601,26 @@ static void identity(const void *argument)
 	guard_works(&other, view, what->name);
 	same_identity("in the end");
 	other_end(&other);
+}
+
+/* Writers wait for it, however little the program wants of the processor. */
+PROMISE_WIDTHS(S15, lease_thread_has_normal_priority)
+{
+	static const struct sched_param none;
+	pid_t threads[4];
+
+	root_only();
+	must(setpriority(PRIO_PROCESS, 0, 19) == 0 &&
+	     sched_setscheduler(0, SCHED_IDLE, &none) == 0);
+	char *view = fresh();
+	guarded_check(view, "at the lowest priority");
+	pid_t thread = threads[threads_get(threads, COUNT(threads)) - 1];
+	promise(thread != getpid() && getpriority(PRIO_PROCESS, (id_t)thread) == 0 &&
+			sched_getscheduler(thread) == SCHED_OTHER,
+		"the lease thread has nice %d, policy %d", getpriority(PRIO_PROCESS, (id_t)thread),
+		sched_getscheduler(thread));
+	promise(getpriority(PRIO_PROCESS, 0) == 19 && sched_getscheduler(0) == SCHED_IDLE,
+		"the program's own changed");
 }
 
 /* What a child of vfork becomes is its own affair. */
