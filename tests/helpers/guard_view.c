@@ -594,7 +594,7 @@ static _Noreturn void map_until(const volatile char *end)
 }
 
 /* Between its turns there is always one of them. */
-PROMISE(S15, nonblocking_fenced_among_readers)
+PROMISE(S15, nonblocking_fenced_among_readers, HOLDS_BARE)
 {
 	volatile char *end =
 		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
