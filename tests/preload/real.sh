@@ -330,7 +330,7 @@ with_go() {
 
 # Its handler leaves the signal to the kernel and sends it again: the file was mapped when it started.
 with_httpd() {
-	local port
+	local port server
 	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	chmod 711 . ..
 	seq -f 'line %06g' 1 300000 >data
@@ -342,14 +342,15 @@ with_httpd() {
 			"MMapFile $PWD/data" 'SetOutputFilter DEFLATE'
 	} >httpd.conf
 	coproc fence apache2 -f "$PWD/httpd.conf" -DFOREGROUND 2>&1
+	server=$COPROC_PID
 	grep -q -m 1 resuming <&"${COPROC[0]}" || return
 	truncate -s 5000 data
 	exec 3<>"/dev/tcp/127.0.0.1/$port"
 	printf 'GET /data HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n' >&3
 	wc -c <&3
 	grep -o -m 1 'exit signal Bus error' <&"${COPROC[0]}"
-	kill "$COPROC_PID"
-	wait "$COPROC_PID"
+	kill "$(cat pid)"
+	wait "$server"
 	echo "ended: $?"
 }
 
