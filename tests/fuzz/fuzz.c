@@ -131,7 +131,6 @@ static void read_log(char *text, size_t size)
 	struct model *model = model_new(1);
 	int fd;
 
-	model->by_program = true;
 	model_log(model, file_of(text, size, &fd));
 	if (model_read(model, fd, NULL, NULL))
 		abort();

@@ -4,7 +4,6 @@
  * All texts are printable already; here they are quoted.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/check/check.h"

@@ -131,6 +131,7 @@ static void put_life(FILE *out, const json_t *document, const json_t *row)
 {
 	bool open = number(row, "open") || number(row, "ended_with_process");
 	bool lost = number(row, "lost"), changed = *text(row, "changed");
+	bool guard = number(row, "engines.guard");
 	double from = moment_of(document, row, "first");
 	double to = open ? 1 : moment_of(document, row, "last");
 	double between = changed ? moment_of(document, row, "changed") : to;
@@ -138,10 +139,8 @@ static void put_life(FILE *out, const json_t *document, const json_t *row)
 	if (!*text(row, "first"))
 		return;
 	fputs("<div class=\"bar\">", out);
-	if (number(row, "engines.guard"))
-		put_bar(out, from, between, from, "fc", "guarded");
-	else
-		put_bar(out, from, between, from, "fa", "copied at once");
+	put_bar(out, from, between, from, guard ? "fc" : "fa",
+		guard ? "guarded" : "copied at once");
 	if (changed)
 		put_bar(out, between, to, 0, lost ? "fbad" : "fb", lost ? "lost" : "preserved");
 	fputs("</div>", out);

@@ -50,6 +50,8 @@ void symbols_open(const char *directories);
 /* Adds the functions at a return address in a module: several where functions were inlined there,
  * the innermost first. */
 void symbols_put(json_t *frames, const struct frame *frame);
+/* The C++ name in words, or NULL when it is none. To be freed. */
+char *demangle(const char *name);
 
 struct symbol {
 	const char *function; /* demangled; NULL when it has no name */

@@ -3,7 +3,6 @@
  * Places in modules: see report.h. One Dwfl for each module, since they come from
  * many processes and know no common address space.
  */
-#include <dlfcn.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
@@ -19,7 +18,6 @@
 #include "cli/report/report.h"
 
 #define DEBUG_DIRECTORY "/usr/lib/debug"
-#define REFERENCES_MOST 40
 
 static const char no_build_id[] = "no build-id: may have changed since";
 
@@ -154,46 +152,6 @@ static struct opened *opened_of(const char *path, const char *build_id)
 		open_module(it, path, build_id);
 	it->tried = true;
 	return it;
-}
-
-typedef char *demangler(const char *name, char *buffer, size_t *length, int *status);
-
-static demangler *find_demangler(void)
-{
-	static demangler *found;
-	static bool tried;
-	void *library;
-
-	if (tried)
-		return found;
-	tried = true;
-	library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
-	if (library)
-		found = (demangler *)dlsym(library, "__cxa_demangle");
-	return found;
-}
-
-/* Each reference to a part of the name (S1_, T_) may double what it stands for. */
-static bool may_explode(const char *name)
-{
-	int references = 0;
-
-	for (; *name; name++)
-		if (*name == 'S' || *name == 'T')
-			references +=
-				name[1 + strspn(name + 1,
-						"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '_';
-	return references > REFERENCES_MOST;
-}
-
-/* In words, or NULL where it is no name of C++; where the C++ library is not installed, they stay
- * as the linker has them. */
-static char *demangle(const char *name)
-{
-	demangler *call = strncmp(name, "_Z", 2) || may_explode(name) ? NULL : find_demangler();
-	int status = 0;
-
-	return call ? call(name, NULL, NULL, &status) : NULL;
 }
 
 static char *name_of(const char *name)
