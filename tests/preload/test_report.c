@@ -83,6 +83,16 @@ Test(report, folded_is_golden)
 	run_end(&run);
 }
 
+Test(report, prometheus_is_golden)
+{
+	struct run run = COMMAND("report", "--prometheus", data_path("two_hosts.log"));
+
+	run_helper(&run);
+	expect_exit(&run, 0);
+	golden_text(run.output, "two_hosts.prometheus");
+	run_end(&run);
+}
+
 /* What a helper left in its log, seen from outside. */
 EACH_WIDTH(report, of_a_run_is_golden)
 {
@@ -503,7 +513,7 @@ Test(report, two_forms_at_once)
 
 	run_helper(&run);
 	expect_exit(&run, 2);
-	cr_expect(strstr(run.errors, "only one of --json, --folded and --html"));
+	cr_expect(strstr(run.errors, "only one of --json, --folded, --prometheus and --html"));
 	cr_expect_str_eq(run.output, "");
 	run_end(&run);
 }

@@ -217,6 +217,14 @@ struct totals {
 	char *engines_text, *consistency_text;
 };
 
+/* Records of one event by one program of one host. */
+struct tally {
+	char *key;
+	char *action, *program, *host;
+	int64_t count;
+	UT_hash_handle hh;
+};
+
 struct model {
 	struct log_row *logs, *log;
 	size_t log_count;
@@ -239,6 +247,8 @@ struct model {
 	struct reason drop_reasons[REASONS];
 	struct totals totals;
 
+	bool by_program; /* tallies are wanted */
+	struct tally *tallies;
 	struct finding *findings;
 	struct member *finding_processes; /* a finding and a pid each */
 	int64_t found[CATEGORIES];	  /* findings, those that are left out too */
@@ -257,6 +267,7 @@ void reason_count(struct reason *reasons, const char *text);
 extern const char *const event_names[];
 extern const size_t event_kinds;
 void event_count(int64_t *counts, const char *action);
+void tally_count(struct model *model, const char *action, const char *program, const char *host);
 
 /* For so many logs. */
 struct model *model_new(size_t logs);

@@ -77,6 +77,20 @@ void event_count(int64_t *counts, const char *action)
 	counts[i]++;
 }
 
+void tally_count(struct model *model, const char *action, const char *program, const char *host)
+{
+	char *key = format_text("%s %s %s", action, host, program);
+	struct tally *tally = ROW(model->tallies, key, strlen(key), ANY_NUMBER);
+
+	free(key);
+	if (!tally->action) {
+		tally->action = keep(action);
+		tally->program = keep(program);
+		tally->host = keep(host);
+	}
+	tally->count++;
+}
+
 static struct file_row *file_at(struct model *model, const char *host, const char *path,
 				size_t most)
 {
@@ -295,6 +309,8 @@ static void read_line(struct model *model, struct scan *scan, char *line, size_t
 	note_span(entry.process->row.first, entry.process->row.last, entry.time);
 	entry.process->row.records++;
 	numbers_take(entry.process, scan_number(scan, "event.sequence"));
+	if (model->by_program)
+		tally_count(model, entry.action, entry.process->row.name, entry.process->row.host);
 	take_action(&entry);
 }
 

@@ -25,7 +25,7 @@ struct source {
 };
 
 struct request {
-	bool json, folded;
+	bool json, folded, prometheus;
 	const char *page;      /* where the page goes; "-": standard output */
 	char *debug_directory; /* separated by colons */
 	struct source *sources;
@@ -225,13 +225,17 @@ static int make_report(struct request *request)
 	open_sources(request);
 	refuse_page_over_log(request);
 	model = model_new(request->count);
+	model->by_program = request->prometheus;
 	read_sources(model, request);
 	if (!model->records && model->damaged)
 		return complain_of_logs(request->count == 1 ? request->sources[0].path : NULL,
 					model->damaged);
 	model_finish(model);
 	symbols_open(request->debug_directory);
-	write_form(report_document(model), request);
+	if (request->prometheus)
+		report_prometheus(model, stdout);
+	else
+		write_form(report_document(model), request);
 	return finish_output() ? STATUS_USAGE : 0;
 }
 
@@ -242,6 +246,9 @@ int report_main(int argc, char **argv)
 		  offsetof(struct request, json), NULL },
 		{ "folded", 0, NULL, "for flame graphs: program;frame;frame count",
 		  offsetof(struct request, folded), NULL },
+		{ "prometheus", 0, NULL,
+		  "for its textfile collector: records by event, program and host",
+		  offsetof(struct request, prometheus), NULL },
 		{ "html", 0, "PAGE", "a page in one file (- for standard output)",
 		  offsetof(struct request, page), NULL },
 		{ "debug-dir", 0, "DIR",
@@ -263,8 +270,8 @@ int report_main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	options_read(&line, argc, argv, &request);
-	if (request.json + request.folded + !!request.page > 1)
-		refuse("only one of --json, --folded and --html");
+	if (request.json + request.folded + request.prometheus + !!request.page > 1)
+		refuse("only one of --json, --folded, --prometheus and --html");
 	request.count = line.count;
 	request.sources = take(line.count * sizeof(*request.sources));
 	for (size_t i = 0; i < line.count; i++)

@@ -69,6 +69,7 @@ json_t *report_stack(const struct frame *frames, uint32_t count);
 
 void report_text(const json_t *document, FILE *out);
 void report_folded(const json_t *document, FILE *out);
+void report_prometheus(const struct model *model, FILE *out);
 void report_html(const json_t *document, FILE *out);
 
 /* The tables of the report: which rows of the document, in which columns. */

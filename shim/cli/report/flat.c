@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Folded stacks, as flame graphs take them: "program;frame;frame count", the outermost frame first,
- * the function that was called last.
+ * Two forms for machines, a line for each thing. Folded stacks, as flame graphs take them:
+ * "program;frame;frame count", the outermost frame first, the function that was called last. And
+ * for Prometheus' textfile collector, how many records of each event each program has made.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,4 +78,51 @@ void report_folded(const json_t *document, FILE *out)
 	put_sites(out, field(document, "nonlinear.sites"));
 	put_sites(out, field(document, "selfmem"));
 	put_sites(out, field(document, "snapshot_sites"));
+}
+
+/* A label's value: quotes, backslashes and newlines are written with a backslash. */
+static void put_label(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '\n')
+			fputs("\\n", out);
+		else if (*value == '"' || *value == '\\')
+			fprintf(out, "\\%c", *value);
+		else
+			fputc(*value, out);
+	}
+	fputc('"', out);
+}
+
+static void put_head(FILE *out, const char *name, const char *help)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
+}
+
+static void put_number(FILE *out, const char *name, const char *help, int64_t number)
+{
+	put_head(out, name, help);
+	fprintf(out, "%s %lld\n", name, (long long)number);
+}
+
+void report_prometheus(const struct model *model, FILE *out)
+{
+	const struct tally *tally, *next;
+
+	put_head(out, "mmfence_records", "Records in these logs, by event and program.");
+	HASH_ITER (hh, model->tallies, tally, next) {
+		fputs("mmfence_records{", out);
+		put_label(out, "event", tally->action);
+		fputc(',', out);
+		put_label(out, "program", tally->program);
+		fputc(',', out);
+		put_label(out, "host", tally->host);
+		fprintf(out, "} %lld\n", (long long)tally->count);
+	}
+	put_number(out, "mmfence_records_missing", "Records that are not there.",
+		   model->missing.records);
+	put_number(out, "mmfence_records_dropped", "Records that could not be written.",
+		   model->totals.dropped);
+	put_number(out, "mmfence_lines_damaged", "Lines that are no records.", model->damaged);
 }
