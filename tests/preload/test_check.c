@@ -592,7 +592,8 @@ Test(check, a_record_that_is_missing_does_not_pass)
 		NUMBERED("snapshot.end", "2") NUMBERED("process.end", "6");
 	run.prepare = write_forged;
 	check_once(&run, FOUND);
-	expect_errors(&run, "mmfence: log: 2 records of 1 process missing, so that what ");
+	expect_errors(&run, "mmfence: log: 2 records of 1 process missing (number 4 of forged[77], "
+			    "and others), so that what ");
 	run_end(&run);
 }
 

@@ -195,6 +195,18 @@ static void run(struct check *check)
 	check->ending = ending_of(check->run.status);
 }
 
+/* Whose they are, as far as that is known. */
+static const char *first_missing(const struct missing *missing)
+{
+	const struct missing_row *row = &missing->rows[0];
+
+	if (!missing->row_count || !row->first)
+		return "";
+	return format_text(" (number %lld of %s[%lld]%s)", (long long)row->first,
+			   printable(row->name), (long long)row->pid,
+			   missing->records > 1 ? ", and others" : "");
+}
+
 /* Why the log cannot say that nothing happened, or NULL when it can. To be freed. */
 static char *doubt_of(const struct check *check)
 {
@@ -208,7 +220,8 @@ static char *doubt_of(const struct check *check)
 			   "[{have:dropped} record{many:dropped} could not be written][, "
 			   "{have:damaged} line{many:damaged} could not be read][, {have:missing} "
 			   "record{many:missing} of {holed} process{eses:holed} missing]");
-	return *missing ? format_text("%s, so that what else happened is not known", missing)
+	return *missing ? format_text("%s%s, so that what else happened is not known", missing,
+				      first_missing(&check->run.log.model->missing))
 			: NULL;
 }
 

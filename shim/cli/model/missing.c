@@ -28,6 +28,24 @@ static int64_t holes(const struct numbers *numbers)
 	return numbers->mixed || missing < 0 ? 0 : missing;
 }
 
+/* Numbers far behind one that is not there are not looked at any more. */
+static void note_whole(struct numbers *numbers, int64_t sequence)
+{
+	int64_t behind = sequence - numbers->whole - 1;
+
+	if (numbers->whole < 0 || behind < 0 || behind >= 64)
+		return;
+	numbers->ahead |= UINT64_C(1) << behind;
+	for (; numbers->ahead & 1; numbers->ahead >>= 1)
+		numbers->whole++;
+}
+
+/* Where some of them were told elsewhere it may be one of these. */
+static int64_t first_of(const struct numbers *numbers)
+{
+	return numbers->excused || numbers->whole < 0 ? 0 : numbers->whole + 1;
+}
+
 static void judge(struct model *model, const struct numbers *numbers)
 {
 	int64_t records = holes(numbers);
@@ -41,7 +59,8 @@ static void judge(struct model *model, const struct numbers *numbers)
 			(struct missing_row){ .host = keep(numbers->host),
 					      .name = keep(numbers->name),
 					      .pid = numbers->pid,
-					      .records = records };
+					      .records = records,
+					      .first = first_of(numbers) };
 }
 
 /* The first number of a memory: another program has it (exec), or another process the pid. */
@@ -79,6 +98,8 @@ struct numbers *numbers_begin(struct model *model, const struct scan *scan,
 		free(key);
 		begin_anew(model, numbers, row);
 		numbers->count = early;
+		numbers->whole = early ? -1 : 0;
+		numbers->ahead = 0;
 		return numbers;
 	}
 	free(key);
@@ -122,6 +143,7 @@ void numbers_take(struct process *process, int64_t sequence)
 	if (belongs_elsewhere(numbers, sequence))
 		numbers->mixed = true;
 	numbers->count++;
+	note_whole(numbers, sequence);
 	if (sequence > numbers->highest)
 		numbers->highest = sequence;
 }

@@ -122,6 +122,8 @@ struct numbers {
 	int64_t highest, count;
 	int64_t excused; /* not there, and told elsewhere */
 	int64_t before;	 /* the highest of a process with this pid whose end is not on record */
+	int64_t whole;	 /* all up to this one are there; -1: not known */
+	uint64_t ahead;	 /* a bit for each that is there behind it */
 	bool ended, mixed;
 	UT_hash_handle hh;
 };
@@ -129,6 +131,7 @@ struct numbers {
 struct missing_row {
 	char *host, *name;
 	int64_t pid, records;
+	int64_t first; /* the number of the first, or 0 */
 };
 
 struct missing {
