@@ -30,6 +30,7 @@ static int ends[2] = { -1, -1 };
  * some 20,000 leases are to fit into the socket before the child reads any. */
 struct parcel {
 	size_t count;
+	int turns; /* that were waited for others */
 	int signal_fds[BATCH];
 	int fds[BATCH];
 	struct lease *leases[BATCH]; /* on this side */
@@ -54,6 +55,20 @@ static void envelope_make(struct envelope *envelope, struct parcel *parcel)
 
 /* ---- before, on the lease thread ---- */
 
+#define MOST_TURNS 1000 /* a quarter of a second, for all of a fork */
+
+/* What is on its way in sockets counts for all processes of a user together; RLIMIT_NOFILE bounds
+ * it. Others' are mostly taken in a moment. */
+static long send_when_there_is_room(int socket, const struct msghdr *header, int *turns)
+{
+	long sent;
+
+	while ((sent = sys_sendmsg(socket, header, MSG_DONTWAIT | MSG_NOSIGNAL)) == -ETOOMANYREFS &&
+	       *turns < MOST_TURNS)
+		sys_wait_turn((*turns)++);
+	return sent;
+}
+
 static int send_parcel(int socket, struct parcel *parcel)
 {
 	struct envelope envelope;
@@ -66,7 +81,7 @@ static int send_parcel(int socket, struct parcel *parcel)
 	control->cmsg_len = CMSG_LEN(parcel->count * sizeof(int));
 	envelope.header.msg_controllen = CMSG_SPACE(parcel->count * sizeof(int));
 	memcpy(CMSG_DATA(control), parcel->fds, parcel->count * sizeof(int));
-	long sent = sys_sendmsg(socket, &envelope.header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	long sent = send_when_there_is_room(socket, &envelope.header, &parcel->turns);
 	return sent < 0 ? (int)sent : 0;
 }
 

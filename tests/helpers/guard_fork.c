@@ -88,6 +88,57 @@ static void all_before_exit_at_once(const void *depth)
 	promise(read(orphan.result.in, &byte, 1) == 1, "the orphan did not come through");
 }
 
+/* More descriptors than RLIMIT_NOFILE are on their way in somebody's socket, until the fork waits.
+ */
+static int crowd[2];
+static atomic_bool forks;
+
+static void crowd_send(void)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(253 * sizeof(int))];
+	} control = { 0 };
+	struct iovec content = { "", 1 };
+	struct msghdr message = { .msg_iov = &content,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, crowd) == 0);
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(253 * sizeof(int));
+	for (int i = 0; i < 253; i++)
+		((int *)CMSG_DATA(&control.header))[i] = crowd[0];
+	must(sendmsg(crowd[0], &message, 0) == 1);
+}
+
+static void *crowd_leaves(void *unused)
+{
+	(void)unused;
+	wait_until(forks && thread_state(getpid(), getpid()) == 'S');
+	must(close(crowd[0]) == 0 && close(crowd[1]) == 0);
+	return NULL;
+}
+
+CASE(crowded_sockets, HOLDS_BARE)
+{
+	struct rlimit limit = { 200, 200 };
+
+	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	char *view = fresh();
+	crowd_send();
+	pthread_t thread = thread_start(crowd_leaves, NULL);
+	forks = true;
+	pid_t child = sure(fork());
+	inherited_check(view, child ? "the parent" : "the child");
+	if (!child)
+		_exit(0);
+	child_wait(child);
+	must(pthread_join(thread, NULL) == 0);
+}
+
 /* Every generation stays, and the last one changes the file. */
 static void stay(const char *view, int depth)
 {

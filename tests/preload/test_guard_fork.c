@@ -11,6 +11,7 @@
 FORK_HOLDS(guard_stays_when_the_child_exits_at_once, "child_exits_at_once")
 FORK_HOLDS(guard_stays_when_the_parent_exits_at_once, "parent_exits_at_once")
 FORK_HOLDS(guard_stays_when_all_ancestors_exit_at_once, "all_ancestors_exit_at_once")
+FORK_HOLDS(guard_stays_when_sockets_are_crowded, "crowded_sockets")
 FORK_HOLDS(grandchildren_are_guarded, "grandchildren")
 FORK_HOLDS(many_children_are_guarded, "many_children")
 FORK_HOLDS(munmap_in_the_child_leaves_the_parents_guard, "child_unmaps")
