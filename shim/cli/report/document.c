@@ -228,7 +228,7 @@ json_t *report_stack(const struct frame *frames, uint32_t count)
 		if (frame->module && frame->offset)
 			symbols_put(array, frame);
 		else
-			frame_put(array, frame, &(struct symbol){ NULL });
+			frame_put(array, frame, &(struct symbol){ .function = NULL });
 	}
 	return array;
 }
