@@ -18,8 +18,10 @@
 #include "kernel/lease_thread.h"
 #include "support/sys.h"
 
-#define PATIENCE 1000 /* turns of waiting for a thread that opens the log */
-#define ATTEMPTS 8    /* at writing, while other threads close what is open */
+/* Turns of waiting for a thread that opens the log, and for one that seems to be gone. */
+#define PATIENCE      25000
+#define SOME_PATIENCE 1000
+#define ATTEMPTS      8 /* at writing, while other threads close what is open */
 
 static const struct medium *const media[] = {
 	[TARGET_FILE] = &sink_file,	  [TARGET_DESCRIPTOR] = &sink_descriptor,
@@ -30,7 +32,7 @@ static const struct medium *const media[] = {
 static const struct medium *medium;
 static atomic_bool enabled;
 static bool keep_empty;
-static atomic_flag opening;
+static atomic_int opening;  /* the thread that does */
 static atomic_ulong looked; /* second of the last look at what is open */
 static atomic_ulong dropped_pending, dropped_total;
 static atomic_int dropped_error;
@@ -53,15 +55,27 @@ bool sink_enabled(void)
 }
 
 /* Only one thread opens; the others wait for it, but not for ever: in a child cloned at the wrong
- * moment that thread does not exist. */
+ * moment that thread does not exist, and a handler may have interrupted it here. One of low
+ * priority may not be run for long. */
 static bool opening_take(void)
 {
+	int self = sys_gettid(), holder;
+
 	for (int i = 0; i < PATIENCE; i++) {
-		if (!atomic_flag_test_and_set(&opening))
+		holder = 0;
+		if (atomic_compare_exchange_strong(&opening, &holder, self))
 			return true;
+		if (holder == self ||
+		    (i >= SOME_PATIENCE && sys_tgkill(sys_getpid(), holder, 0) == -ESRCH))
+			return false;
 		sys_wait_turn(i);
 	}
 	return false;
+}
+
+static void opening_drop(void)
+{
+	atomic_store(&opening, 0);
 }
 
 /* True once a second for one thread. */
@@ -169,7 +183,7 @@ static int log_enter(struct log *log)
 	if (!opening_take())
 		return -EAGAIN;
 	r = log_refresh(log);
-	atomic_flag_clear(&opening);
+	opening_drop();
 	return r;
 }
 
@@ -203,7 +217,7 @@ bool sink_has_name(void)
 	if (fd >= 0)
 		sys_close(fd);
 	guarded_open_end();
-	atomic_flag_clear(&opening);
+	opening_drop();
 	return fd >= 0;
 }
 
@@ -283,7 +297,7 @@ int sink_hand_on(char *text)
 	guarded_open_begin();
 	bool leads = medium->leads();
 	guarded_open_end();
-	atomic_flag_clear(&opening);
+	opening_drop();
 	if (leads ? !capability_ends_with_exec() : is_deleted())
 		return HAND_NEEDLESS;
 	int fd = guarded_hand_on(GUARDED_LOG, text);
@@ -327,7 +341,7 @@ static int put_apart(const struct line *line)
 	if (!opening_take())
 		return -EMFILE;
 	r = thread_run(write_apart, &apart);
-	atomic_flag_clear(&opening);
+	opening_drop();
 	return r ? -EMFILE : apart.result;
 }
 
@@ -411,7 +425,7 @@ void sink_drop_empty(void)
 void sink_after_fork(void)
 {
 	identity_forget();
-	atomic_flag_clear(&opening);
+	opening_drop();
 	atomic_store(&dropped_pending, 0);
 	atomic_store(&dropped_total, 0);
 	if (medium && medium->after_fork && medium->after_fork())

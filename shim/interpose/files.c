@@ -105,17 +105,27 @@ void open_failed(const struct call *call, int directory, const char *path, int f
 		check_path(call, directory, path, flags, error);
 }
 
-#define MOST_TURNS                                                                    \
-	100 /* a thread of ours may map it again, and take a lease, before it is open \
-	     */
+/* A thread of ours may map it again, and take a lease, before it is open. */
+#define MOST_TURNS 100
 
-static enum lease_owner owner_of(int path)
+/* As a path and no more, on the way that the program allowed. */
+static int open_path(const struct opening *opening, struct file *file)
 {
-	struct file file;
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC | (opening->flags & O_NOFOLLOW),
+				.resolve = opening->resolve };
+	int fd = how.resolve ? sys_openat2(opening->directory, opening->path, &how, sizeof(how))
+			     : sys_openat(opening->directory, opening->path, (int)how.flags, 0);
 
-	if (file_identify(path, &file) || file.kind != FILE_ORDINARY)
-		return LEASE_FOREIGN;
-	return IN_SCOPE(lease_owner_of(file.inode), LEASE_FOREIGN);
+	if (fd < 0 || !file_identify(fd, file))
+		return fd;
+	sys_close(fd);
+	return -EBADF;
+}
+
+static enum lease_owner owner_of(const struct file *file)
+{
+	return file->kind == FILE_ORDINARY ? IN_SCOPE(lease_owner_of(file->inode), LEASE_FOREIGN)
+					   : LEASE_FOREIGN;
 }
 
 /* As one who waits: as long as it does, nobody is given a new lease. It is the file that was looked
@@ -133,17 +143,23 @@ static long open_waiting(int path, int flags)
 	return r;
 }
 
+static bool let_in(const struct opening *opening)
+{
+	return lease_thread_running() && guard_let_in(opening->directory, opening->path);
+}
+
 /* A lease refuses a writer that does not wait. Ours is released; other fenced processes have been
  * told, and are at it. */
-static bool refused_for_us(long *result, int directory, const char *path, int flags)
+static bool refused_for_us(long *result, const struct opening *opening)
 {
-	bool again = IN_SCOPE(lease_thread_running() && guard_let_in(directory, path), false);
-	int fd = sys_openat(directory, path, O_PATH | O_CLOEXEC | (flags & O_NOFOLLOW), 0);
+	bool again = IN_SCOPE(let_in(opening), false);
+	struct file file;
+	int fd = open_path(opening, &file);
 
 	if (fd < 0)
 		return again;
-	enum lease_owner owner = owner_of(fd);
-	long opened = owner == LEASE_FENCED ? open_waiting(fd, flags) : -EAGAIN;
+	enum lease_owner owner = owner_of(&file);
+	long opened = owner == LEASE_FENCED ? open_waiting(fd, opening->flags) : -EAGAIN;
 	if (opened >= 0)
 		*result = opened;
 	else
@@ -152,36 +168,40 @@ static bool refused_for_us(long *result, int directory, const char *path, int fl
 }
 
 /* A writer that waits for a lease can be interrupted; for nothing else on such a file system. */
-static bool interrupted_for_us(int directory, const char *path)
+static bool interrupted_for_us(const struct opening *opening)
 {
 	struct file file;
-	int fd = sys_openat(directory, path, O_PATH | O_CLOEXEC, 0);
-	bool again = fd >= 0 && !file_identify(fd, &file) && lease_is_trusted(&file);
+	int fd = open_path(opening, &file);
 
-	if (fd >= 0)
-		sys_close(fd);
-	if (again && lease_thread_running())
-		guard_let_in(directory, path);
-	return again;
+	if (fd < 0)
+		return false;
+	sys_close(fd);
+	if (!lease_is_trusted(&file))
+		return false;
+	let_in(opening);
+	return true;
 }
 
-bool open_again(long *result, int directory, const char *path, int flags, int turn)
+bool open_again(long *result, const struct opening *opening, int turn)
 {
+	int flags = opening->flags;
+
 	if (scope_silent())
 		return false;
 	if (*result == -EINTR)
 		return (flags & O_ACCMODE || flags & O_TRUNC) &&
-		       IN_SCOPE(interrupted_for_us(directory, path), false);
+		       IN_SCOPE(interrupted_for_us(opening), false);
 	return *result == -EAGAIN && flags & O_NONBLOCK && turn < MOST_TURNS &&
-	       refused_for_us(result, directory, path, flags);
+	       refused_for_us(result, opening);
 }
 
 /* Where it did not fail after all, errno is again what it was before. */
 static __attribute__((noinline, cold)) bool
 failed_for_us(int *result, int directory, const char *path, int flags, int before, int turn)
 {
+	struct opening opening = { directory, path, flags, 0 };
 	long opened = -errno;
-	bool again = open_again(&opened, directory, path, flags, turn);
+	bool again = open_again(&opened, &opening, turn);
 	if (opened >= 0)
 		*result = (int)opened;
 	if (again || opened >= 0)
@@ -283,7 +303,8 @@ EXPORT int openat2(int directory, const char *path, const struct open_how *how, 
 	do
 		fd = sys_openat2(directory, path, how, size);
 	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
-	       open_again(&fd, directory, path, (int)how->flags, turn++));
+	       open_again(&fd, &(struct opening){ directory, path, (int)how->flags, how->resolve },
+			  turn++));
 	if (fd >= 0)
 		fd = opened(CALL_HERE("openat2"), fd, (int)how->flags);
 	else if (is_denial((int)-fd)) /* then the kernel has read it */

@@ -116,9 +116,16 @@ long descriptors_close_range(unsigned int first, unsigned int last, unsigned int
 typedef long duplicate_call(int from, int onto, int flags);
 long descriptors_dup(duplicate_call *call, int from, int onto, int flags);
 
-/* An open of that path ended with *result, -errno, the turn-th time: whether a lease of ours was
- * the reason, so that it is worth another try. Or it is open now, and *result the descriptor. */
-bool open_again(long *result, int directory, const char *path, int flags, int turn);
+struct opening {
+	int directory;
+	const char *path;
+	int flags;
+	uint64_t resolve; /* RESOLVE_*, of openat2 */
+};
+
+/* It ended with *result, -errno, the turn-th time: whether a lease of ours was the reason, so that
+ * it is worth another try. Or it is open now, and *result the descriptor. */
+bool open_again(long *result, const struct opening *opening, int turn);
 
 /* umount2: no file is held any more that nobody needs. */
 long files_unmount(const char *target, int flags);

@@ -27,6 +27,11 @@ static inline __attribute__((always_inline)) long pass(long nr, long a, long b, 
 }
 
 /* openat2's are in memory, which may be none: only after the kernel has read it. */
+static uint64_t open_resolve(long nr, long c)
+{
+	return nr == SYS_openat2 ? ((const struct open_how *)c)->resolve : 0;
+}
+
 static int open_flags(long nr, long b, long c)
 {
 	switch (nr) {
@@ -59,7 +64,10 @@ static long call_open(const struct call *call, long nr, long a, long b, long c, 
 	do
 		fd = sys_call(nr, a, b, c, d, 0, 0);
 	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
-	       open_again(&fd, directory, path, open_flags(nr, b, c), turn++));
+	       open_again(&fd,
+			  &(struct opening){ directory, path, open_flags(nr, b, c),
+					     open_resolve(nr, c) },
+			  turn++));
 	if (fd >= 0)
 		return opened(call, fd, open_flags(nr, b, c));
 	if (unlikely(fd == -EACCES || fd == -EPERM))

@@ -102,14 +102,16 @@ enum lease_owner lease_owner_of(uint64_t inode)
 	enum lease_owner owner = LEASE_NOBODYS;
 	char buffer[TEXT_BYTES];
 	struct proc_text text;
+	uint64_t last = 0;
 	char *line;
 
 	proc_text_begin(&text, sys_open("/proc/locks", O_RDONLY | O_CLOEXEC, 0), buffer,
 			sizeof(buffer));
 	while (owner != LEASE_FOREIGN && (line = proc_text_next(&text))) {
 		uint64_t process = owner_if_of(line, inode);
-		if (process)
+		if (process && process != last)
 			owner = is_fenced(process) ? LEASE_FENCED : LEASE_FOREIGN;
+		last = process ? process : last;
 	}
 	proc_text_end(&text);
 	return owner;

@@ -2,8 +2,8 @@
 /*
  * How much memory all copies of a family may take: snapshot.memory, or half of what was
  * available when the first copy was made, in the system or in the cgroup, whichever
- * is less. A large copy also asks what is available now. mmfence must never be the
- * reason that the OOM killer comes.
+ * is less. A large copy, and the small ones together once for as much, also ask what is available
+ * now. mmfence must never be the reason that the OOM killer comes.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -218,6 +218,17 @@ static bool is_too_much(struct family *family)
 	return charged_by_all(family) > most;
 }
 
+static bool is_available(struct family *family, uint64_t bytes)
+{
+	uint64_t unasked = atomic_fetch_add(&family->unasked, bytes) + bytes;
+
+	if (unasked < ASK_AGAIN_BYTES)
+		return true;
+	bool is_there = unasked <= available() / 2;
+	atomic_store(&family->unasked, is_there ? 0 : ASK_AGAIN_BYTES - 1);
+	return is_there;
+}
+
 int budget_charge(uint64_t bytes, const char **reason)
 {
 	struct family *family = family_get();
@@ -229,7 +240,7 @@ int budget_charge(uint64_t bytes, const char **reason)
 	atomic_fetch_add(&here->charged, bytes);
 	if (is_too_much(family))
 		*reason = "snapshot.memory is used up";
-	else if (bytes >= ASK_AGAIN_BYTES && bytes > available() / 2)
+	else if (!is_available(family, bytes))
 		*reason = "not enough memory is available";
 	else
 		return 0;

@@ -37,7 +37,8 @@ struct family_member {
 };
 
 struct family {
-	_Atomic uint64_t limit; /* of all copies together; 0: not asked yet */
+	_Atomic uint64_t limit;	  /* of all copies together; 0: not asked yet */
+	_Atomic uint64_t unasked; /* charged since somebody asked what is available */
 	atomic_uint offers;
 	atomic_bool forked;	  /* there is more than one process */
 	_Atomic uint64_t numbers; /* the pid namespace that process numbers are of */

@@ -55,7 +55,7 @@ static void envelope_make(struct envelope *envelope, struct parcel *parcel)
 
 /* ---- before, on the lease thread ---- */
 
-#define MOST_TURNS 1000 /* a quarter of a second, for all of a fork */
+#define TURNS_FOR_ROOM 1000 /* a quarter of a second, for all of a fork */
 
 /* What is on its way in sockets counts for all processes of a user together; RLIMIT_NOFILE bounds
  * it. Others' are mostly taken in a moment. */
@@ -64,7 +64,7 @@ static long send_when_there_is_room(int socket, const struct msghdr *header, int
 	long sent;
 
 	while ((sent = sys_sendmsg(socket, header, MSG_DONTWAIT | MSG_NOSIGNAL)) == -ETOOMANYREFS &&
-	       *turns < MOST_TURNS)
+	       *turns < TURNS_FOR_ROOM)
 		sys_wait_turn((*turns)++);
 	return sent;
 }

@@ -243,4 +243,90 @@ CASE(one_budget)
 	view_check(view, 2, 0, PAGES, "the parent, after its child");
 }
 
+/* --- S13: a cgroup in which next to nothing is left --- */
+
+#define CGROUP_MIB  64
+#define LEFT_MIB    8
+#define SMALL_FILES 96 /* of PAGES each */
+
+static bool text_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		must(close(fd) == 0);
+	return done;
+}
+
+/* "...:memory:/path" of the first kind of cgroups, "0::/path" of the second. */
+static bool cgroup_find(char *group)
+{
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	char line[2048], *path = NULL;
+
+	must(file);
+	while (!path && fgets(line, sizeof(line), file)) {
+		path = strstr(line, ":memory:");
+		line[strcspn(line, "\n")] = 0;
+	}
+	must(fclose(file) == 0);
+	snprintf(group, PATH_MAX, "/sys/fs/cgroup/memory%s/mmfence-test.%d",
+		 path ? path + strlen(":memory:") : "", getpid());
+	return path;
+}
+
+static void cgroup_make(char *group)
+{
+	char path[PATH_MAX + 32];
+
+	if (!cgroup_find(group) || mkdir(group, 0755))
+		skip("no cgroup of memory can be made here (root, version 1)");
+	snprintf(path, sizeof(path), "%s/memory.limit_in_bytes", group);
+	must(text_write(path, "64M"));
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	must(text_write(path, "0"));
+}
+
+static const char *small_name(int number)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "small.%d", number);
+	return name;
+}
+
+static _Noreturn void fill_and_map(void)
+{
+	size_t bytes = (CGROUP_MIB - LEFT_MIB) * 1048576;
+
+	view_make(small_name(0), PROT_READ | PROT_WRITE, 0, PAGES);
+	char *filled =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(filled != MAP_FAILED);
+	memset(filled, 1, bytes);
+	for (int i = 1; i < SMALL_FILES; i++)
+		view_make(small_name(i), PROT_READ | PROT_WRITE, 0, PAGES);
+	exit(0);
+}
+
+CASE(small_copies, HOLDS_BARE)
+{
+	char group[PATH_MAX], up[PATH_MAX + 32];
+
+	for (int i = 0; i < SMALL_FILES; i++)
+		file_make(small_name(i), 1, PAGES);
+	sync();
+	cgroup_make(group);
+	pid_t child = sure(fork());
+	if (!child)
+		fill_and_map();
+	int status;
+	must(waitpid(child, &status, 0) == child);
+	snprintf(up, sizeof(up), "%s/../cgroup.procs", group);
+	must(text_write(up, "0") && rmdir(group) == 0);
+	promise(!WIFSIGNALED(status), "killed by signal %d", WTERMSIG(status));
+	must(status == 0);
+}
+
 CASES_MAIN

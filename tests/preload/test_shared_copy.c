@@ -76,3 +76,8 @@ WIDTHS_HOLD(S13, one_budget, "shared_copy", "one_budget",
 	    /* the child has its parent's, too */
 	    .finds = { "snapshot.lost 2",
 		       "snapshot.lost error.message=snapshot.memory is used up" })
+
+/* S13: many small copies are no reason for the OOM killer either. */
+WIDTHS_HOLD(S13, small_copies_in_a_full_cgroup, "shared_copy", "small_copies",
+	    .options = { "snapshot.preserve=memory" },
+	    .finds = { "snapshot.unprotected error.message~not enough memory is available" })

@@ -8,6 +8,8 @@
  *				another forks; says "over" when there is no N-th
  *	held clone N		the same by a system call that no library sees
  */
+#include <linux/openat2.h>
+
 #include "control.h"
 #include "views.h"
 
@@ -501,6 +503,48 @@ static void interrupted(const void *call)
 	actor_join(&actor);
 	promise(result >= 0, "a call of the program's own was interrupted by a wait for us");
 	view_check(view, 1, 0, PAGES, "after it");
+}
+
+/* ---- a writer that does not wait is let in on the way that it allowed, and on no other ---- */
+
+#define OUTSIDE "outside"
+
+static void map_both(const void *unused)
+{
+	(void)unused;
+	view_make(NAME, PROT_READ, 0, PAGES);
+	view_make(OUTSIDE, PROT_READ, 0, PAGES);
+}
+
+static void open_without_links(void *result)
+{
+	struct open_how how = { .flags = O_WRONLY | O_NONBLOCK | O_CLOEXEC,
+				.resolve = RESOLVE_NO_SYMLINKS };
+
+	*(int *)result = (int)skip_without(syscall(SYS_openat2, AT_FDCWD, "way", &how, sizeof(how)),
+					   "openat2 before Linux 5.6");
+}
+
+CASE(way_is_exchanged)
+{
+	struct other other = other_start(map_both, NULL);
+	struct actor actor;
+	int result;
+
+	file_make(NAME, 1, PAGES);
+	file_make(OUTSIDE, 1, PAGES);
+	must(!link(NAME, "way") && !symlink(OUTSIDE, "detour"));
+	other_go(&other);
+	hold_call(SYS_openat2);
+	hold->after = true;
+	hold_arm(hold);
+	actor_start(&actor, open_without_links, &result);
+	hold_wait(hold);
+	must(!renameat2(AT_FDCWD, "way", AT_FDCWD, "detour", RENAME_EXCHANGE));
+	hold_end(hold);
+	actor_join(&actor);
+	promise(result == -1, "opened beyond a link");
+	other_end(&other);
 }
 
 /* ---- a long copy is on its way, another waits, and a short one goes past both ---- */
