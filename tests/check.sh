@@ -24,7 +24,11 @@ MMFENCE_SHM=$(mktemp -d /dev/shm/mmfence-check.XXXXXX 2>/dev/null) || unset MMFE
 MMFENCE_BUILD=$MMFENCE_TMP/build
 export MMFENCE_BUILD MMFENCE_TMP MMFENCE_SHM
 limit=1500 ticker='' running=''
+# Tests shorten it, and may be killed.
+lease_time=/proc/sys/fs/lease-break-time
+lease_time_was=$(cat $lease_time)
 cleanup() {
+	! [ -w $lease_time ] || echo "$lease_time_was" >$lease_time
 	[ -z "$running" ] || kill -KILL -- "-$running"
 	[ -z "$ticker" ] || kill "$ticker"
 	[ -n "${MMFENCE_KEEP:-}" ] || rm -rf "$MMFENCE_TMP" "${MMFENCE_SHM:-$MMFENCE_TMP}"

@@ -50,6 +50,7 @@ HELD(M4, a_view_goes_while_a_fork_splits, "unmapped_while_split", "selfmem.map=e
 HELD(S1, two_threads_map_a_file_first, "granted_twice", COPY)
 
 HELD(A2, a_number_that_was_taken_is_not_the_logs, "number_is_taken", COPY)
+HELD(A2, a_log_that_is_opened_slowly_loses_nothing, "opens_slowly", COPY)
 HELD(A2, a_number_that_is_taken_is_left_to_it, "number_is_left", COPY)
 
 static void prepare_noexec(struct run *run)

@@ -390,6 +390,32 @@ CASE(number_is_taken)
 	number_is_own();
 }
 
+static long sleeps_of(const struct actor *actor)
+{
+	char path[64], line[128];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", atomic_load(&actor->tid));
+	return atol(proc_line(path, "voluntary_ctxt_switches:", line, sizeof(line)));
+}
+
+/* Whoever opens the log may not be run for long: others wait as long as it is there. */
+CASE(opens_slowly)
+{
+	struct actor opener, other;
+
+	number_begin();
+	strcpy(hold->point, "number");
+	hold_arm(hold);
+	actor_start(&opener, record, NULL);
+	hold_wait(hold);
+	actor_start(&other, record, NULL);
+	wait_until(atomic_load(&other.ended) || sleeps_of(&other) > 1500);
+	promise(!atomic_load(&other.ended), "a record was given up");
+	hold_end(hold);
+	actor_join(&opener);
+	actor_join(&other);
+}
+
 /* The program's thread has looked, and its call comes while a record is on its way. */
 CASE(number_is_left)
 {
