@@ -17,9 +17,10 @@
 static const struct words all[] = {
 	{ "process.start", "{process.command_line}[, on {host.hostname}]", CATEGORIES, NULL, NULL },
 	{ "process.end",
-	  "[exit status {process.exit_code}, ]{mmfence.snapshots} snapshots, "
-	  "{size:mmfence.snapshot_bytes} copied, {mmfence.unprotected} mappings without one[, "
-	  "{mmfence.dropped} records dropped]",
+	  "[exit status {process.exit_code}, ]{mmfence.snapshots} "
+	  "snapshot{many:mmfence.snapshots}, {size:mmfence.snapshot_bytes} copied, "
+	  "{mmfence.unprotected} mapping{many:mmfence.unprotected} without one[, {mmfence.dropped} "
+	  "record{many:mmfence.dropped} dropped]",
 	  CATEGORIES, NULL, NULL },
 	{ "snapshot.create",
 	  "{file.path}: {mmfence.snapshot.engine}, {mmfence.snapshot.consistency}[ "
@@ -39,7 +40,8 @@ static const struct words all[] = {
 	{ "snapshot.lost", "{file.path}: {error.message}", CATEGORY_LOST, "[{error.message}]",
 	  NULL },
 	{ "snapshot.drift",
-	  "{file.path}: {mmfence.drift.pages} pages differ now[, at {mmfence.drift.ranges}]",
+	  "{file.path}: {mmfence.drift.pages} page{many:mmfence.drift.pages} changed[, at "
+	  "{mmfence.drift.ranges}]",
 	  CATEGORY_DRIFT,
 	  "{mmfence.drift.pages} page{many:mmfence.drift.pages} would have changed under the "
 	  "program",
@@ -79,7 +81,8 @@ static const struct words all[] = {
 	  "{mmfence.areas.count} of {mmfence.areas.limit} areas[, {mmfence.areas.calls_left} calls "
 	  "left]" },
 	{ "nonlinear.total",
-	  "[{mmfence.total.kind}: ]{mmfence.total.calls} calls, {mmfence.total.failed} failed, "
+	  "[{mmfence.total.kind}: ]{mmfence.total.calls} "
+	  "call{many:mmfence.total.calls}, {mmfence.total.failed} failed, "
 	  "{size:mmfence.total.bytes}[, site {mmfence.site}]",
 	  CATEGORIES, NULL,
 	  "[{have:mmfence.total.sequential} in sequence, ][steps of {mmfence.total.smallest_step} "
@@ -106,7 +109,8 @@ static const struct words all[] = {
 	{ "coverage.gap", "{file.path}: {error.message}", CATEGORY_GAP, "[{mmfence.gap.reason}]",
 	  NULL },
 	{ "check.start", "mmfence check", CATEGORIES, NULL, NULL },
-	{ "log.dropped", "{mmfence.dropped} records could not be written", CATEGORIES, NULL, NULL },
+	{ "log.dropped", "{mmfence.dropped} record{many:mmfence.dropped} could not be written",
+	  CATEGORIES, NULL, NULL },
 	{ "pages.census",
 	  "{mmfence.pages.resident_file} pages still show the files, "
 	  "{mmfence.pages.resident_private} are copies, {mmfence.pages.resident_shared} shared, "
@@ -120,7 +124,9 @@ static const struct words all[] = {
 	  NULL, "" },
 	{ "inject.fault", "{mmfence.inject.rule}", CATEGORY_INJECTED, "{mmfence.inject.rule}",
 	  "{mmfence.inject.rule}" },
-	{ "inject.total", "{mmfence.inject.rule}: {mmfence.inject.failed} calls failed",
+	{ "inject.total",
+	  "{mmfence.inject.rule}: {mmfence.inject.failed} "
+	  "call{many:mmfence.inject.failed} failed",
 	  CATEGORY_INJECTED, "{mmfence.inject.rule}", NULL },
 };
 
