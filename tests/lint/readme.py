@@ -37,9 +37,12 @@ def blocks(lines):
 
 
 def steps(lines):
-    """[(command, [output])] of a transcript."""
+    """[(command, [output])] of a transcript. A command goes on in the next line after a backslash."""
     found = []
     for line in lines:
+        if found and found[-1][0].endswith("\\"):
+            found[-1] = (found[-1][0] + "\n" + line[1:], [])
+            continue
         if line.startswith("\t$ "):
             found.append((line[3:], []))
         else:
@@ -114,7 +117,7 @@ def main():
                 if not same(command, expected, there) and not write:
                     wrong += 1
                     print(f"README.md: {command}\nprints", *there, "and not", *expected, sep="\n")
-                new[at][1].append(f"\t$ {command}")
+                new[at][1].append("\t$ " + command.replace("\n", "\n\t"))
                 new[at][1].extend("\t" + line for line in (
                     expected if "…" in expected else there))
     if write:
