@@ -122,7 +122,7 @@ static void tell(struct model *model)
 
 	report_text(document, nowhere);
 	report_folded(document, nowhere);
-	report_html(document, nowhere);
+	report_html(document, model, nowhere);
 	report_prometheus(model, nowhere);
 	json_decref(document);
 }

@@ -23,7 +23,7 @@
 static bool broken;
 static json_t *lines; /* with --json */
 
-void doctor_say(enum mark mark, const char *what, const char *format, ...)
+void doctor_say(enum sign mark, const char *what, const char *format, ...)
 {
 	static const char *const marks[] = { "ok", "no", "--" };
 	char *detail, *visible;

@@ -8,14 +8,14 @@
 
 #include "cli/run/run.h"
 
-enum mark {
+enum sign {
 	WORKS,
 	BROKEN, /* mmfence needs it */
 	ABSENT, /* mmfence does without; the line says how */
 };
 
 /* One line: "ok  what: detail". */
-__attribute__((format(printf, 3, 4))) void doctor_say(enum mark mark, const char *what,
+__attribute__((format(printf, 3, 4))) void doctor_say(enum sign mark, const char *what,
 						      const char *format, ...);
 
 /* A file that programs map: what the library makes of its mappings, for this user and under these

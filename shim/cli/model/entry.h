@@ -53,6 +53,17 @@ struct finding *finding_note(struct entry *entry, enum category category, int64_
 /* A record, which may be the first of its process. */
 void begun_note(struct model *model, const struct scan *scan, bool start);
 
+/* marks.c. What the pictures show of a snapshot, of a number of areas, and of a call that placed
+ * pages. */
+void mark_snapshot(struct entry *entry, bool guard);
+void mark_areas(struct entry *entry, int64_t areas);
+void mark_call(struct entry *entry);
+/* What this process has of guarded snapshots of this file is now preserved or lost. Plain: all its
+ * snapshots, of this file and with this id where there is one, end. */
+void marks_turn(struct model *model, const struct process *process, const char *path,
+		const int64_t *id, const char *time, enum mark_kind kind);
+void marks_retire(struct model *model, const struct process *process);
+
 /* missing.c. A process begins; one that began before, by its key; NULL: nothing can be said
  * of its numbers. */
 struct numbers *numbers_begin(struct model *model, const struct scan *scan,

@@ -28,6 +28,7 @@
 #define ROWS_MOST     100000 /* of files, sites, …: what comes then is in one row of its own */
 #define ANY_NUMBER    INT_MAX
 #define OTHERS	      "(others)"
+#define SERIES	      32 /* at most of one picture */
 
 /* How often, how much and how long. */
 struct sum {
@@ -95,7 +96,33 @@ struct use {
 	int64_t seen, seen_failed, seen_bytes, total, total_failed, total_bytes;
 	bool refused;
 	struct finding *finding;
+	struct series *window; /* the picture of its calls; NULL: none */
 	UT_hash_handle hh;
+};
+
+/* What the page's pictures show: from when to when a snapshot was what it was (until it is
+ * preserved or lost, and then), the areas that a process had when, and calls: pages from x0 to x1
+ * of memory became those from y on of the file. */
+enum picture { PICTURE_LIVES, PICTURE_AREAS, PICTURE_WINDOW, PICTURES };
+enum mark_kind { MARK_PLAIN, MARK_GUARD, MARK_KEPT, MARK_BAD, MARK_KINDS };
+
+struct mark {
+	double x0, x1, y;
+	uint64_t number; /* among all of its series */
+	enum mark_kind kind;
+};
+
+/* Of one process, and one snapshot or file. */
+struct series {
+	const struct process *owner; /* NULL: that one is over */
+	char *program, *path;
+	int64_t pid, id;
+	int64_t limit;	      /* of its areas; 0: not known */
+	int64_t calls;	      /* of its call sites, on record or not */
+	bool uncounted, open; /* those of one are not known; its end is not */
+	struct mark *marks;
+	size_t count;
+	uint64_t seen, mask; /* thinned by the bits of mask in a hash of the number */
 };
 
 /* A process's snapshots of one file that have not ended. */
@@ -249,6 +276,8 @@ struct model {
 	int64_t dropped_at_end;
 	struct reason drop_reasons[REASONS];
 	struct totals totals;
+	struct series series[PICTURES * SERIES]; /* a picture after the other */
+	int64_t marks_seen[PICTURES];
 
 	bool by_program; /* tallies are wanted */
 	struct tally *tallies;

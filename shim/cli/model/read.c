@@ -163,6 +163,10 @@ static void use_flush(struct totals *totals, struct use *use)
 	sum_add(&totals->refused, use->refused ? calls : 0);
 	sum_add(remap ? &totals->nonlinear_calls : &totals->windows, calls);
 	sum_add(&totals->failed, remap ? failed : 0);
+	if (use->window) {
+		use->window->uncounted |= !whole;
+		sum_add(&use->window->calls, use->total);
+	}
 	if (use->finding)
 		sum_add(&use->finding->times, calls);
 	sum_add(&site->bytes, whole ? use->total_bytes : use->seen_bytes);
@@ -175,6 +179,7 @@ void process_retire(struct model *model, struct process *process)
 	struct use *use, *next_use;
 	struct held *held, *next;
 
+	marks_retire(model, process);
 	HASH_ITER (hh, process->uses, use, next_use) {
 		HASH_DEL(process->uses, use);
 		use_flush(&model->totals, use);

@@ -120,6 +120,7 @@ static void take_create(struct entry *entry)
 	int consistency = take_snapshots(entry, 1, scan_number(scan, "mmfence.mapping.length"));
 
 	held_of(entry)->count++;
+	mark_snapshot(entry, !strcmp(scan_text(scan, "mmfence.snapshot.engine"), "guard"));
 	sum_take(&entry->file->program_waited, scan_number(scan, "mmfence.snapshot.microseconds"));
 	entry->times = consistency == TORN ? 1 : -1;
 }
@@ -134,14 +135,16 @@ static void take_repeats(struct entry *entry)
 	int64_t left = calls - untouched - private - scan_number(scan, "mmfence.total.told");
 
 	take_snapshots(entry, calls, scan_number(scan, "mmfence.total.bytes"));
+	sum_add(&entry->model->marks_seen[PICTURE_LIVES], calls);
 	sum_add(&entry->file->fates[UNTOUCHED], untouched);
 	sum_add(&entry->file->fates[PRIVATE], private);
 	sum_add(&held_of(entry)->count, left > 0 ? left : 0);
 }
 
 /* The first time counts. */
-static void note_change(struct entry *entry)
+static void note_change(struct entry *entry, enum mark_kind kind)
 {
+	marks_turn(entry->model, entry->process, entry->file->path, NULL, entry->time, kind);
 	if (!*entry->file->changed)
 		copy_time(entry->file->changed, entry->time);
 }
@@ -156,7 +159,7 @@ static void take_preserve(struct entry *entry)
 
 	ADD(entry, preserved, count > 0 ? count : 1);
 	ADD(entry, copied_bytes, scan_number(entry->scan, "mmfence.snapshot.bytes"));
-	note_change(entry);
+	note_change(entry, MARK_KEPT);
 	if (*trigger && strcmp(trigger, "break"))
 		return;
 	sum_take(&entry->file->writers_waited, waited);
@@ -181,7 +184,7 @@ static void take_lost(struct entry *entry)
 	entry->times = count > 0 ? count : 1;
 	ADD(entry, lost, entry->times);
 	reason_count(entry->file->reasons, or_unknown(scan_text(entry->scan, "error.message")));
-	note_change(entry);
+	note_change(entry, MARK_BAD);
 }
 
 static void take_drift(struct entry *entry)
@@ -203,8 +206,10 @@ static void take_end(struct entry *entry)
 {
 	int fate = number_of(fate_names, scan_text(entry->scan, "mmfence.snapshot.fate"));
 	struct held *held = held_of(entry);
+	int64_t id = scan_number(entry->scan, "mmfence.snapshot.id");
 
 	entry->file->fates[fate]++;
+	marks_turn(entry->model, entry->process, entry->file->path, &id, entry->time, MARK_PLAIN);
 	/* A child ends what its parent began. A repeated one was not counted yet. */
 	held->count -= held->count > 0 && !scan_get(entry->scan, "mmfence.snapshot.repeated");
 }
@@ -228,6 +233,7 @@ static void take_placement(struct entry *entry)
 	use->refused |= entry->refused;
 	entry->refused = 0;
 	use->seen++;
+	mark_call(entry);
 	use->seen_failed += entry->failed;
 	if (!entry->failed)
 		sum_add(&use->seen_bytes, scan_number(entry->scan, "mmfence.mapping.length"));
@@ -392,6 +398,7 @@ void take_action(struct entry *entry)
 	event_count(entry->model->actions, entry->action);
 	if (areas > entry->process->row.areas)
 		entry->process->row.areas = areas;
+	mark_areas(entry, areas);
 	if (words && words->detail)
 		entry->site = take_site(entry, words);
 	if (!strncmp(entry->action, "snapshot.", strlen("snapshot.")))

@@ -4,10 +4,8 @@
  * that lets no browser fetch anything. Each row says which row of the JSON document it
  * shows (data-row).
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/report/report.h"
 #include "cli/text/text.h"
@@ -91,61 +89,6 @@ static void put_stack(FILE *out, const json_t *stack)
 	fputs("</ol></td>", out);
 }
 
-/* "2026-11-21T12:03:17.720367Z" */
-static double seconds_of(const char *time)
-{
-	struct tm tm = { 0 };
-	const char *fraction = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
-
-	return fraction ? (double)timegm(&tm) + strtod(fraction, NULL) : 0;
-}
-
-/* Where a value stands between two others, as a part of the way. */
-static double part_of(double value, double from, double to)
-{
-	return to > from ? fmin(fmax((value - from) / (to - from), 0), 1) : 0;
-}
-
-/* When the snapshots of a file were there, on the log's time; where one has no end on record, to
- * its end. */
-
-static const char bar_legend[] =
-	"<ul class=\"legend\"><li>A bar is the time of the logs:</li><li><i class=\"fc\"></i>guarded by "
-	"a lease</li><li><i class=\"fa\"></i>copied at once</li><li><i class=\"fb\"></i>preserved</li>"
-	"<li><i class=\"fbad\"></i>lost</li></ul>\n";
-
-static void put_bar(FILE *out, double from, double to, double after, const char *class,
-		    const char *title)
-{
-	fprintf(out, "<i class=\"%s\" style=\"margin-left:%.1f%%;width:%.1f%%\" title=\"%s\"></i>",
-		class, 100 * after, 100 * (to - from), title);
-}
-
-static double moment_of(const json_t *document, const json_t *row, const char *name)
-{
-	return part_of(seconds_of(text(row, name)), seconds_of(text(document, "first")),
-		       seconds_of(text(document, "last")));
-}
-
-static void put_life(FILE *out, const json_t *document, const json_t *row)
-{
-	bool open = number(row, "open") || number(row, "ended_with_process");
-	bool lost = number(row, "lost"), changed = *text(row, "changed");
-	bool guard = number(row, "engines.guard");
-	double from = moment_of(document, row, "first");
-	double to = open ? 1 : moment_of(document, row, "last");
-	double between = changed ? moment_of(document, row, "changed") : to;
-
-	if (!*text(row, "first"))
-		return;
-	fputs("<div class=\"bar\">", out);
-	put_bar(out, from, between, from, guard ? "fc" : "fa",
-		guard ? "guarded" : "copied at once");
-	if (changed)
-		put_bar(out, between, to, 0, lost ? "fbad" : "fb", lost ? "lost" : "preserved");
-	fputs("</div>", out);
-}
-
 static void put_cell(FILE *out, const json_t *document, const json_t *row,
 		     const struct column *column)
 {
@@ -163,8 +106,6 @@ static void put_cell(FILE *out, const json_t *document, const json_t *row,
 									     : "",
 		column->cell == CELL_BAD && *cell ? " bad" : "");
 	page_text(out, *cell || !cell_is_number(column->cell) ? cell : "–");
-	if (column->cell == CELL_PATH && field(row, "engines"))
-		put_life(out, document, row);
 	fputs("</td>", out);
 	free(cell);
 }
@@ -191,18 +132,23 @@ static void put_table(const json_t *document, const struct rows *spec, FILE *out
 	fputs("</tbody></table></div>\n", out);
 	if (spec->note)
 		fprintf(out, "<p class=\"soft\">%s</p>\n", spec->note);
-	if (!strcmp(spec->name, "snapshots"))
-		fputs(bar_legend, out);
 }
 
-void report_html(const json_t *document, FILE *out)
+void report_html(const json_t *document, const struct model *model, FILE *out)
 {
 	json_int_t processes = number(document, "processes.count");
 
 	put_head(document, out);
 	put_verdict(document, out);
-	for (const struct rows *spec = report_tables; spec->name; spec++)
+	for (const struct rows *spec = report_tables; spec->name; spec++) {
 		put_table(document, spec, out);
+		if (!strcmp(spec->name, "snapshots"))
+			report_picture(model, PICTURE_LIVES, out);
+		if (strcmp(spec->name, "nonlinear.sites"))
+			continue;
+		report_picture(model, PICTURE_AREAS, out);
+		report_picture(model, PICTURE_WINDOW, out);
+	}
 	if (processes > PROCESS_ROWS)
 		fprintf(out, "<p class=\"soft\">The first %d of %lld processes.</p>", PROCESS_ROWS,
 			(long long)processes);

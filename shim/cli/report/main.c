@@ -172,20 +172,21 @@ static void refuse_page_over_log(const struct request *request)
 			       request->sources[i].path);
 }
 
-static bool write_to(const json_t *document, const char *path, const char *mode)
+static bool write_to(const json_t *document, const struct model *model, const char *path,
+		     const char *mode)
 {
 	FILE *out = fopen(path, mode);
 
 	if (out)
-		report_html(document, out);
+		report_html(document, model, out);
 	return out && !(ferror(out) | fclose(out));
 }
 
 /* A page that is half written is never in the place of one that was there. */
-static bool replace_page(const json_t *document, const char *path)
+static bool replace_page(const json_t *document, const struct model *model, const char *path)
 {
 	char *fresh = format_text("%s.%d", path, (int)getpid());
-	bool done = write_to(document, fresh, "wxe") && !rename(fresh, path);
+	bool done = write_to(document, model, fresh, "wxe") && !rename(fresh, path);
 	int error = errno;
 
 	if (!done && error != EEXIST)
@@ -195,21 +196,23 @@ static bool replace_page(const json_t *document, const char *path)
 	return done;
 }
 
-static void write_page(const json_t *document, const char *path)
+static void write_page(const json_t *document, const struct model *model, const char *path)
 {
 	struct stat st;
 	bool is_file = lstat(path, &st) || S_ISREG(st.st_mode);
 
 	if (!strcmp(path, "-"))
-		report_html(document, stdout);
-	else if (!(is_file ? replace_page(document, path) : write_to(document, path, "we")))
+		report_html(document, model, stdout);
+	else if (!(is_file ? replace_page(document, model, path)
+			   : write_to(document, model, path, "we")))
 		refuse("%s cannot be written: %m", path);
 }
 
-static void write_form(const json_t *document, const struct request *request)
+static void write_form(const json_t *document, const struct model *model,
+		       const struct request *request)
 {
 	if (request->page) {
-		write_page(document, request->page);
+		write_page(document, model, request->page);
 	} else if (request->json) {
 		json_dumpf(document, stdout, JSON_INDENT(2));
 		putchar('\n');
@@ -235,7 +238,7 @@ static int make_report(struct request *request)
 	if (request->prometheus)
 		report_prometheus(model, stdout);
 	else
-		write_form(report_document(model), request);
+		write_form(report_document(model), model, request);
 	return finish_output() ? STATUS_USAGE : 0;
 }
 

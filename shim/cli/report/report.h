@@ -70,7 +70,9 @@ json_t *report_stack(const struct frame *frames, uint32_t count);
 void report_text(const json_t *document, FILE *out);
 void report_folded(const json_t *document, FILE *out);
 void report_prometheus(const struct model *model, FILE *out);
-void report_html(const json_t *document, FILE *out);
+void report_html(const json_t *document, const struct model *model, FILE *out);
+/* chart.c: nothing, where there is nothing to draw. */
+void report_picture(const struct model *model, enum picture picture, FILE *out);
 
 /* The tables of the report: which rows of the document, in which columns. */
 #define COLUMNS 14
