@@ -44,6 +44,6 @@ char *keep(const char *text);
 void *resize(void *block, size_t size);
 
 /* A stream that is a string once it is closed; ends the command when there is no memory. */
-FILE *open_text(char **text, size_t *size);
+FILE *open_text(char **text);
 
 #endif

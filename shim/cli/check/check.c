@@ -10,10 +10,7 @@
 #include <unistd.h>
 
 #include "cli/check/check.h"
-#include "cli/cli.h"
 #include "cli/report/report.h"
-#include "cli/run/run.h"
-#include "cli/text/text.h"
 #include "policy/value.h"
 #include "support/sys.h"
 
@@ -74,8 +71,7 @@ static void allow_gap(void *input, const char *patterns)
 static char *fail_on_help(void)
 {
 	char *text = NULL;
-	size_t size;
-	FILE *out = open_text(&text, &size);
+	FILE *out = open_text(&text);
 
 	fputs("what must not happen, separated by commas: all, none, or of", out);
 	for (size_t i = 0; i < CATEGORY_COUNT; i++)
@@ -172,8 +168,7 @@ static char *ending_of(int status)
 static char *join(char *const *words)
 {
 	char *line, *visible;
-	size_t size;
-	FILE *out = open_text(&line, &size);
+	FILE *out = open_text(&line);
 
 	for (size_t i = 0; words[i]; i++)
 		fprintf(out, "%s%s", i ? " " : "", words[i]);

@@ -5,10 +5,6 @@
 #ifndef MMFENCE_CLI_CHECK_CHECK_H
 #define MMFENCE_CLI_CHECK_CHECK_H
 
-#include <stdbool.h>
-#include <stdio.h>
-#include <time.h>
-
 #include "cli/run/run.h"
 
 /* Settings under which a category cannot be seen. */

@@ -7,9 +7,7 @@
 #include <unistd.h>
 
 #include "cli/check/check.h"
-#include "cli/cli.h"
 #include "cli/report/report.h"
-#include "cli/text/text.h"
 
 struct suite {
 	const struct check *check;
@@ -87,8 +85,7 @@ static void put_cases(struct suite *suite)
 void junit_print(const struct check *check, FILE *out)
 {
 	char host[256] = "", moment[TIME_BYTES], *cases, *counts;
-	size_t size;
-	struct suite suite = { .check = check, .out = open_text(&cases, &size) };
+	struct suite suite = { .check = check, .out = open_text(&cases) };
 
 	put_cases(&suite);
 	fclose(suite.out);

@@ -3,15 +3,12 @@
  * A verdict for people, on standard error: a line for each finding, notes, and what it all
  * comes to.
  */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/check/check.h"
-#include "cli/cli.h"
 #include "cli/report/report.h"
-#include "cli/text/text.h"
 
 const struct category_info categories[CATEGORY_COUNT] = {
 	{ "sigbus", true, "a page of a file mapping could not be had", "", "", NEEDS_NOTHING },
@@ -33,8 +30,7 @@ char *finding_line(const struct finding *finding)
 {
 	const struct category_info *info = &categories[finding->category];
 	char *line, *visible;
-	size_t size;
-	FILE *out = open_text(&line, &size);
+	FILE *out = open_text(&line);
 
 	fprintf(out, "%s%s%s, %lld time%s", info->before, finding->what, info->after,
 		(long long)finding->times, plural(finding->times));

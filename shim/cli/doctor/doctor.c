@@ -3,9 +3,6 @@
  * The doctor's front room: who has come, and what is said. See doctor.h.
  */
 #include <errno.h>
-#include <jansson.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,10 +10,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/doctor/doctor.h"
-#include "cli/run/run.h"
-#include "cli/text/text.h"
 #include "policy/policy.h"
 #include "support/sys.h"
 

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,10 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/doctor/doctor.h"
 #include "cli/log/log.h"
-#include "cli/model/model.h"
 #include "kernel/file.h"
 #include "sigbus/sigbus.h"
 #include "sigbus/writer.h"
@@ -88,7 +85,6 @@ static void say_record(struct trial *trial, const struct scan *scan)
 	bool created = !strcmp(action, "snapshot.create");
 	bool preserved = !strcmp(action, "snapshot.preserve");
 	char *words;
-	size_t size;
 	int turn;
 
 	if (!created && !preserved && strcmp(action, "snapshot.unprotected") != 0 &&
@@ -100,7 +96,7 @@ static void say_record(struct trial *trial, const struct scan *scan)
 		return;
 	trial->guarded |= !strcmp(scan_text(scan, "mmfence.snapshot.engine"), "guard");
 	trial->told++;
-	FILE *out = open_text(&words, &size);
+	FILE *out = open_text(&words);
 	log_words(out, scan);
 	fclose(out);
 	doctor_say(created || preserved ? WORKS : ABSENT, names[turn], "%s", words);

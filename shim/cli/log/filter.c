@@ -5,12 +5,8 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "cli/cli.h"
 #include "cli/log/log.h"
-#include "cli/model/model.h"
-#include "cli/text/text.h"
 
 /* A pattern that no event there is can match is a slip. */
 static bool is_event(const char *pattern)

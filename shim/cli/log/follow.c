@@ -13,10 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/log/log.h"
-#include "cli/model/scan.h"
-#include "cli/text/text.h"
 
 #define PATIENCE 1000 /* ms */
 

@@ -5,8 +5,6 @@
 #include <string.h>
 
 #include "cli/log/log.h"
-#include "cli/model/model.h"
-#include "cli/text/text.h"
 
 /* Red where something was lost, yellow where something failed or is not as it should be. */
 static const char *colour_of(const struct scan *scan, const char *action)

@@ -8,9 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/log/log.h"
-#include "cli/text/text.h"
 
 enum colours { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 

@@ -5,9 +5,6 @@
 #ifndef MMFENCE_CLI_LOG_LOG_H
 #define MMFENCE_CLI_LOG_LOG_H
 
-#include <stdbool.h>
-#include <stdio.h>
-
 #include "cli/model/model.h"
 
 struct log_filter {

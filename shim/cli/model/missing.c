@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/model/entry.h"
 
 #define EARLY_MOST 256 /* numbers that were begun, and are not written yet */

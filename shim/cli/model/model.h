@@ -10,9 +10,6 @@
 
 #include <jansson.h>
 #include <limits.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 #include <uthash.h>
 

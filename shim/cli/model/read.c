@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/model/entry.h"
 
 void sum_add(int64_t *to, int64_t n)

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
-#include "cli/cli.h"
 #include "cli/model/scan.h"
 #include "cli/text/text.h"
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/model/entry.h"
 
 /* What a site is found by: what it is about, the program, and its frames. */

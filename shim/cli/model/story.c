@@ -2,19 +2,16 @@
 /*
  * Adds up the rows of the model, and says what comes of it.
  */
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/model/model.h"
 
 /* "2 memory, 1 guard": the most first. */
 static char *counts_of(const char *const *names, const int64_t *numbers)
 {
 	char *text;
-	size_t size;
-	FILE *out = open_text(&text, &size);
+	FILE *out = open_text(&text);
 	const char *comma = "";
 
 	for (int64_t most, last = INT64_MAX; last > 0; last = most) {

@@ -2,11 +2,9 @@
 /*
  * What each event adds to the model: one function for each, and their table.
  */
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/model/entry.h"
 
 const char *const engine_names[] = { "guard", "memory", "spill", "clone", "other", NULL };

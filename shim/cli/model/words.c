@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/model/model.h"
-#include "cli/text/text.h"
 
 #define LONGEST 200
 
@@ -217,8 +215,7 @@ static bool whole(const char *at, words_find *find, const void *context)
 char *words_fill(const char *at, words_find *find, const void *context)
 {
 	char *text;
-	size_t size;
-	FILE *out = open_text(&text, &size);
+	FILE *out = open_text(&text);
 
 	for (; *at; at++) {
 		if (*at == '[' && !whole(at, find, context)) {

@@ -2,10 +2,8 @@
 /*
  * `mmfence pages PID': what is asked for. See pages.h.
  */
-#include <stdint.h>
 #include <stdlib.h>
 
-#include "cli/cli.h"
 #include "cli/pages/pages.h"
 #include "cli/text/text.h"
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/pages/pages.h"
 #include "cli/text/text.h"
 #include "support/sys.h"

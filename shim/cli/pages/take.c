@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/pages/pages.h"
 #include "cli/text/text.h"
 #include "support/sys.h"

@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/report/report.h"
-#include "cli/text/text.h"
 
 #define ROW   34 /* of a snapshot: its name, and its bars */
 #define TICKS 5

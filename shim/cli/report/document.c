@@ -4,7 +4,6 @@
  * what the text and the page are made of. Rows are written by tables of their fields;
  * here the call sites get their names.
  */
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 

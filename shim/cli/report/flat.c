@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "cli/report/report.h"
-#include "cli/text/text.h"
 
 /* Semicolons divide frames, and a newline ends the line. */
 static void put_name(FILE *out, const char *name)

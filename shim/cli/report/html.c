@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "cli/report/report.h"
-#include "cli/text/text.h"
 
 void page_text(FILE *out, const char *text)
 {

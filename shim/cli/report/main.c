@@ -9,12 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/model/entry.h"
 #include "cli/report/report.h"
-#include "cli/text/text.h"
 
 struct source {
 	const char *path;
@@ -44,24 +42,23 @@ static void add_directory(void *input, const char *directory)
 		"%s:%s", request->debug_directory ? request->debug_directory : "", path);
 }
 
-/* The first moment in a file, without reading on: a rotated log sorts by name behind its younger
- * part, and must be read before it. */
+/* The first moment in a file: a rotated log sorts by name behind its younger part, and must be read
+ * before it. */
 static void peek(struct source *source, int fd)
 {
-	static const char mark[] = "\"@timestamp\":";
-	char head[4096];
-	ssize_t got = pread(fd, head, sizeof(head) - 1, 0);
-	char *at;
+	struct scan scan = { 0 };
+	struct lines lines;
+	size_t length;
+	char *line;
+	bool found = false;
 
-	if (got <= 0)
-		return;
-	head[got] = 0;
-	at = strstr(head, mark);
-	if (!at)
-		return;
-	at += sizeof(mark) - 1;
-	at += strspn(at, " \"");
-	snprintf(source->first, sizeof(source->first), "%.*s", (int)strcspn(at, "\""), at);
+	lines_open(&lines, fd);
+	while (!found && lines_next(&lines, &line, &length) > 0)
+		found = !scan_line(&scan, line, length);
+	if (found)
+		copy_time(source->first, scan_text(&scan, "@timestamp"));
+	lines_close(&lines);
+	scan_free(&scan);
 }
 
 /* Those that cannot be peeked at come last; of equals the first that was named. */
@@ -104,7 +101,6 @@ static void open_sources(struct request *request)
 		source.fd = fd;
 		if (S_ISREG(source.st.st_mode)) {
 			peek(&source, fd);
-			close(fd);
 			source.fd = -1;
 		}
 		request->sources[kept++] = source;

@@ -6,7 +6,6 @@
 #ifndef MMFENCE_CLI_REPORT_REPORT_H
 #define MMFENCE_CLI_REPORT_REPORT_H
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "cli/model/model.h"

@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/report/report.h"
-#include "cli/text/text.h"
 
 #define SITE_COLUMNS                                                                   \
 	{                                                                              \
@@ -186,8 +184,7 @@ static void put_cell(FILE *out, const json_t *document, const json_t *row,
 char *cell_text(const json_t *document, const json_t *row, const struct column *column)
 {
 	char *cell;
-	size_t size;
-	FILE *out = open_text(&cell, &size);
+	FILE *out = open_text(&cell);
 
 	put_cell(out, document, row, column);
 	fclose(out);
@@ -226,8 +223,7 @@ char *frame_text(const json_t *frame)
 	const char *function = text(frame, "function"), *file = text(frame, "file");
 	const char *module = text(frame, "module"), *note = text(frame, "note");
 	char *words;
-	size_t size;
-	FILE *out = open_text(&words, &size);
+	FILE *out = open_text(&words);
 
 	fputs(function, out);
 	if (*file)

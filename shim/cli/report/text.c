@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "cli/report/report.h"
-#include "cli/text/text.h"
 
 #define ROWS  40
 #define SITES 12

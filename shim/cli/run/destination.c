@@ -13,9 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/run/run.h"
-#include "cli/text/text.h"
 #include "policy/target.h"
 
 /* Of a command's name, so that with the rest it stays below NAME_MAX. */
@@ -50,8 +48,7 @@ char *template_of(const char *option, const char *command)
 {
 	const char *slash = strrchr(command, '/');
 	char *template, *directory = directory_of(&option);
-	size_t size;
-	FILE *out = open_text(&template, &size);
+	FILE *out = open_text(&template);
 
 	if (!directory && *option != '/')
 		refuse("the log cannot be created in the current directory: %m");
@@ -74,8 +71,7 @@ char *template_of(const char *option, const char *command)
 char *expand(const char *template, bool pattern)
 {
 	char *text;
-	size_t size;
-	FILE *out = open_text(&text, &size);
+	FILE *out = open_text(&text);
 	bool known = true;
 
 	for (const char *t = template; *t; t++) {

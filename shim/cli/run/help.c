@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/run/run.h"
 #include "policy/policy.h"
 
@@ -42,8 +41,7 @@ static void put_entry(FILE *out, char *name, char *meaning)
 static void put_option(FILE *out, const struct policy_option *option)
 {
 	char *text;
-	size_t size;
-	FILE *meaning = open_text(&text, &size);
+	FILE *meaning = open_text(&text);
 
 	fputs(option->help, meaning);
 	if (option->type == POLICY_TYPE_CHOICE) {
@@ -60,12 +58,11 @@ static void put_option(FILE *out, const struct policy_option *option)
 char *run_help(int key, const char *text, void *input)
 {
 	char *help;
-	size_t size;
 
 	(void)input;
 	if (key != ARGP_KEY_HELP_PRE_DOC && key != ARGP_KEY_HELP_POST_DOC)
 		return (char *)text;
-	FILE *out = open_text(&help, &size);
+	FILE *out = open_text(&help);
 	if (key == ARGP_KEY_HELP_PRE_DOC) {
 		fprintf(out, "%s\n\nPresets; whatever is given besides wins:\n", text);
 		for (size_t i = 0; i < policy_preset_count; i++)

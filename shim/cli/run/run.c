@@ -5,18 +5,14 @@
  * read a second time in a process that may not be able to.
  */
 #include <fcntl.h>
-#include <stdio.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/run/run.h"
-#include "cli/text/text.h"
 #include "kernel/file.h"
 
 /* The flags. */

@@ -7,14 +7,7 @@
 #ifndef MMFENCE_CLI_RUN_RUN_H
 #define MMFENCE_CLI_RUN_RUN_H
 
-#include <limits.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <sys/types.h>
-
 #include "cli/model/model.h"
-#include "cli/text/text.h"
 #include "kernel/program.h"
 #include "policy/policy.h"
 

@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/run/run.h"
-#include "cli/text/text.h"
 
 #define TOP	   3
 #define PATH_SHOWN 56

@@ -3,11 +3,9 @@
  * Options.
  */
 #include <argp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/text/text.h"
 
 #define KEY_FIRST 0x100

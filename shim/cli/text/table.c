@@ -2,13 +2,10 @@
 /*
  * Tables.
  */
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/text/text.h"
 
 #define WIDE 132
@@ -47,8 +44,7 @@ void table_column(struct libscols_table *table, const char *heading, unsigned in
 void table_cell(struct libscols_line *line, size_t column, char *text)
 {
 	char *cell;
-	size_t size;
-	FILE *out = open_text(&cell, &size);
+	FILE *out = open_text(&cell);
 
 	put_visible(out, *text ? text : "-", terminal_width() / 4);
 	fclose(out);

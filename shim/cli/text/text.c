@@ -4,11 +4,9 @@
  * and names for people's eyes.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "cli/text/text.h"
 
 void complain(const char *format, ...)
@@ -67,9 +65,11 @@ char *format_text(const char *format, ...)
 	return text;
 }
 
-FILE *open_text(char **text, size_t *size)
+FILE *open_text(char **text)
 {
-	return must(open_memstream(text, size));
+	static size_t size;
+
+	return must(open_memstream(text, &size));
 }
 
 int finish_output(void)

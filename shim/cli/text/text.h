@@ -9,9 +9,9 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <time.h>
+
+#include "cli/cli.h"
 
 /* "" for one, "s" for others. */
 const char *plural(int64_t n);
