@@ -7,8 +7,10 @@
 #define MMFENCE_CLI_CLI_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 /* Exit statuses; the last two as a shell has them. */
 #define STATUS_BAD	    1
@@ -26,6 +28,11 @@ int report_main(int argc, char **argv);
 
 /* One sentence on standard error, "mmfence: " in front of it. */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+
+static inline bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
 
 /* What is left of the output: 0, or -1 with a sentence said. A reader that has seen enough (head)
  * is no failure. */

@@ -54,11 +54,6 @@ static void begin_anew(const struct follow *follow, struct lines *lines)
 	rewind(lines->in);
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 static void read_file(const struct follow *follow, struct source *source)
 {
 	struct stat st = { 0 }, named;
@@ -68,7 +63,7 @@ static void read_file(const struct follow *follow, struct source *source)
 	if (!fstat(fileno(source->now.in), &st) && st.st_size < ftello(source->now.in))
 		begin_anew(follow, &source->now);
 	drain(follow, source, &source->now);
-	if (stat(source->path, &named) || !S_ISREG(named.st_mode) || is_same(&st, &named))
+	if (stat(source->path, &named) || !S_ISREG(named.st_mode) || same_file(&st, &named))
 		return;
 	int fd = lines_open_file(source->path);
 

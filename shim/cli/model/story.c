@@ -52,22 +52,18 @@ void totals_finish(struct model *model)
 
 const struct state *story_state(const struct model *model)
 {
-	static const struct state kept = { "kept", "Everything that mmfence promises was kept" };
-	static const struct state incomplete = { "incomplete", "Kept, with exceptions" };
-	static const struct state died = { "died", "A program died of SIGBUS" };
-	static const struct state lost = { "lost", "NOT KEPT" };
-	static const struct state nothing = { "nothing", "Nothing was recorded" };
+	static const struct state states[] = {
+		{ "nothing", "Nothing was recorded" },
+		{ "lost", "NOT KEPT" },
+		{ "died", "A program died of SIGBUS" },
+		{ "incomplete", "Kept, with exceptions" },
+		{ "kept", "Everything that mmfence promises was kept" },
+	};
 	const struct totals *t = &model->totals;
+	bool whole = !t->rescued && !t->unprotected && !t->gaps && !t->dropped && !t->missing &&
+		     !t->damaged;
 
-	if (!model->records)
-		return &nothing;
-	if (t->lost)
-		return &lost;
-	if (t->sigbus)
-		return &died;
-	if (t->rescued || t->unprotected || t->gaps || t->dropped || t->missing || t->damaged)
-		return &incomplete;
-	return &kept;
+	return &states[!model->records ? 0 : t->lost ? 1 : t->sigbus ? 2 : !whole ? 3 : 4];
 }
 
 /* Each says nothing where there is nothing to say. What stands between brackets is left out where

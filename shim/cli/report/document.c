@@ -186,16 +186,13 @@ static json_t *rows_json(const struct field *fields, const void *rows, size_t co
 		array_;                                                          \
 	})
 
+#define MORE_FIRST(member) ((a->member < b->member) - (a->member > b->member))
+
 /* What people ask about first: lost, then unprotected, then the busiest; equals by name. */
 static int compare_files(struct file_row *a, struct file_row *b)
 {
-	if (a->lost != b->lost)
-		return a->lost < b->lost ? 1 : -1;
-	if (a->unprotected != b->unprotected)
-		return a->unprotected < b->unprotected ? 1 : -1;
-	if (a->snapshots != b->snapshots)
-		return a->snapshots < b->snapshots ? 1 : -1;
-	return strcmp(a->key, b->key);
+	return MORE_FIRST(lost) ?: MORE_FIRST(unprotected) ?: MORE_FIRST(snapshots)
+				?: strcmp(a->key, b->key);
 }
 
 void frame_put(json_t *frames, const struct frame *frame, const struct symbol *symbol)
@@ -234,14 +231,8 @@ json_t *report_stack(const struct frame *frames, uint32_t count)
 
 static int compare_sites(struct site_row *a, struct site_row *b)
 {
-	int order;
-
-	if (a->calls != b->calls)
-		return a->calls < b->calls ? 1 : -1;
-	order = strcmp(a->program, b->program);
-	if (!order)
-		order = strcmp(a->first, b->first);
-	return order ? order : strcmp(a->action, b->action);
+	return MORE_FIRST(calls) ?: strcmp(a->program, b->program) ?: strcmp(a->first, b->first)
+				 ?: strcmp(a->action, b->action);
 }
 
 static json_t *sites_json(const struct model *model, const char *group)

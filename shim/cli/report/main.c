@@ -74,13 +74,9 @@ static int compare(const void *a, const void *b)
 /* The same file under two names counts once. */
 static bool seen(const struct request *request, size_t count, const struct source *source)
 {
-	for (size_t i = 0; i < count; i++) {
-		const struct stat *st = &request->sources[i].st;
-
-		if (S_ISREG(st->st_mode) && st->st_dev == source->st.st_dev &&
-		    st->st_ino == source->st.st_ino)
+	for (size_t i = 0; i < count; i++)
+		if (S_ISREG(source->st.st_mode) && same_file(&request->sources[i].st, &source->st))
 			return true;
-	}
 	return false;
 }
 
@@ -162,53 +158,37 @@ static void refuse_page_over_log(const struct request *request)
 	if (!request->page || stat(request->page, &page) || !S_ISREG(page.st_mode))
 		return;
 	for (size_t i = 0; i < request->count; i++)
-		if (request->sources[i].st.st_dev == page.st_dev &&
-		    request->sources[i].st.st_ino == page.st_ino)
+		if (same_file(&request->sources[i].st, &page))
 			refuse("--html: %s is one of the logs (%s)", request->page,
 			       request->sources[i].path);
 }
 
-static bool write_to(const json_t *document, const struct model *model, const char *path,
-		     const char *mode)
-{
-	FILE *out = fopen(path, mode);
-
-	if (out)
-		report_html(document, model, out);
-	return out && !(ferror(out) | fclose(out));
-}
-
 /* A page that is half written is never in the place of one that was there. */
-static bool replace_page(const json_t *document, const struct model *model, const char *path)
-{
-	char *fresh = format_text("%s.%d", path, (int)getpid());
-	bool done = write_to(document, model, fresh, "wxe") && !rename(fresh, path);
-	int error = errno;
-
-	if (!done && error != EEXIST)
-		unlink(fresh);
-	free(fresh);
-	errno = error;
-	return done;
-}
-
 static void write_page(const json_t *document, const struct model *model, const char *path)
 {
 	struct stat st;
 	bool is_file = lstat(path, &st) || S_ISREG(st.st_mode);
+	char *fresh = is_file ? format_text("%s.%d", path, (int)getpid()) : keep(path);
+	FILE *out = fopen(fresh, is_file ? "wxe" : "we");
 
-	if (!strcmp(path, "-"))
-		report_html(document, model, stdout);
-	else if (!(is_file ? replace_page(document, model, path)
-			   : write_to(document, model, path, "we")))
-		refuse("%s cannot be written: %m", path);
+	if (out)
+		report_html(document, model, out);
+	if (!out || ferror(out) | fclose(out) || (is_file && rename(fresh, path))) {
+		complain("%s cannot be written: %m", path);
+		if (out && is_file)
+			unlink(fresh);
+		exit(STATUS_USAGE);
+	}
+	free(fresh);
 }
 
 static void write_form(const json_t *document, const struct model *model,
 		       const struct request *request)
 {
-	if (request->page) {
+	if (request->page && strcmp(request->page, "-")) {
 		write_page(document, model, request->page);
+	} else if (request->page) {
+		report_html(document, model, stdout);
 	} else if (request->json) {
 		json_dumpf(document, stdout, JSON_INDENT(2));
 		putchar('\n');

@@ -63,33 +63,16 @@ static void handle_signals(pid_t pid)
 	sigprocmask(SIG_SETMASK, &mask_before, NULL);
 }
 
-/* As execvp: what has neither a format the kernel knows nor a #! line is the shell's. */
-static char **for_shell(const char *path, char *const *arguments)
-{
-	size_t count = 0;
-
-	while (arguments[count])
-		count++;
-	char **shell = take((count + 3) * sizeof(*shell));
-
-	shell[0] = (char *)"/bin/sh";
-	shell[1] = (char *)path;
-	memcpy(shell + 2, arguments + 1, count * sizeof(*shell));
-	return shell;
-}
-
-/* 0 or an errno. Not posix_spawn, which leaves two signals of libc's own ignored. */
+/* 0 or an errno. What has neither a format the kernel knows nor a #! line is the shell's. Not
+ * posix_spawn, which leaves two signals of libc's own ignored. */
 static int start(pid_t *pid, const char *path, char *const *arguments)
 {
-	char **shell = for_shell(path, arguments);
 	volatile int error = 0;
 
 	*pid = vfork();
 	if (!*pid) {
 		sigprocmask(SIG_SETMASK, &mask_before, NULL);
-		execve(path, arguments, environ);
-		if (errno == ENOEXEC)
-			execve(shell[0], shell, environ);
+		execvpe(path, arguments, environ);
 		error = errno;
 		_exit(STATUS_NOT_RUNNABLE);
 	}
@@ -97,7 +80,6 @@ static int start(pid_t *pid, const char *path, char *const *arguments)
 		error = errno;
 	else if (error)
 		waitpid(*pid, NULL, 0);
-	free(shell);
 	return error;
 }
 

@@ -158,8 +158,7 @@ void log_prepare(struct log *log, bool mark)
 
 		if (fd >= 0)
 			log->parts[log->count++] =
-				(struct log_part){ keep(found.gl_pathv[i]), fd, st.st_dev,
-						   st.st_ino, st.st_size };
+				(struct log_part){ keep(found.gl_pathv[i]), fd, st, st.st_size };
 	}
 	globfree(&found);
 	if (log->name && mark && log->count)
@@ -180,7 +179,7 @@ static bool mark_is_gone(const struct log *log, const struct log_part *part)
 static const struct log_part *part_of(const struct log *log, const struct stat *st)
 {
 	for (size_t i = 0; i < log->count; i++)
-		if (log->parts[i].device == st->st_dev && log->parts[i].inode == st->st_ino)
+		if (same_file(&log->parts[i].st, st))
 			return &log->parts[i];
 	return NULL;
 }
@@ -224,8 +223,7 @@ void log_read(struct log *log)
 		read_name(log, found.gl_pathv[i]);
 	/* Replaced, or gone. */
 	for (size_t i = 0; i < log->count; i++)
-		log->cut |= stat(log->parts[i].path, &st) || st.st_ino != log->parts[i].inode ||
-			    st.st_dev != log->parts[i].device;
+		log->cut |= stat(log->parts[i].path, &st) || !same_file(&st, &log->parts[i].st);
 	if (found.gl_pathc)
 		globfree(&found);
 	model_finish(log->model);

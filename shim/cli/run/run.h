@@ -68,8 +68,7 @@ void destination_try(const char *value);
 struct log_part {
 	char *path;
 	int fd;
-	dev_t device;
-	ino_t inode;
+	struct stat st;
 	off_t start; /* what was there before */
 };
 
