@@ -58,11 +58,10 @@ void begun_note(struct model *model, const struct scan *scan, bool start);
 void mark_snapshot(struct entry *entry, bool guard);
 void mark_areas(struct entry *entry, int64_t areas);
 void mark_call(struct entry *entry);
-/* What this process has of guarded snapshots of this file is now preserved or lost. Plain: all its
- * snapshots, of this file and with this id where there is one, end. */
-void marks_turn(struct model *model, const struct process *process, const char *path,
-		const int64_t *id, const char *time, enum mark_kind kind);
-void marks_retire(struct model *model, const struct process *process);
+/* What the process has of guarded snapshots of the file is now preserved or lost. Plain: its
+ * snapshots (of the file, with this id) end. */
+void mark_turn(const struct entry *entry, const int64_t *id, enum mark_kind kind);
+void marks_retire(struct model *model, struct process *process);
 
 /* missing.c. A process begins; one that began before, by its key; NULL: nothing can be said
  * of its numbers. */

@@ -30,19 +30,18 @@ static double seconds_of(const char *time)
 static struct series *series_of(struct entry *entry, enum picture picture, const char *path,
 				int64_t id)
 {
-	struct series *all = entry->model->series + picture * SERIES, *series = all,
-		      *free_row = NULL;
+	struct series *series = entry->model->series + picture * SERIES, *free_row = NULL;
+	const struct series *end = series + most[picture].series;
 
 	entry->model->marks_seen[picture]++;
-	for (; series < all + most[picture].series && series->path; series++) {
+	for (; series < end && series->path; series++) {
 		if (series->owner == entry->process && series->id == id &&
 		    !strcmp(series->path, path))
 			return series;
 		if (picture == PICTURE_LIVES && !series->open && series->count < 2)
 			free_row = series;
 	}
-	series = series < all + most[picture].series ? series : free_row;
-	if (!series)
+	if (series == end && !(series = free_row))
 		return NULL;
 	free(series->program);
 	free(series->path);
@@ -94,22 +93,22 @@ void mark_snapshot(struct entry *entry, bool guard)
 	mark_add(series, PICTURE_LIVES, mark);
 }
 
-void marks_turn(struct model *model, const struct process *process, const char *path,
-		const int64_t *id, const char *time, enum mark_kind kind)
+void mark_turn(const struct entry *entry, const int64_t *id, enum mark_kind kind)
 {
-	struct series *all = model->series + PICTURE_LIVES * SERIES;
+	struct series *all = entry->model->series + PICTURE_LIVES * SERIES;
+	double now = seconds_of(entry->time);
 
 	for (struct series *series = all; series < all + SERIES; series++) {
-		bool meant = series->open && series->owner == process &&
-			     (!path || !strcmp(path, series->path)) && (!id || *id == series->id);
+		bool meant = series->open && series->owner == entry->process &&
+			     (!entry->file || !strcmp(entry->file->path, series->path)) &&
+			     (!id || *id == series->id);
 
 		if (!meant || (kind && (series->count > 1 || !series->marks->kind)))
 			continue;
-		series->marks[series->count - 1].x1 = seconds_of(time);
-		series->open = kind || process->row.runs_on;
+		series->marks[series->count - 1].x1 = now;
+		series->open = kind || entry->process->row.runs_on;
 		if (kind)
-			mark_add(series, PICTURE_LIVES,
-				 (struct mark){ .x0 = seconds_of(time), .kind = kind });
+			mark_add(series, PICTURE_LIVES, (struct mark){ .x0 = now, .kind = kind });
 	}
 }
 
@@ -144,11 +143,14 @@ void mark_call(struct entry *entry)
 	mark_add(series, PICTURE_WINDOW, mark);
 }
 
-void marks_retire(struct model *model, const struct process *process)
+void marks_retire(struct model *model, struct process *process)
 {
 	const struct process_row *row = &process->row;
+	struct entry end = { .model = model,
+			     .process = process,
+			     .time = row->runs_on ? model->last : row->last };
 
-	marks_turn(model, process, NULL, NULL, row->runs_on ? model->last : row->last, MARK_PLAIN);
+	mark_turn(&end, NULL, MARK_PLAIN);
 	for (int i = 0; i < PICTURES * SERIES; i++)
 		if (model->series[i].owner == process)
 			model->series[i].owner = NULL;

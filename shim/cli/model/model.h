@@ -54,8 +54,6 @@ struct file_row {
 	int64_t ended_with_process;
 	int64_t preserved, unprotected, denied, lost, grown, drifted, drift_pages;
 	struct reason reasons[REASONS];
-	/* A snapshot's first and last record, and when one was first preserved or lost. */
-	char first[TIME_BYTES], last[TIME_BYTES], changed[TIME_BYTES];
 	UT_hash_handle hh;
 };
 

@@ -139,14 +139,6 @@ static void take_repeats(struct entry *entry)
 	sum_add(&held_of(entry)->count, left > 0 ? left : 0);
 }
 
-/* The first time counts. */
-static void note_change(struct entry *entry, enum mark_kind kind)
-{
-	marks_turn(entry->model, entry->process, entry->file->path, NULL, entry->time, kind);
-	if (!*entry->file->changed)
-		copy_time(entry->file->changed, entry->time);
-}
-
 /* Only a lease that breaks has a writer behind it. */
 static void take_preserve(struct entry *entry)
 {
@@ -157,7 +149,7 @@ static void take_preserve(struct entry *entry)
 
 	ADD(entry, preserved, count > 0 ? count : 1);
 	ADD(entry, copied_bytes, scan_number(entry->scan, "mmfence.snapshot.bytes"));
-	note_change(entry, MARK_KEPT);
+	mark_turn(entry, NULL, MARK_KEPT);
 	if (*trigger && strcmp(trigger, "break"))
 		return;
 	sum_take(&entry->file->writers_waited, waited);
@@ -182,7 +174,7 @@ static void take_lost(struct entry *entry)
 	entry->times = count > 0 ? count : 1;
 	ADD(entry, lost, entry->times);
 	reason_count(entry->file->reasons, or_unknown(scan_text(entry->scan, "error.message")));
-	note_change(entry, MARK_BAD);
+	mark_turn(entry, NULL, MARK_BAD);
 }
 
 static void take_drift(struct entry *entry)
@@ -207,7 +199,7 @@ static void take_end(struct entry *entry)
 	int64_t id = scan_number(entry->scan, "mmfence.snapshot.id");
 
 	entry->file->fates[fate]++;
-	marks_turn(entry->model, entry->process, entry->file->path, &id, entry->time, MARK_PLAIN);
+	mark_turn(entry, &id, MARK_PLAIN);
 	/* A child ends what its parent began. A repeated one was not counted yet. */
 	held->count -= held->count > 0 && !scan_get(entry->scan, "mmfence.snapshot.repeated");
 }
@@ -401,9 +393,6 @@ void take_action(struct entry *entry)
 		entry->site = take_site(entry, words);
 	if (!strncmp(entry->action, "snapshot.", strlen("snapshot.")))
 		entry->file = file_of(entry);
-	/* Of what has a snapshot. */
-	if (entry->file && strcmp(entry->action, "snapshot.unprotected"))
-		note_span(entry->file->first, entry->file->last, entry->time);
 	entry->times = entry->calls = 1;
 	entry->failures = entry->failed;
 	entry->refused = *scan_text(entry->scan, "mmfence.policy") != 0;

@@ -148,8 +148,7 @@ FIELDS(file_fields, T(path), T(host), N(snapshots), LISTING(COUNTS, engines, eng
        LISTING(COUNTS, consistency, consistency_names), LISTING(COUNTS, fates, fate_names), N(open),
        S(ended_with_process), N(mapped_bytes), N(copied_bytes), MEMBER(SUM, program_waited),
        MEMBER(SUM, writers_waited), N(preserved), N(lost), N(unprotected), S(denied),
-       NAMED("grow_refused", SOME, grown), S(drifted), S(drift_pages), MEMBER(REASONS_OF, reasons),
-       C(first), C(changed), C(last));
+       NAMED("grow_refused", SOME, grown), S(drifted), S(drift_pages), MEMBER(REASONS_OF, reasons));
 #undef OF
 #define OF struct site_row
 FIELDS(site_fields, T(action), T(program), C(site), N(records), N(calls), N(failed), N(bytes),
