@@ -36,8 +36,7 @@ _mmfence_values() {
 		"$1" check --help | sed -n '/--fail-on=/,/--inject/p' | tr '\n' ' ' |
 			sed 's/ ([^)]*)//g; s/\[.*//; s/.* by commas://; s/ or of//' | tr -d , ;;
 	--color | --sort | --way)
-		"$1" "$3" --help | sed -n "/$2=/,/ --[a-z]/p" | sed '2,${/--/d}' | tr -s ' \n' ' ' |
-			sed "s/.*$2=[A-Z]* //; s/.*: //; s/.*page table,//; s/(the default)//" | sed 's/ or / /; s/,//g' ;;
+		"$1" "$3" --help | sed -n "s/.*$2=\([a-z|]*\).*/\1/p" | tr '|' ' ' ;;
 	esac
 }
 

@@ -546,7 +546,7 @@ Test(pages, wrong_options_are_refused)
 	struct run way = PAGES("--way=guess", "1");
 	refused(&way, "--way: \"guess\" is none of auto, scan, pagemap\n");
 	struct run sort = PAGES("--sort=name", "1");
-	refused(&sort, "--sort: \"name\" is none of file, private,");
+	refused(&sort, "--sort: \"name\" is none of private, file,");
 	struct run limit = PAGES("--limit=-3", "1");
 	refused(&limit, "--limit: \"-3\" is not a number of mappings\n");
 }

@@ -22,16 +22,6 @@ struct log_request {
 	long long records, damaged;
 };
 
-static void choose_colours(void *request, const char *when)
-{
-	static const struct word names[] = { { "auto", COLOUR_AUTO },
-					     { "always", COLOUR_ALWAYS },
-					     { "never", COLOUR_NEVER },
-					     { NULL, 0 } };
-
-	((struct log_request *)request)->colours = (enum colours)options_word("color", names, when);
-}
-
 /* Whether the line is a record that is wanted. */
 static bool take_line(struct log_request *request, struct scan *scan, char *line, size_t length,
 		      bool cut)
@@ -147,7 +137,8 @@ int log_main(int argc, char **argv)
 		{ "since", 0, "TIME",
 		  "only from then on: 2026-11-21T12:00:00Z, or how long ago: 90s, 10m, 2h, 3d, 1w",
 		  0, filter_since },
-		{ "color", 0, "WHEN", "auto, always or never", 0, choose_colours },
+		{ "color", 0, "auto|always|never", "colours [auto: on a terminal]",
+		  offsetof(struct log_request, colours), NULL },
 		{ 0 },
 	};
 	struct command_line line = {

@@ -7,30 +7,6 @@
 #include "cli/pages/pages.h"
 #include "cli/text/text.h"
 
-static const struct word orders[] = {
-	{ "file", PAGES_FILE },		 { "private", PAGES_PRIVATE },
-	{ "shared", PAGES_SHARED },	 { "swapped", PAGES_SWAPPED },
-	{ "never", PAGES_NEVER },	 { "size", PAGES_BY_SIZE },
-	{ "address", PAGES_BY_ADDRESS }, { NULL, 0 },
-};
-
-static const struct word ways[] = {
-	{ "auto", PAGES_WAY_AUTO },
-	{ "scan", PAGES_WAY_SCAN },
-	{ "pagemap", PAGES_WAY_PAGEMAP },
-	{ NULL, 0 },
-};
-
-static void take_order(void *view, const char *argument)
-{
-	((struct pages_view *)view)->sort = options_word("sort", orders, argument);
-}
-
-static void take_way(void *view, const char *argument)
-{
-	((struct pages_view *)view)->way = (enum pages_way)options_word("way", ways, argument);
-}
-
 static void take_limit(void *view, const char *argument)
 {
 	char *end;
@@ -46,13 +22,13 @@ int pages_main(int argc, char **argv)
 	static const struct setting settings[] = {
 		{ "json", 'j', NULL, "JSON instead of a table; counts are pages",
 		  offsetof(struct pages_view, json), NULL },
-		{ "sort", 's', "BY",
-		  "file (the default), private, shared, swapped, never, size or address", 0,
-		  take_order },
+		{ "sort", 's', "private|file|shared|swapped|never|unknown|address|size",
+		  "what to begin with, and most of it [file]", offsetof(struct pages_view, sort),
+		  NULL },
 		{ "limit", 'n', "NUMBER", "show that many mappings; the total is of all", 0,
 		  take_limit },
-		{ "way", 0, "HOW",
-		  "for debugging: how to read the page table, auto, scan or pagemap", 0, take_way },
+		{ "way", 0, "auto|scan|pagemap", "for debugging: how to read the page table",
+		  offsetof(struct pages_view, way), NULL },
 		{ 0 },
 	};
 	struct command_line line = {

@@ -17,7 +17,7 @@ enum { PAGES_BY_ADDRESS = PAGES_CLASSES, PAGES_BY_SIZE };
 struct pages_view {
 	bool json;
 	enum pages_way way;
-	int sort;
+	unsigned int sort;
 	size_t limit; /* rows */
 };
 

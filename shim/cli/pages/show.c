@@ -14,7 +14,7 @@
 
 static const char *const headers[] = { "private", "file", "shared", "swapped", "never", "unknown" };
 
-static int sort_by;
+static unsigned int sort_by;
 
 static uint64_t rank(const struct pages_area *area)
 {

@@ -26,17 +26,20 @@ void refuse(const char *format, ...)
 	exit(STATUS_USAGE);
 }
 
-int options_word(const char *option, const struct word *words, const char *argument)
+/* Which word of "auto|always|never" it is. */
+static unsigned int word_of(const struct setting *setting, const char *argument)
 {
-	char list[128] = "";
+	char *words = keep(setting->argument), *rest = words, *word, *list = keep("");
+	unsigned int number = 0;
 
-	for (const struct word *word = words; word->word; word++) {
-		if (!strcmp(word->word, argument))
-			return word->value;
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
-			 word == words ? "" : ", ", word->word);
+	while ((word = strsep(&rest, "|")) && strcmp(word, argument)) {
+		list = format_text("%s%s%s", list, number ? ", " : "", word);
+		number++;
 	}
-	refuse("--%s: \"%s\" is none of %s", option, argument, list);
+	if (!word)
+		refuse("--%s: \"%s\" is none of %s", setting->name, argument, list);
+	free(words);
+	return number;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -50,6 +53,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		options_current = it;
 		if (it->take)
 			it->take(reading->input, argument);
+		else if (it->argument && strchr(it->argument, '|'))
+			*(unsigned int *)((char *)reading->input + it->at) = word_of(it, argument);
 		else if (it->argument)
 			*(const char **)((char *)reading->input + it->at) = argument;
 		else

@@ -60,8 +60,9 @@ struct setting {
 	const char *name;
 	int letter;		     /* 0: none */
 	const char *argument, *help; /* no help: hidden */
-	/* What it does: sets the text or, without an argument, the bool that is so far into the
-	 * input, or calls this, which ends the command where the argument is wrong. */
+	/* What it does: sets the text, the enum (of "one|two|three") or, without an argument, the
+	 * bool that is so far into the input, or calls this, which ends the command where the
+	 * argument is wrong. */
 	size_t at;
 	void (*take)(void *input, const char *argument);
 };
@@ -83,13 +84,6 @@ extern const struct setting *options_current;
 
 /* Ends the command where something is wrong. */
 void options_read(struct command_line *line, int argc, char **argv, void *input);
-
-/* An argument that is one of these, up to NULL. */
-struct word {
-	const char *word;
-	int value;
-};
-int options_word(const char *option, const struct word *words, const char *argument);
 
 /* One sentence, and the end of the command. */
 __attribute__((format(printf, 1, 2), noreturn)) void refuse(const char *format, ...);
