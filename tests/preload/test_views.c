@@ -127,16 +127,30 @@ RUNS_AND(EACH_WIDTH, M3, readonly_view_made_writable_is_recorded, .helper = "vie
 #define SYNCHRONISED "selfmem.map[*] mmfence.selfmem.synchronised"
 
 /* What an older kernel cannot have is said there. */
-#define NO_STORE_IS_LOST(name, pattern, kernel, how)                                       \
+#define NO_STORE_IS_LOST(name, pattern, kernel, how, ...)                                  \
 	WIDTHS_HOLD(M4, name, "storing", pattern, .as_root = true, .options = { EMULATE }, \
 		    .since = kernel, .otherwise = SYNCHRONISED "=none",                    \
-		    .finds = { "selfmem.map", SYNCHRONISED how })
+		    .finds = { "selfmem.map", SYNCHRONISED how }, ##__VA_ARGS__)
 
 NO_STORE_IS_LOST(no_store_of_a_thread_is_lost, "anonymous", "5.7", "=held")
 NO_STORE_IS_LOST(no_store_of_a_thread_to_bss_is_lost, "bss", "5.7", "=held")
 NO_STORE_IS_LOST(no_store_of_a_system_call_is_lost, "calls", "5.7", "=held")
 /* The full kind is for all where vm.unprivileged_userfaultfd is set. */
-NO_STORE_IS_LOST(no_store_is_lost_without_privilege, "unprivileged", "5.11", "~held")
+static void held_as_allowed(struct run *run)
+{
+	FILE *file = fopen("/proc/sys/vm/unprivileged_userfaultfd", "re");
+	bool allowed = file && fgetc(file) == '1';
+	json_t *event = find_event(run, "selfmem.map");
+
+	if (file)
+		fclose(file);
+	if (strcmp(field_string(event, "mmfence.selfmem.synchronised"), "none"))
+		cr_assert_str_eq(field_string(event, "mmfence.selfmem.synchronised"),
+				 allowed ? "held" : "held-user");
+}
+
+NO_STORE_IS_LOST(no_store_is_lost_without_privilege, "unprivileged", "5.11", "~held",
+		 .look = held_as_allowed)
 WIDTHS_HOLD(M4, turn_that_is_not_synchronised_says_so, "storing", "without",
 	    .prepare = without_userfaultfd, .options = { EMULATE },
 	    .finds = { "selfmem.map", SYNCHRONISED "=none" })

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "kernel/thread.h"
@@ -174,4 +175,21 @@ Test(S13, charges_of_the_program_before_are_dropped)
 	home_settle();
 	cr_assert_eq(thread_run(charge_after_exec, &result), 0);
 	cr_expect_eq(result, 0);
+}
+
+static void charge_without_a_table(void *reason)
+{
+	uint64_t none[2] = { 0, RLIM_INFINITY };
+
+	prlimit64(0, RLIMIT_AS, (struct rlimit64 *)none, NULL);
+	cr_expect_eq(budget_charge(4096, reason), -ENOMEM);
+}
+
+Test(S10, without_the_familys_table_that_is_the_reason)
+{
+	const char *reason = NULL;
+
+	home_settle();
+	cr_assert_eq(thread_run(charge_without_a_table, &reason), 0);
+	cr_expect_str_eq(reason, "no memory for the family's table, or no place in it");
 }

@@ -253,3 +253,13 @@ Test(file, what_is_opened_is_closed_on_exec)
 	cr_expect_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	close(fd);
 }
+
+Test(file, what_is_read_ends_in_a_nul)
+{
+	char text[64];
+
+	memset(text, 'x', sizeof(text));
+	long length = sys_read_file("/proc/sys/kernel/ostype", text, sizeof(text));
+	cr_assert_eq(length, 6);
+	cr_expect_str_eq(text, "Linux\n");
+}
