@@ -123,4 +123,16 @@ RUNS_AND(EACH_VARIANT, S6, snapshots_end, .helper = "steady", .args = { "count=2
 }
 
 RUNS(EACH_VARIANT, S5, a_snapshot_ends_under_a_second_view_of_another, .helper = "doubled",
-     .finds = { "snapshot.end 1", "snapshot.end file.path~covered" })
+     .finds = { "snapshot.end 2", "snapshot.end file.path~covered",
+		"snapshot.end[1] file.path~kept" })
+
+/* A2: how the program ended. */
+Test(A2, exit_status_is_in_the_last_record)
+{
+	struct run run = { .helper = "/bin/sh",
+			   .args = { "-c", ": </proc/self/mem; exit 7" },
+			   .ends_with = 7,
+			   .finds = { "process.end process.exit_code=7" } };
+
+	run_and_look(&run);
+}

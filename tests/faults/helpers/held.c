@@ -903,6 +903,8 @@ CASE(ends_unfinished)
 
 /* ---- a fork at any place ---- */
 
+#define FAR (1L << 22) /* the page of a file is opened anew for it */
+
 /* Something of everything that has a table, a lock or a buffer. */
 static void all_rooms(void *unused)
 {
@@ -916,6 +918,7 @@ static void all_rooms(void *unused)
 		must(!remap_file_pages(window + i * PAGE, PAGE, 0, PAGES - 1 - i, 0));
 	for (size_t i = 0; i < 3; i++)
 		promise(page_is(window + i * PAGE, 1, PAGES - 1 - i), "the wrong page in a window");
+	must(!remap_file_pages(window, PAGE, 0, FAR, 0));
 	char *source = anonymous(2 * PAGE), *alias = view_of(source, 2 * PAGE);
 	must_be_coherent(source, alias, 2 * PAGE, "an alias");
 	must(!munmap(alias, 2 * PAGE) && !munmap(window, PAGES * PAGE));
@@ -950,6 +953,7 @@ static void fork_at(char *by_libc, int place)
 
 	file_make("scene", 1, PAGES);
 	file_make("window", 1, PAGES);
+	must(!truncate("window", (FAR + 1) * PAGE));
 	all_rooms(NULL); /* the first time of all is another scene */
 	begin = gate_make();
 	actor_start(&first, all_rooms_when_told, NULL);
