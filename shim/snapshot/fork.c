@@ -287,6 +287,35 @@ static void lose_without_descriptor(const char *reason)
 			lease_lose(lease, reason);
 }
 
+static void lease_again(struct lease *lease)
+{
+	struct file now;
+	int fd = open_by_name(lease);
+
+	if (fd < 0)
+		return;
+	int r = lease_take(fd, lease_thread_number());
+	if (!r)
+		r = file_identify(fd, &now);
+	if (!r && !(file_id_equals(&lease->key, &now.id) && file_is_unchanged(&lease->file, &now)))
+		r = -ESTALE;
+	if (r) {
+		sys_close(fd);
+		return;
+	}
+	lease->fd = lease->signal_fd = fd;
+	lease->granted = family_now();
+	lease->state = LEASE_HELD;
+}
+
+static void lease_missing_again(const char *reason)
+{
+	for (struct lease *lease = leases; lease; lease = lease->hh.next)
+		if (lease->fd < 0)
+			lease_again(lease);
+	lose_without_descriptor(reason);
+}
+
 static void adopt_all(void *unused)
 {
 	struct parcel *parcel = arena_alloc(sizeof(*parcel));
@@ -298,7 +327,9 @@ static void adopt_all(void *unused)
 	if (socket >= 0)
 		sys_close(socket);
 	arena_free(parcel, sizeof(*parcel));
-	lose_without_descriptor("the lease could not be taken over by the child");
+	/* Also one that another thread was granted while this one waited for somebody in its fork.
+	 */
+	lease_missing_again("the lease could not be taken over by the child");
 }
 
 /* The numbers are those of the parent's lease thread. */
@@ -321,34 +352,11 @@ void guard_after_fork_in_child(void)
 
 /* ---- in a child that nobody announced ---- */
 
-static void lease_again(struct lease *lease)
-{
-	struct file now;
-	int fd = open_by_name(lease);
-
-	if (fd < 0)
-		return;
-	int r = lease_take(fd, lease_thread_number());
-	if (!r)
-		r = file_identify(fd, &now);
-	if (!r && !(file_id_equals(&lease->key, &now.id) && file_is_unchanged(&lease->file, &now)))
-		r = -ESTALE;
-	if (r) {
-		sys_close(fd);
-		return;
-	}
-	lease->fd = lease->signal_fd = fd;
-	lease->granted = family_now();
-	lease->state = LEASE_HELD;
-}
-
 static void lease_all_again(void *unused)
 {
 	(void)unused;
-	for (struct lease *lease = leases; lease; lease = lease->hh.next)
-		lease_again(lease);
-	lose_without_descriptor("a raw clone: the file was written to before the child could be "
-				"guarded, or cannot be leased");
+	lease_missing_again("a raw clone: the file was written to before the child could be "
+			    "guarded, or cannot be leased");
 }
 
 void guard_after_raw_clone(void)

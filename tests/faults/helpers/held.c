@@ -752,6 +752,46 @@ CASE(broken_before_adoption)
 	view_check(shared_view, 1, 0, PAGES, "in the parent");
 }
 
+static struct gate there;
+static char *late_view;
+
+static void fork_and_check_late(void *unused)
+{
+	pid_t pid = fork();
+
+	(void)unused;
+	must(pid >= 0);
+	if (!pid) {
+		gate_open(&there);
+		gate_wait(&written);
+		view_check(late_view, 1, 0, PAGES, "in the child");
+		_exit(0);
+	}
+	child_wait(pid);
+}
+
+/* The thread that forks waits for somebody, its leases are handed over, and another is granted. */
+CASE(granted_while_a_fork_waits)
+{
+	struct other other = writer(&few);
+	struct actor actor;
+
+	there = gate_make();
+	written = gate_make();
+	strcpy(hold->point, "fork");
+	hold_arm(hold);
+	actor_start(&actor, fork_and_check_late, NULL);
+	hold_wait(hold);
+	late_view = guarded(PAGES);
+	hold_end(hold);
+	gate_wait(&there);
+	write_begin(&other);
+	write_done(&other);
+	gate_open(&written);
+	actor_join(&actor);
+	view_check(late_view, 1, 0, PAGES, "in the parent");
+}
+
 /* Whoever changes the tables has seen that nobody forks, and then somebody does. */
 CASE(fork_begins)
 {
