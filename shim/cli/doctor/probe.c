@@ -96,9 +96,7 @@ static void say_record(struct trial *trial, const struct scan *scan)
 		return;
 	trial->guarded |= !strcmp(scan_text(scan, "mmfence.snapshot.engine"), "guard");
 	trial->told++;
-	FILE *out = open_text(&words);
-	log_words(out, scan);
-	fclose(out);
+	words = log_words(scan);
 	doctor_say(created || preserved ? WORKS : ABSENT, names[turn], "%s", words);
 	free(words);
 	if (turn < 2)

@@ -2,6 +2,7 @@
 /*
  * Records for people, a line each. What is said of each event is in model/words.c.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/log/log.h"
@@ -33,34 +34,32 @@ static const char *colour_of(const struct scan *scan, const char *action)
 /* "2026-11-21 12:03:17.720" of "2026-11-21T12:03:17.720367Z"; anything else as it is. */
 static void put_time(FILE *out, const char *time)
 {
-	char text[24];
+	bool known = strlen(time) >= 23 && time[10] == 'T';
+	char *text = known ? format_text("%.10s %.12s", time, time + 11) : keep(time);
 
-	if (strlen(time) < 23 || time[10] != 'T') {
-		put_visible(out, time, 40);
-		return;
-	}
-	snprintf(text, sizeof(text), "%s", time);
-	text[10] = ' ';
 	put_visible(out, text, 40);
+	free(text);
 }
 
-void log_words(FILE *out, const struct scan *scan)
+/* And what the wording has not said already. */
+char *log_words(const struct scan *scan)
 {
 	const struct words *words = words_of(scan_text(scan, "event.action"));
 	const char *line = words ? words->line : "{file.path}";
+	char *all = format_text("%s[: {error.code}]%s%s", line,
+				strstr(line, "{error.message}") ? "" : "[; {error.message}]",
+				strstr(line, "{mmfence.policy}") ? ""
+								 : "[ (policy: {mmfence.policy})]");
+	char *text = words_of_record(scan, all);
 
-	words_put(out, scan, line);
-	/* What the wording has not said already. */
-	words_put(out, scan, "[: {error.code}]");
-	if (!strstr(line, "{error.message}"))
-		words_put(out, scan, "[; {error.message}]");
-	if (!strstr(line, "{mmfence.policy}"))
-		words_put(out, scan, "[ (policy: {mmfence.policy})]");
+	free(all);
+	return text;
 }
 
 void log_line(FILE *out, const struct scan *scan, bool colour)
 {
 	const char *action = scan_text(scan, "event.action");
+	char *words = log_words(scan);
 
 	put_time(out, scan_text(scan, "@timestamp"));
 	fputs("  ", out);
@@ -69,7 +68,6 @@ void log_line(FILE *out, const struct scan *scan, bool colour)
 	if (colour)
 		fputs(colour_of(scan, action), out);
 	put_visible(out, action, 40);
-	fputs(colour ? "\033[0m  " : "  ", out);
-	log_words(out, scan);
-	fputc('\n', out);
+	fprintf(out, "%s  %s\n", colour ? "\033[0m" : "", words);
+	free(words);
 }

@@ -21,8 +21,8 @@ void filter_pids(void *filter, const char *list);
 void filter_since(void *filter, const char *text);
 bool filter_wants(const struct log_filter *filter, const struct scan *scan);
 
-/* What happened; and the whole line, with time and process. */
-void log_words(FILE *out, const struct scan *scan);
+/* What happened, to be freed; and the whole line, with time and process. */
+char *log_words(const struct scan *scan);
 void log_line(FILE *out, const struct scan *scan, bool colour);
 
 /* A whole line, without its newline; it may be changed. cut: the line was too long, or the file was

@@ -338,7 +338,6 @@ const struct words *words_of(const char *action);
 
 /* Of a record; and of whatever has values by names. */
 typedef const struct scan_value *words_find(const void *context, const char *name);
-void words_put(FILE *out, const struct scan *scan, const char *words);
 /* To be freed. */
 char *words_of_record(const struct scan *scan, const char *words);
 char *words_fill(const char *words, words_find *find, const void *context);

@@ -90,26 +90,22 @@ void tally_count(struct model *model, const char *action, const char *program, c
 	tally->count++;
 }
 
-static struct file_row *file_at(struct model *model, const char *host, const char *path,
-				size_t most)
+struct file_row *file_of(struct entry *entry)
 {
-	char *key = format_text("%s %s", host, path);
-	struct file_row *row = ROW(model->files, key, strlen(key), most);
+	const char *host = entry->process->row.host;
+	char *key = format_text("%s %s", host, or_unknown(scan_text(entry->scan, "file.path")));
+	struct file_row *row = ROW(entry->model->files, key, strlen(key), ROWS_MOST);
 
 	free(key);
-	if (!row)
-		return file_at(model, "", OTHERS, ANY_NUMBER);
+	if (!row) {
+		host = "";
+		row = ROW(entry->model->files, " " OTHERS, strlen(" " OTHERS), ANY_NUMBER);
+	}
 	if (!row->host) {
 		row->host = keep(host);
 		row->path = row->key + strlen(host) + 1;
 	}
 	return row;
-}
-
-struct file_row *file_of(struct entry *entry)
-{
-	return file_at(entry->model, entry->process->row.host,
-		       or_unknown(scan_text(entry->scan, "file.path")), ROWS_MOST);
 }
 
 /* Processes: by host and pid. */

@@ -7,25 +7,18 @@
 
 #include "cli/model/model.h"
 
-/* "2 memory, 1 guard": the most first. */
+/* "2 guard, 1 memory" */
 static char *counts_of(const char *const *names, const int64_t *numbers)
 {
 	char *text;
 	FILE *out = open_text(&text);
 	const char *comma = "";
 
-	for (int64_t most, last = INT64_MAX; last > 0; last = most) {
-		most = 0;
-		for (int i = 0; names[i]; i++)
-			if (numbers[i] < last && numbers[i] > most)
-				most = numbers[i];
-		for (int i = 0; names[i] && most; i++) {
-			if (numbers[i] != most)
-				continue;
-			fprintf(out, "%s%lld %s", comma, (long long)most, names[i]);
+	for (int i = 0; names[i]; i++)
+		if (numbers[i]) {
+			fprintf(out, "%s%lld %s", comma, (long long)numbers[i], names[i]);
 			comma = ", ";
 		}
-	}
 	fclose(out);
 	return text;
 }

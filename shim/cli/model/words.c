@@ -243,11 +243,3 @@ char *words_of_record(const struct scan *scan, const char *words)
 {
 	return words_fill(words, find_field, scan);
 }
-
-void words_put(FILE *out, const struct scan *scan, const char *words)
-{
-	char *text = words_of_record(scan, words);
-
-	fputs(text, out);
-	free(text);
-}
