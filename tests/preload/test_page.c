@@ -174,7 +174,8 @@ static size_t count_of(const char *text, const char *part)
 	return count;
 }
 
-/* Three kinds of pictures; of snapshots two were preserved, one lost, and one has no end. */
+/* Three pictures; of snapshots two were preserved, one
+ * lost, and one has no end. */
 Test(page, has_its_pictures)
 {
 	struct run page;

@@ -5,6 +5,7 @@
  * what is created in its place is read from its beginning. inotify only wakes; what it does not see
  * (another machine's writes on NFS) is found by looking once a second.
  */
+#include <fcntl.h>
 #include <libgen.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -65,10 +66,12 @@ static void read_file(const struct follow *follow, struct source *source)
 	drain(follow, source, &source->now);
 	if (stat(source->path, &named) || !S_ISREG(named.st_mode) || same_file(&st, &named))
 		return;
-	int fd = lines_open_file(source->path);
+	int fd = open(source->path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		complain("%s cannot be read: %m", source->path);
 		return;
+	}
 	lines_close(&source->before);
 	source->before = source->now;
 	lines_open(&source->now, fd);
@@ -107,8 +110,6 @@ static void open_source(const struct follow *follow, struct source *source, cons
 	free(copy);
 	int fd = lines_open_file(path);
 
-	if (fd < 0)
-		exit(STATUS_USAGE);
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		refuse("-f: %s is no file, and shown as it comes without -f", path);
 	lines_open(&source->now, fd);

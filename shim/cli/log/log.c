@@ -78,8 +78,6 @@ static void show_once(struct log_request *request)
 	for (size_t i = 0; i < request->count; i++) {
 		int fd = lines_open_file(request->paths[i]);
 
-		if (fd < 0)
-			exit(STATUS_USAGE);
 		logs[i].path = request->paths[i];
 		logs[i].as_it_comes = lseek(fd, 0, SEEK_CUR) < 0;
 		lines_open(&logs[i].lines, fd);

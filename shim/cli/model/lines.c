@@ -20,15 +20,10 @@ int lines_open_file(const char *path)
 	int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC) : dup(0);
 	struct stat st;
 
-	if (fd < 0) {
-		complain("%s cannot be read: %m", path);
-		return -1;
-	}
-	if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) {
-		complain("%s cannot be read: it is a directory, not a log", path);
-		close(fd);
-		return -1;
-	}
+	if (fd < 0)
+		refuse("%s cannot be read: %m", path);
+	if (!fstat(fd, &st) && S_ISDIR(st.st_mode))
+		refuse("%s cannot be read: it is a directory, not a log", path);
 	return fd;
 }
 

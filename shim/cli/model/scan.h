@@ -74,8 +74,8 @@ struct lines {
 	bool bad;      /* the line that was just returned was too long, or has a NUL */
 };
 
-/* A log by its name, "-" for standard input. A descriptor, or -1 with a sentence said: a directory,
- * no permission, nothing there. */
+/* A log by its name, "-" for standard input. Ends the command where it is a directory, may not be
+ * read or is not there. */
 int lines_open_file(const char *path);
 
 /* The descriptor is closed by lines_close. */

@@ -4,7 +4,6 @@
  * large on a narrow page. Signs say what colours say.
  */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/report/report.h"
@@ -22,7 +21,7 @@ static const struct {
 	  "<li>▸ its end is not on record</li>",
 	  "snapshots" },
 	{ "Areas over time", "areas (VMAs)", "", "records of other processes" },
-	{ "Nonlinear windows", "page of the file", "<li><b class=\"k3\"></b>failed calls</li>",
+	{ "Nonlinear windows", "page of the file", "<li><b class=\"k3\"></b>one that failed</li>",
 	  "calls of other processes or files" },
 };
 
@@ -44,27 +43,22 @@ static double place(const struct plot *plot, int axis, double value)
 	return axis ? plot->height * (1 - part) : 100 * part;
 }
 
-static void widen(struct plot *plot, double x, double y)
+static void widen(struct plot *plot, int axis, double low, double high)
 {
-	double at[] = { x, y };
-
-	for (int axis = 0; axis < 2; axis++) {
-		plot->from[axis] = fmin(plot->from[axis], at[axis]);
-		plot->to[axis] = fmax(plot->to[axis], at[axis]);
-	}
+	plot->from[axis] = fmin(plot->from[axis], low);
+	plot->to[axis] = fmax(plot->to[axis], high);
 }
 
 static void measure(struct plot *plot)
 {
-	for (const struct series *it = plot->series; it < plot->series + plot->count; it++)
+	for (const struct series *it = plot->series; it < plot->series + plot->count; it++) {
+		if (plot->picture == PICTURE_AREAS)
+			widen(plot, 1, 0, 1.1 * (double)it->limit);
 		for (const struct mark *mark = it->marks; mark < it->marks + it->count; mark++) {
-			widen(plot, mark->x0, mark->y);
-			widen(plot, mark->x1, mark->y + mark->x1 - mark->x0);
-			if (plot->picture != PICTURE_AREAS)
-				continue;
-			widen(plot, mark->x0, 0);
-			widen(plot, mark->x0, 1.1 * (double)it->limit);
+			widen(plot, 0, mark->x0, mark->x1);
+			widen(plot, 1, mark->y, mark->y + mark->x1 - mark->x0);
 		}
+	}
 }
 
 static void put_label(const struct plot *plot, double x, double y, const char *anchor,
@@ -121,12 +115,6 @@ static void put_axes(const struct plot *plot)
 	put_label(plot, 0, -8, "start", kinds[plot->picture].y_name);
 }
 
-/* The red of what is bad is no line's. */
-static int colour_of(const struct plot *plot, size_t row, int kind)
-{
-	return plot->picture == PICTURE_AREAS ? (int)row + (row >= MARK_BAD) : kind;
-}
-
 /* Marks of a kind, each a bar or a dot; of areas one line. */
 static void put_marks(const struct plot *plot, size_t row, int kind)
 {
@@ -134,7 +122,7 @@ static void put_marks(const struct plot *plot, size_t row, int kind)
 	bool lives = plot->picture == PICTURE_LIVES, areas = plot->picture == PICTURE_AREAS;
 	double y = ROW * (double)row + 24;
 
-	fprintf(plot->out, "<path class=\"k%d\" d=\"", colour_of(plot, row, kind));
+	fprintf(plot->out, "<path class=\"k%d\" d=\"", kind);
 	for (const struct mark *it = series->marks; it < series->marks + series->count; it++)
 		if ((int)it->kind == kind)
 			fprintf(plot->out, "%c%.2f %.1fL%.2f %.1f",
@@ -171,17 +159,12 @@ static void put_life(const struct plot *plot, const struct series *series, doubl
 		put_label(plot, 100, y + 28, "start", "▸");
 }
 
-/* A letter at the end of a line, and the limit. */
-static void put_areas(const struct plot *plot, const struct series *series, char letter)
+static void put_limit(const struct plot *plot, int64_t limit)
 {
-	const struct mark *last = &series->marks[series->count - 1];
-	double y = place(plot, 1, (double)series->limit);
-	char text[64] = { letter };
+	double y = place(plot, 1, (double)limit);
+	char text[64];
 
-	put_label(plot, place(plot, 0, last->x0), place(plot, 1, last->y) - 6, "end", text);
-	if (!series->limit)
-		return;
-	snprintf(text, sizeof(text), "vm.max_map_count %lld", (long long)series->limit);
+	snprintf(text, sizeof(text), "vm.max_map_count %lld", (long long)limit);
 	fprintf(plot->out, "<line class=\"k3\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>\n", y, y);
 	put_label(plot, 100, y - 6, "end", text);
 }
@@ -205,19 +188,9 @@ static void put_picture(struct plot *plot)
 	for (size_t row = 0; row < plot->count; row++)
 		if (lives)
 			put_life(plot, &plot->series[row], ROW * (double)row);
-		else if (plot->picture == PICTURE_AREAS)
-			put_areas(plot, &plot->series[row], (char)('A' + row));
+		else if (plot->series[row].limit)
+			put_limit(plot, plot->series[row].limit);
 	fputs("</svg>", plot->out);
-}
-
-static void put_names(const struct plot *plot)
-{
-	for (size_t row = 0; row < plot->count; row++) {
-		fprintf(plot->out, "<li><b class=\"k%d\"></b>%c ", colour_of(plot, row, 0),
-			(char)('A' + row));
-		put_name(plot->out, &plot->series[row]);
-		fputs("</li>", plot->out);
-	}
 }
 
 /* One call of ten thousand is no picture: what is missing is said instead. */
@@ -227,15 +200,19 @@ static void put_figure(struct plot plot)
 	int64_t seen = (int64_t)plot.series->seen;
 	int64_t calls = plot.series->uncounted ? 0 : plot.series->calls;
 	bool few = window && seen < FEW && (!calls || seen < calls / 100);
-	char *all = calls ? format_text("%lld", (long long)calls) : keep("an unknown number of");
+	char all[32] = "an unknown number of";
 
+	if (calls)
+		snprintf(all, sizeof(all), "%lld", (long long)calls);
 	fprintf(plot.out, "<figure class=\"p%d\">", plot.picture);
+	if (plot.picture != PICTURE_LIVES) {
+		fputs("<h3>", plot.out);
+		put_name(plot.out, plot.series);
+		fputs("</h3>", plot.out);
+	}
 	if (!few)
 		put_picture(&plot);
-	fputs("<ul class=\"legend\">", plot.out);
-	if (plot.picture != PICTURE_LIVES)
-		put_names(&plot);
-	fprintf(plot.out, "%s</ul>", kinds[plot.picture].legend);
+	fprintf(plot.out, "<ul class=\"legend\">%s</ul>", few ? "" : kinds[plot.picture].legend);
 	if (window)
 		fprintf(plot.out,
 			few ? "<figcaption>Not drawn: only %lld of %s calls are on record "
@@ -244,7 +221,6 @@ static void put_figure(struct plot plot)
 			      "</figcaption>",
 			(long long)seen, all, window->count);
 	fputs("</figure>\n", plot.out);
-	free(all);
 }
 
 void report_picture(const struct model *model, enum picture picture, FILE *out)
@@ -257,8 +233,8 @@ void report_picture(const struct model *model, enum picture picture, FILE *out)
 		left -= picture == PICTURE_LIVES ? 1 : (int64_t)all[count].seen;
 	if (count)
 		fprintf(out, "<h2>%s</h2>\n", kinds[picture].title);
-	/* Each window has a figure of its own. */
-	for (size_t i = 0, step = picture == PICTURE_WINDOW ? 1 : count; i < count; i += step)
+	/* All snapshots are in one figure. */
+	for (size_t i = 0, step = picture == PICTURE_LIVES ? count : 1; i < count; i += step)
 		put_figure((struct plot){ .out = out,
 					  .picture = picture,
 					  .series = &all[i],

@@ -88,8 +88,6 @@ static void open_sources(struct request *request)
 		struct source source = request->sources[i];
 		int fd = lines_open_file(source.path);
 
-		if (fd < 0)
-			exit(STATUS_USAGE);
 		if (fstat(fd, &source.st) || seen(request, kept, &source)) {
 			close(fd);
 			continue;
@@ -137,11 +135,11 @@ static void read_sources(struct model *model, struct request *request)
 		sum_add(&position.total, request->sources[i].st.st_size);
 	for (size_t i = 0; i < request->count; i++) {
 		struct source *source = &request->sources[i];
-		int fd = source->fd < 0 ? lines_open_file(source->path) : source->fd, r;
+		int fd = source->fd < 0 ? lines_open_file(source->path) : source->fd;
 
 		position.path = source->path;
 		model_log(model, source->path);
-		r = fd < 0 ? -errno : model_read(model, fd, show_progress, &position);
+		int r = model_read(model, fd, show_progress, &position);
 		if (r)
 			refuse("%s cannot be read: %s", source->path, strerror(-r));
 		position.before += model->log->bytes;

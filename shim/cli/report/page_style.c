@@ -9,12 +9,12 @@
 	"--paper:#fff;--ground:#f5f6f8;--ink:#1b2026;--soft:#5c6672;--line:#d9dee4;" \
 	"--good:#17704a;--good-ground:#e3f4ea;--warn:#8a5a00;--warn-ground:#fcf1d8;" \
 	"--bad:#b3261e;--bad-ground:#fbe6e4;--a:#2463b4;--b:#c2571a;--c:#3c8a3f;"    \
-	"--none:#c4ccd4;--d:#8a4bb0;--e:#0f8a93;--f:#7a6a12;"
+	"--none:#c4ccd4;"
 #define DARK                                                                            \
 	"--paper:#1a1f25;--ground:#12161a;--ink:#e4e8ec;--soft:#9aa5b1;--line:#323a43;" \
 	"--good:#63cf98;--good-ground:#14301f;--warn:#e9b84f;--warn-ground:#352a10;"    \
 	"--bad:#ff8a80;--bad-ground:#3d1a18;--a:#6ea8ef;--b:#f0995c;--c:#7ccb7f;"       \
-	"--none:#4a545f;--d:#c592e8;--e:#54cbd4;--f:#d3c05a;"
+	"--none:#4a545f;"
 
 const char page_style[] =
 	":root{color-scheme:light dark;" LIGHT "}"
@@ -52,15 +52,14 @@ const char page_style[] =
 	"figure.p1,figure.p2{padding-left:76px}figcaption{color:var(--soft);font-size:13px}"
 	"svg{display:block;width:100%;overflow:visible}svg line{stroke:var(--line)}"
 	"svg text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:var(--soft)}"
-	"svg path{fill:none;stroke:currentColor;stroke-width:3;stroke-linecap:round;"
+	"svg path{fill:none;stroke:currentColor;stroke-width:2;stroke-linecap:round;"
 	"vector-effect:non-scaling-stroke}.p0 path{stroke-width:6;stroke-linecap:butt}"
 	"svg line.k3{stroke:currentColor;stroke-dasharray:6 4}.p0 text{fill:var(--ink)}"
-	"foreignObject div,.legend li{overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
+	"foreignObject div,figure h3,.legend li{overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
 	"font-size:13px;max-width:100%}.legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0;"
 	"padding:0;list-style:none}.legend b{display:inline-block;width:11px;height:11px;"
 	"border-radius:2px;margin-right:6px;background:currentColor}"
 	".k0{color:var(--a)}.k1{color:var(--c)}.k2{color:var(--b)}.k3{color:var(--bad)}"
-	".k4{color:var(--d)}.k5{color:var(--e)}.k6{color:var(--f)}"
 	"footer{margin-top:40px;color:var(--soft);font-size:13px}"
 	"@media (max-width:700px){ol.stack{max-height:9em;overflow-y:auto}}"
 	"@media print{:root{color-scheme:light;" LIGHT "--ground:#fff}"

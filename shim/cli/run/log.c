@@ -245,11 +245,7 @@ void log_read_there(struct log *log, char *const *names, size_t count)
 
 		if (!stat(path, &st) && !S_ISREG(st.st_mode))
 			refuse("the log %s is no file", path);
-		int fd = lines_open_file(path);
-
-		if (fd < 0)
-			exit(STATUS_USAGE);
-		read_part(log, path, fd, 0, false);
+		read_part(log, path, lines_open_file(path), 0, false);
 	}
 	globfree(&found);
 	model_finish(log->model);
