@@ -923,7 +923,7 @@ Test(command, summary_adds_up_the_records_of_this_run)
 	expect_errors(&run, "of 1 process\n");
 	expect_errors(
 		&run,
-		"3 snapshots of 1 file (2 memory, 1 guard; 2 proven, 1 verified), 3.0 MiB copied; 3 had not ended");
+		"3 snapshots of 1 file (1 guard, 2 memory; 2 proven, 1 verified), 3.0 MiB copied; 3 had not ended");
 	expect_errors(&run, "3 mappings had no snapshot\n");
 	expect_errors(&run, "2 × larger than snapshot.copy-limit, such as /data/?[31mred\n");
 	expect_errors(&run, "1 × no memory\n");

@@ -174,7 +174,10 @@ Test(picture, says_what_it_leaves_out)
 			put_call(&log, i, (unsigned int)j, (unsigned int)j);
 		put(&log, i, "nonlinear.pressure", i, ",\"mmfence\":{\"areas\":{\"count\":%d}}", i);
 	}
+	for (int i = 1; i < 600; i++)
+		put(&log, i, "nonlinear.pressure", 1, ",\"mmfence\":{\"areas\":{\"count\":%d}}", i);
 	show(&run, &log, NULL);
+	cr_expect_eq(count_of(run.output, " of 600 records.</figcaption>"), 1);
 	expect(&run, "Not drawn: 68 snapshots.");
 	expect(&run, "p[1] file002<");
 	expect(&run, "p[1] file100<");

@@ -220,6 +220,9 @@ static void put_figure(struct plot plot)
 			    : "<figcaption>On record: %lld of %s calls; %zu are drawn."
 			      "</figcaption>",
 			(long long)seen, all, window->count);
+	else if (plot.picture == PICTURE_AREAS && plot.series->seen > plot.series->count)
+		fprintf(plot.out, "<figcaption>Drawn: %zu of %lld records.</figcaption>",
+			plot.series->count, (long long)seen);
 	fputs("</figure>\n", plot.out);
 }
 
