@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "golden.h"
 #include "runner.h"
 
 /* A number, a string, how long an array is; NULL for what is not there. */
@@ -158,10 +160,104 @@ static void skip_before(struct run *run)
 		     run->otherwise ? ", and the record says so" : "");
 }
 
+/* --- what it wrote --- */
+
+void run_shows(const struct run *run, const char *part)
+{
+	cr_assert(strstr(run->output, part), "no \"%s\" in:\n%s%s", part, run->output, run->errors);
+}
+
+void run_warns(const struct run *run, const char *part)
+{
+	cr_assert(strstr(run->errors, part), "no \"%s\" in:\n%s", part, run->errors);
+}
+
+size_t count_lines(const char *text)
+{
+	size_t count = 0;
+
+	for (; (text = strchr(text, '\n')); text++)
+		count++;
+	return count;
+}
+
+bool run_has(const struct run *run, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/work/%s", run->dir, name);
+	return !access(path, F_OK);
+}
+
+char *run_text(const struct run *run, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/work/%s", run->dir, name);
+	return read_whole(path);
+}
+
+json_t *run_json(const struct run *run)
+{
+	json_error_t error;
+	json_t *json = json_loads(run->output, JSON_REJECT_DUPLICATES, &error);
+
+	cr_assert(json, "%s: %s%s", error.text, run->output, run->errors);
+	return json;
+}
+
+static void is_refused(const struct run *run)
+{
+	cr_assert_str_empty(run->output, "%s", run->output);
+	run_warns(run, run->refuses);
+	cr_assert(strchr(run->errors, '\n') == run->errors + strlen(run->errors) - 1,
+		  "more than one line: %s", run->errors);
+	cr_assert(!run_has(run, "started") && !run_has(run, "junit.xml"), "it was started");
+	cr_assert(access(run->log_path, F_OK), "there is a log");
+}
+
+static void look_at_texts(const struct run *run)
+{
+	if (run->says)
+		cr_assert_str_eq(run->output, run->says, "\n%s\ninstead of\n%s\n%s", run->output,
+				 run->says, run->errors);
+	if (run->complains)
+		cr_assert_str_eq(run->errors, run->complains, "%s", run->errors);
+	for (size_t i = 0; i < RUN_PARTS && run->shows[i]; i++)
+		run_shows(run, run->shows[i]);
+	for (size_t i = 0; i < RUN_PARTS && run->warns[i]; i++)
+		run_warns(run, run->warns[i]);
+	for (size_t i = 0; i < RUN_PARTS && run->shows_no[i]; i++)
+		cr_assert(!strstr(run->output, run->shows_no[i]), "\"%s\" in:\n%s",
+			  run->shows_no[i], run->output);
+	for (size_t i = 0; i < RUN_PARTS && run->warns_no[i]; i++)
+		cr_assert(!strstr(run->errors, run->warns_no[i]), "\"%s\" in:\n%s",
+			  run->warns_no[i], run->errors);
+	if (run->lines)
+		cr_assert_eq(count_lines(run->output), run->lines, "%s", run->output);
+	if (run->golden)
+		golden_text(run->output, run->golden);
+	if (run->refuses)
+		is_refused(run);
+}
+
+static void look_at_end(struct run *run)
+{
+	int wanted = run->refuses ? 2 : run->ends_with;
+
+	if (!wanted || run_exit(run) == 77)
+		run_must_hold(run);
+	else
+		cr_assert_eq(run_exit(run), wanted, "%d instead of %d: %s%s", run_exit(run), wanted,
+			     run->output, run->errors);
+}
+
 void run_and_look(struct run *run)
 {
 	if (run->as_root)
 		skip_unless_root();
+	if (run->in_mounts)
+		skip_without_mounts();
 	if (run->before)
 		run->before(run);
 	if (run->since && kernel_is_before(run->since))
@@ -170,23 +266,12 @@ void run_and_look(struct run *run)
 	if (run->as_bare)
 		run_bare(run, &bare);
 	run_helper(run);
-	if (run->ends_with)
-		cr_assert_eq(run_exit(run), run->ends_with, "%d: %s%s", run_exit(run), run->output,
-			     run->errors);
-	else
-		run_must_hold(run);
+	look_at_end(run);
 	if (run->skips)
 		run->skips(run);
 	if (run->as_bare)
 		is_as_bare(run, &bare);
-	if (run->says)
-		cr_assert_str_eq(run->output, run->says, "%s", run->output);
-	if (run->complains)
-		cr_assert_str_eq(run->errors, run->complains, "%s", run->errors);
-	for (size_t i = 0; i < 4 && run->shows[i]; i++)
-		cr_assert(strstr(run->output, run->shows[i]), "%s: %s", run->shows[i], run->output);
-	for (size_t i = 0; i < 4 && run->warns[i]; i++)
-		cr_assert(strstr(run->errors, run->warns[i]), "%s: %s", run->warns[i], run->errors);
+	look_at_texts(run);
 	for (size_t i = 0; i < RUN_FINDS && run->finds[i]; i++)
 		run_finds(run, run->finds[i]);
 	if (run->look)

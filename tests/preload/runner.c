@@ -23,6 +23,7 @@
 #include "../mounts.h"
 #include "filter.h"
 #include "invariants.h"
+#include "lines.h"
 #include "records.h"
 #include "runner.h"
 
@@ -137,10 +138,17 @@ static void set_option(const char *option)
 	setenv(name, value + 1, 1);
 }
 
+static bool is_line(const struct run *run)
+{
+	return run->mmfence || run->sh;
+}
+
 static void set_preload(const struct run *run)
 {
 	char value[3 * PATH_MAX];
-	const char *library = run->preload ? run->preload : build_path("$LIB/libmmfence.so");
+	const char *library = is_line(run)   ? RUN_BARE
+			      : run->preload ? run->preload
+					     : build_path("$LIB/libmmfence.so");
 	bool before = run->preload_before, after = run->preload_after;
 
 	if (!library[0] && !before && !after)
@@ -164,8 +172,10 @@ static void set_environment(const struct run *run)
 	setenv("LC_ALL", "C", 1);
 	snprintf(state, sizeof(state), "%s/state", run->dir);
 	setenv("RUN_STATE", state, 1);
-	setenv("MMFENCE_AUDIT_LOG", run->log ? run->log : run->log_path, 1);
-	if (run->preload != RUN_BARE) /* a test looks for its own, not for the first of many */
+	if (!run->without_log)
+		setenv("MMFENCE_AUDIT_LOG", run->log ? run->log : run->log_path, 1);
+	if (run->preload != RUN_BARE &&
+	    !is_line(run)) /* a test looks for its own, not for the first of many */
 		set_option("audit.snapshots=every");
 	for (size_t i = 0; i < RUN_MOST && run->options[i]; i++)
 		set_option(run->options[i]);
@@ -176,6 +186,8 @@ static void set_environment(const struct run *run)
 
 static const char *program_path(const struct run *run)
 {
+	if (is_line(run))
+		return run->sh ? "/bin/sh" : build_path("bin/mmfence");
 	return run->variant ? build_path("helpers/%s/%s", run->variant, run->helper) : run->helper;
 }
 
@@ -202,15 +214,40 @@ static void skip_unless_there(const struct run *run)
 	if (!getenv("MMFENCE_USERLAND"))
 		return;
 	skip_without(program_path(run));
+	if (run->sh && strstr(run->sh, "$mmfence"))
+		skip_without(build_path("bin/mmfence"));
 	for (size_t i = 0; i < RUN_MOST && run->args[i]; i++)
 		if (strstr(run->args[i], "/bin/mmfence"))
 			skip_without(build_path("bin/mmfence"));
 }
 
+static void set_arguments(const struct run *run, const char **argv)
+{
+	if (run->mmfence)
+		argv += line_split(line_expand(run->mmfence, run->variant), argv);
+	if (run->sh) {
+		*argv++ = "-c";
+		*argv++ = line_expand(run->sh, run->variant);
+	}
+	for (size_t i = 0; i < RUN_MOST && run->args[i]; i++)
+		*argv++ = is_line(run) ? line_expand(run->args[i], run->variant) : run->args[i];
+}
+
+static void make_files(const struct run *run)
+{
+	for (size_t i = 0; i < RUN_FILES && run->files[i].name; i++) {
+		FILE *out = fopen(run->files[i].name, "we");
+
+		if (!out || fputs(run->files[i].text, out) < 0 || fclose(out) ||
+		    chmod(run->files[i].name, run->files[i].mode))
+			_exit(98);
+	}
+}
+
 static _Noreturn void become_helper(struct run *run)
 {
 	const char *program = program_path(run);
-	const char *argv[RUN_MOST + 2] = { program };
+	const char *argv[2 * RUN_MOST + 2] = { program };
 	const char *old_kernel = getenv("MMFENCE_OLD_KERNEL");
 	char work[PATH_MAX];
 
@@ -224,8 +261,7 @@ static _Noreturn void become_helper(struct run *run)
 	redirect(run, "errors", STDERR_FILENO, O_WRONLY | O_CREAT | O_TRUNC);
 	default_signals();
 	umask(022);
-	for (size_t i = 0; i < RUN_MOST && run->args[i]; i++)
-		argv[i + 1] = run->args[i];
+	set_arguments(run, argv + 1);
 	set_preload(run);
 	set_environment(run);
 	/* Nothing of the test runner's own is to be inherited. */
@@ -233,6 +269,9 @@ static _Noreturn void become_helper(struct run *run)
 	/* While that takes no promise that nothing privileged is started. */
 	if (old_kernel)
 		filter_as_kernel(old_kernel);
+	if (run->in_mounts)
+		prepare_mounts(run);
+	make_files(run);
 	if (run->prepare)
 		run->prepare(run);
 	execv(program, (char **)(uintptr_t)argv);
@@ -290,6 +329,11 @@ void run_start(struct run *run)
 
 /* --- waiting and reading --- */
 
+static const char *name_of(const struct run *run)
+{
+	return run->mmfence ? run->mmfence : run->sh ? run->sh : run->helper;
+}
+
 static char *read_file(const char *path, size_t *size)
 {
 	FILE *file = fopen(path, "re");
@@ -346,7 +390,7 @@ void run_wait(struct run *run)
 
 	run->output = read_output(run, "output");
 	run->errors = read_output(run, "errors");
-	cr_assert(ended, "%s hangs; so far it said:\n%s%s", run->helper, run->output, run->errors);
+	cr_assert(ended, "%s hangs; so far it said:\n%s%s", name_of(run), run->output, run->errors);
 	run_read_log(run);
 }
 
@@ -461,7 +505,7 @@ void run_must_hold(struct run *run)
 		run->output[strcspn(run->output, "\n")] = 0;
 		cr_skip_test("%s", reason ? reason + 6 : run->output);
 	}
-	cr_assert(status == 0, "%s (%s) ended with %d:\n%s%s", run->helper,
+	cr_assert(status == 0, "%s (%s) ended with %d:\n%s%s", name_of(run),
 		  run->variant ? run->variant : "path", status, run->output, run->errors);
 }
 

@@ -10,6 +10,11 @@
  *	cr_assert(find_event(&run, "snapshot.create"));
  *	run_end(&run);
  *
+ * Or the command itself, by a line, with what is wanted of it (run_and_look(), below):
+ *
+ *	GIVEN(command, quiet_says_nothing, "run -q -- sh -c 'exit 7'", .ends_with = 7,
+ *		.complains = "")
+ *
  * All files of a run are below run.dir; the helper's current directory is run.dir/work.
  */
 #ifndef MMFENCE_TESTS_RUNNER_H
@@ -27,18 +32,30 @@
 #define RUN_MOST    24
 #define RUN_EXPECTS 4
 #define RUN_FINDS   16
+#define RUN_PARTS   12
+#define RUN_FILES   4
 
 struct run {
 	/* What to start. */
 	const char *variant; /* plain, large, fortify, m32, asan, static; NULL: helper is a path */
 	const char *helper;
 	const char *args[RUN_MOST];
+	/* Or, without the library: what the command is given, with blanks between words, and '...'
+	 * for one that has some; a script of the shell. In both, and in their args, which come
+	 * behind, $mmfence is the command, and $BUILD/, $HELPERS/ and $DATA/ are places. */
+	const char *mmfence, *sh;
 	const char *options[RUN_MOST];		    /* "snapshot.mode=off" */
 	const char *env[RUN_MOST];		    /* "NAME=value" */
 	const char *preload;			    /* NULL: the library, by $LIB; RUN_BARE: none */
 	const char *preload_before, *preload_after; /* other libraries in LD_PRELOAD */
-	const char *log;		  /* NULL: run.log_path; otherwise audit.log as given */
-	const char *input;		  /* a file to read from; NULL: /dev/null */
+	const char *log;   /* NULL: run.log_path; otherwise audit.log as given */
+	bool without_log;  /* the environment names none */
+	const char *input; /* a file to read from; NULL: /dev/null */
+	/* Made in run.dir/work before prepare. */
+	struct {
+		const char *name, *text;
+		mode_t mode;
+	} files[RUN_FILES];
 	void (*prepare)(struct run *run); /* in the child, in run.dir/work, before exec */
 	int seconds;			  /* 60 if 0 */
 	bool may_be_torn;		  /* a disk that is full cuts records short */
@@ -46,7 +63,7 @@ struct run {
 	const char *expects[RUN_EXPECTS];
 
 	/* What is wanted of it: run_and_look(). */
-	bool as_root;
+	bool as_root, in_mounts;	 /* prepare_mounts(), before prepare */
 	void (*before)(struct run *run); /* may skip the test */
 	/* On older kernels the test is skipped; if there is something that it finds then, it must.
 	 */
@@ -54,11 +71,17 @@ struct run {
 	int ends_with; /* 0: it holds, or what it tries is not to be had */
 	/* Skips the test if the run shows that this is not to be had. */
 	void (*skips)(struct run *run);
-	bool as_bare;			 /* the same end and output as without the library */
-	const char *says, *complains;	 /* on standard output, on standard error */
-	const char *shows[4], *warns[4]; /* parts of them */
-	const char *finds[RUN_FINDS];	 /* as run_finds() has them */
-	size_t breaks;			 /* guard_events() */
+	bool as_bare;		      /* the same end and output as without the library */
+	const char *says, *complains; /* on standard output, on standard error */
+	const char *shows[RUN_PARTS], *warns[RUN_PARTS]; /* parts of them */
+	const char *shows_no[RUN_PARTS], *warns_no[RUN_PARTS];
+	const char *golden; /* a file of tests/data (golden_text()) */
+	size_t lines;	    /* on standard output; 0: as many as there are */
+	/* It ends with 2 and a sentence with this part; nothing is started ("touch started") or
+	 * made. */
+	const char *refuses;
+	const char *finds[RUN_FINDS]; /* as run_finds() has them */
+	size_t breaks;		      /* guard_events() */
 	void (*look)(struct run *run);
 
 	/* What came of it. */
@@ -94,6 +117,16 @@ void run_finds(const struct run *run, const char *finding);
 /* The whole test: looks whether it can be done, runs, looks what came of it, ends. */
 void run_and_look(struct run *run);
 
+/* A part of what it wrote; how many lines a text has; whether run.dir/work has such a file. */
+void run_shows(const struct run *run, const char *part);
+void run_warns(const struct run *run, const char *part);
+size_t count_lines(const char *text);
+bool run_has(const struct run *run, const char *name);
+/* Such a file, as read_whole() has it. */
+char *run_text(const struct run *run, const char *name);
+/* What it wrote, as JSON. */
+json_t *run_json(const struct run *run);
+
 /* The exit status, 128 + n for signal n. */
 int run_exit(const struct run *run);
 /* The helper's promises must have held; a test that could not be tried is skipped. */
@@ -127,6 +160,16 @@ void prepare_mounts(struct run *run);
 
 /* Whether programs find a kernel older than this, "5.7": the real one, or MMFENCE_OLD_KERNEL. */
 bool kernel_is_before(const char *version);
+
+/* For run.files. */
+#define TEXT(name, text)         \
+	{                        \
+		name, text, 0644 \
+	}
+#define PROGRAM(name, text)      \
+	{                        \
+		name, text, 0755 \
+	}
 
 /* One test of a program by its path, one of a helper, or one for 64 and one for 32 bits. */
 #define BY_PATH(suite, name)                             \
@@ -187,6 +230,10 @@ bool kernel_is_before(const char *version);
 	static void suite##_##name##_look(struct run *run);                 \
 	RUNS(each, suite, name, .look = suite##_##name##_look, __VA_ARGS__) \
 	static void suite##_##name##_look(struct run *run)
+/* One of the command by its line; one that is refused. */
+#define GIVEN(suite, name, line, ...) RUNS(BY_PATH, suite, name, .mmfence = line, __VA_ARGS__)
+#define REFUSES(suite, name, line, sentence, ...) \
+	GIVEN(suite, name, line, .refuses = sentence, __VA_ARGS__)
 #define HOLDS_(each, suite, name, program, pattern, ...) \
 	RUNS(each, suite, name, .helper = program, .args = { pattern }, __VA_ARGS__)
 #define HELPER_HOLDS(...) HOLDS_(EACH_VARIANT, __VA_ARGS__)

@@ -27,15 +27,6 @@ static void expect_exit(const struct run *run, int status)
 		     run->errors);
 }
 
-static size_t count_lines(const char *text)
-{
-	size_t count = 0;
-
-	for (; (text = strchr(text, '\n')); text++)
-		count++;
-	return count;
-}
-
 Test(show, lines_are_golden)
 {
 	struct run run = COMMAND("log", data_path("two_hosts.log"));
