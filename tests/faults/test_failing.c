@@ -175,6 +175,15 @@ Test(N2, nothing_is_left_of_windows)
 	balanced("remap", "audit.nonlinear=every");
 }
 
+/* Where files are told apart by their names. */
+Test(N2, nothing_is_left_of_windows_in_shared_memory)
+{
+	if (!getenv("MMFENCE_SHM"))
+		cr_skip_test("no /dev/shm here");
+	setenv("MMFENCE_TMP", getenv("MMFENCE_SHM"), 1);
+	balanced("remap", "nonlinear.emulate=always");
+}
+
 Test(M4, nothing_is_left_of_views)
 {
 	balanced("alias", "selfmem.map=emulate");

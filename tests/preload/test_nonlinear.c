@@ -83,7 +83,8 @@ RUNS_AND(EACH_WIDTH, N1, first_call_of_each_site_and_totals, .helper = "nonlinea
 /* N1: linear_page_offset is what the call replaced, also when that was not linear any more. */
 WIDTHS_HOLD(N1, every_call, "nonlinear", "return", .options = { "audit.nonlinear=every" },
 	    .says = WORKED,
-	    .finds = { "nonlinear.remap 113", "nonlinear.remap[16] mmfence.mapping.page_offset=21",
+	    .finds = { "nonlinear.remap 113", "nonlinear.remap[*] mmfence.mapping.address",
+		       "nonlinear.remap[16] mmfence.mapping.page_offset=21",
 		       "nonlinear.remap[16] mmfence.mapping.linear_page_offset=5" })
 
 WIDTHS_HOLD(N1, off, "nonlinear", "return", .options = { "audit.nonlinear=off" }, .says = WORKED,
@@ -95,7 +96,7 @@ WIDTHS_HOLD(N1, off, "nonlinear", "return", .options = { "audit.nonlinear=off" }
 
 WIDTHS_HOLD(N3, a_window_in_a_private_mapping_is_none, "rewire", "private",
 	    .options = { "snapshot.mode=off", "audit.nonlinear=every" },
-	    .finds = { "nonlinear.rewire 0" })
+	    .finds = { "nonlinear.rewire 0", "nonlinear.total 0" })
 
 TOTALS(exit, "exit")
 TOTALS(underscore_exit, "_exit")

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "kernel/file.h"
+#include "kernel/vma.h"
 #include "support/sys.h"
 
 static struct file identify(int fd)
@@ -262,4 +263,25 @@ Test(file, what_is_read_ends_in_a_nul)
 	long length = sys_read_file("/proc/sys/kernel/ostype", text, sizeof(text));
 	cr_assert_eq(length, 6);
 	cr_expect_str_eq(text, "Linux\n");
+}
+
+/* Lines that go over the end of the buffer, at each place. */
+Test(file, lines_are_read_whole)
+{
+	char path[] = "/tmp/mmfence-lines.XXXXXX", buffer[64], wanted[64], *line;
+	int file = mkstemp(path), count = 0;
+	struct proc_text text;
+
+	unlink(path);
+	for (int i = 0; i < 200; i++)
+		dprintf(file, "%d%.*s\n", i, i % 23, "abcdefghijklmnopqrstuvwxyz");
+	proc_text_begin(&text, file, buffer, sizeof(buffer));
+	while ((line = proc_text_next(&text))) {
+		snprintf(wanted, sizeof(wanted), "%d%.*s", count, count % 23,
+			 "abcdefghijklmnopqrstuvwxyz");
+		cr_assert_str_eq(line, wanted);
+		count++;
+	}
+	cr_expect_eq(count, 200);
+	proc_text_end(&text);
 }
