@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A9: the same mappings over and over, of two files from two call sites. Some are unmapped; then
- * somebody opens one of the files for writing. `fork`: a child does it all again first.
+ * A9: the same mappings over and over, of two files from two call sites, one
+ * of which maps both. Some are unmapped; then somebody opens one of the files for writing. `fork`:
+ * a child does it all again first.
  */
 #include "helper.h"
 
 #define TIMES 20
+
+static volatile int files_from_one_site = 2; /* a compiler would make two sites of it */
 
 static __attribute__((noinline, noclone)) char *again(int fd)
 {
@@ -21,13 +24,14 @@ static __attribute__((noinline, noclone)) void unmap_odd(char *at, int number)
 
 static void map_all(void)
 {
-	int first = file_open("first"), second = file_open("second");
+	int files[] = { file_open("first"), file_open("second") };
 
 	for (int i = 0; i < TIMES; i++) {
-		unmap_odd(again(first), i);
-		must(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, second, 0) !=
+		must(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, files[1], 0) !=
 		     MAP_FAILED);
-		again(second);
+		const int numbers[] = { i, 0 };
+		for (int file = 0; file < files_from_one_site; file++)
+			unmap_odd(again(files[file]), numbers[file]);
 	}
 	must(!close(open("first", O_RDWR)));
 }
