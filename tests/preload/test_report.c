@@ -217,8 +217,8 @@ Test(report, open_snapshots_are_told_from_those_that_ended_with_their_process)
 	run_helper(&run);
 	expect_exit(&run, 0);
 	cr_expect(strstr(run.output, "  1 to the end, 2 open  "), "%s", run.output);
-	expect_in_page(path, "<td class=\"\">1 to the end, 2 open</td>");
-	expect_in_page(path, "<th>Fate</th><th class=\"n\">Program</th><th>File</th></tr>");
+	expect_in_page(path, "<td class=\"notes\">1 to the end, 2 open</td>");
+	expect_in_page(path, "<th>Fate</th><th class=\"n\">Program</th></tr>");
 	run_end(&run);
 }
 

@@ -99,14 +99,25 @@ static void put_cell(FILE *out, const json_t *document, const json_t *row,
 	}
 	cell = cell_text(document, row, column);
 	fprintf(out, "<td class=\"%s%s\">",
-		cell_is_number(column->cell)				     ? "n"
-		: column->cell == CELL_PATH				     ? "path"
-		: column->cell == CELL_NOTES || column->cell == CELL_REASONS ? "notes"
-									     : "",
+		cell_is_number(column->cell)  ? "n"
+		: column->cell == CELL_PATH   ? "path"
+		: column->cell >= CELL_COUNTS ? "notes"
+					      : "",
 		column->cell == CELL_BAD && *cell ? " bad" : "");
 	page_text(out, *cell || !cell_is_number(column->cell) ? cell : "–");
 	fputs("</td>", out);
 	free(cell);
+}
+
+/* What ends a line on a terminal begins it on a page, which may be narrow. */
+static void put_name_first(const struct column **used, size_t count)
+{
+	const struct column *last = used[count - 1];
+
+	if (last->cell != CELL_PATH)
+		return;
+	memmove(used + 1, used, (count - 1) * sizeof(*used));
+	used[0] = last;
 }
 
 static void put_table(const json_t *document, const struct rows *spec, FILE *out)
@@ -117,6 +128,7 @@ static void put_table(const json_t *document, const struct rows *spec, FILE *out
 
 	if (!json_array_size(rows))
 		return;
+	put_name_first(used, count);
 	fprintf(out, "<h2>%s</h2>\n<div class=\"scroll\"><table><thead><tr>", spec->title);
 	for (size_t j = 0; j < count; j++)
 		fprintf(out, "<th%s>%s</th>", cell_is_number(used[j]->cell) ? " class=\"n\"" : "",

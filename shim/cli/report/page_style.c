@@ -44,6 +44,7 @@ const char page_style[] =
 	"th{color:var(--soft);font-weight:600;background:var(--ground);vertical-align:bottom}"
 	"th.n{text-align:right}td.n{text-align:right;font-variant-numeric:tabular-nums}td.n:first-child{width:6em}"
 	"td.path,td.notes,ol.stack{white-space:normal}td.path{overflow-wrap:anywhere;min-width:180px}"
+	"td.notes{min-width:110px}"
 	"td.bad{color:var(--bad);font-weight:600}"
 	"ol.stack{margin:0;padding:0;list-style:none;"
 	"font:12.5px/1.45 ui-monospace,'DejaVu Sans Mono',monospace;min-width:300px}"
