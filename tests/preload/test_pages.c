@@ -48,11 +48,7 @@ static void stop_helper(struct run *run)
 	if (WIFSTOPPED(status))
 		return;
 	/* It ended: because it cannot be tried here, or because it failed. */
-	char path[PATH_MAX], text[512] = "";
-	snprintf(path, sizeof(path), "%s/output", run->dir);
-	FILE *in = fopen(path, "re");
-	if (in && !fgets(text, sizeof(text), in))
-		text[0] = 0;
+	char *text = run_text(run, "../output");
 	text[strcspn(text, "\n")] = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
 		cr_skip_test("%s", text + strcspn(text, " "));
@@ -66,12 +62,6 @@ static void end_helper(struct run *run)
 	run_end(run);
 }
 
-#define PAGES(...)                                                        \
-	{                                                                 \
-		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, \
-		.args = { "pages", __VA_ARGS__ },                         \
-	}
-
 static const char *number(pid_t pid)
 {
 	char *text;
@@ -82,13 +72,13 @@ static const char *number(pid_t pid)
 
 static json_t *counted(pid_t pid, const char *way, bool as_nobody)
 {
-	struct run run = PAGES("--json", "--sort=address", "--way", way, number(pid));
+	struct run run = { .mmfence = "pages --json --sort=address --way",
+			   .args = { way, number(pid) },
+			   .prepare = as_nobody ? become_nobody : NULL };
 
-	run.prepare = as_nobody ? become_nobody : NULL;
 	run_helper(&run);
-	cr_assert(run_exit(&run) == 0, "%d: %s", run_exit(&run), run.errors);
-	json_t *census = json_loads(run.output, JSON_REJECT_DUPLICATES, NULL);
-	cr_assert(census, "no JSON: %s", run.output);
+	run_must_hold(&run);
+	json_t *census = run_json(&run);
 	cr_assert_str_eq(json_string_value(json_object_get(census, "way")), way);
 	run_end(&run);
 	return census;
@@ -143,12 +133,10 @@ struct expectation {
 
 static FILE *open_expected(const struct run *run)
 {
-	char path[PATH_MAX];
+	char *text = run_text(run, "expected");
 
-	snprintf(path, sizeof(path), "%s/work/expected", run->dir);
-	FILE *in = fopen(path, "re");
-	cr_assert(in, "%s: %s", path, strerror(errno));
-	return in;
+	cr_assert(*text, "the helper said nothing");
+	return fmemopen(text, strlen(text), "r");
 }
 
 static bool read_expected(FILE *in, struct expectation *out)
@@ -228,7 +216,7 @@ static void check_both_ways(const struct run *run, size_t least, bool as_nobody)
 
 static bool have_scan(void)
 {
-	struct run run = PAGES("--json", "--way=scan", number(getpid()));
+	struct run run = { .mmfence = "pages --json --way=scan", .args = { number(getpid()) } };
 
 	run_helper(&run);
 	bool have = run_exit(&run) == 0;
@@ -237,67 +225,59 @@ static bool have_scan(void)
 	return have;
 }
 
-static void census(const char *variant, const char *kind, size_t least, bool as_nobody)
-{
-	struct run run = { .variant = variant,
-			   .helper = "pages",
-			   .preload = RUN_BARE,
-			   .prepare = as_nobody ? become_nobody : NULL,
-			   .args = { kind, "wait" } };
+/* What is counted meanwhile: its arguments, and how it is fenced. */
+#define STOPPED(...)                                               \
+	{                                                          \
+		.variant = variant, .helper = "pages", __VA_ARGS__ \
+	}
 
+static void count_both_ways(struct run *run, size_t least)
+{
 	if (!have_scan())
 		cr_skip_test("this kernel has no PAGEMAP_SCAN");
-	stop_helper(&run);
-	check_both_ways(&run, least, as_nobody);
-	end_helper(&run);
+	stop_helper(run);
+	check_both_ways(run, least, run->prepare == become_nobody);
+	end_helper(run);
 }
+
+#define COUNTS(each, name, least, ...)                 \
+	each(pages, name)                              \
+	{                                              \
+		struct run run = STOPPED(__VA_ARGS__); \
+		count_both_ways(&run, least);          \
+	}
+#define KINDS .args = { "kinds", "wait" }
 
 /* ---- each kind ---- */
 
 EACH_WIDTH(pages, each_kind_is_counted_alike_both_ways)
 {
+	struct run run = STOPPED(.preload = RUN_BARE, KINDS);
+
 	skip_unless_root(); /* shared memory without a descriptor takes map_files */
-	census(variant, "kinds", 17, false);
+	count_both_ways(&run, 17);
 }
 
 /* Shared memory is found by its descriptors; what cannot be looked up is unknown, not invented. */
-EACH_WIDTH(pages, each_kind_is_counted_without_privileges)
-{
-	census(variant, "kinds", 17, geteuid() == 0);
-}
+COUNTS(EACH_WIDTH, each_kind_is_counted_without_privileges, 17, .preload = RUN_BARE, KINDS,
+       .prepare = geteuid() == 0 ? become_nobody : NULL)
+COUNTS(EACH_WIDTH, more_areas_than_a_batch_are_counted, 700, .preload = RUN_BARE,
+       .args = { "many", "wait" })
+COUNTS(EACH_WIDTH, what_a_fork_shares_is_nobodys_own, 1, .preload = RUN_BARE,
+       .args = { "family", "wait" })
 
-EACH_WIDTH(pages, more_areas_than_a_batch_are_counted)
+ONCE(pages, a_fenced_process_is_counted_too)
 {
-	census(variant, "many", 700, false);
-}
-
-EACH_WIDTH(pages, what_a_fork_shares_is_nobodys_own)
-{
-	census(variant, "family", 1, false);
-}
-
-Test(pages, a_fenced_process_is_counted_too)
-{
-	struct run run = { .variant = "plain",
-			   .helper = "pages",
-			   .args = { "kinds", "wait" },
-			   .options = { "snapshot.mode=off" } };
+	struct run run = STOPPED(KINDS, .options = { "snapshot.mode=off" });
 
 	skip_unless_root();
-	if (!have_scan())
-		cr_skip_test("this kernel has no PAGEMAP_SCAN");
-	stop_helper(&run);
-	check_both_ways(&run, 17, false);
-	end_helper(&run);
+	count_both_ways(&run, 17);
 }
 
 /* A snapshot that was copied shows nothing of what others write. */
-Test(pages, a_copied_snapshot_shows_no_file)
+ONCE(pages, a_copied_snapshot_shows_no_file)
 {
-	struct run run = { .variant = "plain",
-			   .helper = "pages",
-			   .args = { "kinds", "wait" },
-			   .options = { "snapshot.guard=none" } };
+	struct run run = STOPPED(KINDS, .options = { "snapshot.guard=none" });
 
 	stop_helper(&run);
 	json_t *census = counted(run.pid, have_scan() ? "scan" : "pagemap", false);
@@ -456,22 +436,20 @@ static void swap_end(struct swap *swap)
 
 EACH_WIDTH(pages, swapped_pages_are_told_from_those_never_allocated)
 {
+	struct run run = STOPPED(.preload = RUN_BARE, .args = { "swapped", "wait" });
 	struct swap swap;
 
 	skip_unless_root();
 	swap_start(&swap);
-	census(variant, "swapped", swap.device >= 0 ? 5 : 3, false);
+	count_both_ways(&run, swap.device >= 0 ? 5 : 3);
 	swap_end(&swap);
 }
 
 /* ---- while it runs on ---- */
 
-Test(pages, mappings_that_change_meanwhile_are_never_counted_wrong)
+ONCE(pages, mappings_that_change_meanwhile_are_never_counted_wrong)
 {
-	struct run run = { .variant = "plain",
-			   .helper = "pages",
-			   .preload = RUN_BARE,
-			   .args = { "none", "storm" } };
+	struct run run = STOPPED(.preload = RUN_BARE, .args = { "none", "storm" });
 	bool scan = have_scan();
 
 	stop_helper(&run);
@@ -485,73 +463,62 @@ Test(pages, mappings_that_change_meanwhile_are_never_counted_wrong)
 
 /* ---- the table ---- */
 
-Test(pages, the_table_says_how_much_still_shows_what_others_write)
-{
-	struct run run = { .variant = "plain",
-			   .helper = "pages",
-			   .preload = RUN_BARE,
-			   .args = { "kinds", "wait" } };
+static json_int_t shown;
 
-	stop_helper(&run);
-	struct run table = PAGES("--limit=1", number(run.pid));
-	run_helper(&table);
-	cr_assert(run_exit(&table) == 0, "%s", table.errors);
-	/* Sorted by what is shown, the stripes (or libc) come first; the total is of all. */
-	json_t *census = counted(run.pid, "pagemap", false);
-	json_t *total = json_object_get(census, "total");
+static void look_at_table(struct run *run)
+{
 	char line[256];
+
 	snprintf(line, sizeof(line),
 		 "(%lld pages) of private mappings still show what others write to their files.\n",
-		 (long long)pages_of(total, "resident_file"));
-	cr_expect(strstr(table.output, line), "no \"%s\" in\n%s", line, table.output);
-	cr_expect(strstr(table.output, " mappings are not shown; the total is of all.\n"));
-	char *header = strstr(table.output, "size"), *row = header ? strchr(header, '\n') : NULL;
-	cr_assert(row, "%s", table.output);
+		 (long long)shown);
+	run_shows(run, line);
+	char *header = strstr(run->output, "size"), *row = header ? strchr(header, '\n') : NULL;
+	cr_assert(row, "%s", run->output);
 	double cells[3];
 	cr_assert(sscanf(row, "%lf MiB %lf MiB %lf MiB - - -", &cells[0], &cells[1], &cells[2]) ==
 		  3);
-	cr_expect(cells[0] == 16 && cells[1] == 8 && cells[2] == 8, "%s", table.output);
-	run_end(&table);
-	end_helper(&run);
+	cr_assert(cells[0] == 16 && cells[1] == 8 && cells[2] == 8, "%s", run->output);
+}
+
+/* Sorted by what is shown, the stripes (or libc) come first; the total is of all. */
+ONCE(pages, the_table_says_how_much_still_shows_what_others_write)
+{
+	struct run stopped = STOPPED(.preload = RUN_BARE, KINDS);
+
+	stop_helper(&stopped);
+	json_t *census = counted(stopped.pid, "pagemap", false);
+	shown = pages_of(json_object_get(census, "total"), "resident_file");
+	TRY(.mmfence = "pages --limit=1", .args = { number(stopped.pid) }, .look = look_at_table,
+	    .shows = { " mappings are not shown; the total is of all.\n" });
+	end_helper(&stopped);
 }
 
 /* ---- processes that cannot be counted, and wrong usage ---- */
 
-static void refused(struct run *run, const char *sentence)
-{
-	run_helper(run);
-	cr_expect_eq(run_exit(run), 2, "%d", run_exit(run));
-	cr_expect_str_eq(run->output, "");
-	cr_expect(strstr(run->errors, sentence), "no \"%s\" in %s", sentence, run->errors);
-	cr_expect_eq(strchr(run->errors, '\n'), run->errors + strlen(run->errors) - 1,
-		     "more than one line: %s", run->errors);
-	run_end(run);
-}
-
-Test(pages, what_is_no_process_is_refused)
+BY_PATH(pages, what_is_no_process_is_refused)
 {
 	static const char *const wrong[] = { "abc", "12a", "0", "-1", "", "99999999999999999999",
 					     "+1",  "self" };
 
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-		struct run run = PAGES("--", wrong[i]);
-		refused(&run, "is not the number of a process\n");
-	}
-	struct run gone = PAGES("4194305"); /* past the kernel's PID_MAX_LIMIT */
-	refused(&gone, "mmfence: there is no process 4194305\n");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		TRY(.mmfence = "pages --", .args = { wrong[i] },
+		    .refuses = "is not the number of a process\n");
+	/* Past the kernel's PID_MAX_LIMIT. */
+	TRY(.mmfence = "pages 4194305", .refuses = "mmfence: there is no process 4194305\n");
 }
 
-Test(pages, wrong_options_are_refused)
+BY_PATH(pages, wrong_options_are_refused)
 {
-	struct run way = PAGES("--way=guess", "1");
-	refused(&way, "--way: \"guess\" is none of auto, scan, pagemap\n");
-	struct run sort = PAGES("--sort=name", "1");
-	refused(&sort, "--sort: \"name\" is none of private, file,");
-	struct run limit = PAGES("--limit=-3", "1");
-	refused(&limit, "--limit: \"-3\" is not a number of mappings\n");
+	TRY(.mmfence = "pages --way=guess 1",
+	    .refuses = "--way: \"guess\" is none of auto, scan, pagemap\n");
+	TRY(.mmfence = "pages --sort=name 1",
+	    .refuses = "--sort: \"name\" is none of private, file,");
+	TRY(.mmfence = "pages --limit=-3 1",
+	    .refuses = "--limit: \"-3\" is not a number of mappings\n");
 }
 
-Test(pages, a_zombie_has_none)
+BY_PATH(pages, a_zombie_has_none)
 {
 	siginfo_t info;
 	pid_t pid = fork();
@@ -559,8 +526,8 @@ Test(pages, a_zombie_has_none)
 	if (!pid)
 		_exit(0);
 	cr_assert(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
-	struct run run = PAGES(number(pid));
-	refused(&run, "has ended: it has no pages any more\n");
+	TRY(.mmfence = "pages", .args = { number(pid) },
+	    .refuses = "has ended: it has no pages any more\n");
 	waitpid(pid, NULL, 0);
 }
 
@@ -630,58 +597,35 @@ Test(pages, threads_stand_for_their_process)
 	}
 }
 
-Test(pages, a_kernel_thread_has_none)
+static void need_a_kernel_thread(struct run *run)
 {
-	char name[16] = "";
-	FILE *in = fopen("/proc/2/comm", "re");
+	char *name = read_whole("/proc/2/comm");
 
-	if (!in || !fgets(name, sizeof(name), in) || strcmp(name, "kthreadd\n"))
+	(void)run;
+	if (strcmp(name, "kthreadd\n"))
 		cr_skip_test("process 2 is no kernel thread here");
-	fclose(in);
-	struct run run = PAGES("2");
-	refused(&run, "process 2 (kthreadd) is a thread of the kernel");
+	free(name);
 }
 
-Test(pages, a_process_of_somebody_else_is_refused)
-{
-	skip_unless_root();
-	struct run run = PAGES(number(getpid()));
-	run.prepare = become_nobody;
-	refused(&run, "may not be looked at by this user");
-}
+REFUSES(pages, a_kernel_thread_has_none, "pages 2",
+	"process 2 (kthreadd) is a thread of the kernel", .before = need_a_kernel_thread)
+REFUSES(pages, a_process_of_somebody_else_is_refused, "pages", "may not be looked at by this user",
+	.args = { number(getpid()) }, .as_root = true, .prepare = become_nobody)
 
 /* ---- pages.census=exit ---- */
 
-static json_t *census_at_exit(const char *variant, const char *then, bool guard, struct run *run)
-{
-	void (*prepare)(struct run *) = run->prepare;
+#define AT_EXIT(fence, ...)                                           \
+	.helper = "pages", .options = { "pages.census=exit", fence }, \
+	.args = { "kinds", __VA_ARGS__ }
+#define OFF "snapshot.mode=off"
 
-	*run = (struct run){ .variant = variant,
-			     .helper = "pages",
-			     .prepare = prepare,
-			     .args = { "kinds", then },
-			     .options = { "pages.census=exit",
-					  guard ? "snapshot.guard=auto" : "snapshot.mode=off" } };
-	run_helper(run);
-	run_must_hold(run);
-	cr_assert(count_events(run, "pages.census") == 1);
-	json_t *event = find_event(run, "pages.census");
+RUNS(EACH_WIDTH, pages, census_of_a_device_ends, .helper = "zero",
+     .options = { "pages.census=exit", OFF }, .finds = { "pages.census event.outcome=success" })
+
+static void the_end_is_last(struct run *run)
+{
 	cr_assert(run->records[run->record_count - 1] == find_event(run, "process.end"),
 		  "process.end is not the last");
-	return event;
-}
-
-EACH_WIDTH(pages, census_of_a_device_ends)
-{
-	struct run run = { .variant = variant,
-			   .helper = "zero",
-			   .options = { "pages.census=exit", "snapshot.mode=off" } };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_assert_str_eq(field_string(find_event(&run, "pages.census"), "event.outcome"),
-			 "success");
-	run_end(&run);
 }
 
 static bool has_a_file_of_ours(const struct expectation *expected)
@@ -733,74 +677,38 @@ static void check_total(const struct run *run, const json_t *pages)
 	cr_expect_eq(pages_of(pages, "unknown"), least[CLASSES - 1]);
 }
 
-EACH_WIDTH(pages, the_census_at_exit_is_an_event)
+RUNS_AND(EACH_WIDTH, pages, the_census_at_exit_is_an_event, .as_root = true, AT_EXIT(OFF),
+	 .finds = { "pages.census 1", "pages.census event.outcome=success" })
 {
-	struct run run = { 0 };
-	json_t *event = census_at_exit(variant, "", false, &run);
-
-	skip_unless_root();
-	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
-	check_total(&run, field(event, "mmfence.pages"));
-	cr_expect(check_mappings(&run) >= 1);
-	run_end(&run);
+	the_end_is_last(run);
+	check_total(run, field(find_event(run, "pages.census"), "mmfence.pages"));
+	cr_assert(check_mappings(run) >= 1);
 }
 
 /* Without privileges nobody opens anonymous shared memory: what of one's own is in memory is known
  * all the same, and the rest is not guessed. */
-EACH_WIDTH(pages, the_census_at_exit_knows_its_own_memory_without_privileges)
-{
-	struct run run = { .prepare = become_nobody };
-
-	skip_unless_root();
-	json_t *event = census_at_exit(variant, "", false, &run);
-	cr_expect_eq(field_number(event, "mmfence.pages.unknown"), 5);
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, pages, the_census_at_exit_knows_its_own_memory_without_privileges, .as_root = true,
+     AT_EXIT(OFF), .prepare = become_nobody, .look = the_end_is_last,
+     .finds = { "pages.census 1", "pages.census mmfence.pages.unknown=5" })
 
 /* P4: a program that closed all descriptors, and one that has no number left for another. */
-EACH_WIDTH(pages, the_census_at_exit_needs_no_descriptor)
-{
-	struct run run = { 0 };
-	json_t *event = census_at_exit(variant, "closed", false, &run);
-
-	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
-	run_end(&run);
-}
-
-EACH_WIDTH(pages, the_census_at_exit_takes_no_descriptor_number)
-{
-	struct run run = { 0 };
-	json_t *event = census_at_exit(variant, "full", false, &run);
-
-	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, pages, the_census_at_exit_needs_no_descriptor, AT_EXIT(OFF, "closed"),
+     .look = the_end_is_last, .finds = { "pages.census 1", "pages.census event.outcome=success" })
+RUNS(EACH_WIDTH, pages, the_census_at_exit_takes_no_descriptor_number, AT_EXIT(OFF, "full"),
+     .look = the_end_is_last, .finds = { "pages.census 1", "pages.census event.outcome=success" })
 
 /* With a lease thread the page table was opened in time; without, the event says why there is none.
  */
 EACH_WIDTH(pages, the_census_at_exit_survives_dropped_privileges)
 {
-	struct run run = { 0 };
-
-	skip_unless_root();
-	json_t *event = census_at_exit(variant, "dropped", true, &run);
-	cr_expect_str_eq(field_string(event, "event.outcome"), "success");
-	cr_expect(field_number(event, "mmfence.pages.resident_private") > 0);
-	run_end(&run);
-	event = census_at_exit(variant, "dropped", false, &run);
-	cr_expect_str_eq(field_string(event, "event.outcome"), "failure");
-	cr_expect_str_eq(field_string(event, "error.code"), "EACCES");
-	cr_expect(!field(event, "mmfence.pages"));
-	run_end(&run);
+	TRY(.as_root = true, AT_EXIT("snapshot.guard=auto", "dropped"), .look = the_end_is_last,
+	    .finds = { "pages.census 1", "pages.census event.outcome=success & "
+					 "mmfence.pages.resident_private>0" });
+	TRY(AT_EXIT(OFF, "dropped"), .look = the_end_is_last,
+	    .finds = { "pages.census 1", "pages.census event.outcome=failure & "
+					 "error.code=EACCES & !mmfence.pages" });
 }
 
 /* Off by default; not of a child of vfork, nor of a process that a signal kills. */
-Test(pages, no_census_unless_asked_for)
-{
-	struct run run = { .variant = "plain", .helper = "pages", .args = { "many" } };
-
-	run_helper(&run);
-	run_must_hold(&run);
-	cr_expect(count_events(&run, "pages.census") == 0);
-	run_end(&run);
-}
+RUNS(ONCE, pages, no_census_unless_asked_for, .helper = "pages", .args = { "many" },
+     .finds = { "pages.census 0" })

@@ -13,88 +13,59 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "golden.h"
 #include "runner.h"
 
-#define COMMAND(...)                                                                              \
-	{                                                                                         \
-		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { __VA_ARGS__ } \
-	}
+/* --- which lines, and how --- */
 
-static void expect_exit(const struct run *run, int status)
+GIVEN(show, lines_are_golden, "log $DATA/two_hosts.log", .golden = "two_hosts.lines")
+
+static const struct {
+	const char *option, *value;
+	size_t lines;
+} filters[] = {
+	{ "--action", "snapshot.create", 4 },
+	{ "--action", "snapshot.*,log.dropped", 13 },
+	{ "--pid", "300", 3 },
+	{ "--pid", "100,300", 18 },
+	{ "--since", "2026-05-04T10:00:12Z", 6 },
+	{ "--since", "2026-05-04T10:00:12.1Z", 4 },
+	{ "--since", "2026-05-04 10:00:12", 6 },
+	{ "--since", "2999-01-01", 0 },
+	{ "--since", "5000w", 68 },
+	{ "--since", "90000w", 68 }, /* the year 301 */
+	{ "--since", "2024-02-29", 68 },
+	{ "--since", "2000-02-29T23:59:59Z", 68 },
+	{ "--since", "2026-05-04T09:59:60Z", 68 }, /* a leap second is the next */
+};
+
+BY_PATH(show, filters)
 {
-	cr_assert_eq(run_exit(run), status, "%d instead of %d: %s", run_exit(run), status,
-		     run->errors);
+	for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++)
+		TRY(.mmfence = "log $DATA/two_hosts.log",
+		    .args = { filters[i].option, filters[i].value }, .lines = filters[i].lines,
+		    .says = filters[i].lines ? NULL : "");
 }
 
-Test(show, lines_are_golden)
+#define NO_TIME " is no time (2026-11-21T12:00:00Z, or how long ago: 90s, 10m, 2h, 3d, 1w)\n"
+
+BY_PATH(show, refusals)
 {
-	struct run run = COMMAND("log", data_path("two_hosts.log"));
+	static const char *const wrong[][2] = {
+		{ "--action=snapshots", "mmfence: --action: there is no event \"snapshots\"\n" },
+		{ "--pid=1,x", "mmfence: --pid: there can be no process \"x\"\n" },
+		{ "--color=red", "mmfence: --color: \"red\" is none of auto, always, never\n" },
+		{ "--since=noon", "mmfence: --since: \"noon\"" NO_TIME },
+		{ "/no/such", "mmfence: /no/such cannot be read: No such file or directory\n" },
+		{ "/usr", "mmfence: /usr cannot be read: it is a directory, not a log\n" },
+	};
 
-	run_helper(&run);
-	expect_exit(&run, 0);
-	golden_text(run.output, "two_hosts.lines");
-	run_end(&run);
-}
-
-static void expect_lines(const char *option, const char *value, size_t lines)
-{
-	struct run run = COMMAND("log", option, value, data_path("two_hosts.log"));
-
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect_eq(count_lines(run.output), lines, "%s %s: %s", option, value, run.output);
-	run_end(&run);
-}
-
-Test(show, filters)
-{
-	expect_lines("--action", "snapshot.create", 4);
-	expect_lines("--action", "snapshot.*,log.dropped", 13);
-	expect_lines("--pid", "300", 3);
-	expect_lines("--pid", "100,300", 18);
-	expect_lines("--since", "2026-05-04T10:00:12Z", 6);
-	expect_lines("--since", "2026-05-04T10:00:12.1Z", 4);
-	expect_lines("--since", "2026-05-04 10:00:12", 6);
-	expect_lines("--since", "2999-01-01", 0);
-	expect_lines("--since", "5000w", 68);
-	expect_lines("--since", "90000w", 68); /* the year 301 */
-	expect_lines("--since", "2024-02-29", 68);
-	expect_lines("--since", "2000-02-29T23:59:59Z", 68);
-	expect_lines("--since", "2026-05-04T09:59:60Z", 68); /* a leap second is the next */
-}
-
-static void expect_refusal(const char *option, const char *value, const char *sentence)
-{
-	struct run run = COMMAND("log", option, value);
-
-	if (*option == '-')
-		run.args[3] = data_path("two_hosts.log");
-	run_helper(&run);
-	expect_exit(&run, 2);
-	cr_expect_str_eq(run.output, "");
-	cr_expect_str_eq(run.errors, sentence);
-	run_end(&run);
-}
-
-Test(show, refusals)
-{
-	expect_refusal("--action", "snapshots",
-		       "mmfence: --action: there is no event \"snapshots\"\n");
-	expect_refusal("--pid", "1,x", "mmfence: --pid: there can be no process \"x\"\n");
-	expect_refusal("--color", "red",
-		       "mmfence: --color: \"red\" is none of auto, always, never\n");
-	expect_refusal("--since", "noon",
-		       "mmfence: --since: \"noon\" is no time (2026-11-21T12:00:00Z, or how long "
-		       "ago: 90s, 10m, 2h, 3d, 1w)\n");
-	expect_refusal("/no/such", NULL,
-		       "mmfence: /no/such cannot be read: No such file or directory\n");
-	expect_refusal("/usr", NULL,
-		       "mmfence: /usr cannot be read: it is a directory, not a log\n");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		TRY(.mmfence = "log", .args = { wrong[i][0], "$DATA/two_hosts.log" },
+		    .refuses = wrong[i][1], .complains = wrong[i][1]);
 }
 
 /* A month, a day and an hour that there are not. */
-Test(show, times_that_are_none_are_refused)
+BY_PATH(show, times_that_are_none_are_refused)
 {
 	static const char *const wrong[] = {
 		"2026-99-01",
@@ -124,70 +95,44 @@ Test(show, times_that_are_none_are_refused)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		char *sentence;
 
-		cr_assert(asprintf(&sentence,
-				   "mmfence: --since: \"%s\" is no time (2026-11-21T12:00:00Z, or "
-				   "how long ago: 90s, 10m, 2h, 3d, 1w)\n",
-				   wrong[i]) > 0);
-		expect_refusal("--since", wrong[i], sentence);
+		cr_assert(asprintf(&sentence, "mmfence: --since: \"%s\"" NO_TIME, wrong[i]) > 0);
+		TRY(.mmfence = "log --since", .args = { wrong[i], "$DATA/two_hosts.log" },
+		    .refuses = sentence, .complains = sentence);
 		free(sentence);
 	}
 }
 
 /* To a file there is no colour, unless it is asked for; what a program is called is no colour. */
-Test(show, colours)
+BY_PATH(show, colours)
 {
-	struct run plain = COMMAND("log", data_path("two_hosts.log"));
-	struct run always = COMMAND("log", "--color=always", data_path("two_hosts.log"));
-
-	run_helper(&plain);
-	run_helper(&always);
-	cr_expect(!strchr(plain.output, '\033'));
-	cr_expect(strstr(always.output, "\033[1;31msnapshot.lost\033[0m"));
-	run_end(&plain);
-	run_end(&always);
+	TRY(.mmfence = "log $DATA/two_hosts.log", .shows_no = { "\033" });
+	TRY(.mmfence = "log --color=always $DATA/two_hosts.log",
+	    .shows = { "\033[1;31msnapshot.lost\033[0m" });
 }
 
 /* One after the other in time, whichever log they are in. */
-Test(show, logs_are_merged_by_time)
+RUNS_AND(BY_PATH, show, logs_are_merged_by_time, .lines = 68,
+	 .sh = "grep -v '\"pid\":200,' $DATA/two_hosts.log >a; "
+	       "grep '\"pid\":200,' $DATA/two_hosts.log >b; exec $mmfence log a b")
 {
-	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE };
-	struct run whole = COMMAND("log", data_path("two_hosts.log"));
-	char *script;
-
-	cr_assert(asprintf(&script,
-			   "grep -v '\"pid\":200,' %s >a; grep '\"pid\":200,' %s >b; %s log a b",
-			   data_path("two_hosts.log"), data_path("two_hosts.log"),
-			   build_path("bin/mmfence")) > 0);
-	run.args[0] = "-c";
-	run.args[1] = script;
-	run_helper(&run);
-	run_helper(&whole);
-	expect_exit(&run, 0);
-	cr_expect_eq(count_lines(run.output), 68);
-	for (const char *line = run.output, *next; (next = strchr(line, '\n')) && next[1];
+	for (const char *line = run->output, *next; (next = strchr(line, '\n')) && next[1];
 	     line = next + 1)
-		cr_expect(strncmp(line, next + 1, 23) <= 0, "%.100s", line);
-	run_end(&run);
-	run_end(&whole);
+		cr_assert(strncmp(line, next + 1, 23) <= 0, "%.100s", line);
 }
 
 /* head takes one line and goes: that is no failure, and no word of it. */
-Test(show, reader_that_has_seen_enough)
-{
-	struct run run = { .helper = "/bin/bash", .preload = RUN_BARE, .args = { "-c" } };
-	char *script;
+RUNS(BY_PATH, show, reader_that_has_seen_enough, .lines = 1, .warns_no = { "mmfence" },
+     .sh = "for i in $(seq 200); do cat $DATA/two_hosts.log; done | "
+	   "{ $mmfence log -; echo $? >status; } | head -1; "
+	   "exit $(cat status)")
 
-	cr_assert(asprintf(&script,
-			   "for i in {1..200}; do cat %s; done | %s log - | head -1; "
-			   "exit ${PIPESTATUS[1]}",
-			   data_path("two_hosts.log"), build_path("bin/mmfence")) > 0);
-	run.args[1] = script;
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect_eq(count_lines(run.output), 1);
-	cr_expect(!strstr(run.errors, "mmfence"), "%s", run.errors);
-	run_end(&run);
-}
+/* What comes after it is not written before the first line is shown. */
+RUNS(BY_PATH, show, a_pipe_is_shown_as_it_comes, .lines = 68,
+     .sh = "mkfifo go; l=$DATA/two_hosts.log; { head -n 1 $l; read x <go; tail -n +2 $l; } | "
+	   "$mmfence log - | { read -r line; echo \"$line\"; echo >go; cat; }")
+
+GIVEN(show, follows_files_alone, "log -f /dev/null", .ends_with = 2,
+      .warns = { "mmfence: -f: /dev/null is no file" })
 
 /* --- following --- */
 
@@ -386,32 +331,4 @@ Test(show, follows_truncation)
 	tail_write(&tail, tail.log);
 	tail_expect(&tail);
 	tail_end(&tail);
-}
-
-/* What comes after it is not written before the first line is shown. */
-Test(show, a_pipe_is_shown_as_it_comes)
-{
-	struct run run = { .helper = "/bin/sh", .preload = RUN_BARE, .args = { "-c" } };
-	const char *log = data_path("two_hosts.log");
-	char *script;
-
-	cr_assert(asprintf(&script,
-			   "mkfifo go; { head -n 1 %s; read x <go; tail -n +2 %s; } | %s log - | "
-			   "{ read -r line; echo \"$line\"; echo >go; cat; }",
-			   log, log, build_path("bin/mmfence")) > 0);
-	run.args[1] = script;
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect_eq(count_lines(run.output), 68);
-	run_end(&run);
-}
-
-Test(show, follows_files_alone)
-{
-	struct run run = COMMAND("log", "-f", "/dev/null");
-
-	run_helper(&run);
-	expect_exit(&run, 2);
-	cr_expect(strstr(run.errors, "mmfence: -f: /dev/null is no file"), "%s", run.errors);
-	run_end(&run);
 }
