@@ -26,15 +26,15 @@ ssize_t receiver_next(int socket, char *out, size_t size);
 void private_run(void);
 void private_dev(void);
 
-/* For "steady" with gate=18 and pipe=17: prepare gives it the pipes. */
+/* For "steady" with gate=18 and pipe=17: opened before it is started, and prepare gives it the
+ * pipes. */
 struct steps {
 	int gate[2], told[2];
 };
 extern struct steps steps;
+void steps_open(void);
 void steps_prepare(struct run *run);
-void steps_start(struct run *run);
 /* Lets it make this many mappings, and waits until it has. */
 void steps_take(unsigned int count);
-void steps_end(void);
 
 #endif

@@ -397,6 +397,8 @@ void run_wait(struct run *run)
 void run_helper(struct run *run)
 {
 	run_start(run);
+	if (run->meanwhile)
+		run->meanwhile(run);
 	run_wait(run);
 }
 

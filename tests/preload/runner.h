@@ -56,9 +56,10 @@ struct run {
 		const char *name, *text;
 		mode_t mode;
 	} files[RUN_FILES];
-	void (*prepare)(struct run *run); /* in the child, in run.dir/work, before exec */
-	int seconds;			  /* 60 if 0 */
-	bool may_be_torn;		  /* a disk that is full cuts records short */
+	void (*prepare)(struct run *run);   /* in the child, in run.dir/work, before exec */
+	void (*meanwhile)(struct run *run); /* while it runs */
+	int seconds;			    /* 60 if 0 */
+	bool may_be_torn;		    /* a disk that is full cuts records short */
 	/* Events of failures that the test does not look for; "holes": numbers are missing. */
 	const char *expects[RUN_EXPECTS];
 
@@ -160,6 +161,9 @@ void prepare_mounts(struct run *run);
 
 /* Whether programs find a kernel older than this, "5.7": the real one, or MMFENCE_OLD_KERNEL. */
 bool kernel_is_before(const char *version);
+
+/* Many records, of which the program sees nothing. */
+#define STEADY(...) .helper = "steady", .args = { __VA_ARGS__ }, .says = "done\n", .complains = ""
 
 /* For run.files. */
 #define TEXT(name, text)         \

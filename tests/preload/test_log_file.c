@@ -12,8 +12,6 @@
 
 #include "runner.h"
 
-#define COMMAND(...) \
-	.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { "run", __VA_ARGS__ }
 #define NOTHING "mmfence: nothing happened that mmfence records\n"
 
 /* What `ls` shows of the working directory. */
@@ -40,12 +38,7 @@ static void only_the_configuration(struct run *run)
 }
 
 /* As without `mmfence run', which wants to see that a log could be written. */
-static void make_configuration(struct run *run)
-{
-	(void)run;
-	if (system("true >empty.conf"))
-		_exit(98);
-}
+#define CONFIGURED .env = { "MMFENCE_CONFIG=empty.conf" }, .files = { TEXT("empty.conf", "") }
 
 /* Nor does a process that forks, or starts others, leave one, or a gap. */
 EACH_WIDTH(A8, process_of_few_words_leaves_no_log)
@@ -54,60 +47,41 @@ EACH_WIDTH(A8, process_of_few_words_leaves_no_log)
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
 		TRY(.helper = "launch",
-		    .args = { ways[i], build_path("helpers/%s/noop", variant), "0" },
-		    .env = { "MMFENCE_CONFIG=empty.conf" }, .prepare = make_configuration,
+		    .args = { ways[i], build_path("helpers/%s/noop", variant), "0" }, CONFIGURED,
 		    .log = "%e.%p.jsonl", .look = only_the_configuration);
 }
 
-/* What a program says when it could not be replaced by another is not lost. */
-Test(A8, record_after_a_failed_exec_is_kept)
+static void has_opened_memory(struct run *run)
 {
-	struct run run = { .helper = "/bin/bash",
-			   .args = { "-c", "shopt -s execfail; exec /no/such/program; "
-					   "exec 3</proc/self/mem" },
-			   .env = { "MMFENCE_CONFIG=empty.conf" },
-			   .prepare = make_configuration,
-			   .log = "log.%p" };
 	char command[2 * PATH_MAX];
 
-	run_helper(&run);
-	snprintf(command, sizeof(command), "grep -q selfmem.open '%s'/work/log.*", run.dir);
-	cr_expect(system(command) == 0);
-	run_end(&run);
+	snprintf(command, sizeof(command), "grep -q selfmem.open '%s'/work/log.*", run->dir);
+	cr_assert(system(command) == 0);
 }
+
+/* What a program says when it could not be replaced by another is not lost. */
+RUNS(BY_PATH, A8, record_after_a_failed_exec_is_kept, .helper = "/bin/bash",
+     .args = { "-c", "shopt -s execfail; exec /no/such/program; exec 3</proc/self/mem" },
+     CONFIGURED, .log = "log.%p", .look = has_opened_memory)
+
+#define NO_LOG .env = { "MMFENCE_AUDIT_LOG=" }
 
 BY_PATH(A8, run_leaves_no_empty_log)
 {
-	TRY(COMMAND("--", "true"), .env = { "MMFENCE_AUDIT_LOG=" }, .complains = NOTHING,
+	TRY(.mmfence = "run -- true", NO_LOG, .complains = NOTHING, .look = no_files);
+	TRY(.mmfence = "run -q -- true", NO_LOG, .look = no_files);
+	TRY(.mmfence = "run --log %e.%p.jsonl -- sh -c '/bin/true; (exit 0)'", .complains = NOTHING,
 	    .look = no_files);
-	TRY(COMMAND("-q", "--", "true"), .env = { "MMFENCE_AUDIT_LOG=" }, .look = no_files);
-	TRY(COMMAND("--log", "%e.%p.jsonl", "--", "sh", "-c", "/bin/true; (exit 0)"),
-	    .complains = NOTHING, .look = no_files);
-	TRY(COMMAND("--", "sh", "-c", "exec 3</proc/self/mem"), .env = { "MMFENCE_AUDIT_LOG=" },
+	TRY(.mmfence = "run -- sh -c 'exec 3</proc/self/mem'", NO_LOG,
 	    .warns = { "/work/mmfence.sh." });
 }
 
-/* A shell's commands, in which the command is the first and something else the second. */
-static const char *commands(const char *format, const char *more)
-{
-	static char text[2 * PATH_MAX];
-
-	snprintf(text, sizeof(text), format, build_path("bin/mmfence"), more);
-	return text;
-}
-
-#define SHELL(...) .helper = "/bin/sh", .args = { "-c", commands(__VA_ARGS__) }, .preload = RUN_BARE
-
 /* Its records would go nowhere. */
-BY_PATH(A8, log_of_a_process_that_goes_on_stays)
-{
-	TRY(SHELL("mkfifo go gone; "
-		  "'%s' run -- sh -c '{ read x; exec 3</proc/self/mem; echo >gone; } <go "
-		  ">/dev/null 2>&1 &' && echo >go && read x <gone && "
-		  "grep -q selfmem.open mmfence.sh.*",
-		  NULL),
-	    .env = { "MMFENCE_AUDIT_LOG=" }, .warns = { "/work/mmfence.sh." });
-}
+RUNS(BY_PATH, A8, log_of_a_process_that_goes_on_stays, NO_LOG,
+     .sh = "mkfifo go gone; "
+	   "$mmfence run -- sh -c '{ read x; exec 3</proc/self/mem; echo >gone; } <go "
+	   ">/dev/null 2>&1 &' && echo >go && read x <gone && grep -q selfmem.open mmfence.sh.*",
+     .warns = { "/work/mmfence.sh." })
 
 struct forbidden {
 	const char *commands, *sentence;
@@ -125,24 +99,22 @@ static void make_forbidden(struct run *run)
 static void is_refused(const char *variant, const struct forbidden *which)
 {
 	forbidden = which;
-	TRY(COMMAND("--log", "log", "--", "touch", "started"), .prepare = make_forbidden,
-	    .ends_with = 2, .warns = { which->sentence });
+	TRY(.mmfence = "run --log log -- touch started", .prepare = make_forbidden,
+	    .refuses = which->sentence);
 	TRY(.helper = build_path("helpers/plain/noop"), .args = { "3" }, .log = "log",
 	    .prepare = make_forbidden, .ends_with = 3,
 	    .warns = { "mmfence: audit.log: nothing is recorded: " });
 }
 
-BY_PATH(A8, log_with_another_name_is_refused)
-{
-	is_refused(variant, &(struct forbidden){ "echo >log; ln log other",
-						 "/log is not used: it has another name too" });
-}
-
-BY_PATH(A8, log_that_others_may_write_is_refused)
-{
-	is_refused(variant, &(struct forbidden){ "echo >log; chmod 620 log",
-						 "/log is not used: others may write to it" });
-}
+#define NOT_USED(name, commands, sentence)                                      \
+	BY_PATH(A8, name)                                                       \
+	{                                                                       \
+		is_refused(variant, &(struct forbidden){ commands, sentence }); \
+	}
+NOT_USED(log_with_another_name_is_refused, "echo >log; ln log other",
+	 "/log is not used: it has another name too")
+NOT_USED(log_that_others_may_write_is_refused, "echo >log; chmod 620 log",
+	 "/log is not used: others may write to it")
 
 BY_PATH(A8, log_of_another_user_is_refused)
 {
@@ -152,35 +124,25 @@ BY_PATH(A8, log_of_another_user_is_refused)
 }
 
 /* Root's is nobody's to fear. */
-BY_PATH(A8, log_of_root_is_used)
-{
-	const struct forbidden roots = { "echo >log; chown 0 log; chmod 604 log", NULL };
-
-	skip_unless_root();
-	forbidden = &roots;
-	TRY(COMMAND("--log", "log", "--", "true"), .prepare = make_forbidden);
-}
+RUNS(BY_PATH, A8, log_of_root_is_used, .as_root = true,
+     .sh = "echo >log; chown 0 log; chmod 604 log; exec $mmfence run --log log -- true")
 
 /* What they wrote stands in a line of its own. */
-BY_PATH(A4, writer_of_half_a_line_holds_nobody_up)
-{
-	TRY(SHELL("printf . >log; chmod 600 log; for i in 1 2 3; do "
-		  "{ until [ -e stop ]; do printf . >&3; done; } 3>>log & done; "
-		  "'%s' run -q --log log -- sh -c 'for i in 1 2 3; do exec 3</proc/self/mem; "
-		  "done'; : >stop; wait; grep -c '^{.*}$' log",
-		  NULL),
-	    .says = "5\n");
-}
+RUNS(BY_PATH, A4, writer_of_half_a_line_holds_nobody_up,
+     .sh = "printf . >log; chmod 600 log; for i in 1 2 3; do "
+	   "{ until [ -e stop ]; do printf . >&3; done; } 3>>log & done; "
+	   "$mmfence run -q --log log -- sh -c 'for i in 1 2 3; do exec 3</proc/self/mem; "
+	   "done'; : >stop; wait; grep -c '^{.*}$' log",
+     .says = "5\n")
+
+#define IN_A_NEW_DIRECTORY(name)                                                                    \
+	TRY(.sh = "mkdir logs; $mmfence run -q --log logs/" name " -- sh -c 'rm -r logs; "          \
+		  "mkdir logs; exec sh -c \"exec 3</proc/self/mem\"'; grep -c selfmem.open logs/*", \
+	    .says = "1\n")
 
 /* A2: the next program has its log there, though this one's is nowhere. */
 BY_PATH(A2, log_in_a_directory_that_was_replaced)
 {
-	static const char *const names[] = { "one.jsonl", "%p.jsonl" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		TRY(SHELL("mkdir logs; '%s' run -q --log logs/%s -- sh -c "
-			  "'rm -r logs; mkdir logs; exec sh -c \"exec 3</proc/self/mem\"'; "
-			  "grep -c selfmem.open logs/*",
-			  names[i]),
-		    .says = "1\n");
+	IN_A_NEW_DIRECTORY("one.jsonl");
+	IN_A_NEW_DIRECTORY("%p.jsonl");
 }

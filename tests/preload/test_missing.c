@@ -10,11 +10,6 @@
 
 #include "runner.h"
 
-#define COMMAND(...)                                                                              \
-	{                                                                                         \
-		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { __VA_ARGS__ } \
-	}
-
 static const char *new_path(void)
 {
 	static int count;
@@ -67,12 +62,11 @@ static const char *make_log(const char *words, int *second)
 
 static json_t *report_of(const char *first, const char *second, const char *third)
 {
-	struct run run = COMMAND("report", "--json", first, second, third);
+	struct run run = { .mmfence = "report --json", .args = { first, second, third } };
 
 	run_helper(&run);
-	cr_assert_eq(run_exit(&run), 0, "%s", run.errors);
-	json_t *json = json_loads(run.output, 0, NULL);
-	cr_assert(json, "%s", run.output);
+	run_must_hold(&run);
+	json_t *json = run_json(&run);
 	run_end(&run);
 	return json;
 }
@@ -153,34 +147,19 @@ Test(report, missing_records_of_rotated_logs)
 	expect_missing(report_of(middle, last, NULL), "the first is missing", 0, 0);
 }
 
-static const char *page_of(const char *log)
-{
-	struct run run = COMMAND("report", "--html", "-", log);
-
-	run_helper(&run);
-	cr_assert_eq(run_exit(&run), 0, "%s", run.errors);
-	char *page = strdup(run.output);
-	run_end(&run);
-	return page;
-}
-
-Test(report, missing_records_are_told_in_every_form)
+BY_PATH(report, missing_records_are_told_in_every_form)
 {
 	int second = 0;
-	const char *log = make_log("8.1s8 8.3 7.1s7 7.5e", &second), *page = page_of(log);
-	struct run run = COMMAND("report", log);
+	const char *log = make_log("8.1s8 8.3 7.1s7 7.5e", &second);
 
-	run_helper(&run);
-	cr_expect(strstr(run.output, "Verdict: Kept, with exceptions"));
-	cr_expect(strstr(run.output, "  MISSING      4 records of 2 processes\n"), "%s",
-		  run.output);
-	cr_expect(strstr(run.output, "      1  p8         8  alpha\n"
-				     "      3  p7         7  alpha\n"),
-		  "%s", run.output);
-	cr_expect(strstr(page, "<tr data-row=\"missing.rows/0\"><td class=\"n bad\">1</td>"));
-	cr_expect(strstr(page, "<tr data-row=\"missing.rows/1\"><td class=\"n bad\">3</td>"));
-	cr_expect(strstr(page, "<p>4 records of 2 processes</p>"));
-	run_end(&run);
+	TRY(.mmfence = "report", .args = { log },
+	    .shows = { "Verdict: Kept, with exceptions",
+		       "  MISSING      4 records of 2 processes\n",
+		       "      1  p8         8  alpha\n      3  p7         7  alpha\n" });
+	TRY(.mmfence = "report --html -", .args = { log },
+	    .shows = { "<tr data-row=\"missing.rows/0\"><td class=\"n bad\">1</td>",
+		       "<tr data-row=\"missing.rows/1\"><td class=\"n bad\">3</td>",
+		       "<p>4 records of 2 processes</p>" });
 }
 
 /* --- what programs left --- */
@@ -221,75 +200,48 @@ static void expect_each_line_missed(struct run *run)
 	}
 }
 
-EACH_WIDTH(report, a_line_that_was_cut_out_is_missing)
-{
-	struct run run = { .variant = variant, .helper = "nonlinear", .args = { "return" } };
+RUNS(EACH_WIDTH, report, a_line_that_was_cut_out_is_missing, .helper = "nonlinear",
+     .args = { "return" }, .look = expect_each_line_missed)
 
-	run_helper(&run);
-	run_must_hold(&run);
-	expect_each_line_missed(&run);
-	run_end(&run);
+static void misses_nothing(struct run *run)
+{
+	json_t *json = report_of(run->log_path, NULL, NULL);
+
+	cr_assert_eq(field_number(json, "missing.records"), 0, "%s: %lld", run->args[0],
+		     (long long)field_number(json, "missing.records"));
+	json_decref(json);
 }
 
 /* The child writes before its parent, whose numbers it uses, ever does. */
-EACH_WIDTH(report, children_of_vfork_leave_no_holes)
+RUNS_AND(EACH_WIDTH, report, children_of_vfork_leave_no_holes, .helper = "launch",
+	 .args = { "vfork", build_path("helpers/static/noop"), "0" }, .expects = { "coverage.gap" })
 {
-	struct run run = { .variant = variant,
-			   .helper = "launch",
-			   .args = { "vfork", build_path("helpers/static/noop"), "0" },
-			   .expects = { "coverage.gap" } };
+	json_t *start = find_event(run, "process.start");
 
-	run_helper(&run);
-	cr_assert_eq(run_exit(&run), 0, "%s", run.errors);
-	json_t *start = find_event(&run, "process.start");
 	cr_assert(start);
-	cr_expect_eq(field_number(start, "mmfence.memory_of"), (json_int_t)run.pid);
-	cr_expect_neq(field_number(start, "process.pid"), (json_int_t)run.pid);
-	json_t *json = report_of(run.log_path, NULL, NULL);
-	cr_expect_eq(field_number(json, "missing.records"), 0);
-	json_decref(json);
-	run_end(&run);
+	cr_assert_eq(field_number(start, "mmfence.memory_of"), (json_int_t)run->pid);
+	cr_assert_neq(field_number(start, "process.pid"), (json_int_t)run->pid);
+	misses_nothing(run);
 }
 
-static void expect_nothing_missing(struct run *run)
+static void misses_none_of_many(struct run *run)
 {
-	run_helper(run);
-	run_must_hold(run);
 	cr_assert(run->record_count > 3);
-	json_t *json = report_of(run->log_path, NULL, NULL);
-	cr_expect_eq(field_number(json, "missing.records"), 0);
-	json_decref(json);
-	run_end(run);
+	misses_nothing(run);
 }
 
 EACH_WIDTH(report, processes_of_every_kind_leave_no_holes)
 {
-	struct run forks = { .variant = variant, .helper = "family" };
-	struct run threads = { .variant = variant,
-			       .helper = "steady",
-			       .args = { "count=50", "threads=4", "processes=3" } };
-
-	expect_nothing_missing(&forks);
-	expect_nothing_missing(&threads);
+	TRY(.helper = "family", .look = misses_none_of_many);
+	TRY(.helper = "steady", .args = { "count=50", "threads=4", "processes=3" },
+	    .look = misses_none_of_many);
 }
 
 /* A program may end while its threads write: no number is missed, though the kernel may cut the
  * last line short. */
 EACH_WIDTH(report, misses_nothing_of_threads_at_the_end)
 {
-	static const char *const ways[] = { "exit", "_exit" };
-
-	for (size_t i = 0; i < 10; i++) {
-		struct run run = { .variant = variant,
-				   .helper = "hasty",
-				   .args = { ways[i % 2] },
-				   .may_be_torn = true };
-		run_helper(&run);
-		cr_assert_eq(run_exit(&run), 0);
-		json_t *json = report_of(run.log_path, NULL, NULL);
-		cr_expect_eq(field_number(json, "missing.records"), 0, "%s: %lld", ways[i % 2],
-			     (long long)field_number(json, "missing.records"));
-		json_decref(json);
-		run_end(&run);
-	}
+	for (size_t i = 0; i < 10; i++)
+		TRY(.helper = "hasty", .args = { i % 2 ? "_exit" : "exit" }, .may_be_torn = true,
+		    .look = misses_nothing);
 }

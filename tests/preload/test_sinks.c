@@ -17,35 +17,9 @@
 
 #include "receiver.h"
 
-#define STEADY(to, prepared, ...)                                                           \
-	{                                                                                   \
-		.variant = variant, .helper = "steady", .args = { __VA_ARGS__ }, .log = to, \
-		.prepare = prepared, .seconds = 20                                          \
-	}
-
-static void undisturbed(struct run *run)
-{
-	cr_assert(run_exit(run) == 0, "ended with %d: %s%s", run_exit(run), run->output,
-		  run->errors);
-	cr_assert_str_eq(run->output, "done\n");
-	cr_assert_str_empty(run->errors, "said: %s", run->errors);
-}
-
-static void run_steady(struct run *run)
-{
-	run_helper(run);
-	undisturbed(run);
-}
-
-/* The address of a socket of this test: "unix:" and a path in no run's directory, for it is made
- * before that. */
-static char where[128];
-
-static const char *socket_path(void)
-{
-	snprintf(where, sizeof(where), "unix:/tmp/mmfence-sink.%d", getpid());
-	return where + strlen("unix:");
-}
+/* A program that makes records; GATED: one at a time, with what happens between them. */
+#define SENDS(to, ...) STEADY(__VA_ARGS__), .log = (to), .seconds = 20
+#define GATED	       "pipe=17", "gate=18"
 
 /* Mappings that were made, each of which is a create and an end. */
 static void holds_all(const struct run *run, size_t mappings)
@@ -66,197 +40,219 @@ static size_t dropped(const struct run *run)
 	return count;
 }
 
+/* Records that could not be written: so many, for this reason. */
+static void says_dropped(const struct run *run, size_t count, const char *code)
+{
+	cr_assert(count_events(run, "log.dropped") == 1);
+	cr_assert(dropped(run) == count, "%zu dropped", dropped(run));
+	cr_assert_str_eq(field_string(find_event(run, "log.dropped"), "error.code"), code);
+}
+
 /* --- unix: --- */
 
-EACH_WIDTH(A2, socket_gets_every_record)
-{
-	struct run run = STEADY(where, NULL, "count=8", "threads=2", "processes=3");
-	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
+/* A path in no run's directory, for the socket is made before that. */
+static char where[128];
+static int receiver = -1;
 
-	run_steady(&run);
-	receiver_drain(receiver, &run);
-	holds_all(&run, 8 * 2 * 3);
-	cr_assert(count_events(&run, "process.start") == 3);
+static const char *socket_path(void)
+{
+	return where + strlen("unix:");
+}
+
+static void name_socket(struct run *run)
+{
+	(void)run;
+	snprintf(where, sizeof(where), "unix:/tmp/mmfence-sink.%d", getpid());
+}
+
+/* As a daemon that is started, or started anew. */
+static void open_socket(struct run *run)
+{
+	name_socket(run);
+	if (receiver >= 0)
+		close(receiver);
+	receiver = receiver_bind(socket_path(), SOCK_DGRAM);
+	steps_open();
+}
+
+static void drain(struct run *run)
+{
+	receiver_drain(receiver, run);
 	unlink(socket_path());
-	run_end(&run);
+}
+
+#define TO_SOCKET(...)	       SENDS(where, __VA_ARGS__), .before = open_socket
+#define GATED_TO_SOCKET(count) TO_SOCKET(count, GATED), .prepare = steps_prepare
+
+RUNS_AND(EACH_WIDTH, A2, socket_gets_every_record, TO_SOCKET("count=8", "threads=2", "processes=3"))
+{
+	drain(run);
+	holds_all(run, 8 * 2 * 3);
+	cr_assert(count_events(run, "process.start") == 3);
+}
+
+static unsigned int killed_at;
+
+static void kill_helper(struct run *run)
+{
+	steps_take(killed_at);
+	kill(run->pid, SIGKILL);
+}
+
+static void holds_what_was_told(struct run *run)
+{
+	drain(run);
+	holds_all(run, killed_at);
 }
 
 /* What the program was told about is in the socket, whatever ends the program. */
 EACH_WIDTH(A2, killed_processes_lose_nothing_in_a_socket)
 {
-	for (unsigned int round = 1; round < 20; round++) {
-		struct run run = STEADY(where, NULL, "count=1000000", "pipe=17", "gate=18");
-		int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
-
-		steps_start(&run);
-		steps_take(round);
-		kill(run.pid, SIGKILL);
-		run_wait(&run);
-		steps_end();
-		receiver_drain(receiver, &run);
-		holds_all(&run, round);
-		close(receiver);
-		run_end(&run);
-	}
-	unlink(socket_path());
+	for (killed_at = 1; killed_at < 20; killed_at++)
+		TRY(.helper = "steady", .args = { "count=1000000", GATED }, .log = where,
+		    .before = open_socket, .prepare = steps_prepare, .meanwhile = kill_helper,
+		    .ends_with = 128 + SIGKILL, .look = holds_what_was_told);
 }
 
 /* A daemon that is started anew gets the next record, and what was lost meanwhile is said. */
-static void daemon_restarts(const char *variant, bool unlinked, const char *code)
+static void restart(struct run *run, bool unlinked)
 {
-	struct run run = STEADY(where, NULL, "count=15", "pipe=17", "gate=18");
-	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
-
-	steps_start(&run);
 	steps_take(5);
-	receiver_drain(receiver, &run);
-	holds_all(&run, 5);
+	receiver_drain(receiver, run);
+	holds_all(run, 5);
 	close(receiver);
+	receiver = -1;
 	if (unlinked)
 		unlink(socket_path());
 	steps_take(5);
 	receiver = receiver_bind(socket_path(), SOCK_DGRAM);
 	steps_take(5);
-	run_wait(&run);
-	undisturbed(&run);
-	receiver_drain(receiver, &run);
-	cr_assert(count_events(&run, "snapshot.create") == 10);
-	cr_assert(count_events(&run, "log.dropped") == 1);
-	cr_assert(dropped(&run) == 10, "%zu dropped", dropped(&run));
-	cr_assert_str_eq(field_string(find_event(&run, "log.dropped"), "error.code"), code);
-	steps_end();
-	unlink(socket_path());
-	run_end(&run);
 }
 
-EACH_WIDTH(A4, socket_whose_daemon_restarts)
+static void daemon_restarts(struct run *run)
 {
-	daemon_restarts(variant, false, "ECONNREFUSED");
+	restart(run, false);
 }
 
-EACH_WIDTH(A4, socket_that_is_removed_and_made_again)
+static void socket_is_made_again(struct run *run)
 {
-	daemon_restarts(variant, true, "ENOENT");
+	restart(run, true);
 }
 
-/* A restart between two records loses none. */
-EACH_WIDTH(A2, quick_restart_loses_nothing)
+RUNS_AND(EACH_WIDTH, A4, socket_whose_daemon_restarts, GATED_TO_SOCKET("count=15"),
+	 .meanwhile = daemon_restarts)
 {
-	struct run run = STEADY(where, NULL, "count=20", "pipe=17", "gate=18");
-	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
+	drain(run);
+	cr_assert(count_events(run, "snapshot.create") == 10);
+	says_dropped(run, 10, "ECONNREFUSED");
+}
 
-	steps_start(&run);
+RUNS_AND(EACH_WIDTH, A4, socket_that_is_removed_and_made_again, GATED_TO_SOCKET("count=15"),
+	 .meanwhile = socket_is_made_again)
+{
+	drain(run);
+	cr_assert(count_events(run, "snapshot.create") == 10);
+	says_dropped(run, 10, "ENOENT");
+}
+
+static void restart_at_each_record(struct run *run)
+{
 	for (int i = 0; i < 20; i++) {
 		steps_take(1);
-		receiver_drain(receiver, &run);
+		receiver_drain(receiver, run);
 		close(receiver);
 		receiver = receiver_bind(socket_path(), SOCK_DGRAM);
 	}
-	run_wait(&run);
-	undisturbed(&run);
-	receiver_drain(receiver, &run);
-	holds_all(&run, 20);
-	steps_end();
-	unlink(socket_path());
-	run_end(&run);
 }
 
-EACH_WIDTH(A4, socket_without_daemon)
+/* A restart between two records loses none. */
+RUNS_AND(EACH_WIDTH, A2, quick_restart_loses_nothing, GATED_TO_SOCKET("count=20"),
+	 .meanwhile = restart_at_each_record)
 {
-	struct run run = STEADY(where, NULL, "count=50");
+	drain(run);
+	holds_all(run, 20);
+}
 
-	socket_path();
-	run_steady(&run);
-	run_end(&run);
+RUNS(EACH_WIDTH, A4, socket_without_daemon, SENDS(where, "count=50"), .before = name_socket)
+
+static void fill_socket(struct run *run)
+{
+	steps_take(1000);
+	receiver_drain(receiver, run);
+	cr_assert(run->record_count < 2000, "the socket was not full");
+	steps_take(1);
 }
 
 /* Nobody reads: the program is not held up, and when somebody does every record is there or
  * counted. */
-EACH_WIDTH(A4, socket_that_is_full)
+RUNS_AND(EACH_WIDTH, A4, socket_that_is_full, GATED_TO_SOCKET("count=1001"),
+	 .meanwhile = fill_socket)
 {
-	struct run run = STEADY(where, NULL, "count=1001", "pipe=17", "gate=18");
-	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
-
-	steps_start(&run);
-	steps_take(1000);
-	receiver_drain(receiver, &run);
-	cr_assert(run.record_count < 2000, "the socket was not full");
-	steps_take(1);
-	run_wait(&run);
-	undisturbed(&run);
-	receiver_drain(receiver, &run);
-	size_t written = count_events(&run, "snapshot.create") + count_events(&run, "snapshot.end");
-	cr_assert(count_events(&run, "log.dropped") == 1);
-	cr_assert(written + dropped(&run) == 2002, "%zu written, %zu dropped", written,
-		  dropped(&run));
-	cr_assert_str_eq(field_string(find_event(&run, "log.dropped"), "error.code"), "EAGAIN");
-	steps_end();
-	unlink(socket_path());
-	run_end(&run);
+	drain(run);
+	says_dropped(run,
+		     2002 - count_events(run, "snapshot.create") -
+			     count_events(run, "snapshot.end"),
+		     "EAGAIN");
 }
 
 /* The lease thread, which has descriptors of its own, writes too. */
-EACH_WIDTH(A2, socket_gets_the_lease_threads_records)
+RUNS_AND(EACH_WIDTH, A2, socket_gets_the_lease_threads_records, .helper = "observe", .log = where,
+	 .before = open_socket)
 {
-	struct run run = { .variant = variant, .helper = "observe" };
-	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
-
-	run.log = where;
-	run_helper(&run);
-	run_must_hold(&run);
-	receiver_drain(receiver, &run);
-	json_t *event = find_event(&run, "snapshot.preserve");
+	drain(run);
+	json_t *event = find_event(run, "snapshot.preserve");
 	cr_assert(event, "no record of the preserve");
 	cr_assert(field_number(event, "process.thread.id") != field_number(event, "process.pid"));
-	unlink(socket_path());
-	run_end(&run);
 }
 
 /* --- descriptors --- */
 
-static int given;
+static int given, ends[2];
+
+static void give(int number)
+{
+	if (dup2(given, number) != number || fcntl(number, F_SETFD, 0))
+		_exit(98);
+}
 
 static void give_nine(struct run *run)
 {
 	if (steps.told[1] > 0)
 		steps_prepare(run);
-	if (dup2(given, 9) != 9 || fcntl(9, F_SETFD, 0))
-		_exit(98);
+	give(9);
 }
 
 static void give_stderr(struct run *run)
 {
-	if (steps.told[1] > 0)
-		steps_prepare(run);
-	if (dup2(given, 2) != 2)
-		_exit(98);
+	(void)run;
+	give(2);
 }
 
-EACH_WIDTH(A2, descriptor_of_a_file_gets_every_record)
-{
-	char path[] = "/tmp/mmfence-fd.XXXXXX";
-	struct run run = STEADY("fd:9", give_nine, "count=20", "threads=2", "processes=4");
+static char given_path[32];
 
-	given = mkstemp(path);
-	run_steady(&run);
-	strcpy(run.log_path, path);
-	run_read_log(&run);
-	holds_all(&run, 20 * 2 * 4);
-	unlink(path);
-	run_end(&run);
+static void open_file(struct run *run)
+{
+	(void)run;
+	strcpy(given_path, "/tmp/mmfence-fd.XXXXXX");
+	given = mkstemp(given_path);
 }
 
-EACH_WIDTH(A2, standard_error_gets_every_record)
+RUNS_AND(EACH_WIDTH, A2, descriptor_of_a_file_gets_every_record,
+	 SENDS("fd:9", "count=20", "threads=2", "processes=4"), .before = open_file,
+	 .prepare = give_nine)
 {
-	struct run run = STEADY("stderr", NULL, "count=10");
+	strcpy(run->log_path, given_path);
+	run_read_log(run);
+	holds_all(run, 20 * 2 * 4);
+	unlink(given_path);
+}
 
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 0);
-	cr_assert_str_eq(run.output, "done\n");
-	snprintf(run.log_path, sizeof(run.log_path), "%s/errors", run.dir);
-	run_read_log(&run);
-	holds_all(&run, 10);
-	run_end(&run);
+RUNS_AND(EACH_WIDTH, A2, standard_error_gets_every_record, .helper = "steady",
+	 .args = { "count=10" }, .log = "stderr", .seconds = 20, .says = "done\n")
+{
+	snprintf(run->log_path, sizeof(run->log_path), "%s/errors", run->dir);
+	run_read_log(run);
+	holds_all(run, 10);
 }
 
 static size_t lines_in(int pipe)
@@ -272,32 +268,43 @@ static size_t lines_in(int pipe)
 	return lines;
 }
 
-/* A pipe that nobody reads: the program goes on, and its own descriptor is as it was. */
-static void full_pipe(const char *variant, const char *log, void (*give)(struct run *))
+static void open_pipe(struct run *run)
 {
-	struct run run = STEADY(log, give, "count=2000");
-	int ends[2];
-
-	cr_assert(pipe(ends) == 0);
+	(void)run;
+	cr_assert(pipe2(ends, O_CLOEXEC) == 0);
 	given = ends[1];
-	run_steady(&run);
+}
+
+static void open_gated_pipe(struct run *run)
+{
+	steps_open();
+	open_pipe(run);
+}
+
+/* A socket as descriptor, as systemd gives its services. */
+static void open_pair(struct run *run)
+{
+	(void)run;
+	cr_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	given = ends[1];
+}
+
+static void is_as_it_was(struct run *run)
+{
+	(void)run;
 	cr_assert(!(fcntl(ends[1], F_GETFL) & O_NONBLOCK), "the program's pipe was changed");
-	size_t lines = lines_in(ends[0]);
+}
+
+static void took_some(struct run *run)
+{
+	size_t lines;
+
+	is_as_it_was(run);
+	lines = lines_in(ends[0]);
 	cr_assert(lines > 10 && lines < 4000, "%zu lines", lines);
-	run_end(&run);
 }
 
-EACH_WIDTH(A4, descriptor_of_a_full_pipe)
-{
-	full_pipe(variant, "fd:9", give_nine);
-}
-
-EACH_WIDTH(A4, standard_error_is_a_full_pipe)
-{
-	full_pipe(variant, "stderr", give_stderr);
-}
-
-/* A pipe that may not be opened anew, because it is somebody else's. */
+/* May not be opened anew, because it is somebody else's. */
 static void give_to_nobody(struct run *run)
 {
 	give_nine(run);
@@ -305,206 +312,133 @@ static void give_to_nobody(struct run *run)
 		_exit(98);
 }
 
-EACH_WIDTH(A4, pipe_of_another_user)
+static void reader_goes(struct run *run)
 {
-	struct run run = STEADY("fd:9", give_to_nobody, "count=2000");
-	int ends[2];
-
-	skip_unless_root();
-	cr_assert(pipe(ends) == 0);
-	given = ends[1];
-	run_steady(&run);
-	cr_assert(!(fcntl(ends[1], F_GETFL) & O_NONBLOCK), "the program's pipe was changed");
-	run_end(&run);
-}
-
-EACH_WIDTH(A4, pipe_whose_reader_goes)
-{
-	struct run run = STEADY("fd:9", give_nine, "count=200", "pipe=17", "gate=18");
-	int ends[2];
-
-	cr_assert(pipe2(ends, O_CLOEXEC) == 0);
-	given = ends[1];
-	steps_start(&run);
+	(void)run;
 	close(ends[1]);
 	steps_take(100);
 	cr_assert(lines_in(ends[0]) > 10);
 	close(ends[0]);
 	steps_take(100);
-	run_wait(&run);
-	undisturbed(&run);
-	steps_end();
-	run_end(&run);
 }
 
-/* A socket as descriptor, as systemd gives its services. */
-EACH_WIDTH(A4, descriptor_of_a_full_socket)
-{
-	struct run run = STEADY("fd:9", give_nine, "count=2000");
-	int ends[2];
-
-	cr_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-	given = ends[1];
-	run_steady(&run);
-	cr_assert(!(fcntl(ends[1], F_GETFL) & O_NONBLOCK));
-	cr_assert(lines_in(ends[0]) > 10);
-	run_end(&run);
-}
+/* Nobody reads: the program goes on, and its own descriptor is as it was. */
+#define UNREAD(name, ...) RUNS(EACH_WIDTH, A4, name, __VA_ARGS__)
+UNREAD(descriptor_of_a_full_pipe, SENDS("fd:9", "count=2000"), .before = open_pipe,
+       .prepare = give_nine, .look = took_some)
+UNREAD(standard_error_is_a_full_pipe, SENDS("stderr", "count=2000"), .before = open_pipe,
+       .prepare = give_stderr, .look = took_some)
+UNREAD(descriptor_of_a_full_socket, SENDS("fd:9", "count=2000"), .before = open_pair,
+       .prepare = give_nine, .look = took_some)
+UNREAD(pipe_of_another_user, SENDS("fd:9", "count=2000"), .as_root = true, .before = open_pipe,
+       .prepare = give_to_nobody, .look = is_as_it_was)
+UNREAD(pipe_whose_reader_goes, SENDS("fd:9", "count=200", GATED), .before = open_gated_pipe,
+       .prepare = give_nine, .meanwhile = reader_goes)
 
 /* --- A3: the program closes and replaces what it can --- */
 
 static const char *const ways[] = { "close",	      "close_range",	  "closefrom",
 				    "hand_close",     "hand_close_range", "dup2",
 				    "hand_dup2_some", "hand_dup2" };
+#define WAYS (sizeof(ways) / sizeof(*ways))
 
-static void program_takes(const char *variant, const char *log, int receiver, size_t at_least)
+/* With every number taken there is none for a new socket. */
+static void has_records(struct run *run)
 {
-	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
-		struct run run = { .variant = variant,
-				   .helper = "descriptors",
-				   .args = { ways[i], "some" },
-				   .log = log,
-				   .prepare = receiver < 0 ? give_nine : NULL };
+	size_t least = strcmp(run->args[0], "hand_dup2") ? 10 : 5, found;
 
-		run_helper(&run);
-		run_must_hold(&run); /* nothing landed in its own file */
-		if (receiver >= 0)
-			receiver_drain(receiver, &run);
-		/* With every number taken there is none for a new socket. */
-		if (!strcmp(ways[i], "hand_dup2"))
-			at_least /= 2;
-		size_t found = count_events(&run, "snapshot.create");
-		cr_assert(found >= at_least, "%s: %zu records", ways[i], found);
-		run_end(&run);
-	}
+	drain(run);
+	found = count_events(run, "snapshot.create");
+	cr_assert(found >= least, "%s: %zu records", run->args[0], found);
 }
 
 EACH_WIDTH(A3, socket_survives_what_the_program_does)
 {
-	int receiver = receiver_bind(socket_path(), SOCK_DGRAM);
-
-	program_takes(variant, where, receiver, 10);
-	unlink(socket_path());
+	for (size_t i = 0; i < WAYS; i++)
+		TRY(.helper = "descriptors", .args = { ways[i], "some" }, .log = where,
+		    .before = open_socket, .look = has_records);
 }
 
+/* The helper looks into its own file. */
 EACH_WIDTH(A3, no_record_lands_in_what_took_the_descriptor)
 {
-	char path[] = "/tmp/mmfence-fd.XXXXXX";
+	for (size_t i = 0; i < WAYS; i++)
+		TRY(.helper = "descriptors", .args = { ways[i], "some" }, .log = "fd:9",
+		    .before = open_file, .prepare = give_nine);
+}
 
-	given = mkstemp(path);
-	program_takes(variant, "fd:9", -1, 0);
-	unlink(path);
+static void nine_is(const char *name)
+{
+	if (dup2(open(name, O_RDWR | O_CREAT, 0600), 9) != 9)
+		_exit(98);
 }
 
 static void give_other_nine(struct run *run)
 {
 	(void)run;
-	if (dup2(open("other", O_RDWR | O_CREAT, 0600), 9) != 9)
-		_exit(98);
+	nine_is("other");
+}
+
+static void has_none_in_other(struct run *run)
+{
+	cr_assert(run_has(run, "other"));
+	cr_assert_str_empty(run_text(run, "other"), "records in a file not meant");
 }
 
 /* The number says which file was meant, and a process that finds another one there is silent. */
-EACH_WIDTH(A3, pinned_descriptor_is_another_file)
-{
-	struct run run = STEADY("fd:9@0:1:2", give_other_nine, "count=5");
-	char path[PATH_MAX];
-	struct stat other;
-
-	run_steady(&run);
-	snprintf(path, sizeof(path), "%s/work/other", run.dir);
-	cr_assert(stat(path, &other) == 0 && other.st_size == 0, "records in a file not meant");
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, A3, pinned_descriptor_is_another_file, SENDS("fd:9@0:1:2", "count=5"),
+     .prepare = give_other_nine, .look = has_none_in_other)
 
 /* --- through the command --- */
 
 static void pin_nine(struct run *run)
 {
 	(void)run;
-	unsetenv("MMFENCE_AUDIT_LOG");
-	if (dup2(open("meant", O_RDWR | O_CREAT, 0600), 9) != 9)
-		_exit(98);
-}
-
-static off_t size_of(const struct run *run, const char *name)
-{
-	char path[PATH_MAX];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/work/%s", run->dir, name);
-	return stat(path, &st) ? -1 : st.st_size;
+	nine_is("meant");
 }
 
 /* The shell puts a file of its own in the number's place, and starts a program that makes records.
  */
-Test(A3, descriptor_replaced_before_exec)
-{
-	char script[PATH_MAX];
-	struct run run = { .helper = build_path("bin/mmfence"),
-			   .preload = RUN_BARE,
-			   .args = { "run", "--log", "fd:9", "--", "sh", "-c", script },
-			   .prepare = pin_nine };
+GIVEN(A3, descriptor_replaced_before_exec,
+      "run --log fd:9 -- sh -c 'exec 9>other; exec $HELPERS/steady count=5'", .prepare = pin_nine,
+      .without_log = true, .warns = { "cannot be read back" }, .look = has_none_in_other)
 
-	snprintf(script, sizeof(script), "exec 9>other; exec %s count=5",
-		 build_path("helpers/plain/steady"));
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 0, "%s", run.errors);
-	cr_assert(size_of(&run, "other") == 0, "records in a file of the program's");
-	cr_assert(strstr(run.errors, "cannot be read back"), "%s", run.errors);
-	run_end(&run);
-}
-
-RUNS_AND(BY_PATH, A2, command_hands_a_descriptor_on, .helper = build_path("bin/mmfence"),
-	 .args = { "run", "-q", "-o", "audit.snapshots=every", "--log", "fd:9", "--",
-		   build_path("helpers/plain/steady"), "count=5" },
-	 .preload = RUN_BARE, .prepare = pin_nine)
+RUNS_AND(BY_PATH, A2, command_hands_a_descriptor_on,
+	 .mmfence = "run -q -o audit.snapshots=every --log fd:9 -- $HELPERS/steady count=5",
+	 .prepare = pin_nine, .without_log = true)
 {
 	snprintf(run->log_path, sizeof(run->log_path), "%s/work/meant", run->dir);
 	run_read_log(run);
 	holds_all(run, 5);
 }
 
-static void refused(const char *value, const char *sentence)
+BY_PATH(command, logs_that_are_none)
 {
-	struct run run = { .helper = build_path("bin/mmfence"),
-			   .preload = RUN_BARE,
-			   .args = { "run", "--log", value, "--", "touch", "started" } };
+	static const char *const none[][2] = {
+		{ "fd:", "is not fd: and the number of a descriptor" },
+		{ "fd:9x", "is not fd: and the number of a descriptor" },
+		{ "fd:99999999999", "is not fd: and the number of a descriptor" },
+		{ "fd:9@1:2", "is not fd:NUMBER@MAJOR:MINOR:INODE" },
+		{ "fd:9", "descriptor 9 is not open for writing" },
+		{ "fd:0", "descriptor 0 is not open for writing" },
+		{ "syslog:local0",
+		  "\"syslog:local0\" has something behind a sink that takes nothing" },
+		{ "journal:", "has something behind a sink that takes nothing" },
+		{ "stderr:x", "put ./ in front of it" },
+		{ "unix:", "is not unix: and an absolute path" },
+		{ "unix:here", "is not unix: and an absolute path" },
+		{ "unix:/nonexistent/socket", "/nonexistent/socket: No such file" },
+		{ "unix:/dev/null", "/dev/null: Socket operation on non-socket" },
+	};
 
-	run_helper(&run);
-	cr_assert(run_exit(&run) == 2, "%s: exit status %d", value, run_exit(&run));
-	cr_assert(strstr(run.errors, sentence), "%s: %s", value, run.errors);
-	cr_assert(strchr(run.errors, '\n') == run.errors + strlen(run.errors) - 1,
-		  "more than one line: %s", run.errors);
-	cr_assert(size_of(&run, "started") == -1, "it was started all the same");
-	run_end(&run);
-}
-
-Test(command, logs_that_are_none)
-{
-	refused("fd:", "is not fd: and the number of a descriptor");
-	refused("fd:9x", "is not fd: and the number of a descriptor");
-	refused("fd:99999999999", "is not fd: and the number of a descriptor");
-	refused("fd:9@1:2", "is not fd:NUMBER@MAJOR:MINOR:INODE");
-	refused("fd:9", "descriptor 9 is not open for writing");
-	refused("fd:0", "descriptor 0 is not open for writing");
-	refused("syslog:local0",
-		"\"syslog:local0\" has something behind a sink that takes nothing");
-	refused("journal:", "has something behind a sink that takes nothing");
-	refused("stderr:x", "put ./ in front of it");
-	refused("unix:", "is not unix: and an absolute path");
-	refused("unix:here", "is not unix: and an absolute path");
-	refused("unix:/nonexistent/socket", "/nonexistent/socket: No such file");
-	refused("unix:/dev/null", "/dev/null: Socket operation on non-socket");
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+		TRY(.mmfence = "run --log", .args = { none[i][0], "--", "touch", "started" },
+		    .refuses = none[i][1]);
 }
 
 /* check reads its log. */
-RUNS_AND(BY_PATH, command, check_wants_a_file, .helper = build_path("bin/mmfence"),
-	 .args = { "check", "--log", "stderr", "--", "touch", "started" }, .preload = RUN_BARE,
-	 .ends_with = 2)
-{
-	cr_assert(strstr(run->errors, "the log must be a file"), "%s", run->errors);
-	cr_assert(size_of(run, "started") == -1, "it was started all the same");
-}
+REFUSES(command, check_wants_a_file, "check --log stderr -- touch started",
+	"the log must be a file")
 
 /* --- syslog --- */
 
@@ -528,80 +462,83 @@ static void keep_record(struct run *run, const char *text)
 	fclose(log);
 }
 
-EACH_WIDTH(A2, syslog_gets_every_record)
+static void open_dev_log(struct run *run)
+{
+	(void)run;
+	private_dev();
+	receiver = receiver_bind("/dev/log", SOCK_DGRAM);
+}
+
+static void open_dev_log_stream(struct run *run)
+{
+	(void)run;
+	private_dev();
+	receiver = receiver_bind("/dev/log", SOCK_STREAM);
+}
+
+static void open_no_dev_log(struct run *run)
+{
+	(void)run;
+	private_dev();
+}
+
+#define TO_SYSLOG(count) SENDS("syslog", count)
+
+RUNS_AND(EACH_WIDTH, A2, syslog_gets_every_record, TO_SYSLOG("count=10"), .before = open_dev_log)
 {
 	static char text[65536];
-	struct run run = STEADY("syslog", NULL, "count=10");
 	ssize_t length;
 
-	private_dev();
-	int receiver = receiver_bind("/dev/log", SOCK_DGRAM);
-	run_steady(&run);
 	while ((length = receiver_next(receiver, text, sizeof(text))) >= 0) {
 		cr_assert((size_t)length == strlen(text), "a NUL in a datagram");
-		check_syslog(text, "14", run.pid);
-		keep_record(&run, text);
+		check_syslog(text, "14", run->pid);
+		keep_record(run, text);
 	}
-	run_read_log(&run);
-	holds_all(&run, 10);
-	run_end(&run);
+	run_read_log(run);
+	holds_all(run, 10);
 }
 
 /* Some daemons have a stream there: records are ended by a NUL, as libc does it. More come than
  * the kernel takes under way by default, before anybody reads. */
-EACH_WIDTH(A2, syslog_on_a_stream)
+RUNS_AND(EACH_WIDTH, A2, syslog_on_a_stream, TO_SYSLOG("count=200"), .before = open_dev_log_stream)
 {
 	static char text[1 << 20];
-	struct run run = STEADY("syslog", NULL, "count=200");
+	int stream = accept(receiver, NULL, NULL);
 	size_t used = 0;
 	ssize_t length;
 
-	private_dev();
-	int listener = receiver_bind("/dev/log", SOCK_STREAM);
-	run_steady(&run);
-	int receiver = accept(listener, NULL, NULL);
-	cr_assert(receiver >= 0);
-	while ((length = read(receiver, text + used, sizeof(text) - used)) > 0)
+	cr_assert(stream >= 0);
+	while ((length = read(stream, text + used, sizeof(text) - used)) > 0)
 		used += (size_t)length;
 	cr_assert(used && !text[used - 1]);
 	for (char *at = text; at < text + used; at += strlen(at) + 1) {
-		check_syslog(at, "14", run.pid);
-		keep_record(&run, at);
+		check_syslog(at, "14", run->pid);
+		keep_record(run, at);
 	}
-	run_read_log(&run);
-	holds_all(&run, 200);
-	run_end(&run);
+	run_read_log(run);
+	holds_all(run, 200);
 }
 
-EACH_WIDTH(A4, stream_that_is_full)
-{
-	struct run run = STEADY("syslog", NULL, "count=3000");
-
-	private_dev();
-	int listener = receiver_bind("/dev/log", SOCK_STREAM);
-	run_steady(&run);
-	close(listener);
-	run_end(&run);
-}
-
-EACH_WIDTH(A4, no_syslog)
-{
-	struct run run = STEADY("syslog", NULL, "count=20");
-
-	private_dev();
-	run_steady(&run);
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, A4, stream_that_is_full, TO_SYSLOG("count=3000"), .before = open_dev_log_stream)
+RUNS(EACH_WIDTH, A4, no_syslog, TO_SYSLOG("count=20"), .before = open_no_dev_log)
 
 /* --- the journal --- */
 
 #define JOURNAL "/run/systemd/journal/socket"
 
-static int bind_journal(void)
+static void open_journal(struct run *run)
 {
+	(void)run;
 	private_run();
 	cr_assert(mkdir("/run/systemd", 0755) == 0 && mkdir("/run/systemd/journal", 0755) == 0);
-	return receiver_bind(JOURNAL, SOCK_DGRAM);
+	receiver = receiver_bind(JOURNAL, SOCK_DGRAM);
+	steps_open();
+}
+
+static void open_no_journal(struct run *run)
+{
+	(void)run;
+	private_run();
 }
 
 /* The value of a field in a datagram of the journal's protocol, or NULL. */
@@ -648,8 +585,7 @@ static void journal_says(const char *text, size_t size, const char *name, const 
 /* FILE_PATH is the record's path, unless JSON had to escape it. */
 static void check_path(const json_t *record, const char *message, const char *text, size_t size)
 {
-	const char *path =
-		json_string_value(json_object_get(json_object_get(record, "file"), "path"));
+	const char *path = field_string(record, "file.path");
 	size_t length;
 	char *found = journal_field(text, size, "FILE_PATH", &length);
 
@@ -660,7 +596,7 @@ static void check_path(const json_t *record, const char *message, const char *te
 	free(found);
 }
 
-static void drain_journal(int receiver, struct run *run)
+static void drain_journal(struct run *run)
 {
 	static char text[131072];
 	ssize_t length;
@@ -674,8 +610,7 @@ static void drain_journal(int receiver, struct run *run)
 		journal_says(text, (size_t)length, "SYSLOG_IDENTIFIER", "mmfence");
 		journal_says(text, (size_t)length, "PRIORITY", "6");
 		journal_says(text, (size_t)length, "EVENT_ACTION",
-			     json_string_value(
-				     json_object_get(json_object_get(record, "event"), "action")));
+			     field_string(record, "event.action"));
 		check_path(record, message, text, (size_t)length);
 		keep_record(run, message);
 		free(message);
@@ -684,56 +619,30 @@ static void drain_journal(int receiver, struct run *run)
 	run_read_log(run);
 }
 
-EACH_WIDTH(A2, journal_gets_every_record)
+RUNS_AND(EACH_WIDTH, A2, journal_gets_every_record, SENDS("journal", "count=10", "processes=2"),
+	 .before = open_journal)
 {
-	struct run run = STEADY("journal", NULL, "count=10", "processes=2");
-	int receiver = bind_journal();
-
-	run_steady(&run);
-	drain_journal(receiver, &run);
-	holds_all(&run, 20);
-	run_end(&run);
+	drain_journal(run);
+	holds_all(run, 20);
 }
 
-EACH_WIDTH(A1, journal_keeps_hostile_names)
+RUNS_AND(EACH_WIDTH, A1, journal_keeps_hostile_names, .helper = "hostile", .log = "journal",
+	 .args = { "quote\"", "new\nline", "\377\376", "\033[31m" }, .before = open_journal)
 {
-	struct run run = { .variant = variant,
-			   .helper = "hostile",
-			   .args = { "quote\"", "new\nline", "\377\376", "\033[31m" },
-			   .log = "journal" };
-	int receiver = bind_journal();
-
-	run_helper(&run);
-	run_must_hold(&run);
-	drain_journal(receiver, &run);
-	cr_assert(count_events(&run, "snapshot.create") == strtoul(run.output, NULL, 10));
-	run_end(&run);
+	drain_journal(run);
+	cr_assert(count_events(run, "snapshot.create") == strtoul(run->output, NULL, 10));
 }
 
-EACH_WIDTH(A4, journal_that_restarts)
+static void journal_restarts(struct run *run)
 {
-	struct run run = STEADY("journal", NULL, "count=15", "pipe=17", "gate=18");
-	int receiver = bind_journal();
-
-	steps_start(&run);
 	steps_take(5);
-	drain_journal(receiver, &run);
+	drain_journal(run);
 	close(receiver);
 	steps_take(5);
 	receiver = receiver_bind(JOURNAL, SOCK_DGRAM);
 	steps_take(5);
-	run_wait(&run);
-	undisturbed(&run);
-	close(receiver);
-	steps_end();
-	run_end(&run);
 }
 
-EACH_WIDTH(A4, no_journal)
-{
-	struct run run = STEADY("journal", NULL, "count=20");
-
-	private_run();
-	run_steady(&run);
-	run_end(&run);
-}
+RUNS(EACH_WIDTH, A4, journal_that_restarts, SENDS("journal", "count=15", GATED),
+     .before = open_journal, .prepare = steps_prepare, .meanwhile = journal_restarts)
+RUNS(EACH_WIDTH, A4, no_journal, SENDS("journal", "count=20"), .before = open_no_journal)
