@@ -230,6 +230,10 @@ static void map_and_overwrite(const void *unused)
 
 CASE(one_budget)
 {
+	/* The parent has a place in the table when it forks. */
+	file_make(OTHER, 1, PAGES);
+	map_and_overwrite(NULL);
+	must(munmap(view, PAGES * PAGE) == 0);
 	file_make(FILE_NAME, 1, PAGES);
 	file_make(OTHER, 1, PAGES);
 	view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
