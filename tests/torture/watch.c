@@ -157,13 +157,35 @@ void watch_report(void)
 		fclose(locks);
 }
 
+/* In hundredths of a second; *runs: it could use a processor now. */
+static long cpu_time(const struct worker *worker, int thread, bool *runs)
+{
+	unsigned long user = 0, system = 0;
+	char path[64], now = '?';
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", worker->process, thread);
+	FILE *file = fopen(path, "re");
+	*runs = file &&
+		fscanf(file, "%*[^)]) %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &now,
+		       &user, &system) == 3 &&
+		now == 'R';
+	if (file)
+		fclose(file);
+	return (long)(user + system);
+}
+
+/* Of a low priority, in a full quota, a thread may wait for a processor longer than any hang. */
+#define STARVED 100
+
 const struct worker *watch_stuck(int seconds)
 {
 	static struct {
 		unsigned int beat;
 		int thread;
 		int64_t since_us;
+		long cpu_time;
 	} seen[WORKERS];
+	bool runs;
 	int64_t now = now_us();
 
 	for (size_t i = 0; i < WORKERS; i++) {
@@ -173,7 +195,12 @@ const struct worker *watch_stuck(int seconds)
 			seen[i].thread = thread;
 			seen[i].beat = worker->beat;
 			seen[i].since_us = now;
+			seen[i].cpu_time = -1;
+		} else if (seen[i].cpu_time < 0) {
+			seen[i].cpu_time = cpu_time(worker, thread, &runs);
 		} else if (now - seen[i].since_us > (int64_t)seconds * 1000000) {
+			if (cpu_time(worker, thread, &runs) - seen[i].cpu_time < STARVED && runs)
+				continue;
 			if (!kill(worker->process, 0))
 				return worker;
 			atomic_store(&worker->thread, 0);
