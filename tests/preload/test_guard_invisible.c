@@ -10,7 +10,6 @@
 		    .options = { "snapshot.shared=**/guard.data" }, .seconds = 90, \
 		    .finds = { "snapshot.create", "snapshot.lost 0" }, __VA_ARGS__)
 
-UNSEEN(P5, pthread_exit_of_the_last_thread_ends_the_process, "last_thread_leaves")
 UNSEEN(P5, the_end_gives_all_leases_back, "end_gives_all_back/*")
 UNSEEN(P5, lease_thread_follows_user_ids, "identity/set*uid")
 UNSEEN(P5, lease_thread_follows_group_ids, "identity/set*gid")
@@ -37,4 +36,5 @@ BREAK_IS_SAID(P4, guard_in_another_root, "in_another_root/private")
 BREAK_IS_SAID(P4, shared_guard_in_another_root, "in_another_root/shared")
 BREAK_IS_SAID(P4, fork_in_another_root, "fork_in_another_root")
 BREAK_IS_SAID(P4, break_is_said_after_privileges_are_dropped, "identity/all")
+/* P5: and the last one's pthread_exit ends the process. */
 BREAK_IS_SAID(P4, break_is_said_when_the_main_thread_is_gone, "last_thread_leaves")

@@ -92,8 +92,6 @@ WIDTHS_HOLD(S10, stopped_too_long_is_lost_and_said, "guard_limits", "stopped_too
 WIDTHS_HOLD(S10, stopped_for_a_while_is_not_lost, "guard_limits", "stopped_a_while",
 	    .before = lease_time_keep, .finds = { "snapshot.lost 0" })
 
-WIDTHS_HOLD(S10, fates_are_said_at_the_end, "guard_view", "unmapped_gives_the_lease_back",
-	    .finds = { "snapshot.end[*] mmfence.snapshot.fate=untouched" })
 WIDTHS_HOLD(S10, fates_after_a_break_are_said_at_the_end, "guard_limits", "room_is_given_back",
 	    .finds = { "snapshot.end 50", "snapshot.end[*] mmfence.snapshot.fate=preserved" })
 

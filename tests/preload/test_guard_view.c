@@ -19,10 +19,11 @@ SURVIVES(stores_through_a_shared_mapping, "shared")
 SURVIVES(punch_hole, "punch")
 SURVIVES(cutting_and_growing, "cut_twice")
 
-/* Nobody comes: nothing is ever copied. */
+/* Nobody comes: nothing is ever copied, which S10 says of each, and S5: munmap of all gives the
+ * lease back. */
 WIDTHS_HOLD(S1, guarded_snapshot_costs_nothing, "guard_view", "unmapped_gives_the_lease_back",
 	    .look = guard_events,
-	    .finds = { "snapshot.end mmfence.snapshot.fate=untouched",
+	    .finds = { "snapshot.end", "snapshot.end[*] mmfence.snapshot.fate=untouched",
 		       "process.end mmfence.snapshot_bytes=0" })
 
 WIDTHS_HOLD(S1, mappings_before_and_after_breaks_show_their_own_time, "guard_view",
@@ -32,16 +33,13 @@ WIDTHS_HOLD(S1, all_windows_of_a_file_survive_its_break, "guard_view", "many_win
 /* --- S3 --- */
 
 WIDTHS_HOLD(S3, guarded_mapping_is_preserved_before_it_is_writable, "guard_view",
-	    "writable_is_preserved_first")
+	    "writable_is_preserved_first",
+	    .finds = { "snapshot.preserve 1",
+		       "snapshot.preserve[*] mmfence.snapshot.trigger=protect" })
 WIDTHS_HOLD(S3, guarded_mapping_made_writable_by_number, "guard_view", "writable_by_number")
 WIDTHS_HOLD(S3, guarded_mappings_made_writable_across, "guard_view", "writable_across")
 WIDTHS_HOLD(S3, mprotect_that_fails_over_a_gap_breaks_no_promise, "guard_view",
 	    "writable_over_a_gap")
-
-WIDTHS_HOLD(S3, preserve_says_that_it_was_made_writable, "guard_view",
-	    "writable_is_preserved_first",
-	    .finds = { "snapshot.preserve 1",
-		       "snapshot.preserve[*] mmfence.snapshot.trigger=protect" })
 
 /* --- S4 --- */
 
@@ -66,7 +64,6 @@ PIECE(map_populate_is_guarded, "map/populated")
 WIDTHS_HOLD(S5, guarded_mapping_moves_and_grows, "guard_view", "moved_and_grown")
 WIDTHS_HOLD(S5, preserved_mapping_grows_only_over_what_is_held, "guard_view",
 	    "grows_only_over_what_was_put_aside", .expects = { "snapshot.grow" })
-WIDTHS_HOLD(S5, munmap_of_all_gives_the_lease_back, "guard_view", "unmapped_gives_the_lease_back")
 WIDTHS_HOLD(S5, one_lease_for_many_mappings, "guard_view", "one_lease_for_many_mappings")
 
 WIDTHS_HOLD(S5, munmap_of_all_frees_an_unlinked_file, "guard_view", "unmapped_frees_the_file",

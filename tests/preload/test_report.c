@@ -14,17 +14,6 @@
 #include "golden.h"
 #include "runner.h"
 
-#define COMMAND(...)                                                                              \
-	{                                                                                         \
-		.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { __VA_ARGS__ } \
-	}
-
-static void expect_exit(const struct run *run, int status)
-{
-	cr_assert_eq(run_exit(run), status, "%d instead of %d: %s", run_exit(run), status,
-		     run->errors);
-}
-
 /* A file in the directory of a run, made before the command starts. */
 static const char *make_file(const char *name, const char *bytes, size_t length)
 {
@@ -53,95 +42,54 @@ static void shell(const char *format, ...)
 
 /* --- forms --- */
 
-Test(report, text_is_golden)
-{
-	struct run run = COMMAND("report", data_path("two_hosts.log"));
+GIVEN(report, text_is_golden, "report $DATA/two_hosts.log", .golden = "two_hosts.text")
+GIVEN(report, folded_is_golden, "report --folded $DATA/two_hosts.log", .golden = "two_hosts.folded")
+GIVEN(report, prometheus_is_golden, "report --prometheus $DATA/two_hosts.log",
+      .golden = "two_hosts.prometheus")
 
-	run_helper(&run);
-	expect_exit(&run, 0);
-	golden_text(run.output, "two_hosts.text");
-	run_end(&run);
+RUNS_AND(BY_PATH, report, json_is_golden, .mmfence = "report --json $DATA/two_hosts.log")
+{
+	golden_json(run->output, "two_hosts.json");
 }
 
-Test(report, json_is_golden)
+static void report_is_golden(struct run *helper)
 {
-	struct run run = COMMAND("report", "--json", data_path("two_hosts.log"));
+	const char *variant = NULL;
 
-	run_helper(&run);
-	expect_exit(&run, 0);
-	golden_json(run.output, "two_hosts.json");
-	run_end(&run);
-}
-
-Test(report, folded_is_golden)
-{
-	struct run run = COMMAND("report", "--folded", data_path("two_hosts.log"));
-
-	run_helper(&run);
-	expect_exit(&run, 0);
-	golden_text(run.output, "two_hosts.folded");
-	run_end(&run);
-}
-
-Test(report, prometheus_is_golden)
-{
-	struct run run = COMMAND("report", "--prometheus", data_path("two_hosts.log"));
-
-	run_helper(&run);
-	expect_exit(&run, 0);
-	golden_text(run.output, "two_hosts.prometheus");
-	run_end(&run);
+	TRY(.mmfence = "report", .args = { helper->log_path }, .golden = "nonlinear.text");
 }
 
 /* What a helper left in its log, seen from outside. */
-EACH_WIDTH(report, of_a_run_is_golden)
-{
-	struct run helper = { .variant = variant, .helper = "nonlinear", .args = { "return" } };
-	struct run run = COMMAND("report");
+RUNS(EACH_WIDTH, report, of_a_run_is_golden, .helper = "nonlinear", .args = { "return" },
+     .look = report_is_golden)
 
-	run_helper(&helper);
-	run_must_hold(&helper);
-	run.args[1] = helper.log_path;
+/* The report of these logs, as JSON. */
+static json_t *report_of(struct run run)
+{
+	run.mmfence = "report --json";
 	run_helper(&run);
-	expect_exit(&run, 0);
-	golden_text(run.output, "nonlinear.text");
+	run_must_hold(&run);
+	json_t *json = run_json(&run);
 	run_end(&run);
-	run_end(&helper);
-}
-
-static json_t *json_of(const struct run *run)
-{
-	json_error_t error;
-	json_t *json = json_loads(run->output, 0, &error);
-
-	cr_assert(json, "%s: %s%s", error.text, run->output, run->errors);
 	return json;
 }
 
-/* Both halves, in the wrong order, are one log. */
-Test(report, rotated_parts_are_read_in_the_order_of_time)
+#define REPORT(...) report_of((struct run){ __VA_ARGS__ })
+
+/* Both halves, in the wrong order, are one log; twice the same counts once. */
+BY_PATH(report, rotated_parts_are_read_in_the_order_of_time)
 {
 	char *text = data_text("two_hosts.log"), *half = text;
-	struct run whole = COMMAND("report", "--folded", data_path("two_hosts.log"));
-	struct run parts = COMMAND("report", "--folded");
-	struct run rows = COMMAND("report", "--json");
 
 	for (int i = 0; i < 20; i++)
 		half = strchr(half, '\n') + 1;
-	parts.args[2] = rows.args[2] = make_file("b.log", half, strlen(half));
-	parts.args[3] = rows.args[3] = make_file("a.log.1", text, (size_t)(half - text));
-	rows.args[4] = rows.args[3]; /* twice the same counts once */
-	run_helper(&whole);
-	run_helper(&parts);
-	run_helper(&rows);
-	cr_assert_str_eq(parts.output, whole.output);
-	json_t *json = json_of(&rows);
+	const char *second = make_file("b.log", half, strlen(half));
+	const char *first = make_file("a.log.1", text, (size_t)(half - text));
+	TRY(.mmfence = "report --folded", .args = { second, first }, .golden = "two_hosts.folded");
+	json_t *json = REPORT(.args = { second, first, first });
 	cr_assert_eq(field_number(json, "processes.count"), 3);
 	cr_assert_eq(field_number(json, "records"), 68);
 	json_decref(json);
-	run_end(&whole);
-	run_end(&parts);
-	run_end(&rows);
 	free(text);
 }
 
@@ -156,9 +104,9 @@ Test(report, machines_with_the_same_pid)
 	static const char create[] = "{\"@timestamp\":\"2026-05-0%dT11:00:0%dZ\",\"event\":{"
 				     "\"action\":\"snapshot.create\"},\"process\":{\"pid\":7,"
 				     "\"name\":\"p\"},\"file\":{\"path\":\"/a\"}}\n";
-	struct run run = COMMAND("report", "--json");
+	const char *paths[4];
 	char directory[PATH_MAX];
-	size_t used = 2;
+	size_t used = 0;
 
 	snprintf(directory, sizeof(directory), "%s/machines.XXXXXX", getenv("MMFENCE_TMP"));
 	cr_assert(mkdtemp(directory));
@@ -175,34 +123,22 @@ Test(report, machines_with_the_same_pid)
 			for (int i = 0; i <= host; i++)
 				fprintf(file, create, day, 2 * i + host);
 			fclose(file);
-			run.args[used++] = path;
+			paths[used++] = path;
 		}
 	}
-	run_helper(&run);
-	expect_exit(&run, 0);
-	json_t *json = json_of(&run), *rows = field(json, "snapshots");
+	json_t *json = REPORT(.args = { paths[0], paths[1], paths[2], paths[3] });
+	json_t *rows = field(json, "snapshots");
 	cr_expect_eq(field_number(json, "processes.count"), 2);
-	cr_assert_eq(json_array_size(rows), 2, "%s", run.output);
+	cr_assert_eq(json_array_size(rows), 2, "%s", json_dumps(json, 0));
 	cr_expect_str_eq(field_string(json_array_get(rows, 0), "host"), "beta");
 	cr_expect_eq(field_number(json_array_get(rows, 0), "snapshots"), 4);
 	cr_expect_str_eq(field_string(json_array_get(rows, 1), "host"), "alpha");
 	cr_expect_eq(field_number(json_array_get(rows, 1), "snapshots"), 2);
 	json_decref(json);
-	run_end(&run);
-}
-
-static void expect_in_page(const char *log, const char *text)
-{
-	struct run run = COMMAND("report", "--html", "-", log);
-
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect(strstr(run.output, text), "no \"%s\" in the page of %s", text, log);
-	run_end(&run);
 }
 
 /* One of each: a process that ended, and one of which that is not known. */
-Test(report, open_snapshots_are_told_from_those_that_ended_with_their_process)
+BY_PATH(report, open_snapshots_are_told_from_those_that_ended_with_their_process)
 {
 #define RECORD(pid, action, more)                                                         \
 	"{\"@timestamp\":\"2026-05-04T10:00:00Z\",\"event\":{\"action\":\"" action "\"}," \
@@ -212,14 +148,11 @@ Test(report, open_snapshots_are_told_from_those_that_ended_with_their_process)
 		RECORD("1", "snapshot.create", OF_A) RECORD("1", "process.end", "")
 			RECORD("2", "snapshot.create", OF_A) RECORD("2", "snapshot.create", OF_A);
 	const char *path = make_file("open.log", log, sizeof(log) - 1);
-	struct run run = COMMAND("report", path);
 
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect(strstr(run.output, "  1 to the end, 2 open  "), "%s", run.output);
-	expect_in_page(path, "<td class=\"notes\">1 to the end, 2 open</td>");
-	expect_in_page(path, "<th>Fate</th><th class=\"n\">Program</th></tr>");
-	run_end(&run);
+	TRY(.mmfence = "report", .args = { path }, .shows = { "  1 to the end, 2 open  " });
+	TRY(.mmfence = "report --html -", .args = { path },
+	    .shows = { "<td class=\"notes\">1 to the end, 2 open</td>",
+		       "<th>Fate</th><th class=\"n\">Program</th></tr>" });
 }
 
 /* --- names --- */
@@ -251,23 +184,16 @@ static void run_program(struct program *program, const char *change)
 /* The frames of the only call site. */
 static json_t *stack_of(struct program *program, const char *debug_directory)
 {
-	struct run run = COMMAND("report", "--json", program->run.log_path);
-
-	if (debug_directory) {
-		run.args[3] = "--debug-dir";
-		run.args[4] = debug_directory;
-	}
-	run_helper(&run);
-	expect_exit(&run, 0);
-	json_t *json = json_of(&run);
+	json_t *json = REPORT(.args = { program->run.log_path,
+					debug_directory ? "--debug-dir" : NULL, debug_directory });
 	json_t *sites = field(json, "nonlinear.sites");
+
 	cr_assert_eq(json_array_size(sites), 1);
 	json_t *stack = field(json_array_get(sites, 0), "stack");
 	cr_assert(json_array_size(stack) >= 2);
 	cr_assert_eq(field_number(json_array_get(sites, 0), "calls"), 5);
 	json_incref(stack);
 	json_decref(json);
-	run_end(&run);
 	return stack;
 }
 
@@ -412,120 +338,47 @@ Test(report, debug_link_to_a_pipe_is_not_followed)
 
 /* --- bad logs --- */
 
-static void expect_refusal(struct run *run, const char *sentence)
-{
-	run_helper(run);
-	expect_exit(run, 2);
-	cr_expect_str_eq(run->output, "");
-	cr_expect(strstr(run->errors, sentence), "no \"%s\" in %s", sentence, run->errors);
-	cr_expect_eq(strchr(run->errors, '\n'), run->errors + strlen(run->errors) - 1, "%s",
-		     run->errors);
-	run_end(run);
-}
-
-Test(report, file_that_is_not_there)
-{
-	struct run run = COMMAND("report", data_path("two_hosts.log"), "/no/such.jsonl");
-
-	expect_refusal(&run, "mmfence: /no/such.jsonl cannot be read: No such file or directory\n");
-}
-
-Test(report, directory)
-{
-	struct run run = COMMAND("report", "/usr");
-
-	expect_refusal(&run, "mmfence: /usr cannot be read: it is a directory, not a log\n");
-}
-
-Test(report, something_that_is_no_log)
-{
-	struct run run = COMMAND("report", build_path("bin/mmfence"));
-
-	expect_refusal(&run, "lines is a record of mmfence\n");
-}
-
-Test(report, page_that_cannot_be_written)
-{
-	struct run run =
-		COMMAND("report", "--html", "/no/such/page.html", data_path("two_hosts.log"));
-
-	expect_refusal(&run, "mmfence: /no/such/page.html cannot be written: ");
-}
+REFUSES(report, file_that_is_not_there, "report $DATA/two_hosts.log /no/such.jsonl",
+	"mmfence: /no/such.jsonl cannot be read: No such file or directory\n")
+REFUSES(report, directory, "report /usr",
+	"mmfence: /usr cannot be read: it is a directory, not a log\n")
+REFUSES(report, something_that_is_no_log, "report $mmfence", "lines is a record of mmfence\n")
+REFUSES(report, page_that_cannot_be_written, "report --html /no/such/page.html $DATA/two_hosts.log",
+	"mmfence: /no/such/page.html cannot be written: ")
+REFUSES(report, two_forms_at_once, "report --json --folded $DATA/two_hosts.log",
+	"only one of --json, --folded, --prometheus and --html")
+GIVEN(report, empty_log, "report /dev/null", .shows = { "Nothing was recorded" })
 
 /* A page through a link replaces what it points to, which keeps its mode. */
-Test(report, page_behind_a_link)
+RUNS_AND(BY_PATH, report, page_behind_a_link,
+	 .sh = "echo old >page; chmod 640 page; ln -s page link; "
+	       "$mmfence report --html link $DATA/two_hosts.log && [ -L link ] && [ -f page ] && "
+	       "[ ! -L page ] && stat -c %a page",
+	 .says = "640\n")
 {
-	const char *page = make_file("page.html", "old", 3);
-	struct run run = COMMAND("report", "--html", NULL, data_path("two_hosts.log"));
-	struct stat st;
-	char *link;
+	char *page = run_text(run, "page");
 
-	cr_assert(asprintf(&link, "%s.link", page) > 0);
-	cr_assert(!symlink(page, link) && !chmod(page, 0640));
-	run.args[2] = link;
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_assert(!lstat(link, &st) && S_ISLNK(st.st_mode), "the link was replaced");
-	cr_assert(!lstat(page, &st) && S_ISREG(st.st_mode));
-	cr_expect_eq(st.st_mode & 07777, 0640, "%o", st.st_mode);
-	cr_expect_gt(st.st_size, 1000);
-	run_end(&run);
+	cr_assert_gt(strlen(page), 1000);
+	free(page);
 }
 
 /* What is no file is written, and stays what it is. */
-Test(report, page_that_is_a_pipe)
-{
-	struct run run = { .helper = "/bin/bash", .preload = RUN_BARE, .args = { "-c" } };
-	const char *pipe = make_file("pipe", "", 0);
-	char *script;
+RUNS(BY_PATH, report, page_that_is_a_pipe,
+     .sh = "mkfifo pipe; cat pipe & timeout 20 $mmfence report --html pipe $DATA/two_hosts.log; "
+	   "s=$?; [ -p pipe ] || exit 99; wait; exit $s",
+     .shows = { "</html>" })
 
-	cr_assert(asprintf(&script,
-			   "rm %s; mkfifo %s; cat %s & timeout 20 %s report --html %s %s; s=$?; "
-			   "[ -p %s ] || exit 99; wait; exit $s",
-			   pipe, pipe, pipe, build_path("bin/mmfence"), pipe,
-			   data_path("two_hosts.log"), pipe) > 0);
-	run.args[1] = script;
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect(strstr(run.output, "</html>"), "%s", run.output);
-	run_end(&run);
-}
-
-Test(report, page_in_the_place_of_a_log)
+BY_PATH(report, page_in_the_place_of_a_log)
 {
-	char *text = data_text("two_hosts.log");
+	char *text = data_text("two_hosts.log"), *log_is_as_it_was, *link;
 	const char *log = make_file("log", text, strlen(text));
-	struct run run = COMMAND("report", "--html", NULL, log);
-	struct stat st;
-	char *link;
 
 	cr_assert(asprintf(&link, "%s.link", log) > 0 && !symlink(log, link));
-	run.args[2] = link;
-	expect_refusal(&run, "is one of the logs");
-	cr_assert(!stat(log, &st));
-	cr_expect_eq((size_t)st.st_size, strlen(text), "the log was written to");
+	TRY(.mmfence = "report --html", .args = { link, log }, .refuses = "is one of the logs");
+	log_is_as_it_was = read_whole(log);
+	cr_assert_str_eq(log_is_as_it_was, text, "the log was written to");
+	free(log_is_as_it_was);
 	free(text);
-}
-
-Test(report, two_forms_at_once)
-{
-	struct run run = COMMAND("report", "--json", "--folded", data_path("two_hosts.log"));
-
-	run_helper(&run);
-	expect_exit(&run, 2);
-	cr_expect(strstr(run.errors, "only one of --json, --folded, --prometheus and --html"));
-	cr_expect_str_eq(run.output, "");
-	run_end(&run);
-}
-
-Test(report, empty_log)
-{
-	struct run run = COMMAND("report", "/dev/null");
-
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect(strstr(run.output, "Nothing was recorded"), "%s", run.output);
-	run_end(&run);
 }
 
 /* Every kind of damage between good records, and at the end. */
@@ -560,20 +413,16 @@ Test(report, damaged_lines_are_counted_and_passed_over)
 	fputs(torn, out);
 	fclose(out);
 
-	struct run run = COMMAND("report", "--json", make_file("damaged.log", log, size));
-	run_helper(&run);
-	expect_exit(&run, 0);
-	json_t *json = json_of(&run);
+	json_t *json = REPORT(.args = { make_file("damaged.log", log, size) });
 	cr_expect_eq(field_number(json, "damaged"), 5);
 	cr_expect_eq(field_number(json, "records"), 68);
 	json_decref(json);
-	run_end(&run);
 	free(log);
 	free(text);
 }
 
 /* Numbers and types that no library wrote. */
-Test(report, absurd_records)
+BY_PATH(report, absurd_records)
 {
 	static const char log[] =
 		"{\"event\":{\"action\":\"snapshot.create\"}}\n"
@@ -591,60 +440,35 @@ Test(report, absurd_records)
 		"{\"event\":{\"action\":\"pages.census\"},\"mmfence\":{\"pages\":{\"resident_file\":"
 		"-7}}}\n"
 		"{\"event\":{\"action\":\"of.tomorrow\"},\"@timestamp\":5}\n";
-	const char *forms[] = { "--json", "--folded", "--html" };
 	const char *path = make_file("absurd.log", log, sizeof(log) - 1);
+	json_t *json = REPORT(.args = { path });
 
-	for (int i = 0; i < 3; i++) {
-		struct run run =
-			COMMAND("report", forms[i], i == 2 ? "-" : path, i == 2 ? path : NULL);
-
-		run_helper(&run);
-		expect_exit(&run, 0);
-		if (i == 0) {
-			json_t *json = json_of(&run);
-			cr_expect_eq(field_number(json, "damaged"), 0);
-			cr_expect(field_number(json, "events.unknown") >= 1);
-			json_decref(json);
-		}
-		run_end(&run);
-	}
+	cr_expect_eq(field_number(json, "damaged"), 0);
+	cr_expect(field_number(json, "events.unknown") >= 1);
+	json_decref(json);
+	TRY(.mmfence = "report --folded", .args = { path });
+	TRY(.mmfence = "report --html -", .args = { path });
 }
 
-/* Names come from the program: they move no cursor, and make no markup. */
-/* What turns text round is not let through either, in any form. */
-Test(report, names_in_a_log_turn_no_text_round)
+/* What turns text round is not let through, in any form. */
+BY_PATH(report, names_in_a_log_turn_no_text_round)
 {
 	static const char log[] =
 		"{\"event\":{\"action\":\"snapshot.create\"},\"process\":{\"pid\":1,"
 		"\"name\":\"a\\u202eb\"},\"file\":{\"path\":\"/\\u2066c\\u2028\"}}\n";
 	static const char *const forms[] = { "report", "log" };
 
-	for (size_t i = 0; i < 2; i++) {
-		struct run run = COMMAND(forms[i], make_file("bidi.log", log, sizeof(log) - 1));
-		run_helper(&run);
-		expect_exit(&run, 0);
-		cr_expect(!strstr(run.output, "\342\200\256") &&
-				  !strstr(run.output, "\342\201\246") &&
-				  !strstr(run.output, "\342\200\250"),
-			  "%s: %s", forms[i], run.output);
-		run_end(&run);
-	}
+	for (size_t i = 0; i < 2; i++)
+		TRY(.mmfence = forms[i], .args = { "bidi.log" }, .files = { TEXT("bidi.log", log) },
+		    .shows_no = { "\342\200\256", "\342\201\246", "\342\200\250" });
 }
 
-Test(report, names_in_a_log_reach_no_terminal)
-{
-	static const char log[] =
-		"{\"event\":{\"action\":\"snapshot.create\"},\"process\":{\"pid\":1,"
-		"\"name\":\"\\u001b[31m\"},\"file\":{\"path\":\"/\\u001b]0;x\\u0007\\u009b\"}}\n";
-	struct run run = COMMAND("report", make_file("hostile.log", log, sizeof(log) - 1));
-
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect(!strchr(run.output, '\033') && !strchr(run.output, '\007') &&
-			  !strstr(run.output, "\302\233"),
-		  "%s", run.output);
-	run_end(&run);
-}
+/* Names come from the program: they move no cursor, and make no markup. */
+GIVEN(report, names_in_a_log_reach_no_terminal, "report hostile.log",
+      .files = { TEXT("hostile.log", "{\"event\":{\"action\":\"snapshot.create\"},\"process\":{"
+				     "\"pid\":1,\"name\":\"\\u001b[31m\"},\"file\":{\"path\":"
+				     "\"/\\u001b]0;x\\u0007\\u009b\"}}\n") },
+      .shows_no = { "\033", "\007", "\302\233" })
 
 /* --- memory --- */
 
@@ -675,21 +499,17 @@ Test(report, memory_does_not_grow_with_records)
 			i / 60 % 60, i % 60, i, i % 30000 + 1, 0x10000 + i, 0xf000 + i, 0xf000 + i,
 			i);
 	fclose(out);
-	struct run run = COMMAND("report", "--json", make_file("many.log", log, size));
-	run.prepare = little_memory;
-	run_helper(&run);
-	expect_exit(&run, 0);
-	json_t *json = json_of(&run);
+	const char *path = make_file("many.log", log, size);
+	json_t *json = REPORT(.args = { path }, .prepare = little_memory);
 	cr_expect_eq(field_number(json_array_get(field(json, "snapshots"), 0), "snapshots"), MANY);
 	cr_expect_eq(json_array_size(field(json, "snapshot_sites")), 1);
 	json_decref(json);
-	run_end(&run);
-	unlink(run.args[2]);
+	unlink(path);
 	free(log);
 }
 
 /* What comes past the first hundred thousand is counted in one row, which says so. */
-Test(report, names_past_all_measure_are_one_row)
+BY_PATH(report, names_past_all_measure_are_one_row)
 {
 	char *log = NULL;
 	size_t size = 0;
@@ -701,14 +521,11 @@ Test(report, names_past_all_measure_are_one_row)
 			"\"p\"},\"file\":{\"path\":\"/%d\"}}\n",
 			i);
 	fclose(out);
-	struct run run = COMMAND("report", make_file("names.log", log, size));
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect(strstr(run.output, "  LOST         100100 snapshots did not last"), "%.400s",
-		  run.output);
-	cr_expect(strstr(run.output, " 100 × unknown  (others)\n"), "%.900s", run.output);
-	run_end(&run);
-	unlink(run.args[1]);
+	const char *path = make_file("names.log", log, size);
+	TRY(.mmfence = "report", .args = { path },
+	    .shows = { "  LOST         100100 snapshots did not last",
+		       " 100 × unknown  (others)\n" });
+	unlink(path);
 	free(log);
 }
 
@@ -727,44 +544,24 @@ Test(report, names_past_all_measure_are_one_row)
 	"rows = out.decode().replace('\\r', '').split('\\nTaken')[1].split('\\n\\n')[0]\n" \
 	"print(max(map(len, rows.split('\\n'))) <= 80, '/index.db' in rows)\n"
 
-Test(report, tables_are_no_wider_than_a_terminal)
-{
-	struct run run = { .helper = "/usr/bin/python3",
-			   .preload = RUN_BARE,
-			   .args = { "-c", ON_A_TERMINAL, build_path("bin/mmfence"), "report",
-				     data_path("two_hosts.log") } };
-
-	run_helper(&run);
-	expect_exit(&run, 0);
-	cr_expect_str_eq(run.output, "True True\n", "%s%s", run.output, run.errors);
-	run_end(&run);
-}
+RUNS(BY_PATH, report, tables_are_no_wider_than_a_terminal,
+     .sh = "exec /usr/bin/python3 -c \"$0\" $mmfence report $DATA/two_hosts.log",
+     .args = { ON_A_TERMINAL }, .says = "True True\n")
 
 /* What the document says is said in the text and on the page in the same words. */
-Test(report, every_form_says_the_same_sentences)
+BY_PATH(report, every_form_says_the_same_sentences)
 {
-	struct run text = COMMAND("report", data_path("two_hosts.log"));
-	struct run page = COMMAND("report", "--html", "-", data_path("two_hosts.log"));
-	struct run document = COMMAND("report", "--json", data_path("two_hosts.log"));
-	json_t *sentence;
-	size_t i, count = 0;
+	json_t *json = REPORT(.args = { data_path("two_hosts.log") }), *sentence;
+	size_t i;
 
-	run_helper(&text);
-	run_helper(&page);
-	run_helper(&document);
-	json_t *json = json_of(&document);
 	json_array_foreach (field(json, "verdict.sentences"), i, sentence) {
 		const char *words = field_string(sentence, "text");
 		char *part = strndup(words, strcspn(words, "'")); /* which the page has as &#39; */
 
-		cr_expect(strstr(text.output, words), "no \"%s\" in %s", words, text.output);
-		cr_expect(strstr(page.output, part), "no \"%s\" on the page", part);
+		TRY(.mmfence = "report $DATA/two_hosts.log", .shows = { words });
+		TRY(.mmfence = "report --html - $DATA/two_hosts.log", .shows = { part });
 		free(part);
-		count++;
 	}
-	cr_expect_geq(count, 11);
+	cr_assert_geq(i, 11);
 	json_decref(json);
-	run_end(&text);
-	run_end(&page);
-	run_end(&document);
 }

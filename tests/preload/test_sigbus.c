@@ -68,12 +68,26 @@ static void expect_place(struct run *run)
 	cr_expect_eq(at - start, 9 * 4096 + 7);
 }
 
-RUNS(EACH_WIDTH, S17, a_shared_mapping_that_was_cut_is_said, DIES("dies/shared"),
-     .finds = { SAID("beyond the file's end, in a shared mapping, not protected unless asked",
-		     "read", "r--s", "12388"),
-		"mapping.sigbus mmfence.sigbus.snapshot=none & !mmfence.sigbus.writer",
-		"mapping.sigbus mmfence.sigbus.cure~--snapshot-shared" },
-     .look = expect_place)
+/* The stack leads from the instruction that faulted to main. */
+static void expect_stack(struct run *run)
+{
+	const json_t *module =
+		json_array_get(field(find_event(run, "mapping.sigbus"), "mmfence.modules"), 0);
+
+	run_finds(run, "mapping.sigbus mmfence.stack>3");
+	cr_assert(strstr(field_string(module, "path") ?: "", "/helpers/"), "%s",
+		  json_dumps(module, 0));
+}
+
+RUNS_AND(EACH_WIDTH, S17, a_shared_mapping_that_was_cut_is_said, DIES("dies/shared"),
+	 .finds = { SAID("beyond the file's end, in a shared mapping, not protected unless asked",
+			 "read", "r--s", "12388"),
+		    "mapping.sigbus mmfence.sigbus.snapshot=none & !mmfence.sigbus.writer",
+		    "mapping.sigbus mmfence.sigbus.cure~--snapshot-shared" })
+{
+	expect_place(run);
+	expect_stack(run);
+}
 
 RUNS(EACH_WIDTH, S17, a_store_into_a_shared_mapping_is_said, DIES("dies/shared_store"),
      .finds = { SAID("beyond the file's end, in a writable shared mapping", "write", "rw-s",
@@ -122,19 +136,8 @@ EACH_WIDTH(S17, what_may_be_executed_is_not_rescued)
 	    .finds = { OFFERS_NO_RESCUE });
 }
 
-/* The stack leads from the instruction that faulted to main. */
-RUNS_AND(EACH_WIDTH, S17, the_stack_is_the_programs, DIES("dies/shared"),
-	 .finds = { IS_ONE, "mapping.sigbus mmfence.stack>3" })
-{
-	const char *path = json_string_value(json_object_get(
-		json_array_get(field(find_event(run, "mapping.sigbus"), "mmfence.modules"), 0),
-		"path"));
-	cr_assert(path && strstr(path, "/helpers/"), "%s", path);
-}
-
 #define IS_SAID(test, name) RUNS(EACH_WIDTH, S17, test, DIES(name), .finds = { IS_ONE })
 
-IS_SAID(a_file_without_a_name_is_said, "dies/unlinked")
 IS_SAID(a_thread_is_said, "dies/in_a_thread")
 IS_SAID(a_handler_on_an_own_stack_is_said, "dies/on_an_own_stack")
 IS_SAID(a_handler_that_puts_back_what_it_found_is_followed, "dies/chained")
@@ -272,7 +275,8 @@ EACH_WIDTH(S17, what_a_disk_does_is_said)
 RUNS(EACH_WIDTH, S17, the_size_of_a_file_without_a_name_is_that_of_a_descriptor,
      DIES("dies/unlinked_unprivileged"), .finds = { IS_ONE, "mapping.sigbus file.size=0" })
 
-RUNS(EACH_WIDTH, S17, nobody_who_writes_is_said, DIES("dies/unlinked"),
+/* Nor does anybody write. */
+RUNS(EACH_WIDTH, S17, a_file_without_a_name_is_said, DIES("dies/unlinked"),
      .finds = { IS_ONE, "mapping.sigbus !mmfence.sigbus.writer" })
 
 RUNS_AND(EACH_WIDTH, S17, who_writes_is_said, DIES("dies/held"),
@@ -293,7 +297,6 @@ RUNS_AND(EACH_WIDTH, S17, who_writes_is_said, DIES("dies/held"),
 
 IS_RESCUED(rescued_shared_mappings_read_zeros, "rescue/read/shared", 1)
 IS_RESCUED(rescued_private_mappings_read_zeros, "rescue/read/private", 1)
-IS_RESCUED(rescued_shared_mappings_keep_stores_from_the_file, "rescue/store/shared", 1)
 IS_RESCUED(rescued_private_mappings_keep_stores, "rescue/store/private", 1)
 IS_RESCUED(a_cut_is_rescued_once_whatever_is_touched_first, "rescue/backwards", 1)
 IS_RESCUED(each_cut_is_rescued_once, "rescue/again", 2)
@@ -328,8 +331,10 @@ WIDTHS_HOLD(S17, a_file_that_nobody_may_ask_is_rescued, "sigbus", "rescue/unlink
 	    .options = { RESCUE }, .finds = { "mapping.rescued" })
 
 WIDTHS_HOLD(
-	S17, a_rescue_is_said, "sigbus", "rescue/store/shared", .options = { RESCUE },
+	S17, rescued_shared_mappings_keep_stores_from_the_file, "sigbus", "rescue/store/shared",
+	.options = { RESCUE },
 	.finds = {
+		"mapping.rescued 1", "mapping.sigbus 0",
 		"mapping.rescued event.outcome=success & file.size=12388 & mmfence.stack",
 		"mapping.rescued error.message=zeros beyond the file's end; what is stored there reaches no file",
 		"mapping.rescued mmfence.rescue.length=49152 & mmfence.sigbus.offset=36864" })
@@ -369,32 +374,31 @@ SANITIZED(tsan, 66)
 
 /* ---- what the command says of it ---- */
 
-#define COMMAND(name, status, subcommand, option, what, ...)                               \
-	RUNS(BY_PATH, S17, name, .helper = build_path("bin/mmfence"), .preload = RUN_BARE, \
-	     .args = { subcommand, "--log", "run.jsonl", option, "--",                     \
-		       build_path("helpers/plain/sigbus"), what },                         \
-	     .ends_with = status, .warns = { __VA_ARGS__ })
-
-COMMAND(the_summary_says_it_first, 128 + SIGBUS, "run", "--rescue=/no/file", "dies/shared",
-	"process\n  SIGBUS       1 time a program died of SIGBUS in a file mapping\n"
-	"                 1 × beyond the file's end, in a shared mapping, not "
-	"protected unless asked, such as ",
-	"                 cure: --snapshot-shared FILE")
-COMMAND(the_summary_says_what_was_rescued, 0, "run", "--rescue=**/sigbus.data", "rescue/again",
-	"2 mappings of files that were cut off went on with zeros\n")
+GIVEN(S17, the_summary_says_it_first,
+      "run --log run.jsonl --rescue=/no/file -- $HELPERS/sigbus dies/shared",
+      .ends_with = 128 + SIGBUS,
+      .warns = { "process\n  SIGBUS       1 time a program died of SIGBUS in a file mapping\n"
+		 "                 1 × beyond the file's end, in a shared mapping, not "
+		 "protected unless asked, such as ",
+		 "                 cure: --snapshot-shared FILE" })
+GIVEN(S17, the_summary_says_what_was_rescued,
+      "run --log run.jsonl --rescue=**/sigbus.data -- $HELPERS/sigbus rescue/again",
+      .warns = { "2 mappings of files that were cut off went on with zeros\n" })
 /* Without a record: what came from elsewhere, or a handler's own end. */
-COMMAND(the_summary_says_where_it_was_not_seen, 128 + SIGBUS, "run", "--rescue=/no/file",
-	"dies/sent",
-	"  SIGBUS       the command died of it, but not of a file mapping that mmfence saw: ")
-COMMAND(check_finds_it, 86, "check", "--fail-on=sigbus", "dies/shared",
-	"mmfence: sigbus: beyond the file's end, in a shared mapping")
+GIVEN(S17, the_summary_says_where_it_was_not_seen,
+      "run --log run.jsonl --rescue=/no/file -- $HELPERS/sigbus dies/sent",
+      .ends_with = 128 + SIGBUS,
+      .warns = { "  SIGBUS       the command died of it, but not of a file mapping that mmfence "
+		 "saw: " })
+GIVEN(S17, check_finds_it, "check --log run.jsonl --fail-on=sigbus -- $HELPERS/sigbus dies/shared",
+      .ends_with = 86, .warns = { "mmfence: sigbus: beyond the file's end, in a shared mapping" })
 
 static void log_and_report(const char *variant, const char *log)
 {
-	TRY(.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { "log", log },
+	TRY(.mmfence = "log", .args = { log },
 	    .shows = { "/sigbus.data: SIGBUS, beyond the file's end, in a shared mapping, not "
 		       "protected unless asked (read at 36864 of 12388, r--s)" });
-	TRY(.helper = build_path("bin/mmfence"), .preload = RUN_BARE, .args = { "report", log },
+	TRY(.mmfence = "report", .args = { log },
 	    .shows = { "Verdict: A program died of SIGBUS\n  SIGBUS       "
 		       "1 time a program died of SIGBUS in a file mapping\n",
 		       "sigbus: mapping.sigbus, calls 1, file ", "      touch_page (" });

@@ -19,15 +19,12 @@
 
 VIEWS_HOLD(M4, bss, "bss", EMULATE)
 VIEWS_HOLD(M4, data, "data", EMULATE)
-VIEWS_HOLD(M4, private_file, "private_file", EMULATE)
 VIEWS_HOLD(M4, guarded_shared_file, "shared/guarded", EMULATE, "snapshot.shared=**")
 VIEWS_HOLD(M4, several_areas, "several_areas*", EMULATE)
-VIEWS_HOLD(M4, same_source_again, "same_source_again", EMULATE)
 VIEWS_HOLD(M4, private_view_is_a_copy, "private_view", EMULATE)
 VIEWS_HOLD(M4, private_view_is_a_copy_in_emulate_readonly, "private_view", READONLY)
 VIEWS_HOLD(M4, lock_and_advice_stay, "*advice_stay*", EMULATE)
 VIEWS_HOLD(M4, fork_splits, "split/*", EMULATE, SPLIT)
-VIEWS_HOLD(M4, what_cannot_be_turned_is_refused, "what_cannot_be_turned", EMULATE)
 VIEWS_HOLD(M4, past_the_end_of_a_file, "past_the_end", EMULATE, "snapshot.paths=**")
 VIEWS_HOLD(M3, readonly_view_stays_readonly, "readonly_descriptor", EMULATE)
 VIEWS_HOLD(M3, emulate_readonly_gives_no_writable_view, "readonly/policy", READONLY)
@@ -87,22 +84,24 @@ WIDTHS_HOLD(
 
 /* --- what the log says --- */
 
-WIDTHS_HOLD(M4, view_is_recorded, "views", "private_file", .options = { EMULATE },
-	    .finds = {
-		    "selfmem.map event.outcome=success & mmfence.selfmem.view=alias",
-		    "selfmem.map mmfence.selfmem.synchronised=alone & mmfence.selfmem.turned=65536",
-		    "selfmem.map mmfence.selfmem.bytes=65536 & mmfence.mapping.address",
-		    "selfmem.map mmfence.stack>1" })
+HELPER_HOLDS(
+	M4, private_file, "views", "private_file", .options = { EMULATE }, .seconds = 120,
+	.finds = { "selfmem.map event.outcome=success & mmfence.selfmem.view=alias",
+		   "selfmem.map mmfence.selfmem.synchronised=alone & mmfence.selfmem.turned=65536",
+		   "selfmem.map mmfence.selfmem.bytes=65536 & mmfence.mapping.address",
+		   "selfmem.map mmfence.stack>1" })
 
 /* What is shared already is not turned again. */
-WIDTHS_HOLD(M4, second_view_turns_nothing, "views", "same_source_again", .options = { EMULATE },
-	    .finds = { "selfmem.map mmfence.selfmem.turned=65536",
-		       "selfmem.map[1] mmfence.selfmem.turned=0",
-		       "selfmem.map[2] mmfence.selfmem.turned=0" })
+HELPER_HOLDS(M4, same_source_again, "views", "same_source_again", .options = { EMULATE },
+	     .seconds = 120,
+	     .finds = { "selfmem.map mmfence.selfmem.turned=65536",
+			"selfmem.map[1] mmfence.selfmem.turned=0",
+			"selfmem.map[2] mmfence.selfmem.turned=0" })
 
-WIDTHS_HOLD(M4, refusals_are_recorded, "views", "what_cannot_be_turned", .options = { EMULATE },
-	    .finds = { "selfmem.map error.code=ENODEV & error.message=the source is a stack",
-		       "selfmem.map[1] error.message~executable text" })
+HELPER_HOLDS(M4, what_cannot_be_turned_is_refused, "views", "what_cannot_be_turned",
+	     .options = { EMULATE }, .seconds = 120,
+	     .finds = { "selfmem.map error.code=ENODEV & error.message=the source is a stack",
+			"selfmem.map[1] error.message~executable text" })
 
 WIDTHS_HOLD(M4, split_is_recorded, "views", "split/at_once", .options = { EMULATE, SPLIT },
 	    .finds = { "selfmem.split event.outcome=success & mmfence.selfmem.views=2",
