@@ -132,6 +132,7 @@ static void read_log(char *text, size_t size)
 	struct model *model = model_new(1);
 	int fd;
 
+	model->pictures = true;
 	model_log(model, file_of(text, size, &fd));
 	if (model_read(model, fd, NULL, NULL))
 		abort();

@@ -16,11 +16,12 @@ static const struct {
 	size_t series, marks;
 } most[PICTURES] = { { SERIES, 2 }, { 6, 512 }, { 6, 4096 } };
 
-/* "2026-11-21T12:03:17.720367Z" */
-static double seconds_of(const char *time)
+/* "2026-11-21T12:03:17.720367Z"; 0: it is no time, or nobody wants pictures. */
+static double seconds_of(const struct entry *entry)
 {
 	struct tm tm = { 0 };
-	const char *fraction = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
+	const char *fraction =
+		entry->model->pictures ? strptime(entry->time, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
 
 	return fraction ? (double)timegm(&tm) + strtod(fraction, NULL) : 0;
 }
@@ -82,7 +83,7 @@ static void mark_add(struct series *series, enum picture picture, struct mark ma
 
 void mark_snapshot(struct entry *entry, bool guard)
 {
-	struct mark mark = { .x0 = seconds_of(entry->time), .kind = guard };
+	struct mark mark = { .x0 = seconds_of(entry), .kind = guard };
 	int64_t id = scan_number(entry->scan, "mmfence.snapshot.id");
 	struct series *series =
 		mark.x0 ? series_of(entry, PICTURE_LIVES, entry->file->path, id) : NULL;
@@ -96,9 +97,9 @@ void mark_snapshot(struct entry *entry, bool guard)
 void mark_turn(const struct entry *entry, const int64_t *id, enum mark_kind kind)
 {
 	struct series *all = entry->model->series + PICTURE_LIVES * SERIES;
-	double now = seconds_of(entry->time);
+	double now = seconds_of(entry);
 
-	for (struct series *series = all; series < all + SERIES; series++) {
+	for (struct series *series = all; now && series < all + SERIES; series++) {
 		bool meant = series->open && series->owner == entry->process &&
 			     (!entry->file || !strcmp(entry->file->path, series->path)) &&
 			     (!id || *id == series->id);
@@ -115,7 +116,7 @@ void mark_turn(const struct entry *entry, const int64_t *id, enum mark_kind kind
 void mark_areas(struct entry *entry, int64_t areas)
 {
 	int64_t limit = scan_number(entry->scan, "mmfence.areas.limit");
-	double now = areas > 0 ? seconds_of(entry->time) : 0;
+	double now = areas > 0 ? seconds_of(entry) : 0;
 	struct series *series = now ? series_of(entry, PICTURE_AREAS, "", 0) : NULL;
 
 	if (!series)
@@ -129,7 +130,9 @@ void mark_call(struct entry *entry)
 	const struct scan *scan = entry->scan;
 	const struct scan_value *page = scan_get(scan, "mmfence.mapping.page_offset");
 	struct series *series =
-		page ? series_of(entry, PICTURE_WINDOW, scan_text(scan, "file.path"), 0) : NULL;
+		page && entry->model->pictures
+			? series_of(entry, PICTURE_WINDOW, scan_text(scan, "file.path"), 0)
+			: NULL;
 	uint64_t address = strtoull(scan_text(scan, "mmfence.mapping.address"), NULL, 16);
 	double pages = fmax(1, (double)scan_number(scan, "mmfence.mapping.length") / PAGE);
 	struct mark mark = { .x0 = (double)(address / PAGE),

@@ -274,7 +274,7 @@ struct model {
 	struct series series[PICTURES * SERIES]; /* a picture after the other */
 	int64_t marks_seen[PICTURES];
 
-	bool by_program; /* tallies are wanted */
+	bool by_program, pictures; /* tallies are wanted; series are */
 	struct tally *tallies;
 	struct finding *findings;
 	struct member *finding_processes; /* a finding and a pid each */

@@ -203,6 +203,7 @@ static int make_report(struct request *request)
 	refuse_page_over_log(request);
 	model = model_new(request->count);
 	model->by_program = request->prometheus;
+	model->pictures = request->page;
 	read_sources(model, request);
 	if (!model->records && model->damaged)
 		return complain_of_logs(request->count == 1 ? request->sources[0].path : NULL,
