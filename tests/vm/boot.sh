@@ -51,10 +51,7 @@ chmod 755 "$root/init"
 trap 'rm -rf "$root" "$root.cpio"' EXIT
 
 : >"$root/console" # tail gives up on a file that is not there
-# Emulated, two processors on a busy machine gave 32-bit programs a SIGTRAP that nobody had raised.
-processors=2
-[ "$MMFENCE_ACCELERATOR" = kvm ] || processors=1
-timeout --foreground "${VM_SECONDS:-540}" qemu-system-x86_64 -machine "q35,accel=$MMFENCE_ACCELERATOR" -cpu max -smp $processors -m 1536 \
+timeout --foreground "${VM_SECONDS:-540}" qemu-system-x86_64 -machine "q35,accel=$MMFENCE_ACCELERATOR" -cpu max -smp 2 -m 1536 \
 	-display none -vga std -serial stdio -monitor none -no-reboot -nic none \
 	-kernel "$MMFENCE_KERNEL" -initrd "$root.cpio" -append 'console=ttyS0 quiet loglevel=3 panic=-1' \
 	</dev/null 2>"$root/qemu" | sed -u 's/\r$//' >"$root/console" &
