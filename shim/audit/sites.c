@@ -58,5 +58,5 @@ void call_sites_forget(struct call_sites *sites)
 		return;
 	sites->all = NULL;
 	sites->count = 0;
-	memset(sites->buckets, 0, sizeof(sites->buckets));
+	memset(sites->buckets, 0, CALL_SITE_BUCKETS * sizeof(*sites->buckets));
 }

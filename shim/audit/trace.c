@@ -202,7 +202,7 @@ static _Unwind_Reason_Code stop(struct _Unwind_Context *context, void *data)
 
 /* The first use sets up a table under pthread_once, which no handler and no raw clone may meet
  * half done; and where this libc cannot find a frame table, those of now are looked for now. */
-static __attribute__((constructor)) void prepare(void)
+void trace_prepare(void)
 {
 	_Unwind_Backtrace(stop, NULL);
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "support/lock.h"
+#include "support/sys.h"
 
 #define TRACE_FRAMES 32
 
@@ -34,6 +35,9 @@ void trace_capture(struct trace *trace, void *from_ip, void *from_cfa);
 void trace_capture_fault(struct trace *trace, uintptr_t ip);
 
 #define TRACE_HERE(trace) trace_capture((trace), __builtin_return_address(0), __builtin_dwarf_cfa())
+
+/* Before the first. */
+void trace_prepare(void);
 
 /* Before each walk: unwind tables are looked for anew (unwind.c). */
 void unwind_begin(void);
@@ -71,8 +75,13 @@ struct call_sites {
 	struct lock lock;
 	size_t count;
 	struct call_site *all;
-	struct call_site *_Atomic buckets[CALL_SITE_BUCKETS];
+	struct call_site *_Atomic *buckets;
 };
+
+/* A table of these names and values. */
+#define CALL_SITES(name, ...)                                                     \
+	static struct call_site *_Atomic name##_buckets[CALL_SITE_BUCKETS] LARGE; \
+	static struct call_sites name = { .buckets = name##_buckets, __VA_ARGS__ }
 
 /* The site of that key, which is made if it is new; NULL when there is no memory for it, or there
  * are too many. Inside a scope. */

@@ -101,7 +101,7 @@ static size_t encoded_size(uint8_t encoding)
  * written over them. A page is tried out once in a walk: it is marked with the walk's number. */
 #define PAGES 64
 
-static _Atomic uintptr_t readable_pages[PAGES];
+static _Atomic uintptr_t readable_pages[PAGES] LARGE;
 static _Atomic uintptr_t walk_number;
 
 void unwind_begin(void)
@@ -264,7 +264,7 @@ int __pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
 	return ENOSYS;
 }
 
-/* It sets up a table, in the constructor: see trace.c. */
+/* It sets up a table, in trace_prepare. */
 int pthread_once(pthread_once_t *once, void (*routine)(void))
 {
 	if (!*once) {

@@ -22,12 +22,12 @@ struct fault {
 	atomic_ullong calls, failed;
 };
 
-static struct fault faults[INJECT_RULES];
+static struct fault faults[INJECT_RULES] LARGE;
 static int fault_count;
 uint32_t inject_calls;
 
 /* Call sites that have their record. Full, no more get one: the totals have them all. */
-static struct call_sites sites = { .size = sizeof(struct call_site), .most = MOST_SITES };
+CALL_SITES(sites, .size = sizeof(struct call_site), .most = MOST_SITES);
 
 void inject_prepare(const char *list)
 {

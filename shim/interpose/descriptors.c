@@ -79,14 +79,14 @@ long descriptors_dup(duplicate_call *call, int from, int onto, int flags)
 
 EXPORT int close(int fd)
 {
-	if (unlikely(!next.close || guarded_may_be(fd)))
+	if (unlikely(!NEXT_OF(close) || guarded_may_be(fd)))
 		return (int)libc_result(descriptors_close(fd));
 	return next.close(fd);
 }
 
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
-	if (!next.close_range)
+	if (!NEXT_OF(close_range))
 		return (int)libc_result(descriptors_close_range(first, last, (unsigned int)flags));
 	range_may_close(first, last, (unsigned int)flags);
 	return next.close_range(first, last, flags);
@@ -97,7 +97,7 @@ EXPORT void closefrom(int first)
 	unsigned int from = first > 0 ? (unsigned int)first : 0;
 
 	range_closes(from, ~0U);
-	if (next.closefrom)
+	if (NEXT_OF(closefrom))
 		next.closefrom(first);
 	else
 		sys_close_range(from, ~0U, 0);
@@ -105,7 +105,7 @@ EXPORT void closefrom(int first)
 
 static long dup_onto(int from, int onto, int flags)
 {
-	if (next.dup2) {
+	if (NEXT_OF(dup2)) {
 		int r = next.dup2(from, onto);
 		return r < 0 ? -errno : r;
 	}
@@ -125,7 +125,7 @@ ALIAS(__dup2, dup2);
 
 static long dup_with_flags(int from, int onto, int flags)
 {
-	if (!next.dup3)
+	if (!NEXT_OF(dup3))
 		return sys_dup3(from, onto, flags);
 	int r = next.dup3(from, onto, flags);
 	return r < 0 ? -errno : r;

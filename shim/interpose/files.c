@@ -230,12 +230,12 @@ static bool needs_mode(int flags)
 #define NO_MODE mode_t mode = 0;
 
 /* How each open function of libc's is handed on; and its wrapper. */
-#define DEFINE_ONCE(name, large, ...)                                                           \
-	static int name##_once(int directory, const char *path, int flags, mode_t mode)         \
-	{                                                                                       \
-		(void)mode;                                                                     \
-		return likely(next.name) ? next.name(__VA_ARGS__)                               \
-					 : bare_openat(directory, path, flags | (large), mode); \
+#define DEFINE_ONCE(name, large, ...)                                                       \
+	static int name##_once(int directory, const char *path, int flags, mode_t mode)     \
+	{                                                                                   \
+		(void)mode;                                                                 \
+		return NEXT_OF(name) ? next.name(__VA_ARGS__)                               \
+				     : bare_openat(directory, path, flags | (large), mode); \
 	}
 
 #define OPEN(name, directory, path, flags, mode)                                      \

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "audit/sink.h"
+#include "audit/trace.h"
 #include "interpose/interpose.h"
+#include "kernel/symbol.h"
 #include "kernel/thread.h"
 #include "policy/policy.h"
 #include "snapshot/family.h"
@@ -81,6 +83,8 @@ static void get_ready(void)
 		sink_configure(the_policy.audit_log);
 	if (log && !auxiliary(AT_SECURE))
 		sink_adopt(log);
+	if (log || the_policy.audit_log[0])
+		trace_prepare();
 	opens_settle(log || the_policy.audit_log[0]);
 	atomic_store(&readiness, READY);
 }
@@ -106,7 +110,7 @@ static __attribute__((constructor)) void constructor(void)
 {
 	struct scope scope;
 
-	next_resolve();
+	symbols_settle();
 	if (!enter(&scope))
 		return;
 	environment_remember(environ);

@@ -231,9 +231,12 @@ struct next {
 
 extern struct next next;
 
-void next_resolve(void);
-/* The function, for a wrapper that has no system call instead. */
-#define NEXT_OF(name) (__builtin_expect(!next.name, 0) ? next_resolve() : (void)0, next.name)
+/* Looks for it, and puts it there; NULL: nobody has it. */
+void *next_find(void **member, const char *name);
+/* The function. NULL: this libc has none, as those before it came. */
+#define NEXT_OF(name)                  \
+	(likely(next.name) ? next.name \
+			   : (__typeof__(next.name))next_find((void **)&next.name, #name))
 
 /* ---- road.c ---- */
 

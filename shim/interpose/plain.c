@@ -8,7 +8,6 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/fanotify.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
@@ -33,12 +32,12 @@ int capset(struct __user_cap_header_struct *header, const struct __user_cap_data
 		return (result)libc_result(__VA_ARGS__);      \
 	}
 /* Some came after the glibc that is the oldest one here. */
-#define HANDS(result, name, parameters, arguments, ...)                       \
-	EXPORT result name parameters                                         \
-	{                                                                     \
-		__VA_ARGS__;                                                  \
-		return next.name ? next.name arguments                        \
-				 : (result)libc_result(sys_##name arguments); \
+#define HANDS(result, name, parameters, arguments, ...)                           \
+	EXPORT result name parameters                                             \
+	{                                                                         \
+		__VA_ARGS__;                                                      \
+		return NEXT_OF(name) ? next.name arguments                        \
+				     : (result)libc_result(sys_##name arguments); \
 	}
 #define CHANGE(result, name, parameters, arguments, numbers) \
 	EXPORT result name parameters                        \
@@ -52,40 +51,15 @@ int capset(struct __user_cap_header_struct *header, const struct __user_cap_data
 #include "interpose/calls.def"
 
 /* ---- The next library in the chain: the functions that a wrapper hands on to, which are libc's
- * or another preload library's. Resolved once in the constructor; before it a member is NULL and
- * the wrapper makes the system call itself, because dlsym may allocate and the allocator may be
- * what called us. ---- */
+ * or another preload library's. Each is looked for when it is first wanted: most programs call few
+ * of them. The search reads memory alone, also in a handler. ---- */
 
 struct next next;
 
-struct entry {
-	const char *name;
-	size_t offset;
-};
-
-static const struct entry entries[] = {
-#define NEXT(result, name, ...)	  { #name, offsetof(struct next, name) },
-#define HANDS(result, name, ...)  NEXT(result, name)
-#define CHANGE(result, name, ...) NEXT(result, name)
-#include "interpose/calls.def"
-};
-
-static void resolve_from(const struct symbol_table *symbols)
+void *next_find(void **member, const char *name)
 {
-	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
-		void **member = (void **)((char *)&next + entries[i].offset);
+	void *found = symbol_next(name);
 
-		if (!*member)
-			*member = symbol_find(symbols, entries[i].name);
-	}
-}
-
-void next_resolve(void)
-{
-	const struct link_map *library = NULL;
-	struct symbol_table symbols;
-
-	while ((library = symbol_after(library)))
-		if (symbol_read(library, &symbols))
-			resolve_from(&symbols);
+	__atomic_store_n(member, found, __ATOMIC_RELAXED);
+	return found;
 }

@@ -411,8 +411,8 @@ static int exec_path(const struct call *call, const char *path, char *const *arg
 	FOLLOW(follow, call, target, envp, true);
 
 	START(int, TOO_LONG, call, path, envp,
-	      next.execve ? next.execve(path, argv, environment)
-			  : (int)libc_result(sys_execve(path, argv, environment)));
+	      NEXT_OF(execve) ? next.execve(path, argv, environment)
+			      : (int)libc_result(sys_execve(path, argv, environment)));
 }
 
 /* glibc before 2.11 searches with the process's own environment alone. */
@@ -421,7 +421,7 @@ static int search_with(const char *file, char *const *argv, char *const *environ
 	char **before = environ;
 
 	environ = (char **)(uintptr_t)environment;
-	int r = next.execvp(file, argv);
+	int r = NEXT_OF(execvp)(file, argv);
 	environ = before;
 	return r;
 }
@@ -474,7 +474,7 @@ EXPORT int execveat(int directory, const char *path, char *const argv[], char *c
 	FOLLOW(follow, call, target, envp, true);
 
 	START(int, TOO_LONG, call, path, envp,
-	      next.execveat
+	      NEXT_OF(execveat)
 		      ? next.execveat(directory, path, argv, environment, flags)
 		      : (int)libc_result(sys_execveat(directory, path, argv, environment, flags)));
 }

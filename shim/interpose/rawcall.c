@@ -19,7 +19,7 @@ typedef long plain_syscall(long, long, long, long, long, long, long);
 static inline __attribute__((always_inline)) long pass(long nr, long a, long b, long c, long d,
 						       long e, long f)
 {
-	plain_syscall *onward = next.syscall;
+	plain_syscall *onward = NEXT_OF(syscall);
 
 	if (unlikely(!onward))
 		return libc_result(sys_call(nr, a, b, c, d, e, f));

@@ -87,7 +87,7 @@ EXPORT int prctl_wrapper(int option, unsigned long a, unsigned long b, unsigned 
 EXPORT int prctl_wrapper(int option, unsigned long a, unsigned long b, unsigned long c,
 			 unsigned long d)
 {
-	plain_prctl *onward = (plain_prctl *)next.prctl;
+	plain_prctl *onward = (plain_prctl *)NEXT_OF(prctl);
 
 	if (unlikely(option == PR_SET_SECCOMP || !onward))
 		return (int)libc_result(sandbox_prctl(CALL_HERE("prctl"), option, (long)a, (long)b,

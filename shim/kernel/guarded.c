@@ -28,7 +28,7 @@ struct slot {
 
 /* The program's, and those of the thread that has a table of its own: told apart by their stack,
  * for that thread has no TLS. */
-static struct slot slots[2][GUARDED_COUNT];
+static struct slot slots[2][GUARDED_COUNT] LARGE;
 static _Atomic uintptr_t other_start, other_end;
 static atomic_int other_thread;
 static atomic_int opening; /* how many threads may have a number that is in no slot yet */

@@ -158,13 +158,25 @@ const struct link_map *symbol_after(const struct link_map *library)
 	return library;
 }
 
+static const struct link_map *last; /* of those that the program was started with */
+
+void symbols_settle(void)
+{
+	const struct link_map *library = NULL;
+
+	while ((library = symbol_after(library)))
+		last = library;
+}
+
 void *symbol_next(const char *name)
 {
 	const struct link_map *library = NULL;
-	void *found = NULL;
+	void *found;
 
-	while (!found && (library = symbol_after(library)))
-		found = symbol_in(library, name);
+	do {
+		library = symbol_after(library);
+		found = library ? symbol_in(library, name) : NULL;
+	} while (!found && library && library != last);
 	return found;
 }
 

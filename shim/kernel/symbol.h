@@ -32,6 +32,8 @@ const struct link_map *symbol_after(const struct link_map *library);
 
 /* The definition that follows ours, as dlsym(RTLD_NEXT, name) has it. */
 void *symbol_next(const char *name);
+/* From now on in the libraries alone that are there now, which nobody unloads meanwhile. */
+void symbols_settle(void);
 
 /* In one library. */
 void *symbol_in(const struct link_map *library, const char *name);

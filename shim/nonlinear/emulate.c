@@ -77,14 +77,15 @@ void emulate_note_lock_all(int flags)
  * page of ours tells whether it does so at all. */
 static bool is_locked(uintptr_t address)
 {
-	static _Alignas(PAGE_BYTES) char page[PAGE_BYTES];
+	static char pages[2 * PAGE_BYTES] LARGE;
+	uintptr_t page = PAGE_UP((uintptr_t)pages);
 	struct attributes attributes;
 
 	if (!bounds_touch(&noted, address, address + 1))
 		return false;
 	if (!sys_madvise(address, PAGE_BYTES, MADV_COLD))
 		return false;
-	if (!sys_madvise((uintptr_t)page, PAGE_BYTES, MADV_COLD))
+	if (!sys_madvise(page, PAGE_BYTES, MADV_COLD))
 		return true;
 	attributes_read_apart(address, &attributes);
 	return attributes.flags & ATTRIBUTE_LOCKED;

@@ -37,7 +37,7 @@ struct failing {
 	struct call_site head;
 	uint64_t second;
 };
-static struct call_sites failing = { .size = sizeof(struct failing), .most = 4096 };
+CALL_SITES(failing, .size = sizeof(struct failing), .most = 4096);
 static uint64_t failed_second;
 
 static uint64_t area_limit(void)

@@ -19,7 +19,7 @@ struct site {
 	atomic_ullong next_page, next_address; /* where the call before ended */
 };
 
-static struct call_sites sites = { .size = sizeof(struct site) };
+CALL_SITES(sites, .size = sizeof(struct site));
 
 struct site *site_get(enum site_kind kind, const struct trace *trace, bool *first)
 {

@@ -5,9 +5,12 @@
  * library's constructor and in the command: never allocates, locks or opens.
  */
 #include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "policy/value.h"
+#include "support/sys.h"
 
 #define VARIABLE_BYTES 48
 
@@ -20,16 +23,12 @@ enum option_index {
 
 struct policy the_policy;
 
-/* The preprocessor cannot write upper case: filled by policy_defaults. */
-static char variables[OPTION_COUNT][VARIABLE_BYTES];
-
 const struct policy_option policy_options[] = {
 #define OPTION(section_, key_, field_, type_, initial_, values_, flag_, arg_, help_) \
 	{                                                                            \
 		.section = section_,                                                 \
 		.key = key_,                                                         \
 		.name = section_ "." key_,                                           \
-		.variable = variables[OPTION_##field_],                              \
 		.initial = initial_,                                                 \
 		.values = values_,                                                   \
 		.flag = flag_,                                                       \
@@ -60,6 +59,19 @@ static void variable_name(char *out, const char *option_name)
 	*out = 0;
 }
 
+/* The preprocessor cannot write upper case: written when it is first wanted, by two threads the
+ * same. */
+const char *policy_variable(size_t index)
+{
+	static char variables[OPTION_COUNT][VARIABLE_BYTES] LARGE;
+	static atomic_bool written;
+
+	for (size_t i = 0; !written && i < OPTION_COUNT; i++)
+		variable_name(variables[i], policy_options[i].name);
+	written = true;
+	return variables[index];
+}
+
 int policy_find(const char *name)
 {
 	for (int i = 0; i < OPTION_COUNT; i++) {
@@ -74,13 +86,12 @@ void policy_defaults(struct policy *policy)
 	char sentence[256];
 	struct text error;
 
-	memset(policy, 0, sizeof(*policy));
+	memset(policy, 0, offsetof(struct policy, text));
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		const struct policy_option *option = &policy_options[i];
 
 		if (value_is_text(option))
 			*(const char **)value_field(policy, option) = "";
-		variable_name(variables[i], option->name);
 	}
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		text_init(&error, sentence, sizeof(sentence));
@@ -147,10 +158,13 @@ static bool names_a_source(const char *assignment)
 
 bool policy_is_variable(const char *assignment)
 {
-	bool found = names_a_source(assignment);
+	bool found;
 
+	if (strncmp(assignment, "MMFENCE_", 8))
+		return false;
+	found = names_a_source(assignment);
 	for (size_t i = 0; !found && i < policy_option_count; i++)
-		found = assigns(assignment, policy_options[i].variable);
+		found = assigns(assignment, policy_variable(i));
 	return found;
 }
 
@@ -166,7 +180,7 @@ static int set_variable(struct policy *policy, const char *assignment, struct te
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		const struct policy_option *option = &policy_options[i];
 
-		if (strcmp(name, option->variable))
+		if (strcmp(name, policy_variable(i)))
 			continue;
 		text_add(sentence, name);
 		text_add(sentence, ": ");

@@ -43,8 +43,8 @@ struct policy {
 #include "options.def"
 #undef OPTION
 	/* Texts live here; a policy is copied only as a whole and never moved. */
-	char text[POLICY_TEXT_BYTES];
 	size_t text_used;
+	char text[POLICY_TEXT_BYTES];
 };
 
 enum policy_type {
@@ -59,8 +59,7 @@ enum policy_type {
 struct policy_option {
 	const char *section;
 	const char *key;
-	const char *name;     /* "section.key" */
-	const char *variable; /* "MMFENCE_SECTION_KEY", once policy_defaults was called */
+	const char *name; /* "section.key" */
 	const char *initial;
 	const char *values;
 	const char *flag;
@@ -72,6 +71,9 @@ struct policy_option {
 
 extern const struct policy_option policy_options[];
 extern const size_t policy_option_count;
+
+/* "MMFENCE_SECTION_KEY" */
+const char *policy_variable(size_t index);
 
 void policy_defaults(struct policy *policy);
 

@@ -67,13 +67,15 @@ const char *suggest_nearest(const char *wrong, suggest_word *word)
 }
 
 /* "copy-limit" or "MMFENCE_COPY_LIMIT": the section forgotten. */
-static bool is_key(const struct policy_option *option, const char *name, bool variable)
+static bool is_key(size_t index, const char *name, bool variable)
 {
+	const struct policy_option *option = &policy_options[index];
 	const size_t prefix = strlen("MMFENCE_");
 
 	if (!variable)
 		return !strcmp(name, option->key);
-	return !strcmp(name + prefix, option->variable + prefix + strlen(option->section) + 1);
+	return !strcmp(name + prefix,
+		       policy_variable(index) + prefix + strlen(option->section) + 1);
 }
 
 static const char *option_word(size_t index)
@@ -83,7 +85,7 @@ static const char *option_word(size_t index)
 
 static const char *variable_word(size_t index)
 {
-	return index < policy_option_count ? policy_options[index].variable : NULL;
+	return index < policy_option_count ? policy_variable(index) : NULL;
 }
 
 void add_suggestion(struct text *out, const char *word)
@@ -102,7 +104,7 @@ void add_unknown(struct text *out, const char *name, bool variable)
 
 	text_add(out, variable ? "unknown variable " : "unknown option ");
 	add_quoted(out, name);
-	while (i < policy_option_count && !is_key(&policy_options[i], name, variable))
+	while (i < policy_option_count && !is_key(i, name, variable))
 		i++;
 	add_suggestion(out, i < policy_option_count ? word(i) : suggest_nearest(name, word));
 }

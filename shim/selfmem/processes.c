@@ -25,7 +25,7 @@ struct reaching {
 	atomic_int owner, error; /* of the last */
 };
 
-static struct call_sites sites = { .size = sizeof(struct reaching), .most = MOST };
+CALL_SITES(sites, .size = sizeof(struct reaching), .most = MOST);
 
 static void report(struct reaching *site)
 {

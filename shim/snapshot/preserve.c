@@ -97,7 +97,7 @@ static const char *temporary_directory, *cache_directory;
 /* As the XDG base directory specification has it. */
 static const char *cache_below(const char *home)
 {
-	static char buffer[1024];
+	static char buffer[1024] LARGE;
 
 	return text_make(buffer, sizeof(buffer), "%s/.cache", home) ? buffer : NULL;
 }

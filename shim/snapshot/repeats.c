@@ -19,7 +19,7 @@ struct repeat {
 	uint64_t calls, mapped, copied, untouched, private, told;
 };
 
-static struct call_sites repeats = { .size = sizeof(struct repeat), .most = MOST };
+CALL_SITES(repeats, .size = sizeof(struct repeat), .most = MOST);
 
 static uint64_t key_of(const struct snapshot *snapshot, const struct trace *trace)
 {

@@ -24,7 +24,8 @@ struct free_block {
 
 static struct lock arena_lock;
 static struct free_block *free_lists[CLASS_COUNT];
-static char *chunk, *chunk_end;
+static char first[CHUNK_BYTES] LARGE __attribute__((aligned(16)));
+static char *chunk = first, *chunk_end = first + CHUNK_BYTES;
 static size_t in_use;
 
 static void *pages_get(size_t size)

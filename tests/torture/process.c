@@ -129,8 +129,9 @@ void reader_main(uint64_t serial)
 	worker_begin('r', serial);
 	bool wait_for_threads = chance(8);
 	for (uint32_t i = 1; wait_for_threads && i < count; i++) {
-		doing(DOING_NOTHING, -1);
+		worker_end(); /* it is watched itself */
 		pthread_join(threads[i].thread, NULL);
+		worker_begin('r', serial + i);
 	}
 	children_reap(chance(2));
 	if (wait_for_threads)

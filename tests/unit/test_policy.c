@@ -90,11 +90,11 @@ Test(policy, defaults_are_those_of_the_table)
 
 Test(policy, variables_are_upper_case)
 {
-	cr_expect_str_eq(policy_options[policy_find("snapshot.copy-limit")].variable,
+	cr_expect_str_eq(policy_variable((size_t)policy_find("snapshot.copy-limit")),
 			 "MMFENCE_SNAPSHOT_COPY_LIMIT");
 	for (size_t i = 0; i < policy_option_count; i++)
-		cr_expect_eq(strspn(policy_options[i].variable, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"),
-			     strlen(policy_options[i].variable));
+		cr_expect_eq(strspn(policy_variable(i), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"),
+			     strlen(policy_variable(i)));
 }
 
 Test(policy, choices)

@@ -147,9 +147,9 @@ static void export_settings(const struct run *run)
 		const char *value = policy_value(&run->policy, i, buffer, sizeof(buffer));
 
 		if (policy_is_default(&run->policy, i))
-			unsetenv(policy_options[i].variable);
+			unsetenv(policy_variable(i));
 		else
-			setenv(policy_options[i].variable, value, 1);
+			setenv(policy_variable(i), value, 1);
 	}
 	setenv("MMFENCE_AUDIT_LOG", run->log.template, 1);
 	setenv("MMFENCE_CONFIG", "", 1);
