@@ -149,6 +149,21 @@ static uint64_t subvolume(const struct statx *st)
 	return id;
 }
 
+static struct file described(const struct statx *st)
+{
+	return (struct file){
+		.owner = -1,
+		.deleted = st->stx_nlink == 0,
+		.device = (uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor,
+		.inode = st->stx_ino,
+		.subvolume = subvolume(st),
+		.size = (int64_t)st->stx_size,
+		.blocks = (int64_t)st->stx_blocks,
+		.mtime_ns = nanoseconds(&st->stx_mtime),
+		.ctime_ns = nanoseconds(&st->stx_ctime),
+	};
+}
+
 int file_identify(int fd, struct file *out)
 {
 	struct statx st;
@@ -156,17 +171,7 @@ int file_identify(int fd, struct file *out)
 
 	if (r)
 		return r;
-	*out = (struct file){
-		.owner = -1,
-		.deleted = st.stx_nlink == 0,
-		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
-		.inode = st.stx_ino,
-		.subvolume = subvolume(&st),
-		.size = (int64_t)st.stx_size,
-		.blocks = (int64_t)st.stx_blocks,
-		.mtime_ns = nanoseconds(&st.stx_mtime),
-		.ctime_ns = nanoseconds(&st.stx_ctime),
-	};
+	*out = described(&st);
 	out->kind = kind_of(fd, &st, out);
 	if (out->kind == FILE_BLOCK) {
 		out->size = block_device_size(fd);
@@ -180,14 +185,9 @@ int file_at(int directory, const char *path, struct file *out)
 {
 	struct statx st;
 	int r = sys_statx(directory, path, path[0] ? 0 : AT_EMPTY_PATH,
-			  STATX_INO | STATX_SIZE | STATX_SUBVOL, &st);
+			  STATX_BASIC_STATS | STATX_SUBVOL, &st);
 
-	*out = (struct file){
-		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
-		.inode = st.stx_ino,
-		.subvolume = subvolume(&st),
-		.size = (int64_t)st.stx_size,
-	};
+	*out = described(&st);
 	return r;
 }
 

@@ -45,7 +45,8 @@ struct file {
 /* 0, or -errno. Two system calls for an ordinary file. */
 int file_identify(int fd, struct file *out);
 
-/* Which file has that name ("": the descriptor itself), and its size. 0, or -errno. */
+/* The same but for the kind and the file system, which take more: of what has that name ("": the
+ * descriptor itself). 0, or -errno. */
 int file_at(int directory, const char *path, struct file *out);
 
 bool file_id_equals(const struct file_id *a, const struct file_id *b);

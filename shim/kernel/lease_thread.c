@@ -16,6 +16,7 @@
 
 #include "kernel/capability.h"
 #include "kernel/guarded.h"
+#include "kernel/symbol.h"
 #include "kernel/thread.h"
 #include "kernel/lease_thread.h"
 #include "kernel/vma.h"
@@ -34,7 +35,8 @@ static struct {
 	int stat;
 	lease_thread_task *task;
 	void *argument;
-	atomic_int answered;
+	atomic_int answered;   /* WAITING: somebody sleeps until then */
+	atomic_uint processor; /* that it ran on when it last answered */
 	atomic_int poked;
 	atomic_bool queue_full;
 	bool end;
@@ -71,6 +73,21 @@ static void wait_set(unsigned long set[SIGSET_WORDS])
 		signal_add(set, FULL_QUEUE_SIGNAL);
 }
 
+#define WAITING 2
+
+static int (*vdso_getcpu)(unsigned int *processor, unsigned int *node, void *unused);
+
+/* Not by a system call, which a filter might kill for; where the vdso has none (32 bit), it is
+ * always the same. */
+static unsigned int processor_now(void)
+{
+	unsigned int processor = 0;
+
+	if (vdso_getcpu)
+		vdso_getcpu(&processor, NULL, NULL);
+	return processor;
+}
+
 static void serve_request(void)
 {
 	lease_thread_task *task = lease_thread.task;
@@ -80,8 +97,9 @@ static void serve_request(void)
 		return;
 	task(lease_thread.argument);
 	lease_thread.task = NULL;
-	atomic_store(&lease_thread.answered, 1);
-	futex_wake(&lease_thread.answered, 1);
+	atomic_store(&lease_thread.processor, processor_now());
+	if (atomic_exchange(&lease_thread.answered, 1) == WAITING)
+		futex_wake(&lease_thread.answered, 1);
 }
 
 /* In "pid (name) state ppid …" the name may hold anything; at is its end, the state is field 3. */
@@ -262,6 +280,8 @@ static int start(void)
 {
 	if (atomic_load(&lease_thread.state) == RUNNING)
 		return 0;
+	const struct link_map *vdso = symbol_vdso();
+	vdso_getcpu = vdso ? symbol_in(vdso, "__vdso_getcpu") : NULL;
 	atomic_store(&lease_thread.state, STARTING);
 	lease_thread.end = false;
 	lease_thread.task = NULL;
@@ -299,6 +319,21 @@ static int wake_surely(void)
 	return r == -EAGAIN ? 0 : r;
 }
 
+#define TURNS 200 /* some 10 us, about what a request takes */
+
+/* To sleep and be woken takes longer than the answer, if another processor is at work on it. */
+static void wait_for_answer(void)
+{
+	int unanswered = 0;
+
+	if (processor_now() != atomic_load(&lease_thread.processor))
+		for (int turn = 0; turn < TURNS && !atomic_load(&lease_thread.answered); turn++)
+			__builtin_ia32_pause();
+	atomic_compare_exchange_strong(&lease_thread.answered, &unanswered, WAITING);
+	while (atomic_load(&lease_thread.answered) == WAITING)
+		futex_wait(&lease_thread.answered, WAITING);
+}
+
 /* With the mailbox held. */
 static int post(lease_thread_task *task, void *argument)
 {
@@ -310,8 +345,7 @@ static int post(lease_thread_task *task, void *argument)
 		lease_thread.task = NULL;
 		return r;
 	}
-	while (!atomic_load(&lease_thread.answered))
-		futex_wait(&lease_thread.answered, 0);
+	wait_for_answer();
 	return 0;
 }
 

@@ -89,9 +89,11 @@ static int take(int fd, struct file *file, const struct file *expected)
 	int r = lease_take(fd, lease_thread_number());
 
 	if (!r)
-		r = file_identify(fd, file);
+		r = file_at(fd, "", file);
 	if (!r && !file_id_equals(&file->id, &expected->id))
 		r = -ESTALE;
+	file->kind = expected->kind;
+	file->filesystem = expected->filesystem;
 	return r;
 }
 

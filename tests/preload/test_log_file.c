@@ -113,7 +113,9 @@ static void is_refused(const char *variant, const struct forbidden *which)
 	}
 NOT_USED(log_with_another_name_is_refused, "echo >log; ln log other",
 	 "/log is not used: it has another name too")
-NOT_USED(log_that_others_may_write_is_refused, "echo >log; chmod 620 log",
+NOT_USED(log_that_its_group_may_write_is_refused, "echo >log; chmod 620 log",
+	 "/log is not used: others may write to it")
+NOT_USED(log_that_others_may_write_is_refused, "echo >log; chmod 602 log",
 	 "/log is not used: others may write to it")
 
 BY_PATH(A8, log_of_another_user_is_refused)

@@ -24,21 +24,23 @@ static char *told(const struct run *run)
 	return text;
 }
 
-static void run_with(struct run *run, const char *variant, const char *option, const char *how)
+static void run_with(struct run *run, const char *variant, const char *option, const char *guard,
+		     const char *how)
 {
-	*run = (struct run){
-		.variant = variant, .helper = "repeats", .args = { how }, .options = { option }
-	};
+	*run = (struct run){ .variant = variant,
+			     .helper = "repeats",
+			     .args = { how },
+			     .options = { option, guard } };
 	run_helper(run);
 	cr_assert_eq(run_exit(run), 0, "%s", run->output);
 }
 
-static void same_story(const char *variant, const char *how, size_t processes)
+static void same_story(const char *variant, const char *guard, const char *how, size_t processes)
 {
 	struct run every, sites;
 
-	run_with(&every, variant, "audit.snapshots=every", how);
-	run_with(&sites, variant, "audit.snapshots=sites", how);
+	run_with(&every, variant, "audit.snapshots=every", guard, how);
+	run_with(&sites, variant, "audit.snapshots=sites", guard, how);
 	char *long_way = told(&every), *short_way = told(&sites);
 	cr_expect_str_eq(short_way, long_way);
 	cr_expect_eq(count_events(&every, "snapshot.create"), 60 * processes);
@@ -53,12 +55,17 @@ static void same_story(const char *variant, const char *how, size_t processes)
 
 EACH_WIDTH(A9, repeated_snapshots_are_counted)
 {
-	same_story(variant, "alone", 1);
+	same_story(variant, "snapshot.guard=auto", "alone", 1);
+}
+
+EACH_WIDTH(A9, repeated_copies_are_counted)
+{
+	same_story(variant, "snapshot.guard=none", "alone", 1);
 }
 
 EACH_WIDTH(A9, repeated_snapshots_of_a_child_are_counted)
 {
-	same_story(variant, "fork", 2);
+	same_story(variant, "snapshot.guard=auto", "fork", 2);
 }
 
 WIDTHS_HOLD(A9, snapshots_are_not_on_record_if_not_wanted, "repeats", "alone",

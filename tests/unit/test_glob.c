@@ -104,6 +104,7 @@ Test(glob, question_mark_is_a_character)
 	expect_no_match("/?", "/");
 	expect_no_match("/a?b", "/a/b");
 	expect_match("/?.db", "/\xc3\xa4.db");
+	expect_match("/?.db", "/\xf0\x9f\x90\xa7.db");
 	expect_match("/[\xc3\xa4\xc3\xb6].db", "/\xc3\xb6.db");
 	expect_match("/[\xce\xb1-\xcf\x89]", "/\xce\xb2");
 	expect_match("/?", "/\xff");
