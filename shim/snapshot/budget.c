@@ -254,6 +254,13 @@ void budget_return(uint64_t bytes)
 		atomic_fetch_sub(&atomic_load(&self)->charged, bytes);
 }
 
+uint64_t budget_charged(void)
+{
+	struct family_member *here = atomic_load(&self);
+
+	return here ? atomic_load(&here->charged) : 0;
+}
+
 /* Copies that were made before, and threads that were making some, are the parent's. */
 void budget_after_fork(void)
 {

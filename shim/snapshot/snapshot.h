@@ -155,6 +155,8 @@ void totals_reset(void);
 int budget_charge(uint64_t bytes, const char **reason);
 /* By the process that charged them: the copy is gone, or will not be made. */
 void budget_return(uint64_t bytes);
+/* What this process is charged for copies that it shows or makes: for tests. */
+uint64_t budget_charged(void);
 void budget_after_fork(void);
 struct family;
 /* The program that this process ran before had copies: they went with it. */

@@ -19,6 +19,7 @@
 /* What is called here goes by no test. */
 #undef MMFENCE_TEST_FAULTS
 #include "support/sys.h"
+#include "snapshot/snapshot.h"
 
 static struct fault_page *page;
 
@@ -47,6 +48,7 @@ static __attribute__((constructor(101))) void attach(void)
 		return;
 	page = (struct fault_page *)at;
 	page->in_use = arena_in_use;
+	page->charged = budget_charged;
 }
 
 /* Signals may be blocked: but for the kernel's own. */

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum hold_state { HOLD_NONE, HOLD_ARMED, HOLD_REACHED, HOLD_OVER };
 
@@ -40,7 +41,9 @@ struct fault_page {
 	atomic_ulong first, count, fired;
 	atomic_int last_kind;
 	struct hold holds[HOLDS];
-	size_t (*in_use)(void); /* the library's arena_in_use, in the process that attached last */
+	/* The library's arena_in_use and budget_charged, in the process that attached last. */
+	size_t (*in_use)(void);
+	uint64_t (*charged)(void);
 };
 
 #endif

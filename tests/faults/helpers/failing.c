@@ -534,8 +534,10 @@ int main(int argc, char **argv)
 				scenarios[i].run();
 			disarm();
 			close(spare);
-			if (scenarios[i].lists_all)
+			if (scenarios[i].lists_all) {
 				wait_until_closed();
+				wait_until(!page->charged());
+			}
 		}
 	promise(descriptors() == before, "%zu descriptors, not %zu", descriptors(), before);
 	if (atomic_load(&page->fired))
