@@ -193,10 +193,11 @@ static void kill_one(void)
 		counted(COUNT_KILLED, 1);
 }
 
+static pid_t stopped;
+
 /* The lease thread is stopped too: a writer, or a child's adoption, waits. */
 static void stop_one(void)
 {
-	static pid_t stopped;
 	static int64_t until_us;
 
 	if (stopped && now_us() > until_us) {
@@ -258,7 +259,8 @@ static bool watch(void)
 		if (atomic_load(&state->failed))
 			return false;
 		keep_running();
-		changes_repair();
+		if (!stopped) /* whose lease it would wait for */
+			changes_repair();
 		if (!over() && !chance(40))
 			kill_one();
 		stop_one();
