@@ -76,6 +76,7 @@ static void no_surprise(const struct run *run)
 struct memory {
 	json_int_t pid;
 	json_int_t count, highest, excused;
+	json_int_t unprotected, told; /* records, and what the end said; -1: there was none */
 	bool dropped, begun;
 	struct memory *shared; /* a child of vfork goes on with its parent's numbers */
 	struct memory *before;
@@ -93,6 +94,7 @@ static struct memory *memory_add(struct memory **last, json_int_t pid)
 	struct memory *memory = calloc(1, sizeof(*memory));
 
 	memory->pid = pid;
+	memory->told = -1;
 	memory->before = *last;
 	return *last = memory;
 }
@@ -121,11 +123,17 @@ static void memory_take(struct memory *memory, const json_t *record)
 	if (number > memory->highest)
 		memory->highest = number;
 	memory->dropped |= is(record, "log.dropped");
+	memory->unprotected += is(record, "snapshot.unprotected");
+	if (is(record, "process.end"))
+		memory->told = field_number(record, "mmfence.unprotected");
 	memory->excused += unfinished > 0 ? unfinished : 0;
 }
 
 static void memory_is_whole(const struct memory *memory)
 {
+	cr_assert(memory->told < 0 || memory->told == memory->unprotected || memory->dropped,
+		  "process %lld left %lld mappings alone, and said %lld at its end", memory->pid,
+		  memory->unprotected, memory->told);
 	cr_assert(memory->count + memory->excused >= memory->highest || memory->dropped,
 		  "process %lld has %lld records, and the highest number is %lld",
 		  (long long)memory->pid, (long long)memory->count, (long long)memory->highest);
