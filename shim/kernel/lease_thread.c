@@ -33,10 +33,11 @@ static struct {
 	int start_error;
 	struct thread thread;
 	int stat;
-	lease_thread_task *task;
+	_Atomic(lease_thread_task *) task;
 	void *argument;
-	atomic_int answered;   /* WAITING: somebody sleeps until then */
-	atomic_uint processor; /* that it ran on when it last answered */
+	atomic_int answered;	      /* WAITING: somebody sleeps until then */
+	atomic_uint processor, asker; /* that it last answered on, and that it was asked on */
+	atomic_bool awake;	      /* it looks for a request without being woken */
 	atomic_int poked;
 	atomic_bool queue_full;
 	bool end;
@@ -90,16 +91,37 @@ static unsigned int processor_now(void)
 
 static void serve_request(void)
 {
-	lease_thread_task *task = lease_thread.task;
+	lease_thread_task *task = atomic_load(&lease_thread.task);
 
 	lease_thread_duties.woken();
 	if (!task)
 		return;
 	task(lease_thread.argument);
-	lease_thread.task = NULL;
+	atomic_store(&lease_thread.task, NULL);
 	atomic_store(&lease_thread.processor, processor_now());
 	if (atomic_exchange(&lease_thread.answered, 1) == WAITING)
 		futex_wake(&lease_thread.answered, 1);
+}
+
+#define TURNS	 1000	/* some 40 us */
+#define SOON	 200000 /* nanoseconds */
+#define IN_A_ROW 16
+
+/* Who maps many files asks from another processor again and again: to go to sleep and to be woken
+ * there takes longer than what is asked. True when there is a request. */
+static bool linger(int64_t *last)
+{
+	if (atomic_load(&lease_thread.asker) == atomic_load(&lease_thread.processor))
+		return false;
+	int64_t now = sys_clock(CLOCK_MONOTONIC), since = now - *last;
+	*last = now;
+	if (since > SOON)
+		return false;
+	atomic_store(&lease_thread.awake, true);
+	for (int turn = 0; turn < TURNS && !atomic_load(&lease_thread.task); turn++)
+		__builtin_ia32_pause();
+	atomic_store(&lease_thread.awake, false);
+	return atomic_load(&lease_thread.task);
 }
 
 /* In "pid (name) state ppid …" the name may hold anything; at is its end, the state is field 3. */
@@ -174,21 +196,29 @@ static void serve(void)
 	unsigned long set[SIGSET_WORDS];
 	struct timespec left;
 	siginfo_t info;
-	int64_t due = 0;
+	int64_t due = 0, last = 0;
+	int lingered = 0;
 
 	while (!lease_thread.end) {
 		left = seconds;
 		if (drop_in_time(&due, &left))
 			continue;
+		bool served = linger(&last);
+		if (served)
+			serve_request();
+		if (served && ++lingered % IN_A_ROW)
+			continue;
+		if (served)
+			left = (struct timespec){ 0, 0 };
 		wait_set(set);
 		long number = sys_rt_sigtimedwait(set, &info, &left, SIGSET_BYTES);
 		if (number == LEASE_SIGNAL) {
 			lease_thread_duties.broken(info.si_fd);
 			continue;
 		}
-		if (number < 0 && due)
+		if (number < 0 && (due || served))
 			continue;
-		if (number < 0 && lease_thread.task)
+		if (number < 0 && atomic_load(&lease_thread.task))
 			atomic_store(&lease_thread.queue_full, true);
 		serve_request();
 		if (number >= 0)
@@ -284,7 +314,8 @@ static int start(void)
 	vdso_getcpu = vdso ? symbol_in(vdso, "__vdso_getcpu") : NULL;
 	atomic_store(&lease_thread.state, STARTING);
 	lease_thread.end = false;
-	lease_thread.task = NULL;
+	atomic_store(&lease_thread.awake, false);
+	atomic_store(&lease_thread.task, NULL);
 	int r = thread_start(&lease_thread.thread, body, NULL);
 	if (r) {
 		atomic_store(&lease_thread.state, ABSENT);
@@ -319,14 +350,12 @@ static int wake_surely(void)
 	return r == -EAGAIN ? 0 : r;
 }
 
-#define TURNS 200 /* some 10 us, about what a request takes */
-
 /* To sleep and be woken takes longer than the answer, if another processor is at work on it. */
 static void wait_for_answer(void)
 {
 	int unanswered = 0;
 
-	if (processor_now() != atomic_load(&lease_thread.processor))
+	if (atomic_load(&lease_thread.asker) != atomic_load(&lease_thread.processor))
 		for (int turn = 0; turn < TURNS && !atomic_load(&lease_thread.answered); turn++)
 			__builtin_ia32_pause();
 	atomic_compare_exchange_strong(&lease_thread.answered, &unanswered, WAITING);
@@ -339,10 +368,11 @@ static int post(lease_thread_task *task, void *argument)
 {
 	lease_thread.argument = argument;
 	atomic_store(&lease_thread.answered, 0);
-	lease_thread.task = task;
-	int r = wake_surely();
+	atomic_store(&lease_thread.asker, processor_now());
+	atomic_store(&lease_thread.task, task);
+	int r = atomic_load(&lease_thread.awake) ? 0 : wake_surely();
 	if (r) {
-		lease_thread.task = NULL;
+		atomic_store(&lease_thread.task, NULL);
 		return r;
 	}
 	wait_for_answer();
@@ -455,7 +485,7 @@ void lease_thread_forget(void)
 	lock_reset(&lease_thread.mailbox);
 	guarded_other_table(0, 0);
 	thread_forget(&lease_thread.thread);
-	lease_thread.task = NULL;
+	atomic_store(&lease_thread.task, NULL);
 	atomic_store(&lease_thread.poked, 0);
 	atomic_store(&lease_thread.state, ABSENT);
 }
