@@ -164,6 +164,17 @@ static int capture_and_enter(struct capture *capture, const struct piece *piece)
 	return r;
 }
 
+/* A file that has no lease of ours. */
+static int take_anew(struct capture *capture, const struct piece *piece, bool may_guard)
+{
+	capture->thread = sys_gettid();
+	if (sys_fcntl(capture->request->fd, F_GETLEASE, 0) == F_WRLCK)
+		capture->borrow = true;
+	if (may_guard && !capture->borrow && !guard_take(capture->request, capture->file, piece))
+		return 0;
+	return capture_and_enter(capture, piece);
+}
+
 static void count(uint64_t bytes)
 {
 	atomic_fetch_add(&total_snapshots, 1);
@@ -181,18 +192,16 @@ static long take(const struct creation *creation, const struct decision *decisio
 		.file = creation->file,
 		.path = creation->path,
 		.address = creation->address,
-		.thread = sys_gettid(),
-		.borrow = !guard_may_open() ||
-			  sys_fcntl(creation->request->fd, F_GETLEASE, 0) == F_WRLCK,
+		.borrow = !guard_may_open(),
 	};
 
 	if (!piece.snapshot)
 		return unprotected(creation, ENOMEM, "no memory for the index");
 	if (creation->request->flags & (MAP_LOCKED | MAP_NORESERVE))
 		attributes_note();
-	bool guarded = decision->guard && !capture.borrow &&
-		       !guard_take(creation->request, creation->file, &piece);
-	int r = guarded ? 0 : capture_and_enter(&capture, &piece);
+	int r = decision->guard && !capture.borrow ? guard_join(creation->file, &piece) : -ENOENT;
+	if (r)
+		r = take_anew(&capture, &piece, decision->guard && r == -ENOENT);
 	if (r) {
 		snapshot_free(piece.snapshot);
 		return unprotected(creation, -r, capture.reason);
@@ -227,7 +236,8 @@ long snapshot_create(const struct call *call, const struct map_request *request,
 	if (!path) /* the kernel has no memory left, and says so */
 		return sys_munmap(address, request->length), -ENOMEM;
 	sys_fd_path(request->fd, path, PATH_MAX);
-	struct creation creation = { call, request, &file, path, address, sys_microseconds() };
+	struct creation creation = { call, request, &file,
+				     path, address, audit_enabled() ? sys_microseconds() : 0 };
 	long r = take_if_wanted(&creation);
 	arena_free(path, PATH_MAX);
 	return r;

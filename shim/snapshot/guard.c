@@ -211,13 +211,18 @@ int guard_take(const struct map_request *request, const struct file *file,
 
 	if (!lease_is_trusted(file))
 		return -EOPNOTSUPP;
-	int r = join_existing(file, piece, &grant.ended);
-	if (r == -ENOENT) {
-		TEST_POINT("grant");
-		r = lease_thread_call(grant_task, &grant);
-		r = r ? r : grant.result;
-	}
+	TEST_POINT("grant");
+	int r = lease_thread_call(grant_task, &grant);
 	report_ended(grant.ended);
+	return r ? r : grant.result;
+}
+
+int guard_join(const struct file *file, const struct piece *piece)
+{
+	struct snapshot *ended = NULL;
+	int r = join_existing(file, piece, &ended);
+
+	report_ended(ended);
 	return r;
 }
 

@@ -24,6 +24,8 @@ struct lease;
  * piece is in the index. -errno: nothing was done, and the mapping is as it was. */
 int guard_take(const struct map_request *request, const struct file *file,
 	       const struct piece *piece);
+/* The same where the file has a lease, which asks the kernel nothing; -ENOENT: it has none. */
+int guard_join(const struct file *file, const struct piece *piece);
 
 /* What is guarded in the range and can be made writable, that is, no shared snapshots: preserves
  * it now. 0, or -errno when some could not be. */
