@@ -72,14 +72,22 @@ ROAD(proc_fd)
 	return open(numbered("/proc/thread-self/fd/%d", fd), mode);
 }
 
-ROAD(openat2)
+/* A function of later libcs, and of the fence. */
+int openat2(int directory, const char *path, const struct open_how *how, size_t size)
+	__attribute__((weak));
+
+static int open_by_how(const char *path, bool by_function)
 {
 	struct open_how how = { .flags = (unsigned int)mode };
 
-	return (int)skip_without(
-		syscall(SYS_openat2, AT_FDCWD, "/proc/self/mem", &how, sizeof(how)),
-		"openat2 before Linux 5.6");
+	return (int)skip_without(by_function && openat2
+					 ? openat2(AT_FDCWD, path, &how, sizeof(how))
+					 : syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)),
+				 "openat2 before Linux 5.6");
 }
+
+ROAD_IS(openat2, open_by_how("/proc/self/mem", false))
+ROAD_IS(openat2_function, open_by_how("/proc/self/mem", true))
 
 ROAD_IS(syscall_open, (int)syscall(SYS_open, "/proc/self/mem", mode))
 ROAD_IS(syscall_openat, (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/mem", mode))
@@ -277,6 +285,12 @@ ROAD(denied_syscall)
 {
 	become_nobody();
 	return (int)syscall(SYS_openat, AT_FDCWD, "/proc/1/mem", mode);
+}
+
+ROAD(denied_openat2)
+{
+	become_nobody();
+	return open_by_how("/proc/1/mem", true);
 }
 
 ROAD(denied_fopen)

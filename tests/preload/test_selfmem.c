@@ -122,9 +122,10 @@ RUNS_AND(EACH_VARIANT, M2, readonly_lets_readers_through, BY("self", "r"),
 
 EACH_VARIANT(M2, readonly_refuses_writers)
 {
-	static const char *const roads[] = { "self",	"openat",	  "task",    "syscall_open",
-					     "symlink", "fopen",	  "freopen", "dev_fd",
-					     "open64",	"syscall_openat", "openat2" };
+	static const char *const roads[] = { "self",	       "openat",  "task",
+					     "syscall_open",   "symlink", "fopen",
+					     "freopen",	       "dev_fd",  "open64",
+					     "syscall_openat", "openat2", "openat2_function" };
 
 	REFUSED("readonly", "self", "w");
 	REFUSED("readonly", "creat", "w");
@@ -134,8 +135,8 @@ EACH_VARIANT(M2, readonly_refuses_writers)
 
 EACH_VARIANT(M2, refuse_refuses_all)
 {
-	static const char *const roads[] = { "self",  "openat",	 "pid",	   "syscall_open",
-					     "fopen", "freopen", "openat2" };
+	static const char *const roads[] = { "self",  "openat",	 "pid",	    "syscall_open",
+					     "fopen", "freopen", "openat2", "openat2_function" };
 
 	REFUSED("refuse", "self", "rw");
 	for (size_t i = 0; i < sizeof(roads) / sizeof(roads[0]); i++)
@@ -165,6 +166,7 @@ EACH_VARIANT(M6, denied_opens_are_events)
 	DENIED("denied");
 	DENIED("denied_syscall");
 	DENIED("denied_fopen");
+	DENIED("denied_openat2");
 }
 
 /* An open that posix_spawn's child would make, where nobody sees it. */
