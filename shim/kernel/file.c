@@ -187,7 +187,7 @@ int file_at(int directory, const char *path, struct file *out)
 	int r = sys_statx(directory, path, path[0] ? 0 : AT_EMPTY_PATH,
 			  STATX_BASIC_STATS | STATX_SUBVOL, &st);
 
-	*out = described(&st);
+	*out = r ? (struct file){ .owner = -1 } : described(&st);
 	return r;
 }
 
