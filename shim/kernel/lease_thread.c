@@ -89,18 +89,19 @@ static unsigned int processor_now(void)
 	return processor;
 }
 
-static void serve_request(void)
+static bool serve_request(void)
 {
 	lease_thread_task *task = atomic_load(&lease_thread.task);
 
 	lease_thread_duties.woken();
 	if (!task)
-		return;
+		return false;
 	task(lease_thread.argument);
 	atomic_store(&lease_thread.task, NULL);
 	atomic_store(&lease_thread.processor, processor_now());
 	if (atomic_exchange(&lease_thread.answered, 1) == WAITING)
 		futex_wake(&lease_thread.answered, 1);
+	return true;
 }
 
 #define TURNS	 1000	/* some 40 us */
@@ -197,30 +198,31 @@ static void serve(void)
 	struct timespec left;
 	siginfo_t info;
 	int64_t due = 0, last = 0;
+	bool asked = false; /* just now: after a break the next break comes first */
 	int lingered = 0;
 
 	while (!lease_thread.end) {
 		left = seconds;
 		if (drop_in_time(&due, &left))
 			continue;
-		bool served = linger(&last);
-		if (served)
+		if (asked && linger(&last)) {
 			serve_request();
-		if (served && ++lingered % IN_A_ROW)
-			continue;
-		if (served)
+			if (++lingered % IN_A_ROW)
+				continue;
 			left = (struct timespec){ 0, 0 };
+		}
 		wait_set(set);
 		long number = sys_rt_sigtimedwait(set, &info, &left, SIGSET_BYTES);
 		if (number == LEASE_SIGNAL) {
 			lease_thread_duties.broken(info.si_fd);
+			asked = false;
 			continue;
 		}
-		if (number < 0 && (due || served))
+		if (number < 0 && !left.tv_sec)
 			continue;
 		if (number < 0 && atomic_load(&lease_thread.task))
 			atomic_store(&lease_thread.queue_full, true);
-		serve_request();
+		asked = serve_request();
 		if (number >= 0)
 			continue;
 		/* For a break that finds no room in the queue the kernel sends SIGIO instead, which

@@ -170,7 +170,8 @@ static int take_anew(struct capture *capture, const struct piece *piece, bool ma
 	capture->thread = sys_gettid();
 	if (sys_fcntl(capture->request->fd, F_GETLEASE, 0) == F_WRLCK)
 		capture->borrow = true;
-	if (may_guard && !capture->borrow && !guard_take(capture->request, capture->file, piece))
+	if (may_guard && !capture->borrow &&
+	    !guard_take(capture->request, capture->file, piece, capture->thread))
 		return 0;
 	return capture_and_enter(capture, piece);
 }

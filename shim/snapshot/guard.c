@@ -200,13 +200,13 @@ static void grant_task(void *argument)
 }
 
 int guard_take(const struct map_request *request, const struct file *file,
-	       const struct piece *piece)
+	       const struct piece *piece, int thread)
 {
 	struct grant grant = {
 		.request = request,
 		.file = file,
 		.piece = piece,
-		.thread = sys_gettid(),
+		.thread = thread,
 	};
 
 	if (!lease_is_trusted(file))
