@@ -89,19 +89,18 @@ static unsigned int processor_now(void)
 	return processor;
 }
 
-static bool serve_request(void)
+static void serve_request(void)
 {
 	lease_thread_task *task = atomic_load(&lease_thread.task);
 
 	lease_thread_duties.woken();
 	if (!task)
-		return false;
+		return;
 	task(lease_thread.argument);
 	atomic_store(&lease_thread.task, NULL);
 	atomic_store(&lease_thread.processor, processor_now());
 	if (atomic_exchange(&lease_thread.answered, 1) == WAITING)
 		futex_wake(&lease_thread.answered, 1);
-	return true;
 }
 
 #define TURNS	 1000	/* some 40 us */
@@ -109,7 +108,8 @@ static bool serve_request(void)
 #define IN_A_ROW 16
 
 /* Who maps many files asks from another processor again and again: to go to sleep and to be woken
- * there takes longer than what is asked. True when there is a request. */
+ * there takes longer than what is asked. So it does for the breaks of many files: a processor that
+ * is awake takes the signal sooner. True when there is a request. */
 static bool linger(int64_t *last)
 {
 	if (atomic_load(&lease_thread.asker) == atomic_load(&lease_thread.processor))
@@ -198,14 +198,13 @@ static void serve(void)
 	struct timespec left;
 	siginfo_t info;
 	int64_t due = 0, last = 0;
-	bool asked = false; /* just now: after a break the next break comes first */
 	int lingered = 0;
 
 	while (!lease_thread.end) {
 		left = seconds;
 		if (drop_in_time(&due, &left))
 			continue;
-		if (asked && linger(&last)) {
+		if (linger(&last)) {
 			serve_request();
 			if (++lingered % IN_A_ROW)
 				continue;
@@ -215,14 +214,13 @@ static void serve(void)
 		long number = sys_rt_sigtimedwait(set, &info, &left, SIGSET_BYTES);
 		if (number == LEASE_SIGNAL) {
 			lease_thread_duties.broken(info.si_fd);
-			asked = false;
 			continue;
 		}
 		if (number < 0 && !left.tv_sec)
 			continue;
 		if (number < 0 && atomic_load(&lease_thread.task))
 			atomic_store(&lease_thread.queue_full, true);
-		asked = serve_request();
+		serve_request();
 		if (number >= 0)
 			continue;
 		/* For a break that finds no room in the queue the kernel sends SIGIO instead, which
