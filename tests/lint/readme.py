@@ -14,11 +14,11 @@ import tempfile
 MOST_LINES = 200
 SHOWN = "/src/mmfence"
 VARYING = (
+    (r"(/\w+)\.\w{6}\b", r"\1.RANDOM"),  # first: it may hold a 0x7
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*Z?", "TIME"),
     (r"0x[0-9a-f]+", "ADDRESS"),
     (r"\bpid \d+|\[\d+\]|/proc/\d+", "PID"),
     (r"\b[\d.]+ (µs|ms|s)\b", "DURATION"),
-    (r"(/\w+)\.\w{6}\b", r"\1.RANDOM"),
     (r";_start;[^ ]*?;main;", ";START;main;"),  # what is there of libc's debug information
     (r" +", " "),
 )
