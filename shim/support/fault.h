@@ -26,7 +26,7 @@ bool fault_here(enum fault_kind kind);
 void fault_point(const char *name);
 /* Around each raw system call. True: it is not made, and this is its result. */
 bool fault_before(long nr, const long *arguments, long *result);
-void fault_after(long nr, const long *arguments);
+void fault_after(long nr, const long *arguments, long result);
 
 /* Ends the process. */
 void fault_broken(const char *what);

@@ -66,7 +66,7 @@ static inline __attribute__((always_inline)) long sys_call_tested(long nr, long 
 	if (fault_before(nr, arguments, &result))
 		return result;
 	result = sys_call(nr, a, b, c, d, e, f);
-	fault_after(nr, arguments);
+	fault_after(nr, arguments, result);
 	return result;
 }
 #define sys_call sys_call_tested

@@ -95,6 +95,7 @@ static long error_of(long nr, const long *arguments, enum fault_kind *kind)
 		*kind = FAULT_LEASE;
 		return arguments[1] == F_SETLEASE && arguments[2] != F_UNLCK ? -EAGAIN : 0;
 	case SYS_sendfile:
+	case SYS_pwrite64:
 		*kind = FAULT_SEND;
 		return -ENOSPC;
 	case SYS_sendmsg:
@@ -189,8 +190,37 @@ bool fault_before(long nr, const long *arguments, long *result)
 	return *result && fault_here(kind);
 }
 
-void fault_after(long nr, const long *arguments)
+/* What no call that knows what it does is answered. */
+static bool is_nonsense(long nr, long result)
 {
-	if (page)
-		pass_by(&(struct spot){ NULL, nr, arguments, true });
+	static bool closes_blindly; /* before Linux 5.9 */
+
+	switch (nr) {
+	case SYS_close_range:
+		closes_blindly |= result == -ENOSYS;
+		return false;
+	case SYS_close:
+		return result == -EBADF && !closes_blindly;
+	case SYS_read:
+	case SYS_write:
+	case SYS_pread64:
+	case SYS_pwrite64:
+	case SYS_sendfile:
+	case SYS_ftruncate:
+	case SYS_ioctl:
+	case SYS_mmap:
+		return result == -EBADF;
+	case SYS_munmap:
+		return result == -EINVAL;
+	default:
+		return false;
+	}
+}
+
+void fault_after(long nr, const long *arguments, long result)
+{
+	if (!page)
+		return;
+	TEST_CHECK(!is_nonsense(nr, result), "a call of something that is not there");
+	pass_by(&(struct spot){ NULL, nr, arguments, true });
 }

@@ -387,6 +387,27 @@ static void alias(void)
 	DONE_UNLESS(!munmap(source, 4 * PAGE));
 }
 
+/* selfmem.fork=split: what cannot be copied the child shares, and the log says so. */
+static void split(void)
+{
+	volatile char *source = anonymous(2 * PAGE);
+
+	arm();
+	volatile char *view = view_try(NULL, source, 2 * PAGE, RW, MAP_SHARED);
+	DONE_UNLESS(view != MAP_FAILED);
+	pid_t pid = fork();
+	DONE_UNLESS(pid >= 0);
+	if (!pid) {
+		source[0] = 1;
+		_exit(!view[0]); /* one was replaced, and the other could not be */
+	}
+	int status;
+	must(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	changed += source[0] || status;
+	must_be_coherent(source, view, 2 * PAGE, "alias after fork");
+	DONE_UNLESS(!munmap((void *)view, 2 * PAGE) && !munmap((void *)source, 2 * PAGE));
+}
+
 static void log_lost(void)
 {
 	SCENE(view, PAGES, PROT_READ, MAP_PRIVATE, 0, PAGES);
@@ -491,6 +512,7 @@ static const struct {
 	{ "covered", covered, true },
 	{ "remap", remap, false },
 	{ "alias", alias, false },
+	{ "split", split, false },
 	{ "log_lost", log_lost, true },
 	{ "records", records, false },
 	{ "executed", executed, false },
