@@ -231,8 +231,6 @@ static long give(struct view *view)
 		r = source_look(view);
 	}
 	if (!r)
-		r = ranges_reserve(2 * view->count); /* on either side */
-	if (!r)
 		r = reserve(view);
 	if (r)
 		return r;

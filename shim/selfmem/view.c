@@ -13,6 +13,7 @@
 #include "support/sys.h"
 #include "kernel/thread.h"
 #include "kernel/file.h"
+#include "selfmem/selfmem.h"
 #include "selfmem/view.h"
 #include "kernel/vma.h"
 #include "support/arena.h"
@@ -88,10 +89,8 @@ static int add_area(struct view *view, const struct vma *vma, uintptr_t at, cons
 	if (view->reason)
 		return -ENODEV;
 	struct part *part = new_part(view);
-	if (!part) {
-		view->reason = "no memory for mmfence's own tables";
+	if (!part)
 		return -ENOMEM;
-	}
 	*part = (struct part){
 		.start = at,
 		.end = vma->end < view->end ? vma->end : view->end,
@@ -134,10 +133,12 @@ int source_look(struct view *view)
 	view->start = (uintptr_t)start;
 	view->end = (uintptr_t)end;
 	char *name = arena_alloc(NAME_BYTES);
-	if (!name)
-		return -ENOMEM;
-	int r = look(view, name);
+	int r = name ? look(view, name) : -ENOMEM;
 	arena_free(name, NAME_BYTES);
+	if (!r)
+		r = ranges_reserve(2 * view->count); /* on either side */
+	if (r == -ENOMEM)
+		view->reason = "no memory for mmfence's own tables";
 	return r;
 }
 
@@ -193,8 +194,6 @@ static int new_memfd(const struct view *view)
 		return fd;
 	int64_t size;
 	int r = view_file_size(fd, (int64_t)(view->end - view->start), &size);
-	if (r)
-		sys_close(fd);
 	return r ? r : fd;
 }
 
@@ -217,8 +216,6 @@ static int map_private_parts(struct view *view, int memfd)
 		if (!view->parts[i].shared)
 			r = map_part(view, view->parts[i].start, view->parts[i].end, MAP_SHARED,
 				     readonly < 0 ? memfd : readonly);
-	if (readonly >= 0)
-		sys_close(readonly);
 	if (r)
 		view->reason = "the view could not be mapped";
 	return r;
@@ -268,6 +265,7 @@ static int build(struct view *view, int memfd)
 	return r ? r : convert(view, memfd);
 }
 
+/* What is opened here goes with the thread, and so with its table. */
 void view_make(void *argument)
 {
 	struct view *view = argument;
@@ -281,6 +279,5 @@ void view_make(void *argument)
 	}
 	r = build(view, memfd);
 	/* What the kernel has no name for in mmap is a lack of memory. */
-	view->result = r == -ENOSPC || r == -EFBIG || r == -EIO ? -ENOMEM : r;
-	sys_close(memfd);
+	view->result = r == -ENOSPC || r == -EIO ? -ENOMEM : r;
 }

@@ -67,7 +67,8 @@ struct view {
 	int result;
 };
 
-/* Looks at the source. 0, or -errno and the reason. */
+/* Looks at the source, and sees to it that the list has room for it. 0, or -errno and the reason.
+ */
 int source_look(struct view *view);
 
 /* On a bare thread: makes the view at stage, and converts what has to be. The result is in the

@@ -509,6 +509,26 @@ CASE_NAMED("split/at_once", fork_splits_at_once)
 	child_wait(pid);
 }
 
+/* Neighbours that are areas of their own, more than there may be descriptors: of each page but one
+ * nothing is copied all the same. */
+CASE_NAMED("split/areas", fork_splits_many_areas)
+{
+	struct rlimit few = { 12, 12 };
+	char *source = anonymous(3 * BYTES), *view = view_of(source, 3 * BYTES);
+
+	source[1] = 1;
+	for (size_t i = 0; i < 3 * BYTES; i += 2 * PAGE)
+		must(!mprotect(source + i + PAGE, PAGE, PROT_READ) &&
+		     !mprotect(view + i + PAGE, PAGE, PROT_READ));
+	must(!setrlimit(RLIMIT_NOFILE, &few));
+	IN_CHILD {
+		promise(view[1] == 1, "the child does not see what was there");
+		view[2] = 22;
+		promise(source[2] == 22, "the child's views are not the same");
+	}
+	promise(!source[2], "the parent sees stores of its child");
+}
+
 /* --- what cannot be had --- */
 
 /* The lines of /proc/self/maps within [at, at + length). */

@@ -71,6 +71,28 @@ static void no_surprise(const struct run *run)
 				       json_dumps(run->records[i], JSON_COMPACT));
 }
 
+/* --- who is refused a view is told why --- */
+
+static bool gives_views(const struct run *run)
+{
+	for (size_t i = 0; i < RUN_MOST && run->options[i]; i++)
+		if (!strncmp(run->options[i], "selfmem.map=emulate", 19))
+			return true;
+	return false;
+}
+
+static void refusals_have_a_reason(const struct run *run)
+{
+	if (!gives_views(run))
+		return;
+	for (size_t i = 0; i < run->record_count; i++)
+		if (is(run->records[i], "selfmem.map") &&
+		    !strcmp(field_string(run->records[i], "mmfence.selfmem.kind"), "process") &&
+		    !strcmp(field_string(run->records[i], "event.outcome"), "failure"))
+			cr_assert(field(run->records[i], "error.message"), "no reason: %s",
+				  json_dumps(run->records[i], JSON_COMPACT));
+}
+
 /* --- each memory's numbers are whole --- */
 
 struct memory {
@@ -264,6 +286,7 @@ void invariants_hold(const struct run *run)
 	if (!run->records || run->log || run->may_be_torn)
 		return;
 	no_surprise(run);
+	refusals_have_a_reason(run);
 	numbers_are_whole(run);
 	judge_processes(run);
 }

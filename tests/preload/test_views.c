@@ -107,6 +107,11 @@ WIDTHS_HOLD(M4, split_is_recorded, "views", "split/at_once", .options = { EMULAT
 	    .finds = { "selfmem.split event.outcome=success & mmfence.selfmem.views=2",
 		       "selfmem.split mmfence.selfmem.bytes=4096" })
 
+WIDTHS_HOLD(M4, split_copies_what_is_there, "views", "split/areas", .options = { EMULATE, SPLIT },
+	    .since = "5.11",
+	    .finds = { "selfmem.split event.outcome=success & mmfence.selfmem.views=96",
+		       "selfmem.split mmfence.selfmem.bytes=4096" })
+
 /* M3: the attempt to make a read-only view writable. */
 RUNS_AND(EACH_WIDTH, M3, readonly_view_made_writable_is_recorded, .helper = "views",
 	 .args = { "readonly_descriptor" }, .options = { EMULATE })
