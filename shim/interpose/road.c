@@ -243,12 +243,13 @@ static long move(const struct call *call, const struct move_request *request)
 
 static void windows_moved(const struct move_request *request, uintptr_t to)
 {
-	if (unlikely(anchor_may_touch(request->old, old_end(request))))
-		DO_IN_SCOPE(anchor_note_moved(to, to + PAGE_UP(request->new_size)));
-	windows_gone(request->old, request->old + PAGE_UP(request->old_size));
+	/* What was there goes before what came is known there: it would go with it. */
 	if (request->flags & MREMAP_FIXED)
 		windows_gone(request->new_address,
 			     request->new_address + PAGE_UP(request->new_size));
+	if (unlikely(anchor_may_touch(request->old, old_end(request))))
+		DO_IN_SCOPE(anchor_note_moved(to, to + PAGE_UP(request->new_size)));
+	windows_gone(request->old, request->old + PAGE_UP(request->old_size));
 }
 
 long road_mremap(const struct call *call, const struct move_request *request)

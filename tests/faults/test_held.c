@@ -3,12 +3,15 @@
  * Races that were mended, each by a thread that is held where it mattered; and a fork at any
  * place of another thread's way through the library.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "../mounts.h"
+#include "filter.h"
 #include "prepare.h"
 #include "test_guard_stage.h"
 
@@ -53,6 +56,18 @@ HELD(S1, two_threads_map_a_file_first, "granted_twice", COPY)
 HELD(A2, a_number_that_was_taken_is_not_the_logs, "number_is_taken", COPY)
 HELD(A2, a_log_that_is_opened_slowly_loses_nothing, "opens_slowly", COPY)
 HELD(A2, a_number_that_is_taken_is_left_to_it, "number_is_left", COPY)
+
+static void without_the_call(struct run *run)
+{
+	struct filter filter = { .length = 0 };
+
+	make_page(run);
+	filter_fail(&filter, SYS_remap_file_pages, 257, 0, ENOSYS);
+	filter_install(&filter);
+}
+
+RUNS(FAULTY, N2, the_way_to_the_lowest_page_is_replaced,
+     FAULTY_BY(without_the_call, "held", "lowest_is_replaced"), .as_root = true)
 
 static void prepare_noexec(struct run *run)
 {

@@ -24,6 +24,11 @@ static char *window_of(int fd, size_t first)
 			 (off_t)(first * PAGE)));
 }
 
+static void become_nobody(void)
+{
+	must(!setgroups(0, NULL) && !setgid(NOBODY) && !setuid(NOBODY));
+}
+
 static int open_rw(const char *name)
 {
 	return sure(open(name, O_RDWR | O_CLOEXEC));
@@ -148,19 +153,15 @@ CASE(lower_page, HOLDS_BARE)
 	use(window, spare);
 }
 
-/* Another window of the process shows them. */
+/* Another window of the process shows them, and nothing else leads there. */
 CASE(lower_page_elsewhere, HOLDS_BARE)
 {
 	file_make(NAME, 1, PAGES);
 	int fd = open_rw(NAME), spare = file_open(NAME);
 	char *window = window_of(fd, 20), *other = window_of(fd, 0);
 	must(!close(fd) && !unlink(NAME) && other);
+	become_nobody();
 	use(window, spare);
-}
-
-static void become_nobody(void)
-{
-	must(!setgroups(0, NULL) && !setgid(NOBODY) && !setuid(NOBODY));
 }
 
 CASE(lower_page_by_path, HOLDS_BARE)
@@ -313,6 +314,27 @@ CASE(cut_in_two, HOLDS_BARE)
 	promise(!remap_file_pages(window + 5 * PAGE, PAGE, 0, 1, 0), "%s", strerror(errno));
 	promise(page_is(window + 5 * PAGE, 1, 1), "not page 1");
 	view_check(window + 6 * PAGE, 1, 6, WINDOW - 6, "the window");
+}
+
+/* Nor to them when the window is elsewhere and shows others. */
+CASE(moved, HOLDS_BARE)
+{
+	char *room = sure(mmap(NULL, WINDOW * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME);
+	must(!unlink(NAME));
+	become_nobody();
+	char *window = window_of(fd, 0);
+	must(!close(fd));
+	must(!remap_file_pages(window, WINDOW * PAGE, 0, 40, 0));
+	must(mremap(window, WINDOW * PAGE, WINDOW * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, room) ==
+	     room);
+	promise(!remap_file_pages(room, PAGE, 0, 1, 0), "%s", strerror(errno));
+	promise(page_is(room, 1, 1), "not page 1");
+	view_check(room + PAGE, 1, 41, WINDOW - 1, "the window");
+	must(!munmap(room, WINDOW * PAGE));
+	must_be_gone(0);
 }
 
 /* A snapshot is no shared mapping to the kernel, whatever page is asked for. */

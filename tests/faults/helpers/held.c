@@ -855,6 +855,41 @@ CASE(unmapped_while_split)
 	promise(!split_source[0], "the parent sees a store of its child");
 }
 
+/* ---- the mapping that leads to the lowest page is replaced before it does: another one does ----
+ */
+
+static void show_first(void *window)
+{
+	promise(!remap_file_pages(window, PAGE, 0, 0, 0), "remap_file_pages: %s", strerror(errno));
+}
+
+CASE(lowest_is_replaced)
+{
+	struct actor actor;
+
+	file_make(NAME, 1, 3 * PAGES);
+	int fd = sure(open(NAME, O_RDWR | O_CLOEXEC));
+	char *window = sure(mmap(NULL, PAGE, RW, MAP_SHARED, fd, (off_t)(PAGES * PAGE)));
+	char *later = sure(mmap(NULL, PAGE, RW, MAP_SHARED, fd, (off_t)(2 * PAGES * PAGE)));
+	char *lowest = anonymous(2 * PAGE);
+	for (size_t i = 0; i < 2; i++)
+		sure(mmap(lowest + i * PAGE, PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0));
+	must(!close(fd) && !unlink(NAME) && !setuid(65534));
+	hold_call(SYS_mremap);
+	hold->mask = -1;
+	hold->value = (long)lowest;
+	hold_arm(hold);
+	actor_start(&actor, show_first, window);
+	hold_wait(hold);
+	must(by_hand(SYS_mremap, (long)later, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		     (long)lowest) == (long)lowest);
+	hold_end(hold);
+	actor_join(&actor);
+	promise(page_is(window, 1, 0), "not page 0");
+	must(!munmap(window, PAGE) && !munmap(lowest, 2 * PAGE));
+	promise(!count_lines("/proc/self/maps", "/" NAME), "the file is still mapped");
+}
+
 /* ---- two threads map one file for the first time ---- */
 
 static void map_here(void *view)
