@@ -80,12 +80,9 @@ pid_t processes_owner(int pidfd)
 {
 	char text[512];
 	uint64_t number;
-	int fd = thread_open_info(-1, pidfd);
-	long length = fd < 0 ? fd : sys_read(fd, text, sizeof(text) - 1);
 
-	if (fd >= 0)
-		sys_close(fd);
-	text[length > 0 ? length : 0] = 0;
+	if (sys_read_text(thread_open_info(-1, pidfd), text, sizeof(text)) < 0)
+		return -1;
 	return text_find_number(text, "\nPid:", &number) && number ? (pid_t)number : -1;
 }
 

@@ -84,10 +84,8 @@ static void note(struct search *search, int directory, const char *name)
 {
 	int fd = sys_open_in(directory, "comm", O_RDONLY);
 	uint64_t pid;
-	long got = fd < 0 ? 0 : sys_read(fd, search->out->name, sizeof(search->out->name) - 1);
+	long got = sys_read_text(fd, search->out->name, sizeof(search->out->name));
 
-	if (fd >= 0)
-		sys_close(fd);
 	search->out->name[got > 0 ? got - 1 : 0] = 0; /* the newline */
 	text_read_number(name, 10, &pid);
 	search->out->pid = (pid_t)pid;

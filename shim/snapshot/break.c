@@ -136,12 +136,8 @@ static bool was_taken_away(const struct lease *lease)
 	if (lease_is_held(lease->fd)) /* which also ends what is overdue */
 		return false;
 	int fd = thread_open_info(lease_thread_files.proc, lease->fd);
-	int64_t got = fd < 0 ? fd : sys_pread(fd, text, sizeof(text) - 1, 0);
-	if (fd >= 0)
-		sys_close(fd);
-	if (got <= 0)
+	if (sys_read_text(fd, text, sizeof(text)) <= 0)
 		return false;
-	text[got] = 0;
 	return !strstr(text, "LEASE");
 }
 

@@ -140,9 +140,8 @@ int sys_fd_path(int fd, char *out, size_t size)
 	return length;
 }
 
-long sys_read_file(const char *path, char *out, size_t size)
+long sys_read_text(int fd, char *out, size_t size)
 {
-	int fd = sys_open(path, O_RDONLY | O_NOCTTY, 0);
 	size_t used = 0;
 	long got = 0;
 
@@ -156,6 +155,11 @@ long sys_read_file(const char *path, char *out, size_t size)
 		return got;
 	out[used] = 0;
 	return (long)used;
+}
+
+long sys_read_file(const char *path, char *out, size_t size)
+{
+	return sys_read_text(sys_open(path, O_RDONLY | O_NOCTTY, 0), out, size);
 }
 
 int64_t sys_clock(int clock)

@@ -408,8 +408,10 @@ int sys_open_in(int directory, const char *path, int flags);
 /* Where fd leads, as /proc/self/fd has it: the length, the text ended with a NUL; or -errno. */
 int sys_fd_path(int fd, char *out, size_t size);
 
-/* The whole (or first size - 1 bytes) of a small file such as those of /proc:
- * the bytes read, the text ended with a NUL; or -errno. */
+/* The whole (or first size - 1 bytes) of a small file such as those of /proc, which is closed then:
+ * the bytes read, the text ended with a NUL; or -errno, which fd may be. */
+long sys_read_text(int fd, char *out, size_t size);
+/* The same by its name. */
 long sys_read_file(const char *path, char *out, size_t size);
 
 /* Nanoseconds; and of the monotonic one microseconds. */
