@@ -14,6 +14,7 @@
 #include "kernel/vma.h"
 #include "support/sys.h"
 #include "nonlinear/nonlinear.h"
+#include "support/fault.h"
 #include "support/lock.h"
 #include "support/text.h"
 
@@ -62,6 +63,7 @@ static void take_count(struct count *count)
 {
 	uint64_t calls = atomic_load(&calls_made);
 
+	TEST_POINT("count");
 	count->areas = vma_count();
 	count->limit = area_limit();
 	count->calls = last_count ? calls - last_calls : 0;

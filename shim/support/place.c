@@ -47,7 +47,8 @@ static uintptr_t place_at(size_t before, size_t size)
 
 	if (loader > (uintptr_t)&used)
 		return loader + MARGIN + before;
-	return loader > MARGIN + before + size ? loader - MARGIN - before - size : 0;
+	size_t below = MARGIN + before + size;
+	return loader > below ? loader - below : 0;
 }
 
 /* Before Linux 4.17 the address is a hint, and something else may be the answer. */

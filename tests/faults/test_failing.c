@@ -126,6 +126,7 @@ EACH_FAILS(S9, what_covers_a_snapshot, "covered")
 EACH_FAILS(N2, emulated_remap, "remap", .options = { "nonlinear.emulate=always" })
 EACH_FAILS(M4, alias, "alias", .options = { "selfmem.map=emulate" })
 EACH_FAILS(M4, split, "split", .options = { "selfmem.map=emulate", "selfmem.fork=split" })
+EACH_FAILS(M4, cut_views, "cut_views", .options = { "selfmem.map=emulate" })
 EACH_FAILS(A4, log_lost, "log_lost")
 EACH_FAILS(P4, exec_with_an_empty_environment, "executed")
 

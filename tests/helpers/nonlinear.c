@@ -3,7 +3,7 @@
  * N1, N5: calls remap_file_pages from three call sites (100, 10 and 3 times; the last
  * fail), checks what each did, prints how many worked, and ends in the way it is told.
  *
- *	nonlinear return|exit|_exit|_Exit|quick_exit|syscall|exec|fork|kill|noop
+ *	nonlinear return|exit|_exit|_Exit|quick_exit|syscall|exec|fork|kill|hole|noop
  */
 #include "helper.h"
 
@@ -68,8 +68,18 @@ static void in_a_child(void)
 	child_wait(child);
 }
 
+/* In a hole, above which something is. */
+static void in_a_hole(void)
+{
+	must(!munmap(window, PAGE));
+	promise(remap_file_pages(window, PAGE, 0, 0, 0) == -1 && errno == EINVAL, "in a hole: %s",
+		strerrorname_np(errno));
+}
+
 static void end(const char *how)
 {
+	if (!strcmp(how, "hole"))
+		in_a_hole();
 	if (!strcmp(how, "exit"))
 		exit(0);
 	if (!strcmp(how, "_exit"))

@@ -87,6 +87,10 @@ WIDTHS_HOLD(N1, every_call, "nonlinear", "return", .options = { "audit.nonlinear
 		       "nonlinear.remap[16] mmfence.mapping.page_offset=21",
 		       "nonlinear.remap[16] mmfence.mapping.linear_page_offset=5" })
 
+WIDTHS_HOLD(N1, what_was_not_there_is_not_told, "nonlinear", "hole",
+	    .finds = { "nonlinear.remap[3] error.code=EINVAL & !file.path & "
+		       "!mmfence.mapping.protection & !mmfence.mapping.linear_page_offset" })
+
 WIDTHS_HOLD(N1, off, "nonlinear", "return", .options = { "audit.nonlinear=off" }, .says = WORKED,
 	    .finds = { "nonlinear.remap 0", "nonlinear.total 0" })
 

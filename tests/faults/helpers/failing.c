@@ -408,6 +408,29 @@ static void split(void)
 	DONE_UNLESS(!munmap((void *)view, 2 * PAGE) && !munmap((void *)source, 2 * PAGE));
 }
 
+#define CUTS 40
+
+/* Every other page of a view goes, and the list of what is left has no room for so many parts: what
+ * the program then gives up is zeros all the same. */
+static void cut_views(void)
+{
+	char *source = anonymous(2 * CUTS * PAGE), *others = anonymous(2 * CUTS * PAGE);
+
+	fill_pages(source, 3, 2 * CUTS);
+	char *view = view_of(source, 2 * CUTS * PAGE);
+	for (size_t i = 1; i < 2 * CUTS; i += 2) {
+		must(mremap(others + i * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			    source + i * PAGE) == source + i * PAGE);
+		atomic_store(&page->kinds, 1U << 0); /* FAULT_ARENA */
+	}
+	disarm();
+	must(!madvise(source, 2 * CUTS * PAGE, MADV_DONTNEED));
+	for (size_t i = 0; i < 2 * CUTS; i++)
+		promise(page_is_zero(source + i * PAGE), "page %zu was given up, and is not zero",
+			i);
+	promise(page_is(view + PAGE, 3, 1), "page 1 was not given up in the view");
+}
+
 static void log_lost(void)
 {
 	SCENE(view, PAGES, PROT_READ, MAP_PRIVATE, 0, PAGES);
@@ -513,6 +536,7 @@ static const struct {
 	{ "remap", remap, false },
 	{ "alias", alias, false },
 	{ "split", split, false },
+	{ "cut_views", cut_views, false },
 	{ "log_lost", log_lost, true },
 	{ "records", records, false },
 	{ "executed", executed, false },

@@ -822,6 +822,42 @@ CASE(fork_begins)
 	actor_join(&second);
 }
 
+static void remap_window(void *window)
+{
+	must(!remap_file_pages(window, PAGE, 0, 1, 0));
+}
+
+static void fork_and_remap(void *window)
+{
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (!pid) {
+		alarm(PATIENT);
+		remap_window(window);
+		_exit(0);
+	}
+	child_wait(pid);
+}
+
+/* The areas are counted at the first call, in a child too. */
+CASE(forked_while_areas_are_counted)
+{
+	struct actor first, second;
+
+	file_make(NAME, 1, PAGES);
+	int fd = sure(open(NAME, O_RDWR | O_CLOEXEC));
+	void *window = sure(mmap(NULL, PAGES * PAGE, RW, MAP_SHARED, fd, 0));
+	strcpy(hold->point, "count");
+	hold_arm(hold);
+	actor_start(&first, remap_window, window);
+	hold_wait(hold);
+	actor_start(&second, fork_and_remap, window);
+	actor_join(&second);
+	hold_end(hold);
+	actor_join(&first);
+}
+
 static volatile char *split_source;
 
 static void fork_and_store(void *unused)
