@@ -285,6 +285,20 @@ static void many(void)
 	}
 }
 
+/* Downwards and upwards, more that show a file than are told of, and all of them more than any
+ * library does. */
+static void ranked(void)
+{
+	size_t least = 1024;
+	int fd = make_file("census.data", least + 12);
+
+	for (size_t i = 0; i < 12; i++) {
+		size_t pages = least + i * 5 % 12;
+		load(map(pages, PROT_READ, MAP_PRIVATE, fd, 0), 0, pages);
+	}
+	must(unlink("census.data") == 0);
+}
+
 /* What a fork shares is nobody's own, until somebody writes. */
 static void family(void)
 {
@@ -405,6 +419,8 @@ int main(int argc, char **argv)
 		many();
 	else if (!strcmp(name, "family"))
 		family();
+	else if (!strcmp(name, "ranked"))
+		ranked();
 	else if (!strcmp(name, "swapped"))
 		swapped();
 	must(!fclose(expected));

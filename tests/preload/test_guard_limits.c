@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "filter.h"
 #include "test_guard_stage.h"
 
 /* --- no room for the old pages --- */
@@ -50,6 +51,13 @@ RUNS(EACH_WIDTH, S9, memory_of_preserved_snapshots_is_given_back, .helper = "gua
 PUT_ASIDE(spill_directory_is_used_when_memory_is_used_up, "spill",
 	  .options = { "snapshot.memory=16K", "snapshot.spill-dir=." })
 PUT_ASIDE(spill_directory_is_used_when_it_is_asked_for, "spill",
+	  .options = { "snapshot.preserve=spill", "snapshot.spill-dir=." })
+static void as_before_unnamed_files(struct run *run)
+{
+	(void)run;
+	filter_as_kernel("3.10");
+}
+PUT_ASIDE(spill_file_has_a_name_for_a_moment, "spill", .prepare = as_before_unnamed_files,
 	  .options = { "snapshot.preserve=spill", "snapshot.spill-dir=." })
 /* A clone cannot be made there: the next rung, without an event of failure. */
 PUT_ASIDE(clone_directory_on_another_device, "memory", .options = { "snapshot.clone-dir=/dev/shm" },

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "filter.h"
 #include "runner.h"
 
 #define NOBODY	65534
@@ -677,12 +678,30 @@ static void check_total(const struct run *run, const json_t *pages)
 	cr_expect_eq(pages_of(pages, "unknown"), least[CLASSES - 1]);
 }
 
-RUNS_AND(EACH_WIDTH, pages, the_census_at_exit_is_an_event, .as_root = true, AT_EXIT(OFF),
-	 .finds = { "pages.census 1", "pages.census event.outcome=success" })
+static void check_census_at_exit(struct run *run)
 {
 	the_end_is_last(run);
 	check_total(run, field(find_event(run, "pages.census"), "mmfence.pages"));
 	cr_assert(check_mappings(run) >= 1);
+}
+
+/* Without PAGEMAP_SCAN and PROCMAP_QUERY too. */
+#define IS_AN_EVENT(name, ...)                                                    \
+	RUNS(EACH_WIDTH, pages, name, .as_root = true, AT_EXIT(OFF),              \
+	     .finds = { "pages.census 1", "pages.census event.outcome=success" }, \
+	     .look = check_census_at_exit, __VA_ARGS__)
+IS_AN_EVENT(the_census_at_exit_is_an_event)
+IS_AN_EVENT(the_census_at_exit_on_an_older_kernel, .prepare = filter_as_before_6_7)
+
+RUNS_AND(EACH_WIDTH, pages, the_census_at_exit_tells_of_what_shows_most, .helper = "pages",
+	 .options = { "pages.census=exit", OFF }, .args = { "ranked" },
+	 .finds = { "pages.census event.outcome=success", "pages.mapping 8" })
+{
+	for (size_t i = 0; i < 8; i++)
+		cr_expect_eq(
+			pages_of(field(find_event_number(run, "pages.mapping", i), "mmfence.pages"),
+				 "resident_file"),
+			1024 + 11 - (json_int_t)i);
 }
 
 /* Without privileges nobody opens anonymous shared memory: what of one's own is in memory is known

@@ -40,6 +40,14 @@ REFUSES(command, bad_file_starts_nothing, "run --config mmfence.conf -- touch st
 	"mmfence.conf:3: snapshot.mode: \"perhaps\" is not one of on, off\n", .without_log = true,
 	.files = { TEXT("mmfence.conf", "[snapshot]\n\nmode = perhaps\n") })
 
+/* The first libinih that is found is none. */
+REFUSES(command, file_that_cannot_be_read_starts_nothing,
+	"run --config mmfence.conf -- touch started",
+	"mmfence.conf: not read, because libinih for this architecture is not installed\n",
+	.without_log = true, .env = { "LD_LIBRARY_PATH=." },
+	.files = { TEXT("mmfence.conf", "[snapshot]\nmode = on\n"), TEXT("libinih.so.1", ""),
+		   TEXT("libinih.so.0", "") })
+
 RUNS_AND(BY_PATH, command, unknown_flag_starts_nothing, .mmfence = "run --nosuch -- touch started",
 	 .ends_with = 2, .warns = { "--nosuch" })
 {

@@ -138,6 +138,27 @@ Test(P6, modules_are_found_without_the_table_of_glibc_2_35)
 	compare_all_modules();
 }
 
+/* Of a file that is mapped and is no module, or one of the other word size, nothing is told. */
+Test(P6, program_headers_are_those_of_a_module)
+{
+	static _Alignas(ElfW(Ehdr)) char page[4096];
+	ElfW(Ehdr) *header = (void *)page;
+	ElfW(Phdr) segments[LOADED_SEGMENTS];
+
+	memcpy(page, (const void *)getauxval(AT_SYSINFO_EHDR), sizeof(page));
+	cr_expect_eq(loaded_segments((uintptr_t)page, segments), header->e_phnum);
+	cr_expect_arr_eq(segments, page + header->e_phoff, header->e_phnum * sizeof(*segments));
+	header->e_ident[EI_MAG1]++;
+	cr_expect_eq(loaded_segments((uintptr_t)page, segments), 0);
+	header->e_ident[EI_MAG1]--;
+	header->e_phentsize--;
+	cr_expect_eq(loaded_segments((uintptr_t)page, segments), 0);
+	header->e_phentsize++;
+	header->e_phoff = -(uintptr_t)page;
+	cr_expect_eq(loaded_segments((uintptr_t)page, segments), 0);
+	cr_expect_eq(loaded_segments(0, segments), 0);
+}
+
 Test(P6, auxiliary_vector)
 {
 	/* glibc alters some. */
