@@ -18,7 +18,6 @@
 #include "kernel/thread.h"
 #include "support/fault.h"
 #include "support/arena.h"
-#include "support/scope.h"
 #include "support/text.h"
 
 #ifndef CLOSE_RANGE_UNSHARE
@@ -78,11 +77,9 @@ static long clone_onto(struct thread *thread)
 
 static int clone_thread(struct thread *thread)
 {
-	struct scope signals;
-
-	signals_block(&signals);
+	TEST_CHECK(fault_signals_blocked(), "a thread is started that signals can reach");
 	long result = FAULT(FAULT_THREAD) ? -EAGAIN : clone_onto(thread);
-	signals_restore(&signals);
+
 	thread->number = result < 0 ? 0 : (pid_t)result;
 	return result < 0 ? (int)result : 0;
 }

@@ -27,8 +27,8 @@ struct thread {
 	void *argument;
 };
 
-/* Starts body on such a thread, all its signals blocked. 0, or -errno. The struct must live as long
- * as the thread, and be zero at first. */
+/* Starts body on such a thread. The caller has all signals blocked, and so has the thread. 0, or
+ * -errno. The struct must live as long as the thread, and be zero at first. */
 int thread_start(struct thread *thread, thread_body *body, void *argument);
 
 /* Waits until the thread is gone altogether: a call that wants a process of one thread finds one

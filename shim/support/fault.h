@@ -28,6 +28,9 @@ void fault_point(const char *name);
 bool fault_before(long nr, const long *arguments, long *result);
 void fault_after(long nr, const long *arguments, long result);
 
+/* Whether no signal can reach this thread. */
+bool fault_signals_blocked(void);
+
 /* Ends the process. */
 void fault_broken(const char *what);
 

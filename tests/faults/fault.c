@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,6 +50,18 @@ static __attribute__((constructor(101))) void attach(void)
 	page = (struct fault_page *)at;
 	page->in_use = arena_in_use;
 	page->charged = budget_charged;
+}
+
+bool fault_signals_blocked(void)
+{
+	unsigned long blocked[SIGSET_WORDS];
+	const unsigned long never = 1UL << (SIGKILL - 1) | 1UL << (SIGSTOP - 1);
+
+	sys_rt_sigprocmask(SIG_BLOCK, NULL, blocked, SIGSET_BYTES);
+	for (size_t i = 0; i < SIGSET_WORDS; i++)
+		if (~(blocked[i] | (i ? 0 : never)))
+			return false;
+	return true;
 }
 
 /* Signals may be blocked: but for the kernel's own. */

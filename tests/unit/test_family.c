@@ -13,9 +13,18 @@
 #include "kernel/file.h"
 #include "snapshot/family.h"
 #include "snapshot/snapshot.h"
+#include "support/scope.h"
 #include "support/sys.h"
 
 #define PLACES 4 /* family.c: as many claims later its place is another's turn */
+
+/* As whoever starts a thread of ours. */
+static void block_signals(void)
+{
+	struct scope scope;
+
+	signals_block(&scope);
+}
 
 static struct family_share share_of(int64_t end)
 {
@@ -47,7 +56,7 @@ static void late(void *result)
 	*turn = mine ? family_ask(&last) : FAMILY_BUSY;
 }
 
-Test(S1, a_late_offer_is_not_taken_for_anothers)
+Test(S1, a_late_offer_is_not_taken_for_anothers, .init = block_signals)
 {
 	enum family_turn turn = FAMILY_BUSY;
 
@@ -83,7 +92,7 @@ static void closed(void *argument)
 }
 
 /* S2: a copy's number that a leased file has by now. */
-Test(S2, a_lease_is_not_broken_in_search_of_a_copy)
+Test(S2, a_lease_is_not_broken_in_search_of_a_copy, .init = block_signals)
 {
 	char name[] = "/tmp/mmfence.XXXXXX";
 	int fd = mkstemp(name);
@@ -128,7 +137,7 @@ static enum family_turn turn_after(int copy)
 }
 
 /* S1: whoever gave up its rights can still write to the table. */
-Test(S1, copy_that_has_a_name_is_none)
+Test(S1, copy_that_has_a_name_is_none, .init = block_signals)
 {
 	char name[] = "/tmp/mmfence.XXXXXX";
 	int fd = mkstemp(name);
@@ -137,12 +146,12 @@ Test(S1, copy_that_has_a_name_is_none)
 	cr_expect(!unlink(name));
 }
 
-Test(S1, copy_of_this_user_serves)
+Test(S1, copy_of_this_user_serves, .init = block_signals)
 {
 	cr_expect_eq(turn_after(unnamed_memory("test", 0)), FAMILY_THERE);
 }
 
-Test(S1, copy_of_another_user_does_not)
+Test(S1, copy_of_another_user_does_not, .init = block_signals)
 {
 	int fd = unnamed_memory("test", 0);
 
@@ -168,7 +177,7 @@ static void charge_after_exec(void *result)
 	*(int *)result = budget_charge(4096, &reason);
 }
 
-Test(S13, charges_of_the_program_before_are_dropped)
+Test(S13, charges_of_the_program_before_are_dropped, .init = block_signals)
 {
 	int result = 1;
 
@@ -185,7 +194,7 @@ static void charge_without_a_table(void *reason)
 	cr_expect_eq(budget_charge(4096, reason), -ENOMEM);
 }
 
-Test(S10, without_the_familys_table_that_is_the_reason)
+Test(S10, without_the_familys_table_that_is_the_reason, .init = block_signals)
 {
 	const char *reason = NULL;
 
