@@ -191,7 +191,16 @@ int file_at(int directory, const char *path, struct file *out)
 	return r;
 }
 
-/* Linux 6.13 gives a file whose times were looked at finer ones at its next change; so do these. */
+bool file_release_tells_all_changes(const char *release)
+{
+	uint64_t major, minor = 0;
+	const char *at = text_read_number(release, 10, &major);
+
+	if (*at == '.')
+		text_read_number(at + 1, 10, &minor);
+	return major > 6 || (major == 6 && minor >= 13);
+}
+
 static bool kernel_tells_all_changes(uint32_t filesystem)
 {
 	struct utsname name;
@@ -199,13 +208,7 @@ static bool kernel_tells_all_changes(uint32_t filesystem)
 	if (filesystem != EXT4_SUPER_MAGIC && filesystem != XFS_SUPER_MAGIC &&
 	    filesystem != BTRFS_SUPER_MAGIC && filesystem != TMPFS_MAGIC)
 		return false;
-	if (sys_uname(&name))
-		return false;
-	uint64_t major, minor = 0;
-	const char *at = text_read_number(name.release, 10, &major);
-	if (*at == '.')
-		text_read_number(at + 1, 10, &minor);
-	return major > 6 || (major == 6 && minor >= 13);
+	return !sys_uname(&name) && file_release_tells_all_changes(name.release);
 }
 
 #define SECOND 1000000000LL

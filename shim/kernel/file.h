@@ -57,6 +57,9 @@ bool file_is_unchanged(const struct file *before, const struct file *after);
  * sure to show in the file's times. */
 bool file_change_would_show(const struct file *file, int64_t now);
 
+/* Linux 6.13 gives a file whose times were looked at finer ones at its next change. */
+bool file_release_tells_all_changes(const char *release);
+
 /* How much of [start, end) a copy takes at the most: holes are left out where the file system tells
  * them apart from data that it keeps compressed, or somewhere else. */
 uint64_t file_bytes_at_most(const struct file *file, int64_t start, int64_t end);

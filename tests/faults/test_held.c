@@ -37,6 +37,7 @@ HELD(S6, forked_while_it_is_copied, "forked_while_copied", COPY)
 HELD(S6, forked_while_it_is_copied_beside, "forked_while_copied_beside", COPY)
 HELD(S15, own_call_is_not_interrupted, "interrupted/*", COPY)
 HELD(S15, the_way_that_a_writer_allowed, "way_is_exchanged", COPY)
+HELD(S15, a_writer_that_does_not_wait, "nonblocking_waits", COPY)
 HELD(S15, a_short_copy_goes_first, "short_goes_first", COPY)
 RUNS(FAULTY, S10, copy_that_takes_too_long_is_said, FAULTY_RUN("held", "copy_takes_too_long"),
      .before = lease_time_shorten,

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "kernel/file.h"
@@ -45,6 +47,53 @@ static int make_file(char *path)
 	fd = mkstemp(path);
 	cr_assert(fd >= 0);
 	return fd;
+}
+
+static bool would_show(enum file_kind kind, uint32_t filesystem, int64_t changed, int64_t now)
+{
+	struct file file = { .kind = kind, .filesystem = filesystem, .ctime_ns = changed };
+
+	return file_change_would_show(&file, now);
+}
+
+Test(file, change_that_the_times_would_show)
+{
+	const int64_t second = 1000000000, odd = 100 * second + 4, even = 100 * second;
+	struct utsname host;
+
+	cr_assert(!uname(&host));
+	bool fine = file_release_tells_all_changes(host.release);
+	for (int64_t now = odd; now <= odd + 1; now++) {
+		cr_expect_eq(would_show(FILE_ORDINARY, EXT4_SUPER_MAGIC, odd, now),
+			     fine || now > odd);
+		cr_expect_eq(would_show(FILE_ORDINARY, XFS_SUPER_MAGIC, odd, now),
+			     fine || now > odd);
+		cr_expect_eq(would_show(FILE_ORDINARY, BTRFS_SUPER_MAGIC, odd, now),
+			     fine || now > odd);
+		cr_expect_eq(would_show(FILE_ORDINARY, TMPFS_MAGIC, odd, now), fine || now > odd);
+		cr_expect_eq(would_show(FILE_ORDINARY, F2FS_SUPER_MAGIC, odd, now), now > odd);
+		cr_expect(!would_show(FILE_ORDINARY, NFS_SUPER_MAGIC, odd, now));
+		cr_expect(!would_show(FILE_OTHER, EXT4_SUPER_MAGIC, odd, now));
+	}
+	for (int64_t late = 2 * second - 1; late <= 2 * second; late++) {
+		cr_expect_eq(would_show(FILE_ORDINARY, EXT4_SUPER_MAGIC, even, even + late),
+			     late == 2 * second);
+		cr_expect_eq(would_show(FILE_ORDINARY, MSDOS_SUPER_MAGIC, odd, odd + late),
+			     late == 2 * second);
+	}
+}
+
+Test(file, kernels_with_finer_times)
+{
+	static const char *const with[] = { "6.13", "6.13.0-rc1", "6.20.1", "7.0", "7", "10.1.2" };
+	static const char *const without[] = {
+		"6.12.99", "6", "5.13", "5.20.1", "4.19", "6.9", ""
+	};
+
+	for (size_t i = 0; i < sizeof(with) / sizeof(*with); i++)
+		cr_expect(file_release_tells_all_changes(with[i]), "%s", with[i]);
+	for (size_t i = 0; i < sizeof(without) / sizeof(*without); i++)
+		cr_expect(!file_release_tells_all_changes(without[i]), "%s", without[i]);
 }
 
 Test(file, ordinary)

@@ -573,6 +573,32 @@ CASE(way_is_exchanged)
 	other_end(&other);
 }
 
+/* ---- while it is let in by another fenced program it waits, and is told of nothing ---- */
+
+static void open_at_once(void *result)
+{
+	*(int *)result = open(NAME, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+CASE(nonblocking_waits)
+{
+	struct other other = other_start(map_both, NULL);
+	struct actor actor;
+	int result;
+
+	file_make(NAME, 1, PAGES);
+	file_make(OUTSIDE, 1, PAGES);
+	other_go(&other);
+	hold_before_copy();
+	actor_start(&actor, open_at_once, &result);
+	hold_wait(hold);
+	wait_until(actor_call(&actor) == SYS_openat);
+	hold_end(hold);
+	actor_join(&actor);
+	promise(result >= 0, "a writer that does not wait is refused");
+	other_end(&other);
+}
+
 /* ---- a long copy is on its way, another waits, and a short one goes past both ---- */
 
 static void overwrite_all(const void *name)
@@ -1014,8 +1040,6 @@ CASE(ends_unfinished)
 
 /* ---- a fork at any place ---- */
 
-#define FAR (1L << 22) /* the page of a file is opened anew for it */
-
 /* Something of everything that has a table, a lock or a buffer. */
 static void all_rooms(void *unused)
 {
@@ -1029,11 +1053,16 @@ static void all_rooms(void *unused)
 		must(!remap_file_pages(window + i * PAGE, PAGE, 0, PAGES - 1 - i, 0));
 	for (size_t i = 0; i < 3; i++)
 		promise(page_is(window + i * PAGE, 1, PAGES - 1 - i), "the wrong page in a window");
-	must(!remap_file_pages(window, PAGE, 0, FAR, 0));
+	/* A page before all that is mapped: its file is opened anew. */
+	fd = sure(open("unseen", O_RDWR | O_CLOEXEC));
+	char *unseen = (char *)map_by_hand(5 * PAGE, RW, MAP_SHARED, fd);
+	must(!close(fd) && !by_hand(SYS_munmap, (long)unseen, 4 * PAGE, 0, 0, 0));
+	unseen += 4 * PAGE;
+	must(!remap_file_pages(unseen, PAGE, 0, 2, 0) && page_is(unseen, 1, 2));
 	char *source = anonymous(2 * PAGE), *alias = view_of(source, 2 * PAGE);
 	must_be_coherent(source, alias, 2 * PAGE, "an alias");
 	must(!munmap(alias, 2 * PAGE) && !munmap(window, PAGES * PAGE));
-	must(!munmap(view, PAGES * PAGE));
+	must(!munmap(unseen, PAGE) && !munmap(view, PAGES * PAGE));
 	must(execl("/nothing/there", "", (char *)NULL) < 0); /* writes totals */
 }
 
@@ -1064,7 +1093,7 @@ static void fork_at(char *by_libc, int place)
 
 	file_make("scene", 1, PAGES);
 	file_make("window", 1, PAGES);
-	must(!truncate("window", (FAR + 1) * PAGE));
+	file_make("unseen", 1, PAGES);
 	all_rooms(NULL); /* the first time of all is another scene */
 	begin = gate_make();
 	actor_start(&first, all_rooms_when_told, NULL);
