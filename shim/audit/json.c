@@ -54,7 +54,7 @@ static size_t escape_control(unsigned char c, char *out)
 		out[1] = name[1];
 		return 2;
 	}
-	memcpy(out + 1, "u00", 3);
+	strcpy(out + 1, "u00");
 	out[4] = "0123456789abcdef"[c >> 4];
 	out[5] = "0123456789abcdef"[c & 15];
 	return 6;

@@ -110,13 +110,12 @@ static bool forks(long nr, long a, long b)
 {
 	struct clone_args args;
 
-	if (scope_silent())
-		return false;
 	if (nr == SYS_fork)
 		return true;
 	if (nr == SYS_clone)
 		return !(a & CLONE_VM) && !b;
-	if (b < CLONE_ARGS_SIZE_VER0 || user_copy_in(&args, (const void *)a, CLONE_ARGS_SIZE_VER0))
+	if (scope_silent() || b < CLONE_ARGS_SIZE_VER0 ||
+	    user_copy_in(&args, (const void *)a, CLONE_ARGS_SIZE_VER0))
 		return false; /* the kernel says what is wrong with it */
 	return !(args.flags & CLONE_VM) && !args.stack;
 }

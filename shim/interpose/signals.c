@@ -235,17 +235,13 @@ static void note_interrupt(void)
 {
 	struct signal_action now, left = bare;
 
-	if (set(NULL, &now))
+	if (set(NULL, &now) || !is_ours(now.handler))
 		return;
-	if (is_normal(&now)) {
-		signals_stand_in();
-	} else if (is_ours(now.handler)) {
-		left.flags = (bare.flags & ~(unsigned long)SA_RESTART) |
-			     (now.flags & (SA_RESTART | KERNEL_SA_RESTORER));
-		left.restorer = now.restorer;
-		remember(&left);
-		set(&ours, NULL);
-	}
+	left.flags = (bare.flags & ~(unsigned long)SA_RESTART) |
+		     (now.flags & (SA_RESTART | KERNEL_SA_RESTORER));
+	left.restorer = now.restorer;
+	remember(&left);
+	set(&ours, NULL);
 }
 
 EXPORT int siginterrupt(int signal, int flag)

@@ -111,8 +111,7 @@ static int by_descriptor(struct lookup *lookup, const struct pages_area *area)
 				r = try_descriptor(lookup, area, directory, entry->name);
 		}
 	}
-	if (directory >= 0)
-		sys_close(directory);
+	sys_close(directory);
 	return r;
 }
 

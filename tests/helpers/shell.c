@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * P1: system and popen, in a program whose environment has no preload, leave the signal mask as it
- * was.
+ * P1: system and popen, in a program whose environment has no preload, or cannot be read, leave the
+ * signal mask as it was and answer as they do without us.
  */
 #include "helper.h"
 
@@ -25,5 +25,12 @@ int main(void)
 	promise(WIFEXITED(status) && WEXITSTATUS(status) == 4, "popen: %#x", (unsigned int)status);
 	must(!sigprocmask(SIG_SETMASK, NULL, &now));
 	promise(!memcmp(&now, &odd, 8), "popen changed the signal mask");
+	promise(system(NULL), "there is no shell");
+	/* An environment that cannot be read is the kernel's to refuse. */
+	environ = (char **)16;
+	status = system("exit 3");
+	environ = NULL;
+	promise(WIFEXITED(status) && WEXITSTATUS(status) == 127, "system: %#x",
+		(unsigned int)status);
 	return 0;
 }
