@@ -25,14 +25,13 @@
 #include "support/scope.h"
 #include "support/text.h"
 
-enum state { ABSENT, STARTING, RUNNING, ENDING };
+enum state { ABSENT, RUNNING, ENDING };
 
 static struct {
 	struct lock mailbox; /* whoever holds it may put a request */
 	atomic_int state;
 	int start_error;
 	struct thread thread;
-	int stat;
 	_Atomic(lease_thread_task *) task;
 	void *argument;
 	atomic_int answered;	      /* WAITING: somebody sleeps until then */
@@ -44,6 +43,33 @@ static struct {
 } lease_thread;
 
 struct lease_thread_files lease_thread_files;
+
+/* Of /proc/self too, or -errno. A process that is over in a moment needs none of them, and each
+ * takes longer to open than a lease to take. */
+#define NOT_YET 0
+static int pagemap, memory, stat;
+
+int lease_thread_pagemap(void)
+{
+	if (pagemap == NOT_YET)
+		pagemap = proc_open_own(lease_thread_files.proc, "pagemap", O_RDONLY);
+	return pagemap;
+}
+
+int lease_thread_memory(void)
+{
+	if (memory == NOT_YET)
+		memory = proc_open_own(lease_thread_files.proc, "mem", O_RDWR);
+	return memory;
+}
+
+static void open_the_rest(void)
+{
+	lease_thread_pagemap();
+	lease_thread_memory();
+	if (stat == NOT_YET)
+		stat = sys_open_in(lease_thread_files.proc, "stat", O_RDONLY);
+}
 
 /* Where the signal queue is full (RLIMIT_SIGPENDING) a request cannot be told by a real-time
  * signal: from then on another one stands in, which nothing sends on x86. */
@@ -89,6 +115,14 @@ static unsigned int processor_now(void)
 	return processor;
 }
 
+static void answer(void)
+{
+	atomic_store(&lease_thread.task, NULL);
+	atomic_store(&lease_thread.processor, processor_now());
+	if (atomic_exchange(&lease_thread.answered, 1) == WAITING)
+		futex_wake(&lease_thread.answered, 1);
+}
+
 static void serve_request(void)
 {
 	lease_thread_task *task = atomic_load(&lease_thread.task);
@@ -97,10 +131,7 @@ static void serve_request(void)
 	if (!task)
 		return;
 	task(lease_thread.argument);
-	atomic_store(&lease_thread.task, NULL);
-	atomic_store(&lease_thread.processor, processor_now());
-	if (atomic_exchange(&lease_thread.answered, 1) == WAITING)
-		futex_wake(&lease_thread.answered, 1);
+	answer();
 }
 
 #define TURNS	 1000	/* some 40 us */
@@ -161,7 +192,7 @@ static void end_like(long status)
 static void end_if_alone(void)
 {
 	char text[1024];
-	int64_t got = sys_pread(lease_thread.stat, text, sizeof(text) - 1, 0);
+	int64_t got = sys_pread(stat, text, sizeof(text) - 1, 0);
 
 	if (got <= 0)
 		return;
@@ -174,11 +205,9 @@ static void end_if_alone(void)
 #define A_MOMENT 2000000 /* nanoseconds */
 
 /* Files that nobody needs are let go together, a moment after the first of them: who maps one again
- * finds its lease. False when there are none, or it is not time yet; *left is how long that is. */
+ * finds its lease. False when it is not time yet; *left is how long that is. */
 static bool drop_in_time(int64_t *due, struct timespec *left)
 {
-	if (!atomic_load(&lease_thread.poked))
-		return false;
 	int64_t now = sys_clock(CLOCK_MONOTONIC);
 	if (!*due)
 		*due = now + A_MOMENT;
@@ -188,22 +217,27 @@ static bool drop_in_time(int64_t *due, struct timespec *left)
 	*due = 0;
 	atomic_store(&lease_thread.poked, 0);
 	lease_thread_duties.drop_unused(NULL);
+	open_the_rest();
 	return true;
 }
 
 static void serve(void)
 {
-	const struct timespec seconds = { look_seconds(), 0 };
 	unsigned long set[SIGSET_WORDS];
 	struct timespec left;
 	siginfo_t info;
 	int64_t due = 0, last = 0;
 	int lingered = 0;
+	long seconds = 0;
 
 	while (!lease_thread.end) {
-		left = seconds;
-		if (drop_in_time(&due, &left))
-			continue;
+		if (atomic_load(&lease_thread.poked)) {
+			if (drop_in_time(&due, &left))
+				continue;
+		} else {
+			seconds = seconds ? seconds : look_seconds();
+			left = (struct timespec){ seconds, 0 };
+		}
 		if (linger(&last)) {
 			serve_request();
 			if (++lingered % IN_A_ROW)
@@ -283,9 +317,7 @@ static int prepare(void)
 	lease_thread_files.maps = proc_open_own(lease_thread_files.proc, "maps", O_RDONLY);
 	if (lease_thread_files.maps < 0)
 		return lease_thread_files.maps;
-	lease_thread_files.pagemap = proc_open_own(lease_thread_files.proc, "pagemap", O_RDONLY);
-	lease_thread_files.memory = proc_open_own(lease_thread_files.proc, "mem", O_RDWR);
-	lease_thread.stat = sys_open_in(lease_thread_files.proc, "stat", O_RDONLY);
+	pagemap = memory = stat = NOT_YET;
 	lease_thread_duties.begins();
 	take_normal_priority();
 	capability_keep_for_leases();
@@ -301,33 +333,13 @@ static void body(void *unused)
 
 	lease_thread.start_error = r;
 	atomic_store(&lease_thread.state, r ? ENDING : RUNNING);
-	futex_wake(&lease_thread.state, 1);
-	if (!r)
-		serve();
-}
-
-static int start(void)
-{
-	if (atomic_load(&lease_thread.state) == RUNNING)
-		return 0;
-	const struct link_map *vdso = symbol_vdso();
-	vdso_getcpu = vdso ? symbol_in(vdso, "__vdso_getcpu") : NULL;
-	atomic_store(&lease_thread.state, STARTING);
-	lease_thread.end = false;
-	atomic_store(&lease_thread.awake, false);
-	atomic_store(&lease_thread.task, NULL);
-	int r = thread_start(&lease_thread.thread, body, NULL);
 	if (r) {
-		atomic_store(&lease_thread.state, ABSENT);
-		return r;
+		answer();
+		return;
 	}
-	while (atomic_load(&lease_thread.state) == STARTING)
-		futex_wait(&lease_thread.state, STARTING);
-	if (atomic_load(&lease_thread.state) == RUNNING)
-		return 0;
-	thread_join(&lease_thread.thread);
-	atomic_store(&lease_thread.state, ABSENT);
-	return lease_thread.start_error;
+	serve_request();
+	atomic_store(&lease_thread.poked, 1); /* to open the rest in a moment */
+	serve();
 }
 
 static int wake(void)
@@ -364,12 +376,17 @@ static void wait_for_answer(void)
 }
 
 /* With the mailbox held. */
-static int post(lease_thread_task *task, void *argument)
+static void put(lease_thread_task *task, void *argument)
 {
 	lease_thread.argument = argument;
 	atomic_store(&lease_thread.answered, 0);
 	atomic_store(&lease_thread.asker, processor_now());
 	atomic_store(&lease_thread.task, task);
+}
+
+static int post(lease_thread_task *task, void *argument)
+{
+	put(task, argument);
 	int r = atomic_load(&lease_thread.awake) ? 0 : wake_surely();
 	if (r) {
 		atomic_store(&lease_thread.task, NULL);
@@ -379,14 +396,35 @@ static int post(lease_thread_task *task, void *argument)
 	return 0;
 }
 
+/* With its first request. */
+static int start(lease_thread_task *task, void *argument)
+{
+	const struct link_map *vdso = symbol_vdso();
+
+	vdso_getcpu = vdso ? symbol_in(vdso, "__vdso_getcpu") : NULL;
+	lease_thread.end = false;
+	atomic_store(&lease_thread.awake, false);
+	put(task, argument);
+	atomic_store(&lease_thread.processor, atomic_load(&lease_thread.asker));
+	int r = thread_start(&lease_thread.thread, body, NULL);
+	if (r) {
+		atomic_store(&lease_thread.task, NULL);
+		return r;
+	}
+	wait_for_answer();
+	if (atomic_load(&lease_thread.state) == RUNNING)
+		return 0;
+	thread_join(&lease_thread.thread);
+	atomic_store(&lease_thread.state, ABSENT);
+	return lease_thread.start_error;
+}
+
 int lease_thread_call(lease_thread_task *task, void *argument)
 {
 	if (!home_is_here())
 		return -EXDEV;
 	lock_take(&lease_thread.mailbox);
-	int r = start();
-	if (!r)
-		r = post(task, argument);
+	int r = lease_thread_running() ? post(task, argument) : start(task, argument);
 	lock_drop(&lease_thread.mailbox);
 	return r;
 }

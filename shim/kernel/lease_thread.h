@@ -59,11 +59,13 @@ bool lease_thread_could_serve(uint64_t limit);
 bool lease_thread_is_company(void);
 
 /* On the lease thread: its descriptors of /proc/self, and of maps, pagemap and mem there. Opened
- * when it starts: later the program may have dropped the right to open them, or have another root
- * directory. The last two may be -errno. */
+ * when it starts, or a moment later: then the program may have dropped the right to open them, or
+ * have another root directory. The last two may be -errno. */
 extern struct lease_thread_files {
-	int proc, maps, pagemap, memory;
+	int proc, maps;
 } lease_thread_files;
+int lease_thread_pagemap(void);
+int lease_thread_memory(void);
 
 /* On the lease thread: what fd is open on in the program's table, which is the log, is open in its
  * own from now on, if the kernel hands it out. */

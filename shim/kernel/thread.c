@@ -32,6 +32,7 @@
 __attribute__((used)) void thread_main(struct thread *thread) __asm__("mmfence_thread_main");
 void thread_main(struct thread *thread)
 {
+	thread->number = atomic_load(&thread->tid); /* before clone has returned */
 	thread->body(thread->argument);
 	sys_exit(0);
 }

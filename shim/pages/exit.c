@@ -80,7 +80,7 @@ static void on_thread(void *argument)
 
 static void on_lease_thread(void *argument)
 {
-	struct pages_source source = { .pagemap = lease_thread_files.pagemap,
+	struct pages_source source = { .pagemap = lease_thread_pagemap(),
 				       .maps = lease_thread_files.maps };
 
 	run(argument, &source);

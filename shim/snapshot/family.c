@@ -99,14 +99,21 @@ static int held_open(void)
 	return -ESTALE;
 }
 
+static bool has_my_numbers(struct table *it)
+{
+	uint64_t numbers = 0, here = numbers_here();
+
+	return atomic_compare_exchange_strong(&it->family.numbers, &numbers, here) ||
+	       numbers == here;
+}
+
 static bool is_mine(struct table *new)
 {
-	uint64_t layout = 0, numbers = 0, here = numbers_here();
+	uint64_t layout = 0;
 
 	return (atomic_compare_exchange_strong(&new->layout, &layout, LAYOUT) ||
 		layout == LAYOUT) &&
-	       (atomic_compare_exchange_strong(&new->family.numbers, &numbers, here) ||
-		numbers == here);
+	       has_my_numbers(new);
 }
 
 static long held_map(void)
@@ -140,7 +147,6 @@ static struct table *table_new(struct table *old)
 	if (sys_failed(at))
 		return NULL;
 	struct table *new = (struct table *)at;
-	is_mine(new);
 	if (atomic_compare_exchange_strong(&table, &old, new))
 		return new;
 	place_unmap(at, sizeof(struct table));
@@ -170,8 +176,10 @@ void family_grows(void)
 {
 	struct table *here = atomic_load(&table);
 
-	if (here)
-		atomic_store(&here->family.forked, true);
+	if (!here)
+		return;
+	has_my_numbers(here); /* before that nobody asks whose they are */
+	atomic_store(&here->family.forked, true);
 }
 
 void family_after_fork(void)

@@ -41,7 +41,8 @@ struct family {
 	_Atomic uint64_t unasked; /* charged since somebody asked what is available */
 	atomic_uint offers;
 	atomic_bool forked;	  /* there is more than one process */
-	_Atomic uint64_t numbers; /* the pid namespace that process numbers are of */
+	_Atomic uint64_t numbers; /* the pid namespace that process numbers are of; 0 while there is
+				     one process */
 	struct family_member members[FAMILY_MEMBERS];
 };
 

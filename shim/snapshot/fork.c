@@ -362,7 +362,8 @@ static void lease_all_again(void *unused)
 void guard_after_raw_clone(void)
 {
 	lease_thread_forget();
-	family_grows();
+	if (sys_getppid()) /* else of another namespace, whose numbers are others */
+		family_grows();
 	forget_descriptors();
 	if (leases && lease_thread_call(lease_all_again, NULL))
 		lose_without_descriptor("no lease thread could be started in the child");

@@ -59,9 +59,9 @@ static int save_run(uintptr_t start, uintptr_t end, void *context)
 	run->length = end - start;
 	run->next = *runs;
 	*runs = run;
-	if (lease_thread_files.memory < 0)
-		return lease_thread_files.memory;
-	return transfer(lease_thread_files.memory, false, start, run->bytes, run->length);
+	if (lease_thread_memory() < 0)
+		return lease_thread_memory();
+	return transfer(lease_thread_memory(), false, start, run->bytes, run->length);
 }
 
 static void private_free(struct private_run *runs)
@@ -77,9 +77,9 @@ static void private_free(struct private_run *runs)
 static int private_save(uintptr_t start, uintptr_t end, struct private_run **runs)
 {
 	*runs = NULL;
-	if (lease_thread_files.pagemap < 0) /* nobody can tell: there are hardly ever any */
+	if (lease_thread_pagemap() < 0) /* nobody can tell: there are hardly ever any */
 		return 0;
-	int r = pagemap_walk(lease_thread_files.pagemap, start, end, PAGE_FILE, save_run, runs);
+	int r = pagemap_walk(lease_thread_pagemap(), start, end, PAGE_FILE, save_run, runs);
 	if (r) {
 		private_free(*runs);
 		*runs = NULL;
@@ -92,7 +92,7 @@ static int private_restore(struct private_run *runs)
 	int r = 0;
 
 	for (struct private_run *run = runs; !r && run; run = run->next)
-		r = transfer(lease_thread_files.memory, true, run->start, run->bytes, run->length);
+		r = transfer(lease_thread_memory(), true, run->start, run->bytes, run->length);
 	private_free(runs);
 	return r;
 }
