@@ -40,6 +40,7 @@ static struct {
 	atomic_int poked;
 	atomic_bool queue_full;
 	bool end;
+	bool first_asks; /* the process's first thread starts it, and so is not gone */
 } lease_thread;
 
 struct lease_thread_files lease_thread_files;
@@ -314,7 +315,9 @@ static int prepare(void)
 	lease_thread_files.proc = sys_open("/proc/self", O_PATH | O_DIRECTORY, 0);
 	if (lease_thread_files.proc < 0)
 		return lease_thread_files.proc;
-	lease_thread_files.maps = proc_open_own(lease_thread_files.proc, "maps", O_RDONLY);
+	lease_thread_files.maps =
+		lease_thread.first_asks ? sys_open_in(lease_thread_files.proc, "maps", O_RDONLY)
+					: proc_open_own(lease_thread_files.proc, "maps", O_RDONLY);
 	if (lease_thread_files.maps < 0)
 		return lease_thread_files.maps;
 	pagemap = memory = stat = NOT_YET;
@@ -403,6 +406,7 @@ static int start(lease_thread_task *task, void *argument)
 
 	vdso_getcpu = vdso ? symbol_in(vdso, "__vdso_getcpu") : NULL;
 	lease_thread.end = false;
+	lease_thread.first_asks = sys_gettid() == home_process();
 	atomic_store(&lease_thread.awake, false);
 	put(task, argument);
 	atomic_store(&lease_thread.processor, atomic_load(&lease_thread.asker));
