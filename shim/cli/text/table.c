@@ -10,14 +10,18 @@
 
 #define WIDE 132
 
-/* SIZE_MAX where it is no terminal. */
+/* SIZE_MAX where it is no terminal. Asked for once: a table has a hundred thousand cells. */
 static size_t terminal_width(void)
 {
+	static size_t width;
 	struct winsize size;
 
-	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_col < 40)
-		return SIZE_MAX;
-	return size.ws_col;
+	if (!width)
+		width = isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) &&
+					size.ws_col >= 40
+				? size.ws_col
+				: SIZE_MAX;
+	return width;
 }
 
 struct libscols_table *table_new(FILE *out)
@@ -43,12 +47,7 @@ void table_column(struct libscols_table *table, const char *heading, unsigned in
 /* The end of a long path says more than its beginning. */
 void table_cell(struct libscols_line *line, size_t column, char *text)
 {
-	char *cell;
-	FILE *out = open_text(&cell);
-
-	put_visible(out, *text ? text : "-", terminal_width() / 4);
-	fclose(out);
-	scols_line_refer_data(line, column, cell);
+	scols_line_refer_data(line, column, visible(*text ? text : "-", terminal_width() / 4));
 	free(text);
 }
 

@@ -184,7 +184,7 @@ size_t character_length(const char *text)
 
 char *printable(const char *text)
 {
-	char *out = format_text("%s", text), *to = out;
+	char *out = keep(text), *to = out;
 
 	while (*text) {
 		size_t length = character_length(text);
@@ -200,17 +200,24 @@ char *printable(const char *text)
 	return out;
 }
 
-void put_visible(FILE *out, const char *text, size_t most)
+char *visible(const char *text, size_t most)
 {
 	size_t length = strlen(text);
 
-	if (length > most) {
-		text += length - most;
-		while ((*text & 0xc0) == 0x80)
-			text++;
-		fputs("…", out);
-	}
-	char *visible = printable(text);
-	fputs(visible, out);
-	free(visible);
+	if (length <= most)
+		return printable(text);
+	text += length - most;
+	while ((*text & 0xc0) == 0x80)
+		text++;
+	char *end = printable(text), *out = format_text("…%s", end);
+	free(end);
+	return out;
+}
+
+void put_visible(FILE *out, const char *text, size_t most)
+{
+	char *shown = visible(text, most);
+
+	fputs(shown, out);
+	free(shown);
 }

@@ -39,6 +39,7 @@ size_t character_length(const char *text);
 char *printable(const char *text);
 
 /* The same, of at most `most` bytes: the end of a long path says more than its beginning. */
+char *visible(const char *text, size_t most);
 void put_visible(FILE *out, const char *text, size_t most);
 
 /* table.c: on a terminal no wider than it is, elsewhere as wide as what is in them. */
