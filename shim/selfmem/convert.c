@@ -254,6 +254,5 @@ int convert(struct view *view, int memfd)
 	conversion.can_hold = !view->alone && !hold_open(&conversion.hold);
 	r = convert_with_room(&conversion);
 	hold_close(&conversion.hold);
-	proc_close(&conversion.proc);
 	return r;
 }

@@ -48,14 +48,6 @@ void proc_open(struct proc *proc)
 	proc->memory = proc_open_own(-1, "mem", O_RDONLY);
 }
 
-void proc_close(struct proc *proc)
-{
-	if (proc->pagemap >= 0)
-		sys_close(proc->pagemap);
-	if (proc->memory >= 0)
-		sys_close(proc->memory);
-}
-
 struct search {
 	int fd, pagemap;
 	int memory; /* to read through, or -1: as it is */

@@ -251,7 +251,6 @@ static int copy_all(struct view *view, int memfd)
 	proc_open(&proc);
 	for (size_t i = 0; !r && i < view->count; i++)
 		r = part_copy(view, &view->parts[i], memfd, &proc);
-	proc_close(&proc);
 	return r ? r : map_part(view, view->start, view->end, MAP_PRIVATE, memfd);
 }
 

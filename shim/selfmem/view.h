@@ -117,12 +117,11 @@ int hold_refuse_missing(uintptr_t start, uintptr_t end);
  * *bytes. */
 int copy_every_page(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes);
 
-/* /proc/self/pagemap and /proc/self/mem, or -errno. */
+/* /proc/self/pagemap and /proc/self/mem, or -errno: as long as the thread is there. */
 struct proc {
 	int pagemap, memory;
 };
 void proc_open(struct proc *proc);
-void proc_close(struct proc *proc);
 
 /* The same for anonymous memory: only pages that are there. Without pagemap all are. */
 int copy_touched_pages(int fd, const struct proc *proc, uintptr_t from, uintptr_t end, int64_t at,

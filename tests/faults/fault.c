@@ -98,6 +98,7 @@ static long error_of(long nr, const long *arguments, enum fault_kind *kind)
 	case SYS_socket:
 	case SYS_pidfd_open:
 	case SYS_pidfd_getfd:
+	case SYS_userfaultfd:
 		*kind = FAULT_OPEN;
 		return -EMFILE;
 	case SYS_mmap:

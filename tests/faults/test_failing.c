@@ -5,14 +5,17 @@
  * byte of neither version, or one of the later version without a record that says so.
  * With MMFENCE_FAULTS in the environment none is left out.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "filter.h"
 #include "prepare.h"
 #include "receiver.h"
 #include "test_guard_stage.h"
@@ -197,17 +200,28 @@ Test(M4, nothing_is_left_of_views)
 	balanced("records", NULL);
 }
 
+static void without_userfaultfd(struct run *run)
+{
+	struct filter filter = { .length = 0 };
+
+	make_page(run);
+	filter_fail(&filter, SYS_userfaultfd, 374, 0, EPERM);
+	filter_fail(&filter, SYS_ioctl, 54, 0xaa00, EPERM);
+	filter_install(&filter);
+}
+
 /* All of them, for what the test build itself looks at: see fault_after(). */
-#define MAKES_SENSE(pattern)                                                               \
-	TRY(FAULTY_BY(make_page, "views", pattern), .seconds = 120,                        \
+#define MAKES_SENSE(prepared, pattern)                                                     \
+	TRY(FAULTY_BY(prepared, "views", pattern), .seconds = 120,                         \
 	    .options = { "selfmem.map=emulate", "selfmem.fork=split", "snapshot.paths=**", \
 			 "snapshot.shared=**" })
 
 ONCE(M4, every_call_for_views_makes_sense)
 {
-	MAKES_SENSE("[!dfrs]*");
-	MAKES_SENSE("s[!e]*");
-	MAKES_SENSE("several_areas*");
+	MAKES_SENSE(make_page, "[!dfrs]*");
+	MAKES_SENSE(make_page, "s[!e]*");
+	MAKES_SENSE(make_page, "several_areas*");
+	MAKES_SENSE(without_userfaultfd, "split/*");
 }
 
 static void keep_records(int listener, struct run *run)

@@ -91,6 +91,16 @@ CASE(view_instead_of_its_source)
 	view_check(source, 1, 0, PAGES, "the view where its source was");
 }
 
+CASE(view_over_its_source)
+{
+	char *source = anonymous(BYTES);
+
+	fill_pages(source, 1, PAGES);
+	must(view_try(source, source, BYTES, RW, MAP_SHARED | MAP_FIXED) == source);
+	must(madvise(source, BYTES, MADV_DONTNEED) == 0);
+	view_check(source, 1, 0, PAGES, "the view over its source");
+}
+
 /* A shared mapping would refuse. Whether and when pages go is the kernel's to say. */
 PROMISE(M4, turned_memory_may_be_freed)
 {

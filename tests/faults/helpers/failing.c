@@ -392,17 +392,21 @@ static void split(void)
 {
 	volatile char *source = anonymous(2 * PAGE);
 
+	source[1] = 5;
 	arm();
 	volatile char *view = view_try(NULL, source, 2 * PAGE, RW, MAP_SHARED);
 	DONE_UNLESS(view != MAP_FAILED);
 	pid_t pid = fork();
 	DONE_UNLESS(pid >= 0);
 	if (!pid) {
+		promise(source[1] == 5 && view[1] == 5, "the child does not see what was there");
 		source[0] = 1;
-		_exit(!view[0]); /* one was replaced, and the other could not be */
+		_exit(view[0] ? 0 : 3); /* one was replaced, and the other could not be */
 	}
 	int status;
-	must(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	must(waitpid(pid, &status, 0) == pid);
+	promise(!status || WEXITSTATUS(status) == 3, "the child ended with %#x",
+		(unsigned int)status);
 	changed += source[0] || status;
 	must_be_coherent(source, view, 2 * PAGE, "alias after fork");
 	DONE_UNLESS(!munmap((void *)view, 2 * PAGE) && !munmap((void *)source, 2 * PAGE));
