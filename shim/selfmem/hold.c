@@ -33,13 +33,10 @@ static int open_any(bool *user_only)
 {
 	int fd = sys_userfaultfd(O_CLOEXEC);
 
-	*user_only = false;
 	if (fd < 0)
 		fd = from_device();
-	if (fd >= 0)
-		return fd;
-	*user_only = true;
-	return sys_userfaultfd(O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	*user_only = fd < 0;
+	return fd < 0 ? sys_userfaultfd(O_CLOEXEC | UFFD_USER_MODE_ONLY) : fd;
 }
 
 static int open_with(uint64_t features, bool *user_only)

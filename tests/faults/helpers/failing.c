@@ -19,6 +19,10 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
 #define NAME  "data"
 #define PAGES 8UL
 
@@ -374,6 +378,8 @@ static void alias(void)
 	must_be_coherent(source, view, 4 * PAGE, "alias");
 	if (second != MAP_FAILED)
 		must_be_coherent(source + PAGE, second, 2 * PAGE, "second alias");
+	if (!mlock(source, PAGE) && !madvise(source, PAGE, MADV_DONTNEED_LOCKED))
+		promise(page_is_zero(source) && page_is_zero(view), "given up, and not zero");
 	pid_t pid = fork();
 	DONE_UNLESS(pid >= 0);
 	if (!pid) {
