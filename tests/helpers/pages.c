@@ -296,7 +296,6 @@ static void ranked(void)
 		size_t pages = least + i * 5 % 12;
 		load(map(pages, PROT_READ, MAP_PRIVATE, fd, 0), 0, pages);
 	}
-	must(unlink("census.data") == 0);
 }
 
 /* What a fork shares is nobody's own, until somebody writes. */

@@ -127,12 +127,16 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "prctl") && strcmp(argv[1], "syscall"))
 		return ask(argv[1]);
 	file_make("sandbox.data", 1, PAGES);
+	file_make("sandbox.own", 1, 1);
 	char *before = map("sandbox.data");
+	bool leased = !fcntl(open("sandbox.own", O_RDONLY), F_SETLEASE, F_RDLCK);
+	must(signal(SIGIO, SIG_IGN) != SIG_ERR);
 	enter(argv[1]);
 	char *after = map("sandbox.data");
 	promise(page_is(before, 1, 0) && page_is(after, 1, 0), "other bytes");
 	must(munmap(before, PAGES * PAGE) == 0 && munmap(after, PAGES * PAGE) == 0);
 	must(open("sandbox.none", O_RDONLY) == -1);
+	must(!leased || (open("sandbox.own", O_WRONLY | O_NONBLOCK) == -1 && errno == EAGAIN));
 	must(execv("sandbox.none", argv) == -1 && errno == ENOENT);
 	must(execve("sandbox.none", argv, (char *[]){ NULL }) == -1 && errno == ENOENT);
 	must(syscall(SYS_clone3, NULL, 64) == -1 && (errno == EFAULT || errno == ENOSYS));

@@ -695,7 +695,9 @@ IS_AN_EVENT(the_census_at_exit_on_an_older_kernel, .prepare = filter_as_before_6
 
 RUNS_AND(EACH_WIDTH, pages, the_census_at_exit_tells_of_what_shows_most, .helper = "pages",
 	 .options = { "pages.census=exit", OFF }, .args = { "ranked" },
-	 .finds = { "pages.census event.outcome=success", "pages.mapping 8" })
+	 .finds = { "pages.census event.outcome=success & mmfence.pages.changed=false & "
+		    "mmfence.pages.mappings>12 & mmfence.pages.page_size=4096",
+		    "pages.mapping 8", "pages.mapping[*] file.path~/census.data & file.inode>0" })
 {
 	for (size_t i = 0; i < 8; i++)
 		cr_expect_eq(

@@ -109,6 +109,7 @@ static void compare_address(uintptr_t address, const char *what)
 	struct dl_find_object theirs = { 0 };
 	bool there = !_dl_find_object((void *)address, &theirs);
 
+	cr_assert_eq(!loaded_find(address, &ours), there, "%s", what);
 	cr_assert_eq(!loaded_find_listed(address, &ours), there, "%s", what);
 	if (!there)
 		return;
