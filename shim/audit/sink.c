@@ -214,8 +214,7 @@ bool sink_has_name(void)
 		return false;
 	guarded_open_begin();
 	fd = medium->refresh(-1);
-	if (fd >= 0)
-		sys_close(fd);
+	sys_close_if_open(fd);
 	guarded_open_end();
 	opening_drop();
 	return fd >= 0;
@@ -225,8 +224,7 @@ static bool can_fetch(void)
 {
 	guarded_open_begin();
 	int fd = fetch();
-	if (fd >= 0)
-		sys_close(fd);
+	sys_close_if_open(fd);
 	guarded_open_end();
 	return fd >= 0 || fd == -EMFILE; /* a record is written apart then */
 }

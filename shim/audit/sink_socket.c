@@ -143,8 +143,7 @@ static int make_memory(const struct iovec *parts, int count)
 			  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
 		return fd;
 	}
-	if (fd >= 0)
-		sys_close(fd);
+	sys_close_if_open(fd);
 	return r ? (int)r : -EIO;
 }
 

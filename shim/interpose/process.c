@@ -322,8 +322,7 @@ static void *large_block(size_t size)
 
 static void log_end(struct followed *follow)
 {
-	if (follow->log >= 0)
-		sys_close(follow->log);
+	sys_close_if_open(follow->log);
 	follow->log = HAND_NEEDLESS;
 }
 

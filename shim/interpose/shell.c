@@ -64,8 +64,7 @@ static struct followed follow(const struct call *call, const char *command)
 
 static void end(const struct followed *it)
 {
-	if (it->log >= 0)
-		sys_close(it->log);
+	sys_close_if_open(it->log);
 	if (it->text)
 		DO_IN_SCOPE(arena_free(it->text, STRING_MOST));
 }

@@ -480,8 +480,7 @@ bool lease_thread_could_serve(uint64_t limit)
 {
 	int free = sys_fcntl(lease_thread_files.proc, F_DUPFD_CLOEXEC, 0);
 
-	if (free >= 0)
-		sys_close(free);
+	sys_close_if_open(free);
 	return free >= 0 && (uint64_t)free + SPARE_DESCRIPTORS < limit;
 }
 

@@ -83,6 +83,5 @@ char *proc_text_next(struct proc_text *text)
 
 void proc_text_end(struct proc_text *text)
 {
-	if (text->fd >= 0)
-		sys_close(text->fd);
+	sys_close_if_open(text->fd);
 }

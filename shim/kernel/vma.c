@@ -216,8 +216,7 @@ uint64_t vma_count(void)
 	int fd = proc_open_own(-1, "maps", O_RDONLY);
 	uint64_t count = fd < 0 ? 0 : count_lines(fd);
 
-	if (fd >= 0)
-		sys_close(fd);
+	sys_close_if_open(fd);
 	return count;
 }
 

@@ -61,8 +61,7 @@ static void run(struct exit_census *it, struct pages_source *source)
 		    : source->maps < 0	? source->maps
 					: census_run((struct census *)it->work, source,
 						     PAGES_WAY_AUTO, keep_top, it, &it->result);
-	if (source->process >= 0)
-		sys_close(source->process);
+	sys_close_if_open(source->process);
 }
 
 static void on_thread(void *argument)

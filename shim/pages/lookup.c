@@ -168,7 +168,6 @@ void lookup_start(struct lookup *lookup, const struct pages_source *source)
 
 void lookup_end(struct lookup *lookup)
 {
-	if (lookup->fd >= 0)
-		sys_close(lookup->fd);
+	sys_close_if_open(lookup->fd);
 	lookup->fd = -1;
 }

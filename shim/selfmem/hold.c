@@ -80,8 +80,7 @@ void hold_release(const struct hold *hold, uintptr_t start, uintptr_t end)
 
 void hold_close(struct hold *hold)
 {
-	if (hold->fd >= 0)
-		sys_close(hold->fd);
+	sys_close_if_open(hold->fd);
 	hold->fd = -1;
 }
 

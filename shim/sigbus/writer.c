@@ -99,10 +99,8 @@ static bool look_at_process(struct search *search, int proc, const char *name)
 
 	if (found && search->left)
 		note(search, process, name);
-	if (links >= 0)
-		sys_close(links);
-	if (process >= 0)
-		sys_close(process);
+	sys_close_if_open(links);
+	sys_close_if_open(process);
 	return found;
 }
 

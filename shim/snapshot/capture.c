@@ -373,10 +373,8 @@ static void capture_here(struct capture *capture)
 		give_back(&work);
 	if (work.leased)
 		lease_release(work.copy.source);
-	if (work.copy.source >= 0)
-		sys_close(work.copy.source);
-	if (work.copy.target >= 0)
-		sys_close(work.copy.target);
+	sys_close_if_open(work.copy.source);
+	sys_close_if_open(work.copy.target);
 }
 
 static void on_lease_thread(void *argument)

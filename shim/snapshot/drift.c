@@ -120,8 +120,7 @@ static void compare(struct comparison *it)
 	text_init(&it->list, it->text, sizeof(it->text));
 	it->file = it->has_table ? sys_open(it->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0) : -1;
 	it->reason = compare_with(it);
-	if (it->file >= 0)
-		sys_close(it->file);
+	sys_close_if_open(it->file);
 }
 
 static void report(const struct comparison *it)

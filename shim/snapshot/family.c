@@ -123,8 +123,7 @@ static long held_map(void)
 		fd < 0 ? fd
 		       : place_map(sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	if (fd >= 0)
-		sys_close(fd);
+	sys_close_if_open(fd);
 	if (sys_failed(at))
 		return at;
 	struct table *new = (struct table *)at;

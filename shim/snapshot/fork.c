@@ -191,8 +191,7 @@ static void hand_over_all(void *pair)
 static void close_ends(void)
 {
 	for (int i = 0; i < 2; i++) {
-		if (ends[i] >= 0)
-			sys_close(ends[i]);
+		sys_close_if_open(ends[i]);
 		ends[i] = -1;
 	}
 }
@@ -203,8 +202,7 @@ static bool proc_is_open(void)
 {
 	int fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
 
-	if (fd >= 0)
-		sys_close(fd);
+	sys_close_if_open(fd);
 	return fd >= 0;
 }
 
@@ -324,8 +322,7 @@ static void adopt_all(void *unused)
 	(void)unused;
 	while (parcel && socket >= 0 && receive(socket, parcel))
 		;
-	if (socket >= 0)
-		sys_close(socket);
+	sys_close_if_open(socket);
 	arena_free(parcel, sizeof(*parcel));
 	/* Also one that another thread was granted while this one waited for somebody in its fork.
 	 */

@@ -249,8 +249,7 @@ int lease_end(struct lease *lease)
 	snapshot_unlock();
 	lease_wait_no_more(lease);
 	int r = lease->fd < 0 ? -EBADF : lease_release(lease->fd);
-	if (lease->fd >= 0)
-		sys_close(lease->fd);
+	sys_close_if_open(lease->fd);
 	arena_free(lease->path, lease->path_size);
 	arena_free(lease, sizeof(*lease));
 	return r;

@@ -399,8 +399,7 @@ int preserve_window(struct preserve *preserve, const struct window *window)
 
 void preserve_end(struct preserve *preserve, bool failed)
 {
-	if (preserve->target >= 0)
-		sys_close(preserve->target);
+	sys_close_if_open(preserve->target);
 	preserve->target = -1;
 	if (!failed)
 		return;

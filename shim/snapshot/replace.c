@@ -293,8 +293,7 @@ int lease_replace(const struct lease *lease, struct preserve *preserve)
 	int r = replace_all(&replacing, preserve);
 	attributes_walk_end(&replacing.attributes);
 	vma_walk_end(&replacing.areas);
-	if (replacing.read_only >= 0)
-		sys_close(replacing.read_only);
+	sys_close_if_open(replacing.read_only);
 	spare_area_keep();
 	return r;
 }

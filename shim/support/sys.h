@@ -392,6 +392,13 @@ _Noreturn static inline void sys_exit_group(int status)
 
 /* ---- more than a call ---- */
 
+/* What an open gave, which may be an -errno. */
+static inline void sys_close_if_open(int fd)
+{
+	if (fd >= 0)
+		sys_close(fd);
+}
+
 /* statx, and where a kernel (before 4.11) or a filter has none, what fstatat tells. */
 int sys_statx(int directory, const char *path, int flags, unsigned int mask, struct statx *out);
 
