@@ -102,7 +102,7 @@ $(eval $(call sanitizer_rule,tsan,gcc,thread))
 UNIT_ROOMS := support kernel policy audit snapshot nonlinear selfmem sigbus inject pages mapping
 UNIT_OBJ := $(filter-out $(UNSANITIZED),$(filter $(UNIT_ROOMS:%=$(B)/obj64/shim/%/%.o),$(SHIM_OBJ64)))
 # Of the command, what needs nothing else of it.
-UNIT_CLI := $(addprefix $(B)/cli/shim/cli/,model/scan.o text/text.o)
+UNIT_CLI := $(addprefix $(B)/cli/shim/cli/,model/scan.o text/text.o text/value.o)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(T)/obj/unit/%.o,$(sort $(wildcard tests/unit/*.c)))
 PRELOAD_TESTS := $(patsubst tests/preload/%.c,$(T)/obj/preload/%.o,$(sort $(wildcard tests/preload/*.c)))
 

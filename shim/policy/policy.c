@@ -149,47 +149,50 @@ const char *environment_get(char *const *environment, const char *name)
 	return NULL;
 }
 
-/* Those that say where options come from. */
-static bool names_a_source(const char *assignment)
+static bool is_ours(const char *assignment)
 {
-	return assigns(assignment, "MMFENCE_CONFIG") || assigns(assignment, "MMFENCE_PRESET") ||
-	       assigns(assignment, "MMFENCE_FAMILY");
+	return !strncmp(assignment, "MMFENCE_", 8);
+}
+
+/* Which option it sets; OPTION_COUNT where it says where options come from; or -1. */
+static int variable_find(const char *assignment)
+{
+	static const char *const sources[] = { "MMFENCE_CONFIG", "MMFENCE_PRESET",
+					       "MMFENCE_FAMILY" };
+
+	for (int i = 0; i < OPTION_COUNT; i++)
+		if (assigns(assignment, policy_variable((size_t)i)))
+			return i;
+	for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++)
+		if (assigns(assignment, sources[i]))
+			return OPTION_COUNT;
+	return -1;
 }
 
 bool policy_is_variable(const char *assignment)
 {
-	bool found;
-
-	if (strncmp(assignment, "MMFENCE_", 8))
-		return false;
-	found = names_a_source(assignment);
-	for (size_t i = 0; !found && i < policy_option_count; i++)
-		found = assigns(assignment, policy_variable(i));
-	return found;
+	return is_ours(assignment) && variable_find(assignment) >= 0;
 }
 
 /* One "MMFENCE_SECTION_KEY=value". */
 static int set_variable(struct policy *policy, const char *assignment, struct text *sentence)
 {
-	size_t length = strcspn(assignment, "=");
-	char name[128] = "";
+	const char *equals = strchr(assignment, '=');
+	int index = variable_find(assignment);
+	char name[128];
 
-	memcpy(name, assignment, length < sizeof(name) ? length : sizeof(name) - 1);
-	if (names_a_source(assignment) || !assignment[length])
+	if (!equals || index == OPTION_COUNT)
 		return 0;
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		const struct policy_option *option = &policy_options[i];
-
-		if (strcmp(name, policy_variable(i)))
-			continue;
-		text_add(sentence, name);
-		text_add(sentence, ": ");
-		text_add(sentence, option->name);
-		text_add(sentence, ": ");
-		return value_set(policy, option, assignment + length + 1, sentence);
+	text_make(name, sizeof(name), "%.*s", (int)(equals - assignment), assignment);
+	if (index < 0) {
+		add_unknown(sentence, name, true);
+		return -EINVAL;
 	}
-	add_unknown(sentence, name, true);
-	return -EINVAL;
+	text_add(sentence, name);
+	text_add(sentence, ": ");
+	text_add(sentence, policy_options[index].name);
+	text_add(sentence, ": ");
+	return value_set(policy, &policy_options[index], equals + 1, sentence);
 }
 
 void policy_from_environment(struct policy *policy, char *const *environment,
@@ -199,7 +202,7 @@ void policy_from_environment(struct policy *policy, char *const *environment,
 	struct text sentence;
 
 	for (; environment && *environment; environment++) {
-		if (strncmp(*environment, "MMFENCE_", 8))
+		if (!is_ours(*environment))
 			continue;
 		text_init(&sentence, buffer, sizeof(buffer));
 		if (set_variable(policy, *environment, &sentence))

@@ -135,12 +135,6 @@ void policy_from_sources(struct policy *policy, const char *config, char *const 
 void policy_add_sources(struct policy *policy, const char *preset, const char *config,
 			char *const *environment, policy_complaint *complain);
 
-/* The option's value now, as text that policy_set understands. */
-const char *policy_value(const struct policy *policy, size_t option, char *buffer, size_t size);
-
-/* Whether it has the value that it has when nothing is set. */
-bool policy_is_default(const struct policy *policy, size_t option);
-
 /* fnmatch(3) with FNM_PATHNAME, and ** for any number of directories; several patterns separated
  * by ':' (a colon in a pattern is "\:"). At the end ** stands for a name in any directory below.
  * An empty list matches nothing. Characters are UTF-8 whatever the locale. */

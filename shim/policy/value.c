@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text to value and back, one function for each type of option. A bad value is
- * never half taken: the option keeps what it had. Never allocates: texts live in
- * the policy itself, and a text that is replaced gives its room back.
+ * Text to value, one function for each type of option. A bad value is never half
+ * taken: the option keeps what it had. Never allocates: texts live in the policy
+ * itself, and a text that is replaced gives its room back.
  */
 #include <errno.h>
 #include <string.h>
@@ -74,19 +74,15 @@ bool number_take(const char **at, uint64_t most, uint64_t *out)
 static int number_parse(const char *value, bool suffix, uint64_t *out)
 {
 	static const char units[] = "KMGT";
-	uint64_t n = 0;
-	bool overflow = false;
 	const char *p = value;
+	bool overflow = false;
+	uint64_t n;
 
-	for (; *p >= '0' && *p <= '9'; p++) {
-		overflow |= __builtin_mul_overflow(n, 10u, &n);
-		overflow |= __builtin_add_overflow(n, (unsigned int)(*p - '0'), &n);
-	}
-	if (p == value)
-		return -EINVAL;
+	if (!number_take(&p, INT64_MAX, &n))
+		return p > value ? -ERANGE : -EINVAL;
 	const char *unit = suffix && *p ? strchr(units, *p) : NULL;
 	if (unit) {
-		overflow |= __builtin_mul_overflow(n, 1ULL << (10 * (unit - units + 1)), &n);
+		overflow = __builtin_mul_overflow(n, 1ULL << (10 * (unit - units + 1)), &n);
 		p++;
 	}
 	if (*p)
@@ -206,64 +202,4 @@ int value_set(struct policy *policy, const struct policy_option *option, const c
 	default:
 		return set_text(policy, option, value, error);
 	}
-}
-
-static const char *choice_value(const char *values, int index, char *buffer, size_t size)
-{
-	struct text out;
-
-	while (index-- > 0)
-		values += strcspn(values, "|") + 1;
-	text_init(&out, buffer, size);
-	text_add_bytes(&out, values, strcspn(values, "|"));
-	return buffer;
-}
-
-static const char *size_value(uint64_t value, char *buffer, size_t size)
-{
-	static const char units[] = { 'K', 'M', 'G', 'T' };
-	struct text out;
-	int unit = 0;
-
-	while (value && value % 1024 == 0 && unit < 4) {
-		value /= 1024;
-		unit++;
-	}
-	text_init(&out, buffer, size);
-	text_add_uint(&out, value);
-	if (unit)
-		text_add_char(&out, units[unit - 1]);
-	return buffer;
-}
-
-const char *policy_value(const struct policy *policy, size_t index, char *buffer, size_t size)
-{
-	const struct policy_option *option = &policy_options[index];
-	const void *field = value_field(policy, option);
-	struct text out;
-
-	switch (option->type) {
-	case POLICY_TYPE_CHOICE:
-		return choice_value(option->values, *(const int *)field, buffer, size);
-	case POLICY_TYPE_SIZE:
-		return size_value(*(const uint64_t *)field, buffer, size);
-	case POLICY_TYPE_NUMBER:
-		text_init(&out, buffer, size);
-		text_add_uint(&out, *(const uint64_t *)field);
-		return buffer;
-	default:
-		return *(const char *const *)field;
-	}
-}
-
-bool policy_is_default(const struct policy *policy, size_t index)
-{
-	const struct policy_option *option = &policy_options[index];
-	char buffer[32];
-	uint64_t number;
-
-	if (option->type == POLICY_TYPE_SIZE || option->type == POLICY_TYPE_NUMBER)
-		return !number_parse(option->initial, true, &number) &&
-		       number == *(const uint64_t *)value_field(policy, option);
-	return !strcmp(policy_value(policy, index, buffer, sizeof(buffer)), option->initial);
 }

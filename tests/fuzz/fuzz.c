@@ -70,7 +70,7 @@ static void read_option(char *text, size_t size)
 	policy_set(&policy, text, equals + 1, error, sizeof(error));
 	policy_add(&policy, text, equals + 1, error, sizeof(error));
 	for (size_t i = 0; i < policy_option_count; i++)
-		policy_value(&policy, i, value, sizeof(value));
+		option_value(&policy, i, value, sizeof(value));
 }
 
 static void read_globs(char *text, size_t size)

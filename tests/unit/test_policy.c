@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/text/text.h"
 #include "policy/policy.h"
 
 static struct policy policy;
@@ -18,7 +19,7 @@ static char complaints[8192];
 static int complaint_count;
 static char file_path[64];
 
-static void complain(const char *sentence)
+static void note_complaint(const char *sentence)
 {
 	complaint_count++;
 	strncat(complaints, sentence, sizeof(complaints) - strlen(complaints) - 2);
@@ -39,7 +40,7 @@ static void expect_value(const char *name, const char *value)
 	int index = policy_find(name);
 
 	cr_assert_geq(index, 0, "%s", name);
-	const char *found = policy_value(&policy, (size_t)index, buffer, sizeof(buffer));
+	const char *found = option_value(&policy, (size_t)index, buffer, sizeof(buffer));
 	cr_expect_str_eq(found, value, "%s is %s instead of %s", name, found, value);
 }
 
@@ -69,7 +70,7 @@ static int from_text(const char *text)
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
-	int result = policy_from_file(&policy, file_path, complain);
+	int result = policy_from_file(&policy, file_path, note_complaint);
 	unlink(file_path);
 	return result;
 }
@@ -84,7 +85,7 @@ Test(policy, defaults_are_those_of_the_table)
 	cr_expect_str_eq(policy.snapshot_paths, "");
 	for (size_t i = 0; i < policy_option_count; i++) {
 		expect_value(policy_options[i].name, policy_options[i].initial);
-		cr_expect(policy_is_default(&policy, i), "%s", policy_options[i].name);
+		cr_expect(option_is_default(&policy, i), "%s", policy_options[i].name);
 	}
 }
 
@@ -162,10 +163,10 @@ Test(policy, values_come_back_as_they_were_set)
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
 		expect_set(pairs[i][0], pairs[i][1]);
 		expect_value(pairs[i][0], pairs[i][1]);
-		cr_expect(!policy_is_default(&policy, (size_t)policy_find(pairs[i][0])));
+		cr_expect(!option_is_default(&policy, (size_t)policy_find(pairs[i][0])));
 	}
 	expect_set("snapshot.copy-limit", "65536K");
-	cr_expect(policy_is_default(&policy, (size_t)policy_find("snapshot.copy-limit")));
+	cr_expect(option_is_default(&policy, (size_t)policy_find("snapshot.copy-limit")));
 }
 
 Test(policy, texts_replaced_leave_the_others)
@@ -252,7 +253,7 @@ Test(policy, environment)
 				"MMFENCEX=1",
 				NULL };
 
-	policy_from_environment(&policy, environment, complain);
+	policy_from_environment(&policy, environment, note_complaint);
 	expect_value("snapshot.copy-limit", "2M");
 	expect_value("snapshot.mode", "on");
 	cr_expect_eq(complaint_count, 3, "%s", complaints);
@@ -311,11 +312,12 @@ Test(policy, file_complaints_name_file_and_line)
 
 Test(policy, file_that_cannot_be_read)
 {
-	cr_expect_eq(policy_from_file(&policy, "/nonexistent/mmfence.conf", complain), -ENOENT);
+	cr_expect_eq(policy_from_file(&policy, "/nonexistent/mmfence.conf", note_complaint),
+		     -ENOENT);
 	cr_expect_eq(complaint_count, 0);
-	cr_expect_eq(policy_from_file(&policy, "/tmp", complain), -EISDIR);
+	cr_expect_eq(policy_from_file(&policy, "/tmp", note_complaint), -EISDIR);
 	expect_complaint("/tmp: is a directory\n");
-	cr_expect_eq(policy_from_file(&policy, "/dev/zero", complain), -EINVAL);
+	cr_expect_eq(policy_from_file(&policy, "/dev/zero", note_complaint), -EINVAL);
 	expect_complaint("/dev/zero: is not a regular file\n");
 }
 
@@ -330,7 +332,7 @@ Test(policy, environment_wins_over_file)
 	fputs("[snapshot]\nmode=off\nmemory=2G\n", file);
 	fclose(file);
 	strcat(config, file_path);
-	policy_from_sources(&policy, NULL, environment, complain);
+	policy_from_sources(&policy, NULL, environment, note_complaint);
 	unlink(file_path);
 	expect_value("snapshot.mode", "on");
 	expect_value("snapshot.memory", "2G");
@@ -342,11 +344,11 @@ Test(policy, named_file_must_exist)
 	char *none[] = { "MMFENCE_CONFIG=", NULL };
 	char *named[] = { "MMFENCE_CONFIG=/nonexistent/x", NULL };
 
-	policy_from_sources(&policy, NULL, none, complain);
+	policy_from_sources(&policy, NULL, none, note_complaint);
 	cr_expect_eq(complaint_count, 0, "%s", complaints);
-	policy_from_sources(&policy, NULL, named, complain);
+	policy_from_sources(&policy, NULL, named, note_complaint);
 	expect_complaint("there is no configuration file \"/nonexistent/x\"\n");
-	policy_from_sources(&policy, "/nonexistent/y", none, complain);
+	policy_from_sources(&policy, "/nonexistent/y", none, note_complaint);
 	expect_complaint("there is no configuration file \"/nonexistent/y\"\n");
 }
 
@@ -373,16 +375,16 @@ Test(policy, everything_wins_over_a_preset)
 	char *environment[] = { "MMFENCE_SIGBUS_RESCUE=/srv/x", "MMFENCE_PRESET=keep-alive",
 				"MMFENCE_CONFIG=", NULL };
 
-	policy_from_sources(&policy, NULL, environment, complain);
+	policy_from_sources(&policy, NULL, environment, note_complaint);
 	cr_expect_eq(complaint_count, 0, "%s", complaints);
 	expect_value("snapshot.shared", "/**");
 	expect_value("sigbus.rescue", "/srv/x");
 	policy_defaults(&policy);
-	policy_add_sources(&policy, "audit", "", environment, complain);
+	policy_add_sources(&policy, "audit", "", environment, note_complaint);
 	expect_value("snapshot.mode", "off");
 	expect_value("snapshot.shared", "");
 	policy_defaults(&policy);
-	policy_add_sources(&policy, "", "", environment, complain);
+	policy_add_sources(&policy, "", "", environment, note_complaint);
 	expect_value("snapshot.shared", "");
 }
 
@@ -391,8 +393,8 @@ Test(policy, unknown_preset_is_complained_of)
 	char *near[] = { "MMFENCE_CONFIG=", "MMFENCE_PRESET=keepalive", NULL };
 	char *far[] = { "MMFENCE_CONFIG=", "MMFENCE_PRESET=wireguard", NULL };
 
-	policy_from_sources(&policy, NULL, near, complain);
-	policy_from_sources(&policy, NULL, far, complain);
+	policy_from_sources(&policy, NULL, near, note_complaint);
+	policy_from_sources(&policy, NULL, far, note_complaint);
 	cr_expect_eq(complaint_count, 2);
 	expect_complaint("\"keepalive\" is no preset; did you mean \"keep-alive\"?\n");
 	expect_complaint("\"wireguard\" is no preset; there are audit, keep-alive, compat\n");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/doctor/doctor.h"
+#include "cli/text/text.h"
 #include "policy/policy.h"
 #include "support/sys.h"
 
@@ -63,15 +64,15 @@ static void complain_of_setting(const char *sentence)
 
 static void look_at_settings(void)
 {
-	char buffer[64];
+	char buffer[OPTION_BYTES];
 	int changed = 0;
 
 	policy_from_sources(&the_policy, NULL, environ, complain_of_setting);
 	for (size_t i = 0; i < policy_option_count; i++) {
-		if (policy_is_default(&the_policy, i))
+		if (option_is_default(&the_policy, i))
 			continue;
 		doctor_say(WORKS, "settings", "%s=%s", policy_options[i].name,
-			   policy_value(&the_policy, i, buffer, sizeof(buffer)));
+			   option_value(&the_policy, i, buffer, sizeof(buffer)));
 		changed++;
 	}
 	if (!changed && !bad_settings)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/run/run.h"
+#include "cli/text/text.h"
 #include "kernel/file.h"
 
 /* The flags. */
@@ -141,12 +142,12 @@ static void export_family(void)
 /* For the command. What it gets is in this process too, which is only read from then on. */
 static void export_settings(const struct run *run)
 {
-	char buffer[64];
+	char buffer[OPTION_BYTES];
 
 	for (size_t i = 0; i < policy_option_count; i++) {
-		const char *value = policy_value(&run->policy, i, buffer, sizeof(buffer));
+		const char *value = option_value(&run->policy, i, buffer, sizeof(buffer));
 
-		if (policy_is_default(&run->policy, i))
+		if (option_is_default(&run->policy, i))
 			unsetenv(policy_variable(i));
 		else
 			setenv(policy_variable(i), value, 1);

@@ -86,6 +86,13 @@ extern const struct setting *options_current;
 /* Ends the command where something is wrong. */
 void options_read(struct command_line *line, int argc, char **argv, void *input);
 
+/* value.c: the option's value now, as text that policy_set understands; and whether it is the one
+ * that it has when nothing is set. */
+#define OPTION_BYTES 64
+struct policy;
+const char *option_value(const struct policy *policy, size_t option, char *buffer, size_t size);
+bool option_is_default(const struct policy *policy, size_t option);
+
 /* One sentence, and the end of the command. */
 __attribute__((format(printf, 1, 2), noreturn)) void refuse(const char *format, ...);
 
