@@ -225,7 +225,7 @@ bool file_change_would_show(const struct file *file, int64_t now)
 	return file->ctime_ns < now || kernel_tells_all_changes(file->filesystem);
 }
 
-bool file_is_unchanged(const struct file *before, const struct file *after)
+bool file_is_unchanged(const struct file_version *before, const struct file_version *after)
 {
 	return before->size == after->size && before->mtime_ns == after->mtime_ns &&
 	       before->ctime_ns == after->ctime_ns;

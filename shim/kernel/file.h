@@ -25,6 +25,12 @@ struct file_id {
 		subvolume; /* where files of several share a device and their inode numbers, or 0 */
 };
 
+/* Which content, as far as is told from outside. */
+struct file_version {
+	int64_t size;		    /* of a block device too */
+	int64_t mtime_ns, ctime_ns; /* since the epoch */
+};
+
 struct file {
 	enum file_kind kind;
 	bool deleted; /* no name left at the time of asking */
@@ -34,12 +40,16 @@ struct file {
 			uint64_t device, inode, subvolume;
 		};
 	};
-	int64_t size;		    /* of a block device too */
-	int64_t blocks;		    /* of 512 bytes, allocated */
-	int64_t mtime_ns, ctime_ns; /* since the epoch */
-	bool noexec;		    /* an ordinary file on a mount without execution */
-	uint32_t filesystem;	    /* magic, of an ordinary file */
-	int32_t owner;		    /* of process memory: its pid as this procfs has it, or -1 */
+	union {
+		struct file_version version;
+		struct {
+			int64_t size, mtime_ns, ctime_ns;
+		};
+	};
+	int64_t blocks;	     /* of 512 bytes, allocated */
+	bool noexec;	     /* an ordinary file on a mount without execution */
+	uint32_t filesystem; /* magic, of an ordinary file */
+	int32_t owner;	     /* of process memory: its pid as this procfs has it, or -1 */
 };
 
 /* 0, or -errno. Two system calls for an ordinary file. */
@@ -50,8 +60,7 @@ int file_identify(int fd, struct file *out);
 int file_at(int directory, const char *path, struct file *out);
 
 bool file_id_equals(const struct file_id *a, const struct file_id *b);
-/* By its size and its times. */
-bool file_is_unchanged(const struct file *before, const struct file *after);
+bool file_is_unchanged(const struct file_version *before, const struct file_version *after);
 
 /* Whether a change after this look, which was made when the kernel's coarse clock showed now, is
  * sure to show in the file's times. */

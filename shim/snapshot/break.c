@@ -215,7 +215,7 @@ static enum family_turn job_ask(struct job *job, bool wait)
 
 	if (windows->count != 1)
 		return FAMILY_ALONE;
-	job->share = (struct family_share){ .file = job->lease->key,
+	job->share = (struct family_share){ .file = job->lease->file.id,
 					    .granted = job->lease->granted,
 					    .window = windows->list[0] };
 	return wait ? family_wait(&job->share) : family_ask(&job->share);

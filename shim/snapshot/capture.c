@@ -27,6 +27,7 @@
 /* What the capture thread works with. */
 struct work {
 	struct capture *capture;
+	struct snapshot *snapshot;
 	struct copy copy; /* from the file to the memfd */
 	bool leased;
 	int thread; /* this one */
@@ -119,18 +120,19 @@ static int copy_once(struct work *work)
 	if (r && r != -ENODATA)
 		return fail(capture, r, "the copy failed");
 	capture->bytes = work->copy.bytes;
-	capture->file_size = before.size;
+	work->snapshot->file_size = before.size;
 	if (!r && lease_held_to_the_end(work)) {
-		capture->consistency = PROVEN;
+		work->snapshot->consistency = PROVEN;
 		return 0;
 	}
-	if (r || file_identify(work->copy.source, &after) || !file_is_unchanged(&before, &after))
+	if (r || file_identify(work->copy.source, &after) ||
+	    !file_is_unchanged(&before.version, &after.version))
 		return 1;
 	if (file_change_would_show(&before, now)) {
-		capture->consistency = VERIFIED;
+		work->snapshot->consistency = VERIFIED;
 		return 0;
 	}
-	capture->consistency = TORN_POSSIBLE;
+	work->snapshot->consistency = TORN_POSSIBLE;
 	capture->reason = "the file's times are too coarse to show a change";
 	return 0;
 }
@@ -144,7 +146,7 @@ static int copy_file(struct work *work)
 		if (r <= 0)
 			return r;
 	}
-	capture->consistency = TORN_POSSIBLE;
+	work->snapshot->consistency = TORN_POSSIBLE;
 	capture->reason = "the file kept changing";
 	return 0;
 }
@@ -152,24 +154,21 @@ static int copy_file(struct work *work)
 /* A clone is one moment of the file, whoever writes. */
 static int clone_file(struct work *work)
 {
-	struct capture *capture = work->capture;
 	struct file clone;
 	int r = file_identify(work->copy.target, &clone);
 
-	capture->consistency = PROVEN;
-	capture->reason = NULL;
-	capture->file_size = clone.size;
+	work->snapshot->consistency = PROVEN;
+	work->capture->reason = NULL;
+	work->snapshot->file_size = clone.size;
 	return r;
 }
 
 static void show(struct work *work, const struct preserve *preserve)
 {
-	struct capture *capture = work->capture;
-
 	work->copy.target = preserve->target;
-	capture->engine = preserve->engine;
-	capture->shown = preserve->shown;
-	capture->whole = preserve->whole;
+	work->snapshot->engine = preserve->engine;
+	work->snapshot->shown = preserve->shown;
+	work->snapshot->whole = preserve->whole;
 }
 
 /* Somewhere to put the pages; then put them there. */
@@ -178,7 +177,7 @@ static int copy_to_place(struct work *work)
 	struct capture *capture = work->capture;
 	struct preserve preserve = {
 		.source = work->copy.source,
-		.path = capture->path,
+		.path = work->snapshot->path,
 		.file = capture->file,
 		.most = capture->decision->bytes,
 		.no_copy = capture->decision->no_copy,
@@ -212,7 +211,7 @@ static bool version_get(struct work *work)
 	*share = (struct family_share){
 		.file = file.id,
 		.at_once = true,
-		.version = { file.size, file.mtime_ns, file.ctime_ns },
+		.version = file.version,
 		.window = { request->offset,
 			    request->offset + (int64_t)PAGE_UP((uint64_t)request->length) },
 		.abroad = !work->here,
@@ -233,15 +232,14 @@ static void ask_family(struct work *work)
 
 static int borrow(struct work *work)
 {
-	struct capture *capture = work->capture;
 	struct window room;
 	struct preserve preserve = { .copied = { .list = &room, .capacity = 1 } };
 
 	preserve_borrow(&preserve, work->share.fd, work->share.engine, &work->share.window);
 	show(work, &preserve);
-	capture->file_size = work->share.version.size;
-	capture->consistency = PROVEN;
-	capture->store = store_of(work->share.kept);
+	work->snapshot->file_size = work->share.version.size;
+	work->snapshot->consistency = PROVEN;
+	work->snapshot->store = store_of(work->share.kept);
 	return 0;
 }
 
@@ -255,15 +253,14 @@ static int preserve_file(struct work *work)
 static void offer(void *argument)
 {
 	struct work *work = argument;
-	struct capture *capture = work->capture;
 	int fd = work->here ? work->copy.target
 			    : thread_open_again(lease_thread_files.proc, work->thread,
 						work->copy.target, O_RDWR);
 
 	if (fd < 0)
 		return;
-	family_offer(&work->share, fd, capture->engine, &work->share.window);
-	store_keep(capture->store, fd, &work->share);
+	family_offer(&work->share, fd, work->snapshot->engine, &work->share.window);
+	store_keep(work->snapshot->store, fd, &work->share);
 	work->offered = true;
 	if (work->here)
 		work->copy.target = -1;
@@ -274,7 +271,7 @@ static void offer_if_good(struct work *work, bool good)
 {
 	if (work->turn != FAMILY_MINE)
 		return;
-	good = good && work->capture->consistency == PROVEN;
+	good = good && work->snapshot->consistency == PROVEN;
 	if (good && work->here)
 		offer(work);
 	else if (good)
@@ -296,24 +293,24 @@ static int replace(struct work *work)
 	if (fd < 0)
 		return fail(capture, fd, "the copy could not be opened read-only");
 	flags |= request->flags & (MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK);
-	long r = sys_mmap(capture->address, request->length, request->protection, flags, fd,
+	long r = sys_mmap(capture->piece->start, request->length, request->protection, flags, fd,
 			  request->offset);
 	if (fd != work->copy.target)
 		sys_close(fd);
 	if (sys_failed(r))
 		return fail(capture, (int)r, "the copy could not be mapped");
 	if (request->flags & MAP_LOCKED)
-		sys_mlock(capture->address, request->length);
+		sys_mlock(capture->piece->start, request->length);
 	return 0;
 }
 
-static bool consistent_enough(const struct capture *capture)
+static bool consistent_enough(const struct snapshot *snapshot)
 {
 	switch (the_policy.snapshot_require) {
 	case REQUIRE_PROVEN:
-		return capture->consistency == PROVEN;
+		return snapshot->consistency == PROVEN;
 	case REQUIRE_VERIFIED:
-		return capture->consistency >= VERIFIED;
+		return snapshot->consistency >= VERIFIED;
 	default:
 		return true;
 	}
@@ -322,24 +319,16 @@ static bool consistent_enough(const struct capture *capture)
 /* The copy is the snapshot's from here on. */
 static int bear(struct work *work)
 {
-	struct capture *capture = work->capture;
+	struct snapshot *snapshot = work->snapshot;
 
-	if (capture->store || (!work->charged && work->turn != FAMILY_MINE))
+	if (snapshot->store || (!work->charged && work->turn != FAMILY_MINE))
 		return 0;
-	capture->store = store_new();
-	if (!capture->store)
-		return fail(capture, -ENOMEM, "no memory for the index");
-	store_bear(capture->store, work->charged);
+	snapshot->store = store_new();
+	if (!snapshot->store)
+		return fail(work->capture, -ENOMEM, "no memory for the index");
+	store_bear(snapshot->store, work->charged);
 	work->charged = 0;
 	return 0;
-}
-
-static void give_back(struct work *work)
-{
-	budget_return(work->charged);
-	if (work->capture->store)
-		store_release(work->capture->store);
-	work->capture->store = NULL;
 }
 
 static int capture_steps(struct work *work)
@@ -351,7 +340,7 @@ static int capture_steps(struct work *work)
 		return r;
 	take_lease(work);
 	r = preserve_file(work);
-	if (!r && !consistent_enough(capture))
+	if (!r && !consistent_enough(work->snapshot))
 		r = fail(capture, -ENOMEM, "the consistency is less than snapshot.require");
 	if (!r)
 		r = bear(work);
@@ -362,6 +351,7 @@ static int capture_steps(struct work *work)
 static void capture_here(struct capture *capture)
 {
 	struct work work = { .capture = capture,
+			     .snapshot = capture->piece->snapshot,
 			     .copy = { -1, -1, false, 0 },
 			     .thread = sys_gettid() };
 
@@ -370,7 +360,7 @@ static void capture_here(struct capture *capture)
 	bool failed = capture_steps(&work);
 	offer_if_good(&work, !failed);
 	if (failed)
-		give_back(&work);
+		budget_return(work.charged);
 	if (work.leased)
 		lease_release(work.copy.source);
 	sys_close_if_open(work.copy.source);

@@ -127,35 +127,23 @@ static struct snapshot *snapshot_new(const struct creation *creation)
 	snapshot->file = creation->file->id;
 	snapshot->noexec = creation->file->noexec;
 	snapshot->shared = creation->request->flags & MAP_SHARED;
+	snapshot->captured_start = creation->request->offset;
+	snapshot->captured_end =
+		creation->request->offset + (int64_t)PAGE_UP((uint64_t)creation->request->length);
+	snapshot->fate = FATE_PRIVATE;
 	return snapshot;
 }
 
-static void snapshot_fill(struct snapshot *snapshot, const struct capture *capture)
-{
-	const struct map_request *request = capture->request;
-
-	snapshot->file_size = capture->file_size;
-	snapshot->whole = capture->whole;
-	snapshot->captured_start = request->offset;
-	snapshot->captured_end = request->offset + (int64_t)PAGE_UP((uint64_t)request->length);
-	snapshot->consistency = capture->consistency;
-	snapshot->engine = capture->engine;
-	snapshot->shown = capture->shown;
-	snapshot->fate = FATE_PRIVATE;
-	snapshot->store = capture->store;
-}
-
 /* A copy that is not listed could grow into pages that were never captured: better none at all. */
-static int capture_and_enter(struct capture *capture, const struct piece *piece)
+static int capture_and_enter(struct capture *capture)
 {
 	struct snapshot *ended = NULL;
 
 	capture_run(capture);
 	if (capture->result)
 		return capture->result;
-	snapshot_fill(piece->snapshot, capture);
 	snapshot_lock();
-	int r = piece_enter(piece, &ended);
+	int r = piece_enter(capture->piece, &ended);
 	snapshot_unlock();
 	report_ended(ended);
 	if (!r)
@@ -165,15 +153,15 @@ static int capture_and_enter(struct capture *capture, const struct piece *piece)
 }
 
 /* A file that has no lease of ours. */
-static int take_anew(struct capture *capture, const struct piece *piece, bool may_guard)
+static int take_anew(struct capture *capture, bool may_guard)
 {
 	capture->thread = sys_gettid();
 	if (sys_fcntl(capture->request->fd, F_GETLEASE, 0) == F_WRLCK)
 		capture->borrow = true;
 	if (may_guard && !capture->borrow &&
-	    !guard_take(capture->request, capture->file, piece, capture->thread))
+	    !guard_take(capture->request, capture->file, capture->piece, capture->thread))
 		return 0;
-	return capture_and_enter(capture, piece);
+	return capture_and_enter(capture);
 }
 
 static void count(uint64_t bytes)
@@ -191,8 +179,7 @@ static long take(const struct creation *creation, const struct decision *decisio
 		.request = creation->request,
 		.decision = decision,
 		.file = creation->file,
-		.path = creation->path,
-		.address = creation->address,
+		.piece = &piece,
 		.borrow = !guard_may_open(),
 	};
 
@@ -202,7 +189,7 @@ static long take(const struct creation *creation, const struct decision *decisio
 		attributes_note();
 	int r = decision->guard && !capture.borrow ? guard_join(creation->file, &piece) : -ENOENT;
 	if (r)
-		r = take_anew(&capture, &piece, decision->guard && r == -ENOENT);
+		r = take_anew(&capture, decision->guard && r == -ENOENT);
 	if (r) {
 		snapshot_free(piece.snapshot);
 		return unprotected(creation, -r, capture.reason);

@@ -96,8 +96,6 @@ void decide(const struct map_request *request, const struct file *file, const ch
 	    struct decision *out)
 {
 	*out = (struct decision){ .verdict = VERDICT_IGNORE };
-	if (file->kind != FILE_ORDINARY && file->kind != FILE_BLOCK)
-		return;
 	bool named = request->asked || glob_list_match(the_policy.snapshot_paths, path);
 	out->shared = (request->flags & MAP_TYPE_BITS) != MAP_PRIVATE;
 	if (out->shared &&

@@ -20,22 +20,27 @@
 #include "support/text.h"
 
 /* A copy, and where it is open. */
-struct place {
-	_Atomic uint64_t writer; /* the state of whose claim it is for, until that is settled */
-	atomic_uint claim;	 /* that this is about: said last */
+struct offer {
 	struct file_id file, copy;
 	struct file_version version;
 	struct window window;
-	unsigned int offered;
+	unsigned int number;
 	int fd, engine;
 	bool at_once;
+};
+
+/* Of one claim. */
+struct claimed {
+	_Atomic uint64_t writer; /* the state of whose claim it is for, until that is settled */
+	atomic_uint claim;	 /* that this is about: said last */
+	struct offer offer;
 };
 
 #define PLACES 4
 struct family_entry {
 	_Atomic uint64_t state;
 	atomic_int turns; /* counts its changes, for who waits */
-	struct place places[PLACES];
+	struct claimed places[PLACES];
 };
 
 #define ENTRIES 1024
@@ -243,7 +248,7 @@ static uint64_t claims_of(uint64_t state)
 	return state >> (KIND_BITS + 2 * NUMBER_BITS);
 }
 
-static struct place *place_of(struct family_entry *entry, uint64_t state)
+static struct claimed *place_of(struct family_entry *entry, uint64_t state)
 {
 	return &entry->places[claims_of(state) % PLACES];
 }
@@ -266,23 +271,18 @@ static struct family_entry *entry_for(struct table *here, const struct family_sh
 
 /* ---- asking ---- */
 
-static bool is_for(const struct place *place, const struct family_share *share)
+static bool is_for(const struct offer *offer, const struct family_share *share)
 {
-	return file_id_equals(&place->file, &share->file) && place->at_once == share->at_once;
+	return file_id_equals(&offer->file, &share->file) && offer->at_once == share->at_once;
 }
 
-static bool file_version_equals(const struct file_version *a, const struct file_version *b)
+static bool serves(const struct offer *offer, const struct family_share *share)
 {
-	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
-}
+	bool same = share->at_once ? file_is_unchanged(&offer->version, &share->version)
+				   : offer->number > share->granted;
 
-static bool serves(const struct place *place, const struct family_share *share)
-{
-	bool same = share->at_once ? file_version_equals(&place->version, &share->version)
-				   : place->offered > share->granted;
-
-	return same && is_for(place, share) && place->window.start <= share->window.start &&
-	       place->window.end >= share->window.end;
+	return same && is_for(offer, share) && offer->window.start <= share->window.start &&
+	       offer->window.end >= share->window.end;
 }
 
 /* A process of the family that gave up its rights can write to the table still: it could name what
@@ -297,20 +297,20 @@ static bool is_trusted(int there)
 
 /* From the table of the thread that has it. By now its number may be that of a file with a lease,
  * which an open for writing would break and wait for: it is opened when it is known. */
-static int open_copy(const struct family_share *share, uint64_t state, const struct place *place)
+static int open_copy(const struct family_share *share, uint64_t state, const struct offer *offer)
 {
 	char path[96];
 	struct file file;
 
 	text_make(path, sizeof(path), "%s/%u/task/%u/fd/%u", share->abroad ? "/proc" : "..",
 		  (unsigned int)process_of(state), (unsigned int)thread_of(state),
-		  (unsigned int)place->fd);
+		  (unsigned int)offer->fd);
 	int proc = share->abroad ? -1 : lease_thread_files.proc;
 	int there = sys_open_in(share->abroad ? AT_FDCWD : proc, path, O_PATH);
 	if (there < 0)
 		return there;
 	int fd = -ESTALE;
-	if (!file_at(there, "", &file) && file_id_equals(&file.id, &place->copy) &&
+	if (!file_at(there, "", &file) && file_id_equals(&file.id, &offer->copy) &&
 	    is_trusted(there))
 		fd = thread_open_again(proc, 0, there, O_RDWR);
 	sys_close(there);
@@ -319,38 +319,28 @@ static int open_copy(const struct family_share *share, uint64_t state, const str
 
 static bool get(struct family_share *share, uint64_t state)
 {
-	const struct place *there = place_of(share->entry, state);
-	struct place place = {
-		.file = there->file,
-		.copy = there->copy,
-		.version = there->version,
-		.window = there->window,
-		.offered = there->offered,
-		.fd = there->fd,
-		.engine = there->engine,
-		.at_once = there->at_once,
-	};
+	const struct offer offer = place_of(share->entry, state)->offer;
 
-	if (!serves(&place, share))
+	if (!serves(&offer, share))
 		return false;
-	int fd = open_copy(share, state, &place);
+	int fd = open_copy(share, state, &offer);
 	if (fd >= 0 && atomic_load(&share->entry->state) != state) {
 		sys_close(fd);
 		return false;
 	}
 	share->fd = fd;
-	share->kept = process_of(state) == home_process() ? place.fd : -1;
-	share->engine = place.engine;
+	share->kept = process_of(state) == home_process() ? offer.fd : -1;
+	share->engine = offer.engine;
 	return fd >= 0;
 }
 
 /* Whoever lost a claim may be stopped, and write to its place when it goes on: none is given away
  * before that. */
-static struct place *place_take(struct family_share *share, uint64_t seen)
+static struct claimed *place_take(struct family_share *share, uint64_t seen)
 {
 	for (uint64_t i = 1; i <= PLACES; i++) {
 		uint64_t mine = state_make(CLAIMED, claims_of(seen) + i);
-		struct place *place = place_of(share->entry, mine);
+		struct claimed *place = place_of(share->entry, mine);
 		uint64_t writer = atomic_load(&place->writer);
 
 		if ((writer && !is_gone(writer)) ||
@@ -365,7 +355,7 @@ static struct place *place_take(struct family_share *share, uint64_t seen)
 /* BUSY: another was first. */
 static enum family_turn claim(struct family_share *share, uint64_t seen)
 {
-	struct place *place = place_take(share, seen);
+	struct claimed *place = place_take(share, seen);
 
 	if (!place)
 		return FAMILY_ALONE;
@@ -373,8 +363,8 @@ static enum family_turn claim(struct family_share *share, uint64_t seen)
 		atomic_store(&place->writer, 0);
 		return FAMILY_BUSY;
 	}
-	place->file = share->file;
-	place->at_once = share->at_once;
+	place->offer.file = share->file;
+	place->offer.at_once = share->at_once;
 	atomic_store(&place->claim, (unsigned int)claims_of(share->state));
 	return FAMILY_MINE;
 }
@@ -382,9 +372,9 @@ static enum family_turn claim(struct family_share *share, uint64_t seen)
 /* Or cannot be told yet. */
 static bool is_about(const struct family_share *share, uint64_t state)
 {
-	const struct place *place = place_of(share->entry, state);
+	const struct claimed *place = place_of(share->entry, state);
 
-	return atomic_load(&place->claim) != claims_of(state) || is_for(place, share);
+	return atomic_load(&place->claim) != claims_of(state) || is_for(&place->offer, share);
 }
 
 /* Seen is what it was about. */
@@ -462,16 +452,16 @@ enum family_turn family_wait(struct family_share *share)
 void family_offer(struct family_share *share, int fd, int engine, const struct window *window)
 {
 	struct table *here = atomic_load(&table);
-	struct place *place = place_of(share->entry, share->state);
+	struct offer *offer = &place_of(share->entry, share->state)->offer;
 	struct file file = { .inode = 0 };
 
 	file_at(fd, "", &file);
-	place->copy = file.id;
-	place->version = share->version;
-	place->window = *window;
-	place->fd = fd;
-	place->engine = engine;
-	place->offered = atomic_fetch_add(&here->family.offers, 1) + 1;
+	offer->copy = file.id;
+	offer->version = share->version;
+	offer->window = *window;
+	offer->fd = fd;
+	offer->engine = engine;
+	offer->number = atomic_fetch_add(&here->family.offers, 1) + 1;
 }
 
 void family_settle(struct family_share *share, bool good)

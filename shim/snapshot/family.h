@@ -25,7 +25,6 @@
 #include "kernel/file.h"
 #include "snapshot/preserve.h"
 
-struct copy_place;
 struct family_entry;
 
 #define FAMILY_MEMBERS 1024
@@ -59,10 +58,6 @@ bool family_has_left(pid_t process);
 
 /* How many copies were offered so far: for a lease that was just granted. */
 unsigned int family_now(void);
-
-struct file_version {
-	int64_t size, mtime_ns, ctime_ns;
-};
 
 /* What one process has to do with the copy of one file. */
 struct family_share {

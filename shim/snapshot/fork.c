@@ -108,8 +108,7 @@ static bool leads_to(const struct lease *lease, int directory, const char *path)
 {
 	struct file file;
 
-	return !file_at(directory, path, &file) && file.device == lease->key.device &&
-	       file.inode == lease->key.inode;
+	return !file_at(directory, path, &file) && file_id_equals(&file.id, &lease->file.id);
 }
 
 /* By its name, if that is still its own: nothing else is opened, least of all a device. */
@@ -295,7 +294,8 @@ static void lease_again(struct lease *lease)
 	int r = lease_take(fd, lease_thread_number());
 	if (!r)
 		r = file_identify(fd, &now);
-	if (!r && !(file_id_equals(&lease->key, &now.id) && file_is_unchanged(&lease->file, &now)))
+	if (!r && !(file_id_equals(&lease->file.id, &now.id) &&
+		    file_is_unchanged(&lease->file.version, &now.version)))
 		r = -ESTALE;
 	if (r) {
 		sys_close(fd);

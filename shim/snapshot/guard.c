@@ -92,7 +92,6 @@ static int take(int fd, struct file *file, const struct file *expected)
 		r = file_at(fd, "", file);
 	if (!r && !file_id_equals(&file->id, &expected->id))
 		r = -ESTALE;
-	file->kind = expected->kind;
 	file->filesystem = expected->filesystem;
 	return r;
 }
@@ -109,6 +108,12 @@ static int shown_at(uintptr_t address, struct vma_file *file)
 	return r;
 }
 
+static void lease_free(struct lease *lease)
+{
+	arena_free(lease->path, lease->path_size);
+	arena_free(lease, sizeof(*lease));
+}
+
 static struct lease *lease_new(const struct grant *grant, int fd, const struct file *file)
 {
 	struct lease *lease = arena_alloc(sizeof(*lease));
@@ -116,15 +121,13 @@ static struct lease *lease_new(const struct grant *grant, int fd, const struct f
 
 	if (!lease)
 		return NULL;
-	lease->key = file->id;
 	lease->fd = lease->signal_fd = fd;
 	lease->file = *file;
 	lease->granted = family_now();
 	lease->path_size = strlen(path) + 1;
 	lease->path = arena_strdup(path);
 	if (!lease->path || shown_at(grant->piece->start, &lease->shown)) {
-		arena_free(lease->path, lease->path_size);
-		arena_free(lease, sizeof(*lease));
+		lease_free(lease);
 		return NULL;
 	}
 	return lease;
@@ -137,15 +140,13 @@ static int lease_add(struct grant *grant, int fd, const struct file *file)
 	if (!lease)
 		return -ENOMEM;
 	snapshot_lock();
-	HASH_ADD(hh, leases, key, sizeof(lease->key), lease);
+	HASH_ADD(hh, leases, file.id, sizeof(lease->file.id), lease);
 	int r = lease->unlisted ? -ENOMEM : join(lease, grant->piece, &grant->ended);
 	if (r && !lease->unlisted)
 		HASH_DEL(leases, lease);
 	snapshot_unlock();
-	if (r) {
-		arena_free(lease->path, lease->path_size);
-		arena_free(lease, sizeof(*lease));
-	}
+	if (r)
+		lease_free(lease);
 	return r;
 }
 
@@ -250,8 +251,7 @@ int lease_end(struct lease *lease)
 	lease_wait_no_more(lease);
 	int r = lease->fd < 0 ? -EBADF : lease_release(lease->fd);
 	sys_close_if_open(lease->fd);
-	arena_free(lease->path, lease->path_size);
-	arena_free(lease, sizeof(*lease));
+	lease_free(lease);
 	return r;
 }
 

@@ -24,7 +24,6 @@
 enum lease_state { LEASE_HELD, LEASE_BREAKING };
 
 struct lease {
-	struct file_id key;
 	struct vma_file shown;
 	enum lease_state state;
 	struct snapshot *snapshots; /* that it guards */

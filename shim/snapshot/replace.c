@@ -151,12 +151,6 @@ void lease_window(const struct lease *lease, const struct piece *piece, struct w
 	out->end = end < lease->file.size ? end : lease->file.size;
 }
 
-static bool still_this_file(const struct lease *lease, const struct vma *vma, uintptr_t from,
-			    int64_t offset)
-{
-	return vma_shows(vma, &lease->shown, from, offset);
-}
-
 /* What all areas of one lease are replaced with. */
 struct replacing {
 	const struct lease *lease;
@@ -254,8 +248,8 @@ static int replace_piece(struct replacing *replacing, const struct piece *piece)
 		uintptr_t from = vma.start > at ? vma.start : at;
 		uintptr_t to = vma.end < piece->end ? vma.end : piece->end;
 		int64_t offset = piece->offset + (int64_t)(from - piece->start);
-		if (!still_this_file(replacing->lease, &vma, from, offset))
-			continue;
+		if (!vma_shows(&vma, &replacing->lease->shown, from, offset))
+			continue; /* no longer this file */
 		r = replace_area(replacing, &vma, from, to, offset);
 		if (r)
 			return r;

@@ -53,7 +53,7 @@ static bool guarded_in(uintptr_t start, uintptr_t end, bool shared_too, struct f
 	for (uintptr_t at = start; !found && index_next(at, &piece) && piece.start < end;
 	     at = piece.end)
 		if (piece.snapshot->lease && (shared_too || !piece.snapshot->shared)) {
-			*key = piece.snapshot->lease->key;
+			*key = piece.snapshot->lease->file.id;
 			found = true;
 		}
 	snapshot_unlock();
@@ -147,7 +147,7 @@ void guard_look_at_end(void)
 	snapshot_lock();
 	for (struct lease *lease = leases; lease && !doubtful; lease = lease->hh.next)
 		doubtful = lease->snapshots &&
-			   !is_as_it_was(lease->path, &lease->key, lease->file.size);
+			   !is_as_it_was(lease->path, &lease->file.id, lease->file.size);
 	snapshot_unlock();
 	if (doubtful)
 		lease_thread_call_running(lose_cut_task, NULL);

@@ -103,7 +103,7 @@ struct decision {
 	uint64_t bytes;	     /* that a copy would take at most */
 };
 
-/* path is what the kernel calls the file. */
+/* Of an ordinary file or a block device; path is what the kernel calls it. */
 void decide(const struct map_request *request, const struct file *file, const char *path,
 	    struct decision *out);
 
@@ -112,24 +112,18 @@ struct capture {
 	const struct map_request *request;
 	const struct decision *decision;
 	const struct file *file;
-	const char *path;
-	uintptr_t address;
+	const struct piece *piece;
 	int thread;  /* the program's thread whose table has the descriptor */
 	bool borrow; /* do not open the file again: the program holds a write lease on it, or is
 		      * told of opens */
-	/* what came of it */
+	/* what came of it, besides what the snapshot itself says */
 	int result;	    /* 0: the mapping shows the capture now; -errno: it is untouched */
 	const char *reason; /* of a failure, or of a consistency below proven */
-	enum consistency consistency;
-	enum engine engine;
-	bool whole;
-	struct vma_file shown;
-	int64_t file_size;
-	uint64_t bytes; /* copied */
-	struct store *store;
+	uint64_t bytes;	    /* copied */
 };
 
-/* Captures and replaces the mapping. The charge is the snapshot's from then on. */
+/* Captures and replaces the mapping of piece, and describes it in the piece's snapshot, which bears
+ * the charge from then on. */
 void capture_run(struct capture *capture);
 
 /* With the lock held: enters a new snapshot's only piece in the index and numbers it. 0 or -ENOMEM.
