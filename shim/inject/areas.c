@@ -34,18 +34,13 @@ static bool is_near(const struct areas *areas, uint64_t *count)
 	return reached >= areas->limit;
 }
 
-static bool find_at(uintptr_t address, struct vma *vma)
-{
-	return !vma_find(address, vma, NULL, 0) && vma->start <= address;
-}
-
 /* Whether one area goes on both before and behind the range: then taking it out makes one more. */
 static bool is_inside(uintptr_t start, size_t length)
 {
 	struct vma vma;
 
-	return length && start % PAGE_BYTES == 0 && find_at(start, &vma) && vma.start < start &&
-	       start + PAGE_UP(length) < vma.end;
+	return length && start % PAGE_BYTES == 0 && vma_at(start, &vma, NULL, 0) &&
+	       vma.start < start && start + PAGE_UP(length) < vma.end;
 }
 
 /* What the kernel looks at before it counts. */
@@ -70,12 +65,12 @@ static bool is_remappable(uintptr_t at, uintptr_t end)
 {
 	struct vma first, vma;
 
-	if (end <= at || !find_at(at, &first) || !first.shared)
+	if (end <= at || !vma_at(at, &first, NULL, 0) || !first.shared)
 		return false;
 	for (vma = first; vma.end < end;) {
 		uintptr_t border = vma.end;
 
-		if (!find_at(border, &vma) || !vma_shares_file(&first, &vma))
+		if (!vma_at(border, &vma, NULL, 0) || !vma_shares_file(&first, &vma))
 			return false;
 	}
 	return true;
@@ -107,7 +102,7 @@ static bool mremap_fails(uint64_t count, uint64_t limit, const struct inject_req
 	size_t old = PAGE_UP(request->length), new = PAGE_UP(request->new_length);
 	struct vma vma;
 
-	if (!new || request->address % PAGE_BYTES || !find_at(request->address, &vma))
+	if (!new || request->address % PAGE_BYTES || !vma_at(request->address, &vma, NULL, 0))
 		return false;
 	if (request->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		return count + 2 + 3 >= limit;
@@ -135,11 +130,11 @@ static unsigned int pieces_made(const struct vma *vma, uintptr_t start, uintptr_
 
 	if (vma->protection == protection)
 		return 0;
-	if (tail && !head && find_at(vma->start - 1, &neighbour) &&
+	if (tail && !head && vma_at(vma->start - 1, &neighbour, NULL, 0) &&
 	    (neighbour.protection == protection || vma->start > start) && are_one(&neighbour, vma))
 		return 0;
-	if (head && !tail && find_at(vma->end, &neighbour) && neighbour.protection == protection &&
-	    are_one(vma, &neighbour))
+	if (head && !tail && vma_at(vma->end, &neighbour, NULL, 0) &&
+	    neighbour.protection == protection && are_one(vma, &neighbour))
 		return 0;
 	return head + tail;
 }
@@ -152,7 +147,7 @@ static bool mprotect_fails(uint64_t count, uint64_t limit, const struct inject_r
 	if (request->address % PAGE_BYTES)
 		return false;
 	for (uintptr_t at = request->address; at < end; at = vma.end) {
-		if (!find_at(at, &vma))
+		if (!vma_at(at, &vma, NULL, 0))
 			return false; /* the kernel's ENOMEM, of another kind */
 		unsigned int pieces = pieces_made(&vma, request->address, end,
 						  request->protection & PROTECTION_BITS);

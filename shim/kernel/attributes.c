@@ -78,12 +78,11 @@ static int key_in(const char *at)
 
 static void read_header(struct attributes_walk *walk, const char *line)
 {
-	uint64_t start, end;
+	struct vma area;
 
-	line = text_read_number(line, 16, &start) + 1;
-	text_read_number(line, 16, &end);
-	walk->next_start = (uintptr_t)start;
-	walk->next_end = (uintptr_t)end;
+	vma_parse(line, &area, NULL, 0);
+	walk->next_start = area.start;
+	walk->next_end = area.end;
 	walk->more = true;
 }
 

@@ -192,6 +192,11 @@ int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size)
 	return r;
 }
 
+bool vma_at(uintptr_t address, struct vma *out, char *name, size_t name_size)
+{
+	return !vma_find(address, out, name, name_size) && out->start <= address;
+}
+
 static uint64_t count_lines(int fd)
 {
 	static const char gate[] = "[vsyscall]\n"; /* up there, listed last, and no area */
@@ -302,8 +307,8 @@ static bool have_one_name(uintptr_t a, uintptr_t b)
 	char *names = arena_alloc(2 * NAME_BYTES);
 	struct vma vma;
 
-	bool is = names && !vma_find(a, &vma, names, NAME_BYTES) && vma.start <= a &&
-		  !vma_find(b, &vma, names + NAME_BYTES, NAME_BYTES) && vma.start <= b &&
+	bool is = names && vma_at(a, &vma, names, NAME_BYTES) &&
+		  vma_at(b, &vma, names + NAME_BYTES, NAME_BYTES) &&
 		  !strcmp(names, names + NAME_BYTES);
 	arena_free(names, 2 * NAME_BYTES);
 	return is;

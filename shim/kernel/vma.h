@@ -57,6 +57,9 @@ bool vma_shows(const struct vma *vma, const struct vma_file *file, uintptr_t add
  * name (if not NULL) gets the path as /proc/self/maps has it. */
 int vma_find(uintptr_t address, struct vma *out, char *name, size_t name_size);
 
+/* The same of the area that holds address: false when there is none, or nobody can tell. */
+bool vma_at(uintptr_t address, struct vma *out, char *name, size_t name_size);
+
 /* How many areas the process has; 0 when they cannot be counted. Costs as much as there are. */
 uint64_t vma_count(void);
 

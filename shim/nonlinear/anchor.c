@@ -195,8 +195,7 @@ static bool can_be_doubled(const struct vma *area)
 {
 	long at = copy_make(area->start, 1);
 
-	if (!sys_failed(at))
-		copy_unmap((uintptr_t)at, 1);
+	copy_unmap((uintptr_t)at, 1);
 	return at != -EINVAL && at != -EFAULT;
 }
 
@@ -234,8 +233,7 @@ static long page_of_mappings(const struct vma *area, uint64_t wanted, uint64_t *
 		long at = copy_page(area, lowest.start, page);
 		if (at == -ENOMEM || (!sys_failed(at) && *page <= wanted))
 			return at;
-		if (!sys_failed(at))
-			copy_unmap((uintptr_t)at, 1);
+		copy_unmap((uintptr_t)at, 1);
 	}
 	return -EAGAIN;
 }
@@ -382,8 +380,7 @@ static bool shows_same_file(uintptr_t address, const struct vma *area)
 {
 	struct vma vma;
 
-	return !vma_find(address, &vma, NULL, 0) && vma.start <= address &&
-	       vma_shares_file_by_name(area, &vma);
+	return vma_at(address, &vma, NULL, 0) && vma_shares_file_by_name(area, &vma);
 }
 
 /* Of the descriptor's file its first page; of memory without one the mapping's. */
@@ -396,8 +393,7 @@ static long page_to_note(const struct vma *area, int fd, uint64_t *page)
 		copy_clean((uintptr_t)at, 1);
 		return at;
 	}
-	if (!sys_failed(at))
-		copy_unmap((uintptr_t)at, 1);
+	copy_unmap((uintptr_t)at, 1);
 	return copy_page(area, area->start, page);
 }
 
@@ -428,8 +424,8 @@ void anchor_note(uintptr_t address, size_t length, int fd)
 	if (fd >= 0 && (sys_fcntl(fd, F_GETFL, 0) & O_ACCMODE) != O_RDWR)
 		return;
 	anchors_take();
-	if (!vma_find(address, &area, NULL, 0) && area.start <= address && area.shared &&
-	    vma_has_file(&area) && area.end >= address + PAGE_UP(length))
+	if (vma_at(address, &area, NULL, 0) && area.shared && vma_has_file(&area) &&
+	    area.end >= address + PAGE_UP(length))
 		note(&area, fd);
 	anchors_drop();
 }
@@ -440,7 +436,7 @@ void anchor_note_moved(uintptr_t start, uintptr_t end)
 
 	anchors_take();
 	struct anchor *anchor = NULL;
-	if (!vma_find(start, &area, NULL, 0) && area.start <= start && area.shared)
+	if (vma_at(start, &area, NULL, 0) && area.shared)
 		anchor = anchor_of(&area);
 	if (anchor)
 		widen(anchor, start, end);

@@ -18,7 +18,7 @@
 
 void copy_unmap(uintptr_t address, uint64_t pages)
 {
-	if (address)
+	if (address && !sys_failed((long)address))
 		place_unmap((long)address, (size_t)(pages * PAGE_BYTES));
 }
 
@@ -41,8 +41,7 @@ static void give_back(uintptr_t room, uint64_t pages)
 {
 	struct vma vma;
 
-	if (!vma_find(room, &vma, NULL, 0) && vma.start <= room &&
-	    vma.end >= room + pages * PAGE_BYTES) {
+	if (vma_at(room, &vma, NULL, 0) && vma.end >= room + pages * PAGE_BYTES) {
 		copy_unmap(room, pages);
 		return;
 	}

@@ -76,7 +76,7 @@ long copy_far(uintptr_t from, uint64_t distance, uint64_t pages);
 /* Frees it of attributes that the program gave its memory, and a copy of it inherits. */
 void copy_clean(uintptr_t address, uint64_t pages);
 
-/* Nothing is at 0. */
+/* Nothing is at 0, nor at an -errno. */
 void copy_unmap(uintptr_t address, uint64_t pages);
 
 /* ---- anchor.c ---- */

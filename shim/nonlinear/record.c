@@ -26,8 +26,7 @@ struct before {
 
 static void look(uintptr_t address, struct before *before)
 {
-	before->known = !vma_find(address, &before->vma, before->path, sizeof(before->path)) &&
-			before->vma.start <= address;
+	before->known = vma_at(address, &before->vma, before->path, sizeof(before->path));
 }
 
 static void record_before(struct record *record, const struct remap_request *request,

@@ -26,10 +26,10 @@ struct errand {
 	uintptr_t address;
 	uint64_t size, page;
 	int protection, flags;
+	char *name; /* of PATH_BYTES */
 	/* what came of it */
 	enum way way;
 	long result;
-	char name[PATH_BYTES];
 };
 
 const char *way_name(enum way way)
@@ -94,40 +94,31 @@ static void run_errand(void *argument)
 				  fd, (int64_t)(errand->page * PAGE_BYTES));
 }
 
-static struct errand *errand_new(const struct vma *area)
+static void find_name(const struct vma *area, char *name)
 {
-	struct errand *errand = arena_alloc(sizeof(*errand));
 	struct vma again;
 
-	if (!errand)
-		return NULL;
-	errand->area = area;
-	if (vma_find(area->start, &again, errand->name, sizeof(errand->name)) ||
-	    again.start != area->start || again.inode != area->inode)
-		errand->name[0] = 0;
-	return errand;
+	if (vma_find(area->start, &again, name, PATH_BYTES) || again.start != area->start ||
+	    again.inode != area->inode)
+		name[0] = 0;
 }
 
 long reopen_map(const struct vma *area, uintptr_t address, uint64_t size, int protection, int flags,
 		uint64_t page, enum way *way)
 {
-	struct errand *errand = errand_new(area);
+	struct errand errand = {
+		area,	  address, size, page, protection, flags, arena_alloc(PATH_BYTES),
+		WAY_NONE, -ENOMEM
+	};
 
 	*way = WAY_NONE;
-	if (!errand)
+	if (!errand.name)
 		return -ENOMEM;
-	errand->address = address;
-	errand->size = size;
-	errand->protection = protection;
-	errand->flags = flags;
-	errand->page = page;
+	find_name(area, errand.name);
 	lock_take(&stack_lock);
-	long r = thread_run_on(stack, run_errand, errand);
+	long r = thread_run_on(stack, run_errand, &errand);
 	lock_drop(&stack_lock);
-	if (!r) {
-		*way = errand->way;
-		r = errand->result;
-	}
-	arena_free(errand, sizeof(*errand));
-	return r;
+	arena_free(errand.name, PATH_BYTES);
+	*way = errand.way;
+	return r ? r : errand.result;
 }

@@ -61,8 +61,7 @@ static bool changed(const struct map_request *request, const struct rewire *rewi
 	struct vma now;
 
 	change->address = old->start > request->address ? old->start : request->address;
-	if (vma_find(change->address, &now, path, path_size) || now.start > change->address ||
-	    !vma_shares_file(old, &now))
+	if (!vma_at(change->address, &now, path, path_size) || !vma_shares_file(old, &now))
 		return false;
 	change->before = page_at(old, change->address);
 	change->now = page_at(&now, change->address);

@@ -40,7 +40,7 @@ static void replace_by_zeros(const struct range *range)
 	struct vma vma;
 
 	for (uintptr_t at = range->start; at < range->end; at = vma.end) {
-		if (vma_find(at, &vma, NULL, 0) || vma.start > at)
+		if (!vma_at(at, &vma, NULL, 0))
 			return;
 		uintptr_t end = vma.end < range->end ? vma.end : range->end;
 		if (!sys_failed(map_zeros(at, end, vma.protection)))

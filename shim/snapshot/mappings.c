@@ -353,8 +353,7 @@ static bool is_one_area(uintptr_t address, size_t size)
 {
 	struct vma vma;
 
-	return !vma_find(address, &vma, NULL, 0) && vma.start <= address &&
-	       vma.end >= address + PAGE_UP(size);
+	return vma_at(address, &vma, NULL, 0) && vma.end >= address + PAGE_UP(size);
 }
 
 /* Several areas, or a failure. */
