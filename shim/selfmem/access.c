@@ -19,7 +19,7 @@
 
 static const char *const synchrony_names[] = { NULL, "alone", "held", "held-user", "none" };
 
-void record_memory_path(struct record *record, int fd)
+static void record_memory_path(struct record *record, int fd)
 {
 	char path[PATH_BYTES];
 
@@ -27,7 +27,7 @@ void record_memory_path(struct record *record, int fd)
 		record_str(record, "file.path", path);
 }
 
-void record_memory_kind(struct record *record, const struct file *file)
+static void record_memory_kind(struct record *record, const struct file *file)
 {
 	record_str(record, "mmfence.selfmem.kind",
 		   file->kind == FILE_PROCESS_MEMORY ? "process" : "device");
@@ -35,8 +35,9 @@ void record_memory_kind(struct record *record, const struct file *file)
 		record_int(record, "mmfence.selfmem.owner", file->owner);
 }
 
-struct record *record_map(const struct call *call, int fd, const struct file *file, int error,
-			  const char *reason)
+/* Begins a selfmem.map record: path, error (or 0) and why, call, kind. */
+static struct record *record_map(const struct call *call, int fd, const struct file *file,
+				 int error, const char *reason)
 {
 	struct record *record =
 		record_of_call(EVENT_SELFMEM_MAP, error ? OUTCOME_FAILURE : OUTCOME_SUCCESS, call);
@@ -48,7 +49,9 @@ struct record *record_map(const struct call *call, int fd, const struct file *fi
 	return record;
 }
 
-void record_request(struct record *record, const struct map_request *request, uintptr_t address)
+/* address: where it is, or 0. */
+static void record_request(struct record *record, const struct map_request *request,
+			   uintptr_t address)
 {
 	record_mapping(record, address, request->length, request->offset, request->protection,
 		       request->flags & MAP_SHARED);

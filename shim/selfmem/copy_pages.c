@@ -115,10 +115,10 @@ int copy_unreadable_pages(int fd, const struct proc *proc, bool touched, uintptr
 /* A fault on a hole fails instead of filling it, and one on a page in swap brings that back. */
 static int copy_but_holes(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes)
 {
-	int refusal = hold_refuse_missing(from, end);
+	struct hold refusal;
 	int r = 0;
 
-	if (refusal < 0) /* not memory, or no userfaultfd */
+	if (hold_refuse_missing(&refusal, from, end)) /* not memory, or no userfaultfd */
 		return copy_every_page(fd, from, end, at, bytes);
 	while (from < end && (!r || r == -EFAULT)) {
 		if (r) {
@@ -127,7 +127,7 @@ static int copy_but_holes(int fd, uintptr_t from, uintptr_t end, int64_t at, uin
 		}
 		r = from < end ? write_some(fd, &from, end, &at, bytes) : 0;
 	}
-	sys_close(refusal);
+	hold_close(&refusal);
 	return r == -EFAULT ? 0 : r;
 }
 

@@ -39,36 +39,36 @@ static int open_any(bool *user_only)
 	return fd < 0 ? sys_userfaultfd(O_CLOEXEC | UFFD_USER_MODE_ONLY) : fd;
 }
 
-static int open_with(uint64_t features, bool *user_only)
+void hold_close(struct hold *hold)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	int fd = open_any(user_only);
-	int r = fd < 0 ? fd : sys_ioctl(fd, UFFDIO_API, &api);
-
-	if (r < 0 && fd >= 0)
-		sys_close(fd);
-	return r < 0 ? r : fd;
+	sys_close_if_open(hold->fd);
+	hold->fd = -1;
 }
 
-static int watch(int fd, uintptr_t start, uintptr_t end)
+static int open_with(struct hold *hold, uint64_t features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+
+	hold->fd = open_any(&hold->user_only);
+	int r = hold->fd < 0 ? hold->fd : sys_ioctl(hold->fd, UFFDIO_API, &api);
+	if (r)
+		hold_close(hold);
+	return r;
+}
+
+int hold_open(struct hold *hold)
+{
+	return open_with(hold, 0);
+}
+
+int hold_range(const struct hold *hold, uintptr_t start, uintptr_t end)
 {
 	struct uffdio_register area = {
 		.range = { start, end - start },
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
 
-	return sys_ioctl(fd, UFFDIO_REGISTER, &area);
-}
-
-int hold_open(struct hold *hold)
-{
-	hold->fd = open_with(0, &hold->user_only);
-	return hold->fd < 0 ? hold->fd : 0;
-}
-
-int hold_range(const struct hold *hold, uintptr_t start, uintptr_t end)
-{
-	return watch(hold->fd, start, end);
+	return sys_ioctl(hold->fd, UFFDIO_REGISTER, &area);
 }
 
 void hold_release(const struct hold *hold, uintptr_t start, uintptr_t end)
@@ -78,19 +78,13 @@ void hold_release(const struct hold *hold, uintptr_t start, uintptr_t end)
 	sys_ioctl(hold->fd, UFFDIO_WAKE, &range);
 }
 
-void hold_close(struct hold *hold)
+int hold_refuse_missing(struct hold *hold, uintptr_t start, uintptr_t end)
 {
-	sys_close_if_open(hold->fd);
-	hold->fd = -1;
-}
+	int r = open_with(hold, UFFD_FEATURE_SIGBUS);
 
-int hold_refuse_missing(uintptr_t start, uintptr_t end)
-{
-	bool user_only;
-	int fd = open_with(UFFD_FEATURE_SIGBUS, &user_only);
-	int r = fd < 0 ? fd : watch(fd, start, end);
-
-	if (r < 0 && fd >= 0)
-		sys_close(fd);
-	return r < 0 ? r : fd;
+	if (!r)
+		r = hold_range(hold, start, end);
+	if (r)
+		hold_close(hold);
+	return r;
 }

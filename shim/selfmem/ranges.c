@@ -26,13 +26,11 @@ bool ranges_any(void)
 
 static bool has_room(size_t more)
 {
-	while (count + more > room) {
-		struct range *larger = arena_grow(entries, sizeof(*entries), &room);
-		if (!larger)
-			return false;
-		entries = larger;
-	}
-	return true;
+	struct range *with_room = arena_room(entries, sizeof(*entries), count + more, &room);
+
+	if (with_room)
+		entries = with_room;
+	return with_room;
 }
 
 int ranges_reserve(size_t more)

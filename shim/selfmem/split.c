@@ -68,13 +68,12 @@ static struct original *original_of(const struct vma *vma)
 
 static int add_original(const struct vma *vma, struct original **out)
 {
-	if (split.original_count == split.original_room) {
-		void *larger =
-			arena_grow(split.originals, sizeof(*split.originals), &split.original_room);
-		if (!larger)
-			return -ENOMEM;
-		split.originals = larger;
-	}
+	void *originals = arena_room(split.originals, sizeof(*split.originals),
+				     split.original_count + 1, &split.original_room);
+
+	if (!originals)
+		return -ENOMEM;
+	split.originals = originals;
 	*out = &split.originals[split.original_count++];
 	**out = (struct original){
 		.device = vma->device, .inode = vma->inode, .start = INT64_MAX, .fd = -1
@@ -93,12 +92,11 @@ static int add_show(const struct vma *vma)
 		original->start = start;
 	if (end > original->end)
 		original->end = end;
-	if (split.show_count == split.show_room) {
-		void *larger = arena_grow(split.shows, sizeof(*split.shows), &split.show_room);
-		if (!larger)
-			return -ENOMEM;
-		split.shows = larger;
-	}
+	void *shows = arena_room(split.shows, sizeof(*split.shows), split.show_count + 1,
+				 &split.show_room);
+	if (!shows)
+		return -ENOMEM;
+	split.shows = shows;
 	split.shows[split.show_count++] =
 		(struct show){ vma->start, vma->end, start, (size_t)(original - split.originals) };
 	return 0;

@@ -74,13 +74,12 @@ static const char *obstacle(const struct view *view, const struct vma *vma, cons
 
 static struct part *new_part(struct view *view)
 {
-	if (view->count == view->room) {
-		struct part *larger = arena_grow(view->parts, sizeof(*larger), &view->room);
-		if (!larger)
-			return NULL;
-		view->parts = larger;
-	}
-	return &view->parts[view->count++];
+	struct part *parts = arena_room(view->parts, sizeof(*parts), view->count + 1, &view->room);
+
+	if (!parts)
+		return NULL;
+	view->parts = parts;
+	return &parts[view->count++];
 }
 
 static int add_area(struct view *view, const struct vma *vma, uintptr_t at, const char *name)

@@ -107,9 +107,9 @@ int hold_range(const struct hold *hold, uintptr_t start, uintptr_t end);
 void hold_release(const struct hold *hold, uintptr_t start, uintptr_t end);
 void hold_close(struct hold *hold);
 
-/* A system call that touches a hole of shared memory in the range fails with EFAULT, and the hole
- * stays one, until the descriptor is closed. It, or -errno. */
-int hold_refuse_missing(uintptr_t start, uintptr_t end);
+/* Instead of both: a system call that touches a hole of shared memory in the range fails with
+ * EFAULT, and the hole stays one. */
+int hold_refuse_missing(struct hold *hold, uintptr_t start, uintptr_t end);
 
 /* ---- copy_pages.c ---- */
 
@@ -134,16 +134,6 @@ int copy_unreadable_pages(int fd, const struct proc *proc, bool touched, uintptr
 
 /* The same for shared memory, readable or not: its holes are not filled by looking at them. */
 int copy_shared_pages(int fd, uintptr_t from, uintptr_t end, int64_t at, uint64_t *bytes);
-
-/* ---- access.c: what the records of this room have in common ---- */
-
-void record_memory_path(struct record *record, int fd);
-void record_memory_kind(struct record *record, const struct file *file);
-/* Begins a selfmem.map record: path, error (or 0) and why, call, kind. */
-struct record *record_map(const struct call *call, int fd, const struct file *file, int error,
-			  const char *reason);
-/* address: where it is, or 0. */
-void record_request(struct record *record, const struct map_request *request, uintptr_t address);
 
 /* ---- split.c ---- */
 

@@ -69,26 +69,23 @@ static void *small_alloc(size_t size)
 	return block;
 }
 
-void *arena_alloc(size_t size)
+static void *block_get(size_t size)
 {
-	void *block;
-
-	if (FAULT(FAULT_ARENA))
-		return NULL;
-	if (!size)
-		size = 1;
-	if (size > (size_t)1 << CLASS_MAX) {
-		block = size > SIZE_MAX - PAGE_BYTES ? NULL : pages_get(PAGE_UP(size));
-		if (block)
-			__atomic_add_fetch(&in_use, size, __ATOMIC_RELAXED);
-		return block;
-	}
+	if (size > (size_t)1 << CLASS_MAX)
+		return size > SIZE_MAX - PAGE_BYTES ? NULL : pages_get(PAGE_UP(size));
 	lock_take(&arena_lock);
-	block = small_alloc(size);
-	if (block)
-		__atomic_add_fetch(&in_use, size, __ATOMIC_RELAXED);
+	void *block = small_alloc(size);
 	lock_drop(&arena_lock);
 	return block ? memset(block, 0, size) : NULL;
+}
+
+void *arena_alloc(size_t size)
+{
+	size = size ? size : 1;
+	void *block = FAULT(FAULT_ARENA) ? NULL : block_get(size);
+	if (block)
+		__atomic_add_fetch(&in_use, size, __ATOMIC_RELAXED);
+	return block;
 }
 
 void arena_free(void *block, size_t size)
@@ -109,17 +106,21 @@ void arena_free(void *block, size_t size)
 	lock_drop(&arena_lock);
 }
 
-void *arena_grow(void *array, size_t size, size_t *room)
+void *arena_room(void *array, size_t size, size_t count, size_t *room)
 {
-	size_t old = *room * size, now = old ? 2 * old : 16 * size;
-	void *larger = arena_alloc(now);
+	size_t wanted = *room ? *room : 16;
 
+	while (wanted < count)
+		wanted *= 2;
+	if (wanted == *room)
+		return array;
+	void *larger = arena_alloc(wanted * size);
 	if (!larger)
 		return NULL;
-	if (old)
-		memcpy(larger, array, old);
-	arena_free(array, old);
-	*room = now / size;
+	if (array)
+		memcpy(larger, array, *room * size);
+	arena_free(array, *room * size);
+	*room = wanted;
 	return larger;
 }
 

@@ -13,9 +13,9 @@
 /* Zeroed, 16-byte aligned; NULL when the kernel gives no more. */
 void *arena_alloc(size_t size);
 void arena_free(void *block, size_t size);
-/* An array with room for twice as many elements of this size (16 at first), in place of one with
- * *room; NULL, and that one stays, when there is no memory. */
-void *arena_grow(void *array, size_t size, size_t *room);
+/* The array, which has *room for elements of this size (at first it is NULL), with room for count
+ * of them: where it was, or anew; NULL, and that one stays, when there is no memory. */
+void *arena_room(void *array, size_t size, size_t count, size_t *room);
 char *arena_strdup(const char *text);
 
 /* Bytes handed out and not given back. */
