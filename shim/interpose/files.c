@@ -99,11 +99,20 @@ static __attribute__((noinline)) int check_path(const struct call *call, int dir
 	return scope_silent() ? 0 : IN_SCOPE(look_at_path(call, directory, path, flags, denial), 0);
 }
 
-void open_failed(const struct call *call, int directory, const char *path, int flags, int error)
+/* An open of this name failed: if it was denied, and shows memory, that is an event. */
+static void open_failed(const struct call *call, int directory, const char *path, int flags,
+			int error)
 {
 	if (unlikely(is_denial(error)) && is_judged && !flags_exclude_memory(flags))
 		check_path(call, directory, path, flags, error);
 }
+
+struct opening {
+	int directory;
+	const char *path;
+	int flags;
+	uint64_t resolve; /* RESOLVE_*, of openat2 */
+};
 
 /* A thread of ours may map it again, and take a lease, before it is open. */
 #define MOST_TURNS 100
@@ -182,7 +191,9 @@ static bool interrupted_for_us(const struct opening *opening)
 	return true;
 }
 
-bool open_again(long *result, const struct opening *opening, int turn)
+/* It ended with *result, -errno, the turn-th time: whether a lease of ours was the reason, so that
+ * it is worth another try. Or it is open now, and *result the descriptor. */
+static bool open_again(long *result, const struct opening *opening, int turn)
 {
 	int flags = opening->flags;
 
@@ -293,23 +304,55 @@ DEFINE_CREAT(creat64, KERNEL_O_LARGEFILE)
 ALIAS(__open, open);
 ALIAS(__open64, open64);
 
+/* ---- by number ---- */
+
+/* openat2's are in memory, which may be none: only after the kernel has read it. */
+static uint64_t open_resolve(long nr, long c)
+{
+	return nr == SYS_openat2 ? ((const struct open_how *)c)->resolve : 0;
+}
+
+static int open_flags(long nr, long b, long c)
+{
+	switch (nr) {
+	case SYS_open:
+		return (int)b;
+	case SYS_openat:
+		return (int)c;
+	case SYS_creat:
+		return O_WRONLY;
+	default:
+		return (int)((const struct open_how *)c)->flags;
+	}
+}
+
+long open_by_number(const struct call *call, long nr, long a, long b, long c, long d)
+{
+	bool at = nr == SYS_openat || nr == SYS_openat2;
+	int directory = at ? (int)a : AT_FDCWD, turn = 0;
+	const char *path = (const char *)(at ? b : a);
+	long fd;
+
+	do
+		fd = sys_call(nr, a, b, c, d, 0, 0);
+	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
+	       open_again(&fd,
+			  &(struct opening){ directory, path, open_flags(nr, b, c),
+					     open_resolve(nr, c) },
+			  turn++));
+	if (fd >= 0)
+		return opened(call, fd, open_flags(nr, b, c));
+	if (unlikely(is_denial((int)-fd)))
+		open_failed(call, directory, path, open_flags(nr, b, c), (int)-fd);
+	return fd;
+}
+
 /* Not in this libc, but in later ones and in other libraries. */
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size);
 EXPORT int openat2(int directory, const char *path, const struct open_how *how, size_t size)
 {
-	int turn = 0;
-	long fd;
-
-	do
-		fd = sys_openat2(directory, path, how, size);
-	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
-	       open_again(&fd, &(struct opening){ directory, path, (int)how->flags, how->resolve },
-			  turn++));
-	if (fd >= 0)
-		fd = opened(CALL_HERE("openat2"), fd, (int)how->flags);
-	else if (is_denial((int)-fd)) /* then the kernel has read it */
-		open_failed(CALL_HERE("openat2"), directory, path, (int)how->flags, (int)-fd);
-	return (int)libc_result(fd);
+	return (int)libc_result(open_by_number(CALL_HERE("openat2"), SYS_openat2, directory,
+					       (long)path, (long)how, (long)size));
 }
 
 /* ---- stdio ---- */

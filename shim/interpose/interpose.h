@@ -98,9 +98,6 @@ long opened(const struct call *call, long fd, int flags);
 /* At start: whether there is a log. */
 void opens_settle(bool recorded);
 
-/* An open of this name failed: if it was denied, and shows memory, that is an event. */
-void open_failed(const struct call *call, int directory, const char *path, int flags, int error);
-
 /* Calls that reach into another process. */
 long processes_memory(const struct call *call, bool writes, pid_t pid, long a, long b, long c,
 		      long d, long flags);
@@ -116,16 +113,8 @@ long descriptors_close_range(unsigned int first, unsigned int last, unsigned int
 typedef long duplicate_call(int from, int onto, int flags);
 long descriptors_dup(duplicate_call *call, int from, int onto, int flags);
 
-struct opening {
-	int directory;
-	const char *path;
-	int flags;
-	uint64_t resolve; /* RESOLVE_*, of openat2 */
-};
-
-/* It ended with *result, -errno, the turn-th time: whether a lease of ours was the reason, so that
- * it is worth another try. Or it is open now, and *result the descriptor. */
-bool open_again(long *result, const struct opening *opening, int turn);
+/* open, openat, creat or openat2, by its number. */
+long open_by_number(const struct call *call, long nr, long a, long b, long c, long d);
 
 /* umount2: no file is held any more that nobody needs. */
 long files_unmount(const char *target, int flags);

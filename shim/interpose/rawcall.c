@@ -5,7 +5,6 @@
  * a number that is not ours is handed on by a jump, with nothing left on the stack.
  */
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <sys/fanotify.h>
 #include <sys/mman.h>
@@ -26,26 +25,6 @@ static inline __attribute__((always_inline)) long pass(long nr, long a, long b, 
 	return onward(nr, a, b, c, d, e, f);
 }
 
-/* openat2's are in memory, which may be none: only after the kernel has read it. */
-static uint64_t open_resolve(long nr, long c)
-{
-	return nr == SYS_openat2 ? ((const struct open_how *)c)->resolve : 0;
-}
-
-static int open_flags(long nr, long b, long c)
-{
-	switch (nr) {
-	case SYS_open:
-		return (int)b;
-	case SYS_openat:
-		return (int)c;
-	case SYS_creat:
-		return O_WRONLY;
-	default:
-		return (int)((const struct open_how *)c)->flags;
-	}
-}
-
 #ifdef __x86_64__
 #define MMAP_NUMBER    SYS_mmap
 #define MMAP_OFFSET(f) (f)
@@ -53,27 +32,6 @@ static int open_flags(long nr, long b, long c)
 #define MMAP_NUMBER    SYS_mmap2
 #define MMAP_OFFSET(f) ((int64_t)(uint32_t)(f) << 12)
 #endif
-
-static long call_open(const struct call *call, long nr, long a, long b, long c, long d)
-{
-	bool at = nr == SYS_openat || nr == SYS_openat2;
-	int directory = at ? (int)a : AT_FDCWD, turn = 0;
-	const char *path = (const char *)(at ? b : a);
-	long fd;
-
-	do
-		fd = sys_call(nr, a, b, c, d, 0, 0);
-	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
-	       open_again(&fd,
-			  &(struct opening){ directory, path, open_flags(nr, b, c),
-					     open_resolve(nr, c) },
-			  turn++));
-	if (fd >= 0)
-		return opened(call, fd, open_flags(nr, b, c));
-	if (unlikely(fd == -EACCES || fd == -EPERM))
-		open_failed(call, directory, path, open_flags(nr, b, c), (int)-fd);
-	return fd;
-}
 
 static long dup2_by_number(int from, int onto, int flags)
 {
