@@ -67,8 +67,8 @@ SHIM_LDFLAGS := -shared -static-libgcc -Wl,--version-script=$(B)/symbols.map \
 	-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,nopack-relative-relocs -Wl,--hash-style=gnu -Wl,-O1 -Wl,--as-needed \
 	-Wl,-soname,libmmfence.so -Wl,--sort-section=name -Wl,-z,noseparate-code
 
-SHIM_SRC := $(filter-out %/program_code.c,$(sort $(wildcard shim/interpose/*.c shim/kernel/*.c shim/policy/*.c shim/snapshot/*.c \
-	shim/nonlinear/*.c shim/selfmem/*.c shim/sigbus/*.c shim/mapping/*.c shim/inject/*.c shim/audit/*.c shim/pages/*.c shim/support/*.c)))
+SHIM_SRC := $(sort $(wildcard shim/interpose/*.c shim/kernel/*.c shim/policy/*.c shim/snapshot/*.c \
+	shim/nonlinear/*.c shim/selfmem/*.c shim/sigbus/*.c shim/mapping/*.c shim/inject/*.c shim/audit/*.c shim/pages/*.c shim/support/*.c))
 SHIM_OBJ64 := $(SHIM_SRC:%.c=$(B)/obj64/%.o)
 SHIM_OBJ32 := $(SHIM_SRC:%.c=$(B)/obj32/%.o)
 
@@ -76,7 +76,7 @@ SHIM_OBJ32 := $(SHIM_SRC:%.c=$(B)/obj32/%.o)
 # writes to a file, system calls and areas, the page census and the text builder.
 CLI_SRC := $(sort $(wildcard shim/cli/*.c shim/cli/*/*.c)) $(sort $(wildcard shim/policy/*.c)) \
 	shim/sigbus/writer.c shim/support/text.c \
-	$(addprefix shim/kernel/,filesystem.c guarded.c home.c proc_text.c program.c program_code.c symbol.c unnamed.c vma.c) \
+	$(addprefix shim/kernel/,filesystem.c guarded.c home.c proc_text.c program.c symbol.c unnamed.c vma.c) \
 	$(addprefix shim/support/,arena.c error.c lock.c place.c sys.c) shim/audit/json.c \
 	$(filter-out shim/pages/exit.c,$(sort $(wildcard shim/pages/*.c)))
 CLI_LIBS := -ljansson -lyajl -lsmartcols -ldw -lelf -lm

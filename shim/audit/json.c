@@ -27,7 +27,9 @@ static size_t sequence_shape(unsigned char first, unsigned char *low, unsigned c
 	return 0;
 }
 
-size_t utf8_sequence(const unsigned char *text, size_t left, bool *valid)
+/* The bytes of the well-formed UTF-8 sequence at text; or, with *valid false, of the part of an
+ * ill-formed one that is replaced by one U+FFFD (Unicode 15, section 3.9, "maximal subparts"). */
+static size_t utf8_sequence(const unsigned char *text, size_t left, bool *valid)
 {
 	unsigned char low, high;
 	size_t whole = sequence_shape(text[0], &low, &high);

@@ -28,8 +28,4 @@ unsigned int json_add_string(struct text *out, const char *bytes, size_t length,
 /* Appends bytes in hexadecimal as a string, in at most limit bytes; false when it was cut. */
 bool json_add_hex(struct text *out, const void *bytes, size_t length, size_t limit);
 
-/* The bytes of the well-formed UTF-8 sequence at text; or, with *valid false, of the part of an
- * ill-formed one that is replaced by one U+FFFD (Unicode 15, section 3.9, "maximal subparts"). */
-size_t utf8_sequence(const unsigned char *text, size_t left, bool *valid);
-
 #endif

@@ -50,6 +50,16 @@ void *take(size_t size);
 char *keep(const char *text);
 void *resize(void *block, size_t size);
 
+/* code.c. How many instructions in a program's code make system calls past
+ * libc, and so past the library; 0 too for what is no program of x86. Those that it makes by way of
+ * a library of its own are not found. */
+size_t program_own_calls(const char *path);
+
+/* Whether libc, which lies beside the dynamic linker that it came with, is older than glibc 2.5: it
+ * names the versions that it has. One that is not there is no reason to refuse: it may be
+ * elsewhere. */
+bool program_libc_is_old(const char *loader);
+
 /* A stream that is a string once it is closed; ends the command when there is no memory. */
 FILE *open_text(char **text);
 

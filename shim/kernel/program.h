@@ -32,16 +32,6 @@ void program_inspect(int directory, const char *path, struct program *out);
  */
 bool program_is_go(void);
 
-/* program_code.c, for the command. How many instructions in a program's code make system calls past
- * libc, and so past the library; 0 too for what is no program of x86. Those that it makes by way of
- * a library of its own are not found. */
-size_t program_own_calls(const char *path);
-
-/* Whether libc, which lies beside the dynamic linker that it came with, is older than glibc 2.5: it
- * names the versions that it has. One that is not there is no reason to refuse: it may be
- * elsewhere. */
-bool program_libc_is_old(const char *loader);
-
 /* Why a program is not fenced: for a record, and what stands behind "is" in a sentence. */
 struct gap {
 	const char *reason;

@@ -145,8 +145,9 @@ const struct link_map *symbol_vdso(void)
 	return library;
 }
 
-/* The vdso is listed, but nobody's names are looked for there. */
-const struct link_map *symbol_after(const struct link_map *library)
+/* The library that follows in the order of loading; the first one after us for NULL. The vdso is
+ * listed, but nobody's names are looked for there. */
+static const struct link_map *symbol_after(const struct link_map *library)
 {
 	if (!library) {
 		library = _r_debug.r_map;

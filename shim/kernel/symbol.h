@@ -27,9 +27,6 @@ bool symbol_read(const struct link_map *library, struct symbol_table *out);
  * there. */
 void *symbol_find(const struct symbol_table *symbols, const char *name);
 
-/* The library that follows in the order of loading; the first one after us for NULL. */
-const struct link_map *symbol_after(const struct link_map *library);
-
 /* The definition that follows ours, as dlsym(RTLD_NEXT, name) has it. */
 void *symbol_next(const char *name);
 /* From now on in the libraries alone that are there now, which nobody unloads meanwhile. */

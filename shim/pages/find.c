@@ -74,15 +74,6 @@ static int by_area(struct lookup *lookup, const struct pages_area *area)
 	return r;
 }
 
-/* As getdents64 has them. */
-struct entry {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t length;
-	uint8_t type;
-	char name[];
-};
-
 static int try_descriptor(struct lookup *lookup, const struct pages_area *area, int directory,
 			  const char *name)
 {
@@ -104,7 +95,7 @@ static int by_descriptor(struct lookup *lookup, const struct pages_area *area)
 
 	while (r == -ESTALE && (got = sys_getdents64(directory, lookup->list, LOOKUP_LIST)) > 0) {
 		for (long at = 0; at < got && r == -ESTALE;) {
-			const struct entry *entry = (const void *)(lookup->list + at);
+			const struct directory_entry *entry = (const void *)(lookup->list + at);
 
 			at += entry->length;
 			if (entry->name[0] != '.' && lookup->steps++ < STEPS_MOST)

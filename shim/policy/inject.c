@@ -237,14 +237,6 @@ int inject_parse(const char *list, struct inject_rule rules[INJECT_RULES], struc
 	return count;
 }
 
-int inject_check(const char *list, struct text *error)
-{
-	struct inject_rule rules[INJECT_RULES];
-	int count = inject_parse(list, rules, error);
-
-	return count < 0 ? count : 0;
-}
-
 bool inject_due(const struct inject_when *when, uint64_t number)
 {
 	return number >= when->first && number <= when->last &&

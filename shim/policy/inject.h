@@ -59,9 +59,6 @@ struct inject_rule {
 /* The rules of a list: how many. -EINVAL, with the rest of a sentence added to error. */
 int inject_parse(const char *list, struct inject_rule rules[INJECT_RULES], struct text *error);
 
-/* The same for who wants to know only whether it is right: 0 or -EINVAL. */
-int inject_check(const char *list, struct text *error);
-
 /* Whether the number-th call is one that fails. */
 bool inject_due(const struct inject_when *when, uint64_t number);
 

@@ -157,12 +157,14 @@ static int target_check(const char *value, struct text *error)
 
 static int text_check(const struct policy_option *option, const char *value, struct text *error)
 {
+	struct inject_rule rules[INJECT_RULES];
+
 	if (option->type == POLICY_TYPE_GLOBS)
 		return globs_check(value, error);
 	if (!strcmp(option->name, "audit.log"))
 		return target_check(value, error);
 	if (!strcmp(option->name, "process.inject"))
-		return inject_check(value, error);
+		return inject_parse(value, rules, error) < 0 ? -EINVAL : 0;
 	return 0;
 }
 

@@ -26,14 +26,6 @@ struct search {
 	char link[SIGBUS_PATH_BYTES];
 };
 
-struct entry {
-	uint64_t inode;
-	int64_t next;
-	uint16_t length;
-	uint8_t type;
-	char name[];
-};
-
 /* Called for each number in the directory, until it says that it is enough. */
 typedef bool visitor(struct search *search, int directory, const char *name);
 
@@ -46,7 +38,7 @@ static bool each_number(struct search *search, int directory, visitor *visit)
 	while (!enough &&
 	       (got = sys_getdents64(directory, entries, sizeof(search->entries[0]))) > 0)
 		for (long at = 0; at < got && !enough;) {
-			const struct entry *entry = (const struct entry *)(entries + at);
+			const struct directory_entry *entry = (const void *)(entries + at);
 
 			at += entry->length;
 			if (entry->name[0] >= '0' && entry->name[0] <= '9')

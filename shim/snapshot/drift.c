@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "audit/event.h"
+#include "kernel/pagemap.h"
 #include "kernel/vma.h"
 #include "support/sys.h"
 #include "kernel/thread.h"
@@ -22,8 +23,6 @@
 #define PIECES	    64
 #define RANGES	    64
 #define RANGE_BYTES 2048
-#define ENTRY_OURS  ((1ULL << 63) | (1ULL << 62))
-#define ENTRY_FILE  (1ULL << 61)
 
 struct comparison {
 	uintptr_t start, end;
@@ -72,7 +71,7 @@ static bool is_programs_own(const struct comparison *it, uintptr_t address)
 
 	sys_pread(it->pagemap, &entry, sizeof(entry),
 		  (int64_t)(address / PAGE_BYTES * sizeof(entry)));
-	return entry & ENTRY_OURS && !(entry & ENTRY_FILE);
+	return entry & (ENTRY_PRESENT | ENTRY_SWAPPED) && !(entry & ENTRY_FILE);
 }
 
 /* Past its end a file has no page: what is captured there and gone now has changed too. */

@@ -193,6 +193,14 @@ struct cache_range {
 struct cache_pages {
 	uint64_t cached, dirty, being_written, evicted, recently_evicted;
 };
+/* As getdents64 has them. */
+struct directory_entry {
+	uint64_t inode;
+	int64_t next;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+};
 typedef struct __user_cap_header_struct cap_header;
 typedef struct __user_cap_data_struct cap_data;
 struct iovec;

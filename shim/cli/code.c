@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What only the whole of a program file tells: see program.h. For the command alone; the library
- * has no time for it before an exec.
+ * What only the whole of a program file tells; the library has no time for it before an exec.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -13,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/program.h"
+#include "cli/cli.h"
 
 static void *map_file(const char *path, size_t *size)
 {
