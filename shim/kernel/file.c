@@ -23,8 +23,7 @@
 #ifndef STATX_ATTR_DAX
 #define STATX_ATTR_DAX 0x00200000
 #endif
-#define HUGETLBFS_SUPER 0x958458f6
-#define MEM_MAJOR	1
+#define MEM_MAJOR 1
 
 static int64_t nanoseconds(const struct statx_timestamp *t)
 {
@@ -97,22 +96,8 @@ static enum file_kind regular_kind(int fd, const struct statx *st, struct file *
 	if (st->stx_attributes & STATX_ATTR_DAX)
 		return FILE_OTHER;
 	out->filesystem = (uint32_t)filesystem_magic(fd, &out->noexec);
-	switch (out->filesystem) {
-	case 0:
-	case PROC_SUPER_MAGIC:
-	case SYSFS_MAGIC:
-	case DEBUGFS_MAGIC:
-	case TRACEFS_MAGIC:
-	case CGROUP_SUPER_MAGIC:
-	case CGROUP2_SUPER_MAGIC:
-	case SECURITYFS_MAGIC:
-	case HUGETLBFS_SUPER:
-	case DEVPTS_SUPER_MAGIC:
-	case ANON_INODE_FS_MAGIC:
-		return FILE_OTHER;
-	default:
-		return FILE_ORDINARY;
-	}
+	return !out->filesystem || filesystem_has(out->filesystem, NO_FILES) ? FILE_OTHER
+									     : FILE_ORDINARY;
 }
 
 static enum file_kind kind_of(int fd, const struct statx *st, struct file *out)
@@ -201,13 +186,10 @@ bool file_release_tells_all_changes(const char *release)
 	return major > 6 || (major == 6 && minor >= 13);
 }
 
-static bool kernel_tells_all_changes(uint32_t filesystem)
+static bool kernel_tells_all_changes(void)
 {
 	struct utsname name;
 
-	if (filesystem != EXT4_SUPER_MAGIC && filesystem != XFS_SUPER_MAGIC &&
-	    filesystem != BTRFS_SUPER_MAGIC && filesystem != TMPFS_MAGIC)
-		return false;
 	return !sys_uname(&name) && file_release_tells_all_changes(name.release);
 }
 
@@ -218,11 +200,12 @@ static bool kernel_tells_all_changes(uint32_t filesystem)
  * coarse clock. A server has a clock of its own. */
 bool file_change_would_show(const struct file *file, int64_t now)
 {
-	if (file->kind != FILE_ORDINARY || !filesystem_keeps_leases(file->filesystem))
+	if (file->kind != FILE_ORDINARY || !filesystem_has(file->filesystem, KEEPS_LEASES))
 		return false;
-	if (file->ctime_ns % SECOND == 0 || filesystem_is_fat(file->filesystem))
+	if (file->ctime_ns % SECOND == 0 || filesystem_has(file->filesystem, COARSE_TIMES))
 		return now - file->ctime_ns >= 2 * SECOND;
-	return file->ctime_ns < now || kernel_tells_all_changes(file->filesystem);
+	return file->ctime_ns < now ||
+	       (filesystem_has(file->filesystem, TELLS_CHANGES) && kernel_tells_all_changes());
 }
 
 bool file_is_unchanged(const struct file_version *before, const struct file_version *after)
@@ -236,12 +219,6 @@ bool file_id_equals(const struct file_id *a, const struct file_id *b)
 	return a->device == b->device && a->inode == b->inode && a->subvolume == b->subvolume;
 }
 
-static bool blocks_tell(uint32_t filesystem)
-{
-	return filesystem == EXT4_SUPER_MAGIC || filesystem == XFS_SUPER_MAGIC ||
-	       filesystem == TMPFS_MAGIC;
-}
-
 uint64_t file_bytes_at_most(const struct file *file, int64_t start, int64_t end)
 {
 	uint64_t allocated = (uint64_t)file->blocks * 512;
@@ -251,7 +228,8 @@ uint64_t file_bytes_at_most(const struct file *file, int64_t start, int64_t end)
 	if (start >= end)
 		return 0;
 	uint64_t bytes = (uint64_t)(end - start);
-	return blocks_tell(file->filesystem) && allocated < bytes ? allocated : bytes;
+	return filesystem_has(file->filesystem, TELLS_BLOCKS) && allocated < bytes ? allocated
+										   : bytes;
 }
 
 /* A file that has bytes allocated shows no memory, nor does what is no more than a path (O_PATH).

@@ -92,15 +92,24 @@ enum file_device file_device(int fd);
 
 /* ---- filesystem.c ---- */
 
-/* File systems whose every change goes through this kernel. Elsewhere (network, FUSE) a lease may
- * be granted and a server change the file all the same. */
-bool filesystem_keeps_leases(uint32_t magic);
+enum {
+	/* Every change goes through this kernel. Elsewhere (network, FUSE) a lease may be granted
+	 * and a server change the file all the same. */
+	KEEPS_LEASES = 1,
+	/* The first store to a page through a new mapping changes the file's times. tmpfs lets who
+	 * has read a page store to it, ZFS sets the times when it writes the page out, and what is
+	 * below overlayfs is unknown. */
+	TIMES_STORES = 2,
+	/* Since Linux 6.13 a file whose times were looked at is given finer ones at its next
+	 * change. */
+	TELLS_CHANGES = 4,
+	TELLS_BLOCKS = 8,  /* what is allocated is all that a file has */
+	COARSE_TIMES = 16, /* coarser than they look */
+	NO_FILES = 32,	   /* mappings of what is in it cannot be captured */
+};
 
-/* Its times are coarser than they look. */
-bool filesystem_is_fat(uint32_t magic);
-
-/* The first store to a page through a new mapping changes the file's times. */
-bool filesystem_times_stores(uint32_t magic);
+/* Whether that is known of it. */
+bool filesystem_has(uint32_t magic, unsigned int trait);
 
 /* As people call it, or NULL. */
 const char *filesystem_name(uint32_t magic);

@@ -23,49 +23,50 @@
 #define MAGIC_VBOXSF   0x786f4256
 #define MAGIC_ZFS      0x2fc12fc1
 
-enum leases { UNTRUSTED, KEPT };
+#define ON_DISK (KEEPS_LEASES | TELLS_CHANGES | TIMES_STORES)
 
 static const struct {
 	uint32_t magic;
-	enum leases leases;
+	unsigned int traits;
 	const char *name;
 } file_systems[] = {
-	{ EXT4_SUPER_MAGIC, KEPT, "ext2/3/4" },
-	{ XFS_SUPER_MAGIC, KEPT, "XFS" },
-	{ BTRFS_SUPER_MAGIC, KEPT, "btrfs" },
-	{ TMPFS_MAGIC, KEPT, "tmpfs" },
-	{ RAMFS_MAGIC, KEPT, "ramfs" },
-	{ OVERLAYFS_SUPER_MAGIC, KEPT, "overlayfs" },
-	{ F2FS_SUPER_MAGIC, KEPT, "F2FS" },
-	{ SQUASHFS_MAGIC, KEPT, "squashfs" },
-	{ ISOFS_SUPER_MAGIC, KEPT, "ISO 9660" },
-	{ MSDOS_SUPER_MAGIC, KEPT, "FAT" },
-	{ MAGIC_EROFS, KEPT, "EROFS" },
-	{ MAGIC_BCACHEFS, KEPT, "bcachefs" },
-	{ MAGIC_ZFS, KEPT, "ZFS" },
-	{ MAGIC_EXFAT, KEPT, "exFAT" },
-	{ MAGIC_NTFS3, KEPT, "NTFS" },
-	{ NFS_SUPER_MAGIC, UNTRUSTED, "NFS" },
-	{ MAGIC_CIFS, UNTRUSTED, "CIFS" },
-	{ MAGIC_SMB2, UNTRUSTED, "SMB" },
-	{ V9FS_MAGIC, UNTRUSTED, "9p" },
-	{ MAGIC_CEPH, UNTRUSTED, "Ceph" },
-	{ AFS_SUPER_MAGIC, UNTRUSTED, "AFS" },
-	{ AFS_FS_MAGIC, UNTRUSTED, "AFS" },
-	{ MAGIC_GFS2, UNTRUSTED, "GFS2" },
-	{ MAGIC_OCFS2, UNTRUSTED, "OCFS2" },
-	{ MAGIC_VBOXSF, UNTRUSTED, "vboxsf" },
-	{ MAGIC_FUSE, UNTRUSTED, "FUSE" },
-	{ MAGIC_MQUEUE, UNTRUSTED, "mqueue" },
-	{ PROC_SUPER_MAGIC, UNTRUSTED, "procfs" },
-	{ SYSFS_MAGIC, UNTRUSTED, "sysfs" },
-	{ DEBUGFS_MAGIC, UNTRUSTED, "debugfs" },
-	{ TRACEFS_MAGIC, UNTRUSTED, "tracefs" },
-	{ SECURITYFS_MAGIC, UNTRUSTED, "securityfs" },
-	{ CGROUP_SUPER_MAGIC, UNTRUSTED, "cgroup" },
-	{ CGROUP2_SUPER_MAGIC, UNTRUSTED, "cgroup2" },
-	{ HUGETLBFS_MAGIC, UNTRUSTED, "hugetlbfs" },
-	{ DEVPTS_SUPER_MAGIC, UNTRUSTED, "devpts" },
+	{ EXT4_SUPER_MAGIC, ON_DISK | TELLS_BLOCKS, "ext2/3/4" },
+	{ XFS_SUPER_MAGIC, ON_DISK | TELLS_BLOCKS, "XFS" },
+	{ BTRFS_SUPER_MAGIC, ON_DISK, "btrfs" },
+	{ TMPFS_MAGIC, KEEPS_LEASES | TELLS_CHANGES | TELLS_BLOCKS, "tmpfs" },
+	{ RAMFS_MAGIC, KEEPS_LEASES, "ramfs" },
+	{ OVERLAYFS_SUPER_MAGIC, KEEPS_LEASES, "overlayfs" },
+	{ F2FS_SUPER_MAGIC, KEEPS_LEASES, "F2FS" },
+	{ SQUASHFS_MAGIC, KEEPS_LEASES, "squashfs" },
+	{ ISOFS_SUPER_MAGIC, KEEPS_LEASES, "ISO 9660" },
+	{ MSDOS_SUPER_MAGIC, KEEPS_LEASES | COARSE_TIMES, "FAT" },
+	{ MAGIC_EROFS, KEEPS_LEASES, "EROFS" },
+	{ MAGIC_BCACHEFS, KEEPS_LEASES, "bcachefs" },
+	{ MAGIC_ZFS, KEEPS_LEASES, "ZFS" },
+	{ MAGIC_EXFAT, KEEPS_LEASES | COARSE_TIMES, "exFAT" },
+	{ MAGIC_NTFS3, KEEPS_LEASES, "NTFS" },
+	{ NFS_SUPER_MAGIC, 0, "NFS" },
+	{ MAGIC_CIFS, 0, "CIFS" },
+	{ MAGIC_SMB2, 0, "SMB" },
+	{ V9FS_MAGIC, 0, "9p" },
+	{ MAGIC_CEPH, 0, "Ceph" },
+	{ AFS_SUPER_MAGIC, 0, "AFS" },
+	{ AFS_FS_MAGIC, 0, "AFS" },
+	{ MAGIC_GFS2, 0, "GFS2" },
+	{ MAGIC_OCFS2, 0, "OCFS2" },
+	{ MAGIC_VBOXSF, 0, "vboxsf" },
+	{ MAGIC_FUSE, 0, "FUSE" },
+	{ MAGIC_MQUEUE, 0, "mqueue" },
+	{ PROC_SUPER_MAGIC, NO_FILES, "procfs" },
+	{ SYSFS_MAGIC, NO_FILES, "sysfs" },
+	{ DEBUGFS_MAGIC, NO_FILES, "debugfs" },
+	{ TRACEFS_MAGIC, NO_FILES, "tracefs" },
+	{ SECURITYFS_MAGIC, NO_FILES, "securityfs" },
+	{ CGROUP_SUPER_MAGIC, NO_FILES, "cgroup" },
+	{ CGROUP2_SUPER_MAGIC, NO_FILES, "cgroup2" },
+	{ HUGETLBFS_MAGIC, NO_FILES, "hugetlbfs" },
+	{ DEVPTS_SUPER_MAGIC, NO_FILES, "devpts" },
+	{ ANON_INODE_FS_MAGIC, NO_FILES, "anon_inodefs" },
 };
 
 #define COUNT (sizeof(file_systems) / sizeof(*file_systems))
@@ -79,23 +80,11 @@ static size_t find(uint32_t magic)
 	return i;
 }
 
-bool filesystem_keeps_leases(uint32_t magic)
+bool filesystem_has(uint32_t magic, unsigned int trait)
 {
 	size_t i = find(magic);
 
-	return i < COUNT && file_systems[i].leases == KEPT;
-}
-
-bool filesystem_is_fat(uint32_t magic)
-{
-	return magic == MSDOS_SUPER_MAGIC || magic == MAGIC_EXFAT;
-}
-
-/* tmpfs lets who has read a page store to it, ZFS sets the times when it writes the page out, and
- * what is below overlayfs is unknown. */
-bool filesystem_times_stores(uint32_t magic)
-{
-	return magic == EXT4_SUPER_MAGIC || magic == XFS_SUPER_MAGIC || magic == BTRFS_SUPER_MAGIC;
+	return i < COUNT && file_systems[i].traits & trait;
 }
 
 const char *filesystem_name(uint32_t magic)

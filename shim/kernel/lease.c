@@ -25,7 +25,7 @@ void lease_set_owner(int fd, pid_t thread)
 
 bool lease_is_trusted(const struct file *file)
 {
-	return file->kind == FILE_ORDINARY && filesystem_keeps_leases(file->filesystem);
+	return file->kind == FILE_ORDINARY && filesystem_has(file->filesystem, KEEPS_LEASES);
 }
 
 int lease_take(int fd, pid_t thread)

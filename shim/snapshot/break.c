@@ -72,9 +72,7 @@ static uint64_t snapshots_leave(struct lease *lease, const struct preserve *pres
 		snapshot->fate = fate;
 		if (fate != FATE_PRESERVED)
 			continue;
-		snapshot->engine = preserve->engine;
-		snapshot->shown = preserve->shown;
-		snapshot->whole = preserve->whole;
+		preserve_show(preserve, snapshot);
 		snapshot->captured_start = snapshot->captured_end = 0;
 		snapshot->store = store;
 		if (store)
@@ -96,7 +94,7 @@ static void report_preserve(const struct lease *lease, const struct preserve *pr
 	record_uint(record, "mmfence.snapshot.count", count);
 	record_str(record, "mmfence.snapshot.engine", engine_name(preserve->engine));
 	record_str(record, "mmfence.snapshot.trigger", trigger);
-	record_uint(record, "mmfence.snapshot.bytes", preserve->bytes);
+	record_uint(record, "mmfence.snapshot.bytes", preserve->copy.bytes);
 	record_uint(record, "mmfence.snapshot.microseconds", took);
 	record_emit(record);
 }
@@ -199,10 +197,9 @@ static void job_begin(struct job *job, struct lease *lease, const char *trigger)
 		.started = lease->broken_at ? lease->broken_at : sys_microseconds(),
 		.needed = needed,
 		.result = r,
-		.preserve = { .source = lease->fd,
+		.preserve = { .copy = { lease->fd, -1, true, 0 },
 			      .path = lease->path,
 			      .file = &lease->file,
-			      .target = -1,
 			      .most = bytes_at_most(lease, &windows),
 			      .copied = windows },
 	};
@@ -229,11 +226,12 @@ static void job_open(struct job *job, bool wait)
 	if (job->turn == FAMILY_BUSY)
 		return;
 	job->opened = true;
-	if (job->turn == FAMILY_THERE)
-		preserve_borrow(&job->preserve, job->share.fd, job->share.engine,
-				&job->share.window);
-	else if (wanted)
+	if (job->turn == FAMILY_THERE) {
+		preserve_borrow(&job->preserve, job->share.fd, job->share.engine);
+		windows_add(&job->preserve.copied, &job->share.window);
+	} else if (wanted) {
 		job->result = preserve_begin(&job->preserve);
+	}
 }
 
 /* May take long. On the lease thread, or on a thread that shares its table. */
@@ -266,8 +264,8 @@ static void job_keep(struct job *job, struct store *store)
 {
 	store_bear(store, job->preserve.charged);
 	if (job->turn == FAMILY_MINE) {
-		store_keep(store, job->preserve.target, &job->share);
-		job->preserve.target = -1;
+		store_keep(store, job->preserve.copy.target, &job->share);
+		job->preserve.copy.target = -1;
 	}
 	store_release(store);
 }
@@ -303,7 +301,8 @@ static int job_check(struct job *job)
 	bool mine = job->turn == FAMILY_MINE;
 
 	if (mine && !job->result)
-		family_offer(&job->share, preserve->target, preserve->engine, &job->share.window);
+		family_offer(&job->share, preserve->copy.target, preserve->engine,
+			     &job->share.window);
 	int r = job->needed ? check(job->lease, &job->preserve, job->started) : 0;
 	if (!r)
 		r = job->result;
@@ -322,7 +321,7 @@ static int job_end(struct job *job)
 		r = job_replace(job);
 	if (r)
 		lease_lose(job->lease, job->preserve.reason ? job->preserve.reason : "no memory");
-	if (job->turn == FAMILY_MINE && job->preserve.target >= 0) /* it was not kept */
+	if (job->turn == FAMILY_MINE && job->preserve.copy.target >= 0) /* it was not kept */
 		family_withdraw(job->share.entry, job->share.state);
 	preserve_end(&job->preserve, r != 0);
 	windows_free(&job->preserve.copied);

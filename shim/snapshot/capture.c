@@ -28,14 +28,13 @@
 struct work {
 	struct capture *capture;
 	struct snapshot *snapshot;
-	struct copy copy; /* from the file to the memfd */
+	struct preserve preserve;
 	bool leased;
 	int thread; /* this one */
 	bool here;  /* and it is the lease thread */
 	bool offered;
 	struct family_share share;
 	enum family_turn turn;
-	uint64_t charged;
 };
 
 static int fail(struct capture *capture, int error, const char *reason)
@@ -50,16 +49,17 @@ static int source_open(struct work *work)
 	struct capture *capture = work->capture;
 
 	if (!capture->borrow) {
-		work->copy.source = thread_open_again(-1, capture->thread, capture->request->fd,
-						      O_RDONLY | O_NONBLOCK | O_NOCTTY);
-		work->copy.seekable = work->copy.source >= 0;
+		work->preserve.copy.source =
+			thread_open_again(-1, capture->thread, capture->request->fd,
+					  O_RDONLY | O_NONBLOCK | O_NOCTTY);
+		work->preserve.copy.seekable = work->preserve.copy.source >= 0;
 	}
 	/* The program's own: where the file may not be opened again, or there is no /proc. */
-	if (!work->copy.seekable)
-		work->copy.source = thread_fetch(0, capture->request->fd);
-	return work->copy.source < 0
-		       ? fail(capture, work->copy.source, "the file could not be opened again")
-		       : 0;
+	if (!work->preserve.copy.seekable)
+		work->preserve.copy.source = thread_fetch(0, capture->request->fd);
+	return work->preserve.copy.source < 0 ? fail(capture, work->preserve.copy.source,
+						     "the file could not be opened again")
+					      : 0;
 }
 
 static void take_lease(struct work *work)
@@ -67,12 +67,12 @@ static void take_lease(struct work *work)
 	struct capture *capture = work->capture;
 
 	capture->reason = "the file could not be opened again";
-	if (!work->copy.seekable)
+	if (!work->preserve.copy.seekable)
 		return;
 	capture->reason = lease_refusal(0);
-	if (!filesystem_keeps_leases(capture->file->filesystem))
+	if (!filesystem_has(capture->file->filesystem, KEEPS_LEASES))
 		return;
-	int r = lease_take(work->copy.source, sys_gettid());
+	int r = lease_take(work->preserve.copy.source, sys_gettid());
 	work->leased = !r;
 	capture->reason = r ? lease_refusal(r) : NULL;
 }
@@ -88,8 +88,8 @@ static int copy_window(struct work *work, const struct file *file)
 		last = file->size;
 	if (at >= last)
 		return 0;
-	return file->blocks * 512 >= file->size ? copy_range(&work->copy, at, last)
-						: copy_data(&work->copy, at, last);
+	return file->blocks * 512 >= file->size ? copy_range(&work->preserve.copy, at, last)
+						: copy_data(&work->preserve.copy, at, last);
 }
 
 /* A lease that can still be released was there all the time: a writer may wait for it by now, but
@@ -99,7 +99,7 @@ static bool lease_held_to_the_end(struct work *work)
 	if (!work->leased)
 		return false;
 	work->leased = false;
-	return !lease_release(work->copy.source);
+	return !lease_release(work->preserve.copy.source);
 }
 
 /* One attempt. 1: the file changed meanwhile. */
@@ -108,24 +108,24 @@ static int copy_once(struct work *work)
 	struct capture *capture = work->capture;
 	struct file before, after;
 	int64_t now = sys_clock(CLOCK_REALTIME_COARSE);
-	int r = file_identify(work->copy.source, &before);
+	int r = file_identify(work->preserve.copy.source, &before);
 
-	work->copy.bytes = 0;
+	work->preserve.copy.bytes = 0;
 	if (!r)
-		r = sys_ftruncate(work->copy.target, 0);
+		r = sys_ftruncate(work->preserve.copy.target, 0);
 	if (!r)
-		r = sys_ftruncate(work->copy.target, before.size);
+		r = sys_ftruncate(work->preserve.copy.target, before.size);
 	if (!r)
 		r = copy_window(work, &before);
 	if (r && r != -ENODATA)
 		return fail(capture, r, "the copy failed");
-	capture->bytes = work->copy.bytes;
+	capture->bytes = work->preserve.copy.bytes;
 	work->snapshot->file_size = before.size;
 	if (!r && lease_held_to_the_end(work)) {
 		work->snapshot->consistency = PROVEN;
 		return 0;
 	}
-	if (r || file_identify(work->copy.source, &after) ||
+	if (r || file_identify(work->preserve.copy.source, &after) ||
 	    !file_is_unchanged(&before.version, &after.version))
 		return 1;
 	if (file_change_would_show(&before, now)) {
@@ -155,7 +155,7 @@ static int copy_file(struct work *work)
 static int clone_file(struct work *work)
 {
 	struct file clone;
-	int r = file_identify(work->copy.target, &clone);
+	int r = file_identify(work->preserve.copy.target, &clone);
 
 	work->snapshot->consistency = PROVEN;
 	work->capture->reason = NULL;
@@ -163,34 +163,17 @@ static int clone_file(struct work *work)
 	return r;
 }
 
-static void show(struct work *work, const struct preserve *preserve)
-{
-	work->copy.target = preserve->target;
-	work->snapshot->engine = preserve->engine;
-	work->snapshot->shown = preserve->shown;
-	work->snapshot->whole = preserve->whole;
-}
-
 /* Somewhere to put the pages; then put them there. */
 static int copy_to_place(struct work *work)
 {
-	struct capture *capture = work->capture;
-	struct preserve preserve = {
-		.source = work->copy.source,
-		.path = work->snapshot->path,
-		.file = capture->file,
-		.most = capture->decision->bytes,
-		.no_copy = capture->decision->no_copy,
-	};
-	int r = preserve_begin(&preserve);
+	struct preserve *preserve = &work->preserve;
+	int r = preserve_begin(preserve);
 
 	if (r)
-		return fail(capture, r, preserve.reason);
-	show(work, &preserve);
-	r = preserve.whole ? clone_file(work) : copy_file(work);
-	if (!r && preserve_charge(&preserve))
-		r = fail(capture, -ENOMEM, preserve.reason);
-	work->charged = preserve.charged;
+		return fail(work->capture, r, preserve->reason);
+	r = preserve->whole ? clone_file(work) : copy_file(work);
+	if (!r && preserve_charge(preserve))
+		r = fail(work->capture, -ENOMEM, preserve->reason);
 	return r;
 }
 
@@ -205,8 +188,8 @@ static bool version_get(struct work *work)
 	const struct map_request *request = work->capture->request;
 	struct file file;
 
-	if (file_identify(work->copy.source, &file) || !file_change_would_show(&file, now) ||
-	    !filesystem_times_stores(file.filesystem))
+	if (file_identify(work->preserve.copy.source, &file) ||
+	    !file_change_would_show(&file, now) || !filesystem_has(file.filesystem, TIMES_STORES))
 		return false;
 	*share = (struct family_share){
 		.file = file.id,
@@ -232,11 +215,7 @@ static void ask_family(struct work *work)
 
 static int borrow(struct work *work)
 {
-	struct window room;
-	struct preserve preserve = { .copied = { .list = &room, .capacity = 1 } };
-
-	preserve_borrow(&preserve, work->share.fd, work->share.engine, &work->share.window);
-	show(work, &preserve);
+	preserve_borrow(&work->preserve, work->share.fd, work->share.engine);
 	work->snapshot->file_size = work->share.version.size;
 	work->snapshot->consistency = PROVEN;
 	work->snapshot->store = store_of(work->share.kept);
@@ -246,16 +225,18 @@ static int borrow(struct work *work)
 static int preserve_file(struct work *work)
 {
 	ask_family(work);
-	return work->turn == FAMILY_THERE ? borrow(work) : copy_to_place(work);
+	int r = work->turn == FAMILY_THERE ? borrow(work) : copy_to_place(work);
+	preserve_show(&work->preserve, work->snapshot);
+	return r;
 }
 
 /* On the lease thread, in whose table it stays. */
 static void offer(void *argument)
 {
 	struct work *work = argument;
-	int fd = work->here ? work->copy.target
+	int fd = work->here ? work->preserve.copy.target
 			    : thread_open_again(lease_thread_files.proc, work->thread,
-						work->copy.target, O_RDWR);
+						work->preserve.copy.target, O_RDWR);
 
 	if (fd < 0)
 		return;
@@ -263,7 +244,7 @@ static void offer(void *argument)
 	store_keep(work->snapshot->store, fd, &work->share);
 	work->offered = true;
 	if (work->here)
-		work->copy.target = -1;
+		work->preserve.copy.target = -1;
 }
 
 /* The copy is shown now. One that is not of this version for sure is nobody else's. */
@@ -284,7 +265,7 @@ static int replace(struct work *work)
 	struct capture *capture = work->capture;
 	const struct map_request *request = capture->request;
 	int flags = MAP_FIXED | (capture->decision->shared ? MAP_SHARED : MAP_PRIVATE);
-	int fd = work->copy.target;
+	int fd = work->preserve.copy.target;
 
 	/* One that cannot write: mprotect(PROT_WRITE) on its shared mapping is EACCES. */
 	if (capture->decision->shared)
@@ -295,7 +276,7 @@ static int replace(struct work *work)
 	flags |= request->flags & (MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK);
 	long r = sys_mmap(capture->piece->start, request->length, request->protection, flags, fd,
 			  request->offset);
-	if (fd != work->copy.target)
+	if (fd != work->preserve.copy.target)
 		sys_close(fd);
 	if (sys_failed(r))
 		return fail(capture, (int)r, "the copy could not be mapped");
@@ -321,13 +302,13 @@ static int bear(struct work *work)
 {
 	struct snapshot *snapshot = work->snapshot;
 
-	if (snapshot->store || (!work->charged && work->turn != FAMILY_MINE))
+	if (snapshot->store || (!work->preserve.charged && work->turn != FAMILY_MINE))
 		return 0;
 	snapshot->store = store_new();
 	if (!snapshot->store)
 		return fail(work->capture, -ENOMEM, "no memory for the index");
-	store_bear(snapshot->store, work->charged);
-	work->charged = 0;
+	store_bear(snapshot->store, work->preserve.charged);
+	work->preserve.charged = 0;
 	return 0;
 }
 
@@ -352,19 +333,21 @@ static void capture_here(struct capture *capture)
 {
 	struct work work = { .capture = capture,
 			     .snapshot = capture->piece->snapshot,
-			     .copy = { -1, -1, false, 0 },
+			     .preserve = { .copy = { -1, -1, false, 0 },
+					   .path = capture->piece->snapshot->path,
+					   .file = capture->file,
+					   .most = capture->decision->bytes,
+					   .no_copy = capture->decision->no_copy },
 			     .thread = sys_gettid() };
 
 	work.here = work.thread == lease_thread_number();
 	capture->result = 0;
 	bool failed = capture_steps(&work);
 	offer_if_good(&work, !failed);
-	if (failed)
-		budget_return(work.charged);
 	if (work.leased)
-		lease_release(work.copy.source);
-	sys_close_if_open(work.copy.source);
-	sys_close_if_open(work.copy.target);
+		lease_release(work.preserve.copy.source);
+	sys_close_if_open(work.preserve.copy.source);
+	preserve_end(&work.preserve, failed);
 }
 
 static void on_lease_thread(void *argument)

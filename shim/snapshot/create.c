@@ -158,8 +158,7 @@ static int take_anew(struct capture *capture, bool may_guard)
 	capture->thread = sys_gettid();
 	if (sys_fcntl(capture->request->fd, F_GETLEASE, 0) == F_WRLCK)
 		capture->borrow = true;
-	if (may_guard && !capture->borrow &&
-	    !guard_take(capture->request, capture->file, capture->piece, capture->thread))
+	if (may_guard && !capture->borrow && !guard_take(capture))
 		return 0;
 	return capture_and_enter(capture);
 }
@@ -187,7 +186,7 @@ static long take(const struct creation *creation, const struct decision *decisio
 		return unprotected(creation, ENOMEM, "no memory for the index");
 	if (creation->request->flags & (MAP_LOCKED | MAP_NORESERVE))
 		attributes_note();
-	int r = decision->guard && !capture.borrow ? guard_join(creation->file, &piece) : -ENOENT;
+	int r = decision->guard && !capture.borrow ? guard_join(&capture) : -ENOENT;
 	if (r)
 		r = take_anew(&capture, decision->guard && r == -ENOENT);
 	if (r) {

@@ -35,10 +35,7 @@ bool guard_any(void)
 /* ---- taking ---- */
 
 struct grant {
-	const struct map_request *request;
-	const struct file *file;
-	const struct piece *piece;
-	int thread;
+	const struct capture *capture;
 	struct snapshot *ended;
 	int result;
 };
@@ -117,16 +114,16 @@ static void lease_free(struct lease *lease)
 static struct lease *lease_new(const struct grant *grant, int fd, const struct file *file)
 {
 	struct lease *lease = arena_alloc(sizeof(*lease));
-	const char *path = grant->piece->snapshot->path;
+	const struct piece *piece = grant->capture->piece;
 
 	if (!lease)
 		return NULL;
 	lease->fd = lease->signal_fd = fd;
 	lease->file = *file;
 	lease->granted = family_now();
-	lease->path_size = strlen(path) + 1;
-	lease->path = arena_strdup(path);
-	if (!lease->path || shown_at(grant->piece->start, &lease->shown)) {
+	lease->path_size = strlen(piece->snapshot->path) + 1;
+	lease->path = arena_strdup(piece->snapshot->path);
+	if (!lease->path || shown_at(piece->start, &lease->shown)) {
 		lease_free(lease);
 		return NULL;
 	}
@@ -141,7 +138,7 @@ static int lease_add(struct grant *grant, int fd, const struct file *file)
 		return -ENOMEM;
 	snapshot_lock();
 	HASH_ADD(hh, leases, file.id, sizeof(lease->file.id), lease);
-	int r = lease->unlisted ? -ENOMEM : join(lease, grant->piece, &grant->ended);
+	int r = lease->unlisted ? -ENOMEM : join(lease, grant->capture->piece, &grant->ended);
 	if (r && !lease->unlisted)
 		HASH_DEL(leases, lease);
 	snapshot_unlock();
@@ -158,8 +155,8 @@ static bool too_large_to_preserve(const struct file *file)
 
 static int open_anew(const struct grant *grant)
 {
-	int fd = thread_open_again(lease_thread_files.proc, grant->thread, grant->request->fd,
-				   O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	int fd = thread_open_again(lease_thread_files.proc, grant->capture->thread,
+				   grant->capture->request->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0 || lease_thread_can_spare(fd))
 		return fd;
@@ -177,10 +174,10 @@ static int grant_new(struct grant *grant)
 		fd = open_anew(grant);
 	}
 	int r = fd < 0 ? fd : 0;
-	if (!r && too_large_to_preserve(grant->file))
+	if (!r && too_large_to_preserve(grant->capture->file))
 		r = -EFBIG;
 	if (!r)
-		r = take(fd, &file, grant->file);
+		r = take(fd, &file, grant->capture->file);
 	if (!r)
 		r = lease_add(grant, fd, &file);
 	if (r && fd >= 0)
@@ -195,22 +192,16 @@ static void grant_task(void *argument)
 	struct grant *grant = argument;
 
 	/* Meanwhile another thread may have had the same file granted. */
-	grant->result = join_existing(grant->file, grant->piece, &grant->ended);
+	grant->result = join_existing(grant->capture->file, grant->capture->piece, &grant->ended);
 	if (grant->result == -ENOENT)
 		grant->result = grant_new(grant);
 }
 
-int guard_take(const struct map_request *request, const struct file *file,
-	       const struct piece *piece, int thread)
+int guard_take(const struct capture *capture)
 {
-	struct grant grant = {
-		.request = request,
-		.file = file,
-		.piece = piece,
-		.thread = thread,
-	};
+	struct grant grant = { .capture = capture };
 
-	if (!lease_is_trusted(file))
+	if (!lease_is_trusted(capture->file))
 		return -EOPNOTSUPP;
 	TEST_POINT("grant");
 	int r = lease_thread_call(grant_task, &grant);
@@ -218,10 +209,10 @@ int guard_take(const struct map_request *request, const struct file *file,
 	return r ? r : grant.result;
 }
 
-int guard_join(const struct file *file, const struct piece *piece)
+int guard_join(const struct capture *capture)
 {
 	struct snapshot *ended = NULL;
-	int r = join_existing(file, piece, &ended);
+	int r = join_existing(capture->file, capture->piece, &ended);
 
 	report_ended(ended);
 	return r;

@@ -20,13 +20,12 @@ struct lease;
 
 /* ---- for the program's threads ---- */
 
-/* Puts snapshot, whose only piece is *piece, under the guard of the file's lease. 0: done, the
- * piece is in the index. -errno: nothing was done, and the mapping is as it was. thread is this
- * one's number. */
-int guard_take(const struct map_request *request, const struct file *file,
-	       const struct piece *piece, int thread);
+/* Instead of a capture: puts the piece, its snapshot's only one, under the guard of the file's
+ * lease. 0: done, the piece is in the index. -errno: nothing was done, and the mapping is as it
+ * was. */
+int guard_take(const struct capture *capture);
 /* The same where the file has a lease, which asks the kernel nothing; -ENOENT: it has none. */
-int guard_join(const struct file *file, const struct piece *piece);
+int guard_join(const struct capture *capture);
 
 /* What is guarded in the range and can be made writable, that is, no shared snapshots: preserves
  * it now. 0, or -errno when some could not be. */

@@ -116,7 +116,7 @@ static int clone_into(const struct preserve *preserve, const char *directory)
 
 	if (fd < 0)
 		return fd;
-	int r = sys_ioctl_int(fd, FICLONE, preserve->source);
+	int r = sys_ioctl_int(fd, FICLONE, preserve->copy.source);
 	if (r) {
 		sys_close(fd);
 		return r;
@@ -168,7 +168,7 @@ static bool has_room_again(const struct preserve *preserve)
 {
 	struct statfs64 space;
 
-	return sys_fstatfs(preserve->source, &space) ||
+	return sys_fstatfs(preserve->copy.source, &space) ||
 	       (uint64_t)space.f_bavail * (uint64_t)space.f_bsize >=
 		       (uint64_t)preserve->file->blocks * 512;
 }
@@ -198,7 +198,7 @@ static void begin_with(struct preserve *preserve, int fd, enum engine engine)
 	struct file file = { .inode = 0 };
 
 	file_identify(fd, &file);
-	preserve->target = fd;
+	preserve->copy.target = fd;
 	preserve->engine = engine;
 	preserve->whole = engine == ENGINE_CLONE;
 	preserve->shown.inode = file.inode;
@@ -278,7 +278,7 @@ static bool is_dirty(const struct preserve *preserve)
 		return false;
 	for (uint64_t i = 0; i < SAMPLES; i++) {
 		struct cache_range range = { size / SAMPLES * i, SAMPLE_BYTES };
-		if (sys_cachestat((unsigned int)preserve->source, &range, &pages, 0))
+		if (sys_cachestat((unsigned int)preserve->copy.source, &range, &pages, 0))
 			return false;
 		dirty += pages.dirty + pages.being_written;
 	}
@@ -290,7 +290,7 @@ int preserve_begin(struct preserve *preserve)
 	int wanted = the_policy.snapshot_preserve;
 	int r = -EOPNOTSUPP;
 
-	preserve->target = -1;
+	preserve->copy.target = -1;
 	preserve->reason = wanted == PRESERVE_SPILL ? "there is no snapshot.spill-dir to write to"
 						    : "no reflink clone is to be had";
 	if (wanted == PRESERVE_AUTO && !preserve->no_copy && is_dirty(preserve) &&
@@ -307,13 +307,11 @@ int preserve_begin(struct preserve *preserve)
 	return r && may_spill() ? begin_spill(preserve) : r;
 }
 
-void preserve_borrow(struct preserve *preserve, int target, enum engine engine,
-		     const struct window *window)
+void preserve_borrow(struct preserve *preserve, int target, enum engine engine)
 {
 	begin_with(preserve, target, engine);
 	preserve->borrowed = true;
 	preserve->copied.count = 0;
-	windows_add(&preserve->copied, window);
 }
 
 /* Huge pages are taken whole, however little is put into them. */
@@ -322,7 +320,7 @@ int preserve_charge(struct preserve *preserve)
 	struct statx now;
 
 	if (preserve->borrowed || preserve->engine != ENGINE_MEMORY ||
-	    sys_fstat(preserve->target, &now))
+	    sys_fstat(preserve->copy.target, &now))
 		return 0;
 	uint64_t takes = now.stx_blocks * 512;
 	if (takes <= preserve->charged)
@@ -335,10 +333,8 @@ int preserve_charge(struct preserve *preserve)
 
 static int copy_part(struct preserve *preserve, int64_t start, int64_t end)
 {
-	struct copy copy = { preserve->source, preserve->target, true, 0 };
-	int r = copy_data(&copy, start, end);
+	int r = copy_data(&preserve->copy, start, end);
 
-	preserve->bytes += copy.bytes;
 	if (r)
 		preserve->reason =
 			r == -ENOSPC ? "no space left for the old pages" : "the copy failed";
@@ -374,7 +370,7 @@ int preserve_windows(struct preserve *preserve)
  * lease meanwhile. */
 static int own_instead(struct preserve *preserve)
 {
-	sys_close(preserve->target);
+	sys_close(preserve->copy.target);
 	preserve->borrowed = false;
 	int r = preserve_begin(preserve);
 	return r ? r : preserve_windows(preserve);
@@ -397,10 +393,17 @@ int preserve_window(struct preserve *preserve, const struct window *window)
 	return r;
 }
 
+void preserve_show(const struct preserve *preserve, struct snapshot *snapshot)
+{
+	snapshot->engine = preserve->engine;
+	snapshot->shown = preserve->shown;
+	snapshot->whole = preserve->whole;
+}
+
 void preserve_end(struct preserve *preserve, bool failed)
 {
-	sys_close_if_open(preserve->target);
-	preserve->target = -1;
+	sys_close_if_open(preserve->copy.target);
+	preserve->copy.target = -1;
 	if (!failed)
 		return;
 	budget_return(preserve->charged);

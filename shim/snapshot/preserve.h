@@ -40,33 +40,34 @@ bool windows_gap(const struct windows *windows, int64_t at, int64_t end, struct 
 /* ---- where they go ---- */
 
 struct preserve {
-	int source; /* the leased descriptor */
+	struct copy copy; /* from the file to what holds its pages at the same offsets */
 	const char *path;
 	const struct file *file;
 	uint64_t most;	     /* bytes that may have to be copied */
 	const char *no_copy; /* a clone or nothing, and why; or NULL */
 	/* what came of it */
-	int target; /* holds the pages at the file's own offsets */
 	enum engine engine;
 	struct vma_file shown;
 	bool whole;
 	bool borrowed; /* another process made it, and is charged */
-	uint64_t bytes, charged;
+	uint64_t charged;
 	struct windows copied; /* the caller's to free */
 	const char *reason;    /* of a failure */
 };
 
 /* Opens the target, a clone if the policy and the file system have it: 0 or -errno. */
 int preserve_begin(struct preserve *preserve);
-/* Instead: what another process of the family made, which has the window. */
-void preserve_borrow(struct preserve *preserve, int target, enum engine engine,
-		     const struct window *window);
+/* Instead: what another process of the family made. What it has of the file is for the caller to
+ * add to copied. */
+void preserve_borrow(struct preserve *preserve, int target, enum engine engine);
 /* Puts there what copied lists: 0 or -errno. */
 int preserve_windows(struct preserve *preserve);
 /* What copied lacks of one more; what is borrowed is not added to, but copied. 0 or -errno. */
 int preserve_window(struct preserve *preserve, const struct window *window);
 /* The charge is what the target takes, which may be more than was copied: 0 or -ENOMEM. */
 int preserve_charge(struct preserve *preserve);
+/* What the snapshot shows from now on. */
+void preserve_show(const struct preserve *preserve, struct snapshot *snapshot);
 /* Closes the target; after a failure returns the charge too. */
 void preserve_end(struct preserve *preserve, bool failed);
 

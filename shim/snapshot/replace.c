@@ -269,7 +269,7 @@ static int replace_all(struct replacing *replacing, struct preserve *preserve)
 		lease_window(lease, &pieces.list[i], &window);
 		r = preserve_window(preserve, &window);
 	}
-	replacing->target = preserve->target;
+	replacing->target = preserve->copy.target;
 	for (size_t i = 0; !r && i < pieces.count; i++)
 		r = replace_piece(replacing, &pieces.list[i]);
 	if (r && !preserve->reason)

@@ -289,9 +289,10 @@ Test(S1, leases_are_trusted_where_this_kernel_sees_every_change)
 	};
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
-		cr_assert(filesystem_keeps_leases(kept[i]), "%#x", kept[i]);
+		cr_assert(filesystem_has(kept[i], KEEPS_LEASES), "%#x", kept[i]);
 	for (size_t i = 0; i < sizeof(untrusted) / sizeof(*untrusted); i++)
-		cr_assert(!filesystem_keeps_leases(untrusted[i].magic), "%s", untrusted[i].name);
+		cr_assert(!filesystem_has(untrusted[i].magic, KEEPS_LEASES), "%s",
+			  untrusted[i].name);
 }
 
 /* Whatever another thread of the program starts meanwhile does not inherit it. */
