@@ -25,17 +25,8 @@ static void complain(const char *sentence)
 	static const char prefix[] = "mmfence: ";
 
 	sys_write(2, prefix, sizeof(prefix) - 1);
-	size_t length = 0;
-	while (sentence[length])
-		length++;
-	sys_write(2, sentence, length);
+	sys_write(2, sentence, strlen(sentence));
 	sys_write(2, "\n", 1);
-}
-
-/* In a set-uid program the environment is somebody else's. */
-static void load_policy(void)
-{
-	policy_from_sources(&the_policy, NULL, auxiliary(AT_SECURE) ? NULL : environ, complain);
 }
 
 /* It puts libraries of its own first. */
@@ -63,25 +54,27 @@ static void get_ready(void)
 			sys_sched_yield();
 		return;
 	}
+	/* In a set-uid program the environment is somebody else's. */
+	bool secure = auxiliary(AT_SECURE);
 	const char *log = environment_take_log(environ);
-	if (auxiliary(AT_SECURE))
+	if (secure)
 		environment_take_options(environ);
 	process_settle();
 	if (is_under_valgrind())
 		thread_fetch_none();
-	load_policy();
+	policy_from_sources(&the_policy, NULL, secure ? NULL : environ, complain);
 	inject_prepare(the_policy.process_inject);
-	if (!auxiliary(AT_SECURE))
+	if (!secure) {
 		clone_places_settle(environment_get(environ, "TMPDIR"),
 				    environment_get(environ, "XDG_CACHE_HOME"),
 				    environment_get(environ, "HOME"));
-	if (!auxiliary(AT_SECURE))
 		family_is_at(environment_get(environ, "MMFENCE_FAMILY"));
+	}
 	if (is_run_by_command())
 		sink_keep_empty();
 	if (the_policy.audit_log[0])
 		sink_configure(the_policy.audit_log);
-	if (log && !auxiliary(AT_SECURE))
+	if (log && !secure)
 		sink_adopt(log);
 	if (log || the_policy.audit_log[0])
 		trace_prepare();

@@ -19,33 +19,23 @@
 
 static const char *const synchrony_names[] = { NULL, "alone", "held", "held-user", "none" };
 
-static void record_memory_path(struct record *record, int fd)
+/* Begins a record: path, error (or 0) and why, call, kind. */
+static struct record *record_memory(enum event_action action, const struct call *call, int fd,
+				    const struct file *file, int error, const char *reason)
 {
+	struct record *record =
+		record_of_call(action, error ? OUTCOME_FAILURE : OUTCOME_SUCCESS, call);
 	char path[PATH_BYTES];
 
 	if (record && sys_fd_path(fd, path, sizeof(path)) > 0)
 		record_str(record, "file.path", path);
-}
-
-static void record_memory_kind(struct record *record, const struct file *file)
-{
+	if (error)
+		record_error(record, error, reason);
+	record_str(record, "mmfence.call", call->name);
 	record_str(record, "mmfence.selfmem.kind",
 		   file->kind == FILE_PROCESS_MEMORY ? "process" : "device");
 	if (file->owner >= 0)
 		record_int(record, "mmfence.selfmem.owner", file->owner);
-}
-
-/* Begins a selfmem.map record: path, error (or 0) and why, call, kind. */
-static struct record *record_map(const struct call *call, int fd, const struct file *file,
-				 int error, const char *reason)
-{
-	struct record *record =
-		record_of_call(EVENT_SELFMEM_MAP, error ? OUTCOME_FAILURE : OUTCOME_SUCCESS, call);
-	record_memory_path(record, fd);
-	if (error)
-		record_error(record, error, reason);
-	record_str(record, "mmfence.call", call->name);
-	record_memory_kind(record, file);
 	return record;
 }
 
@@ -60,8 +50,8 @@ static void record_request(struct record *record, const struct map_request *requ
 
 void view_report(const struct view *view, const struct file *file, uintptr_t address, int error)
 {
-	struct record *record =
-		record_map(view->call, view->request->fd, file, error, view->reason);
+	struct record *record = record_memory(EVENT_SELFMEM_MAP, view->call, view->request->fd,
+					      file, error, view->reason);
 
 	if (!error) {
 		record_str(record, "mmfence.selfmem.view",
@@ -93,13 +83,8 @@ static const char *mode_text(int flags)
 static void report_open(const struct call *call, int fd, int flags, const struct file *file,
 			int error, bool refused)
 {
-	struct record *record =
-		record_of_call(EVENT_SELFMEM_OPEN, error ? OUTCOME_FAILURE : OUTCOME_SUCCESS, call);
-	record_memory_path(record, fd);
-	if (error)
-		record_error(record, error, NULL);
-	record_str(record, "mmfence.call", call->name);
-	record_memory_kind(record, file);
+	struct record *record = record_memory(EVENT_SELFMEM_OPEN, call, fd, file, error, NULL);
+
 	record_str(record, "mmfence.selfmem.mode", mode_text(flags));
 	if (refused)
 		record_str(record, "mmfence.policy",
@@ -131,7 +116,8 @@ void selfmem_open_denied(const struct call *call, int fd, int flags, int error)
 static void report_map(const struct call *call, const struct map_request *request,
 		       const struct file *file, int error)
 {
-	struct record *record = record_map(call, request->fd, file, error, NULL);
+	struct record *record =
+		record_memory(EVENT_SELFMEM_MAP, call, request->fd, file, error, NULL);
 
 	record_request(record, request, 0);
 	record_emit(record);
