@@ -377,11 +377,6 @@ struct line record_close(struct record *record)
 	};
 }
 
-unsigned long record_unfinished(void)
-{
-	return identity_unfinished();
-}
-
 void record_emit(struct record *record)
 {
 	struct line line;

@@ -56,8 +56,6 @@ void record_mapping(struct record *record, uintptr_t address, uint64_t length, i
 void record_site(struct record *record, uint64_t hash);
 /* error.code as the errno's name ("ENOMEM"), and error.message if given; error 0: no code. */
 void record_error(struct record *record, int error, const char *message);
-/* How many have been begun, in any thread, and are not written. */
-unsigned long record_unfinished(void);
 /* Writes it, and gives the buffer back. */
 void record_emit(struct record *record);
 

@@ -42,7 +42,7 @@ unsigned long identity_sequence(void);
 
 /* The record with one of these numbers is written, or could not be. */
 void identity_finished(void);
-/* How many have a number and are not. */
+/* How many, in any thread, have a number and are not. */
 unsigned long identity_unfinished(void);
 
 /* In a forked child. */

@@ -321,7 +321,7 @@ static void write_apart(void *argument)
 	struct apart *apart = argument;
 	struct log log = { .passing = true };
 
-	apart->result = thread_own_table();
+	apart->result = thread_own_table(-1);
 	if (apart->result)
 		return;
 	log.fd = open_somehow();

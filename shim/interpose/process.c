@@ -38,7 +38,7 @@ static void report_end(int status)
 {
 	struct snapshot_totals totals = snapshot_totals();
 	struct record *record = record_begin(EVENT_PROCESS_END, OUTCOME_SUCCESS, NULL);
-	unsigned long unfinished = record ? record_unfinished() - 1 : 0; /* without this one */
+	unsigned long unfinished = record ? identity_unfinished() - 1 : 0; /* without this one */
 
 	if (status >= 0)
 		record_int(record, "process.exit_code", status & 0xff);

@@ -145,7 +145,7 @@ static void answer(void *argument)
 	const struct question *question = argument;
 	struct attributes_walk walk;
 
-	if (thread_own_table())
+	if (thread_own_table(-1))
 		return;
 	begin(&walk, proc_open_own(-1, "smaps", O_RDONLY));
 	*question->out = *attributes_at(&walk, question->address);

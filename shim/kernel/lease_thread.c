@@ -302,7 +302,7 @@ static void take_normal_priority(void)
 static int prepare(void)
 {
 	int log = guarded_get(GUARDED_LOG);
-	int r = thread_own_table_with(log);
+	int r = thread_own_table(log);
 
 	if (r)
 		return r;

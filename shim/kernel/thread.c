@@ -229,12 +229,7 @@ static int table_end(void)
 	return MOST_DESCRIPTORS;
 }
 
-int thread_own_table(void)
-{
-	return thread_own_table_with(-1);
-}
-
-int thread_own_table_with(int kept)
+int thread_own_table(int kept)
 {
 	/* Leaves without copying what would be closed at once: closing copies could make a
 	 * network file system write back. */

@@ -59,10 +59,9 @@ void thread_fetch_none(void);
 /* What the kernel tells of a descriptor of the calling thread's own table. */
 int thread_open_info(int self, int fd);
 
-/* The first thing in a body: leaves the program's descriptor table for an empty one. */
-int thread_own_table(void);
-/* The same; before Linux 5.9, which cannot have it fetched later, with this one in it. */
-int thread_own_table_with(int kept);
+/* The first thing in a body: leaves the program's descriptor table for an empty one; before Linux
+ * 5.9, which cannot have it fetched later, with this one in it (-1: none). */
+int thread_own_table(int kept);
 
 /* ---- home.c ---- */
 

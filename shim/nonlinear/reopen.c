@@ -81,7 +81,7 @@ void reopen_after_fork(void)
 static void run_errand(void *argument)
 {
 	struct errand *errand = argument;
-	int fd = thread_own_table();
+	int fd = thread_own_table(-1);
 
 	if (!fd)
 		fd = open_file(errand);

@@ -69,7 +69,7 @@ static void on_thread(void *argument)
 	struct exit_census *it = argument;
 	struct pages_source source;
 
-	it->error = thread_own_table();
+	it->error = thread_own_table(-1);
 	if (it->error)
 		return;
 	source.pagemap = proc_open_own(-1, "pagemap", O_RDONLY);

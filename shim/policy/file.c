@@ -36,16 +36,12 @@ static char contents[FILE_BYTES] LARGE;
 static void complain_of(const struct reading *reading, int line, const char *sentence)
 {
 	char buffer[1024];
-	struct text text;
 
-	text_init(&text, buffer, sizeof(buffer));
-	text_add(&text, reading->path);
-	if (line) {
-		text_add_char(&text, ':');
-		text_add_int(&text, line);
-	}
-	text_add(&text, ": ");
-	text_add(&text, sentence);
+	if (line)
+		text_make(buffer, sizeof(buffer), "%s:%u: %s", reading->path, (unsigned int)line,
+			  sentence);
+	else
+		text_make(buffer, sizeof(buffer), "%s: %s", reading->path, sentence);
 	reading->complain(buffer);
 }
 
@@ -81,18 +77,13 @@ static char *next_line(char *out, int size, void *stream)
 static int take_setting(void *user, const char *section, const char *key, const char *value)
 {
 	struct reading *reading = user;
-	char name_buffer[128], error[768];
-	struct text name;
+	char name[128], error[768];
 
-	text_init(&name, name_buffer, sizeof(name_buffer));
-	text_add(&name, section);
-	if (*section)
-		text_add_char(&name, '.');
-	text_add(&name, key);
+	text_make(name, sizeof(name), "%s%s%s", section, *section ? "." : "", key);
 
-	int index = policy_find(name_buffer);
+	int index = policy_find(name);
 	bool again = index >= 0 && index < 64 && reading->seen[index];
-	int result = (again ? policy_add : policy_set)(reading->policy, name_buffer, value, error,
+	int result = (again ? policy_add : policy_set)(reading->policy, name, value, error,
 						       sizeof(error));
 	if (result)
 		complain_of(reading, reading->line, error);

@@ -168,7 +168,7 @@ static int copy_shown(size_t i)
 static void copy_views(void *unused)
 {
 	(void)unused;
-	split.error = thread_own_table();
+	split.error = thread_own_table(-1);
 	for (size_t i = 0; i < split.show_count && !split.error; i++)
 		split.error = copy_shown(i);
 }

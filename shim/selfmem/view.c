@@ -267,7 +267,7 @@ static int build(struct view *view, int memfd)
 void view_make(void *argument)
 {
 	struct view *view = argument;
-	int r = thread_own_table();
+	int r = thread_own_table(-1);
 	int memfd = r ? r : new_memfd(view);
 
 	if (memfd < 0) {

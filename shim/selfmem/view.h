@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A second view of the program's own memory, and what the parts of the room that make
- * one share. The order: source.c looks at what is there; view.c makes the view in a
+ * one share. The order: view.c looks at what is there, and makes the view in a
  * place where nobody sees it; convert.c then converts private memory into the memfd that the
  * view shows, and puts everything back if it cannot; emulate.c moves the view to where
  * the program wants it. Until the conversion nothing of the program's is touched.

@@ -357,7 +357,7 @@ static void on_lease_thread(void *argument)
 
 static void on_own_thread(void *argument)
 {
-	int r = thread_own_table();
+	int r = thread_own_table(-1);
 
 	if (r)
 		fail(argument, r, "no descriptor table of its own for the capture");

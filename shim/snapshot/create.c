@@ -246,13 +246,6 @@ bool snapshot_forbids_exec(uintptr_t address, size_t length)
 	return forbids;
 }
 
-long snapshot_before_write(uintptr_t address, size_t length)
-{
-	int r = guard_preserve_private(address, address + PAGE_UP(length));
-
-	return r && the_policy.snapshot_on_failure == ON_FAILURE_DENY ? -ENOMEM : 0;
-}
-
 void totals_reset(void)
 {
 	atomic_store(&total_snapshots, 0);

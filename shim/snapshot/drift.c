@@ -190,7 +190,7 @@ static void compare_all(void *argument)
 {
 	struct comparison *it = argument;
 
-	it->has_table = !thread_own_table();
+	it->has_table = !thread_own_table(-1);
 	it->memory = it->has_table ? proc_open_own(-1, "mem", O_RDONLY) : -1;
 	it->pagemap = it->has_table ? proc_open_own(-1, "pagemap", O_RDONLY) : -1;
 	for (uintptr_t at = it->start; next_to_end(&at, it->end, it);) {

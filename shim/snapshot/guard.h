@@ -27,9 +27,6 @@ int guard_take(const struct capture *capture);
 /* The same where the file has a lease, which asks the kernel nothing; -ENOENT: it has none. */
 int guard_join(const struct capture *capture);
 
-/* What is guarded in the range and can be made writable, that is, no shared snapshots: preserves
- * it now. 0, or -errno when some could not be. */
-int guard_preserve_private(uintptr_t start, uintptr_t end);
 /* All, and ends the lease thread: before calls that it would be in the way of. */
 void guard_preserve_all_and_stop(const char *trigger);
 bool guard_any(void);

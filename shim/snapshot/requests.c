@@ -13,6 +13,7 @@
 #include "kernel/capability.h"
 #include "kernel/file.h"
 #include "kernel/thread.h"
+#include "policy/policy.h"
 #include "snapshot/guard.h"
 #include "kernel/lease_thread.h"
 #include "snapshot/lease.h"
@@ -88,9 +89,12 @@ int mapping_preserve(uintptr_t start, uintptr_t end, const char *trigger)
 	return preserve_in(start, end, true, trigger);
 }
 
-int guard_preserve_private(uintptr_t start, uintptr_t end)
+long snapshot_before_write(uintptr_t address, size_t length)
 {
-	return preserve_in(start, end, false, "protect");
+	/* A shared one cannot be made writable. */
+	int r = preserve_in(address, address + PAGE_UP(length), false, "protect");
+
+	return r && the_policy.snapshot_on_failure == ON_FAILURE_DENY ? -ENOMEM : 0;
 }
 
 /* ---- cut off, and nobody came after it ---- */
