@@ -580,6 +580,8 @@ int main(int argc, char **argv)
 		atomic_store(&page->first, strtoul(argv[2], NULL, 10));
 		atomic_store(&page->onward, argc > 3 && argv[3]);
 	}
+	/* So that a number of ours can be 0. */
+	close(0);
 	size_t before = descriptors();
 	bool balanced = !strcmp(argv[2], "balanced");
 	for (size_t i = 0; i < COUNT(scenarios); i++)
