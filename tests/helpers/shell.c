@@ -30,7 +30,8 @@ int main(void)
 	environ = (char **)16;
 	status = system("exit 3");
 	environ = NULL;
-	promise(WIFEXITED(status) && WEXITSTATUS(status) == 127, "system: %#x",
+	/* -1 before glibc 2.33 */
+	promise(status == -1 || (WIFEXITED(status) && WEXITSTATUS(status) == 127), "system: %#x",
 		(unsigned int)status);
 	return 0;
 }
