@@ -272,6 +272,8 @@ static struct lease *next_unused(void)
 {
 	struct lease *lease;
 
+	if (!__atomic_load_n(&unused_leases, __ATOMIC_RELAXED))
+		return NULL;
 	snapshot_lock();
 	while ((lease = unused_leases)) {
 		unused_remove(lease);
