@@ -136,8 +136,9 @@ int source_look(struct view *view)
 	arena_free(name, NAME_BYTES);
 	if (!r)
 		r = ranges_reserve(2 * view->count); /* on either side */
-	if (r == -ENOMEM)
-		view->reason = "no memory for mmfence's own tables";
+	if (r && !view->reason)
+		view->reason = r == -ENOMEM ? "no memory for mmfence's own tables"
+					    : "the process's areas cannot be read";
 	return r;
 }
 
