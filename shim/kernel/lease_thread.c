@@ -27,11 +27,16 @@
 
 enum state { ABSENT, RUNNING, ENDING };
 
+/* A process that is over in a moment needs none of these, and each takes longer to open than a
+ * lease to take. */
+#define NOT_YET 0
+
 static struct {
 	struct lock mailbox; /* whoever holds it may put a request */
 	atomic_int state;
 	int start_error;
 	struct thread thread;
+	int pagemap, memory, stat; /* of /proc/self: NOT_YET, or -errno */
 	_Atomic(lease_thread_task *) task;
 	void *argument;
 	atomic_int answered;	      /* WAITING: somebody sleeps until then */
@@ -45,31 +50,29 @@ static struct {
 
 struct lease_thread_files lease_thread_files;
 
-/* Of /proc/self too, or -errno. A process that is over in a moment needs none of them, and each
- * takes longer to open than a lease to take. */
-#define NOT_YET 0
-static int pagemap, memory, stat;
+static int open_once(int *fd, const char *name, int flags)
+{
+	if (*fd == NOT_YET)
+		*fd = proc_open_own(lease_thread_files.proc, name, flags);
+	return *fd;
+}
 
 int lease_thread_pagemap(void)
 {
-	if (pagemap == NOT_YET)
-		pagemap = proc_open_own(lease_thread_files.proc, "pagemap", O_RDONLY);
-	return pagemap;
+	return open_once(&lease_thread.pagemap, "pagemap", O_RDONLY);
 }
 
 int lease_thread_memory(void)
 {
-	if (memory == NOT_YET)
-		memory = proc_open_own(lease_thread_files.proc, "mem", O_RDWR);
-	return memory;
+	return open_once(&lease_thread.memory, "mem", O_RDWR);
 }
 
 static void open_the_rest(void)
 {
 	lease_thread_pagemap();
 	lease_thread_memory();
-	if (stat == NOT_YET)
-		stat = sys_open_in(lease_thread_files.proc, "stat", O_RDONLY);
+	if (lease_thread.stat == NOT_YET)
+		lease_thread.stat = sys_open_in(lease_thread_files.proc, "stat", O_RDONLY);
 }
 
 /* Where the signal queue is full (RLIMIT_SIGPENDING) a request cannot be told by a real-time
@@ -193,7 +196,7 @@ static void end_like(long status)
 static void end_if_alone(void)
 {
 	char text[1024];
-	int64_t got = sys_pread(stat, text, sizeof(text) - 1, 0);
+	int64_t got = sys_pread(lease_thread.stat, text, sizeof(text) - 1, 0);
 
 	if (got <= 0)
 		return;
@@ -320,7 +323,7 @@ static int prepare(void)
 					: proc_open_own(lease_thread_files.proc, "maps", O_RDONLY);
 	if (lease_thread_files.maps < 0)
 		return lease_thread_files.maps;
-	pagemap = memory = stat = NOT_YET;
+	lease_thread.pagemap = lease_thread.memory = lease_thread.stat = NOT_YET;
 	lease_thread_duties.begins();
 	take_normal_priority();
 	capability_keep_for_leases();

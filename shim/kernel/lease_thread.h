@@ -59,8 +59,8 @@ bool lease_thread_could_serve(uint64_t limit);
 bool lease_thread_is_company(void);
 
 /* On the lease thread: its descriptors of /proc/self, and of maps, pagemap and mem there. Opened
- * when it starts, or a moment later: then the program may have dropped the right to open them, or
- * have another root directory. The last two may be -errno. */
+ * when it starts, the last two a moment later or when they are wanted: later the program may have
+ * dropped the right to open them, or have another root directory. These may be -errno. */
 extern struct lease_thread_files {
 	int proc, maps;
 } lease_thread_files;

@@ -171,7 +171,8 @@ static int walk_text(struct vma_walk *walk)
 	walk->kept = fd == -EACCES;
 	if (walk->kept) {
 		guarded_enter(GUARDED_MAPS);
-		fd = guarded_get(GUARDED_MAPS);
+		int kept = guarded_get(GUARDED_MAPS);
+		fd = kept < 0 ? fd : kept;
 	}
 	proc_text_begin(&walk->text, fd, buffer, WALK_BYTES);
 	return fd < 0 ? fd : buffer ? 0 : -ENOMEM;

@@ -107,8 +107,15 @@ long reopen_map(const struct vma *area, uintptr_t address, uint64_t size, int pr
 		uint64_t page, enum way *way)
 {
 	struct errand errand = {
-		area,	  address, size, page, protection, flags, arena_alloc(PATH_BYTES),
-		WAY_NONE, -ENOMEM
+		.area = area,
+		.address = address,
+		.size = size,
+		.page = page,
+		.protection = protection,
+		.flags = flags,
+		.name = arena_alloc(PATH_BYTES),
+		.way = WAY_NONE,
+		.result = -ENOMEM,
 	};
 
 	*way = WAY_NONE;

@@ -102,7 +102,7 @@ static int by_descriptor(struct lookup *lookup, const struct pages_area *area)
 				r = try_descriptor(lookup, area, directory, entry->name);
 		}
 	}
-	sys_close(directory);
+	sys_close_if_open(directory);
 	return r;
 }
 

@@ -163,6 +163,7 @@ static int scan_areas(struct table *table, struct pages_area *areas, size_t coun
 	uint64_t end = areas[count - 1].vma.end;
 
 	for (uint64_t at = areas[0].vma.start; at < end;) {
+		uint64_t before = at;
 		long regions = scan(table, &at, end);
 		int r = 0;
 
@@ -170,6 +171,8 @@ static int scan_areas(struct table *table, struct pages_area *areas, size_t coun
 			r = count_over_areas(table, &left, &table->region[i]);
 		if (r || regions < 0)
 			return r ? r : (int)regions;
+		if (at <= before)
+			return -EIO;
 	}
 	return 0;
 }

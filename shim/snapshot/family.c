@@ -104,7 +104,8 @@ static int held_open(void)
 	return -ESTALE;
 }
 
-static bool has_my_numbers(struct table *it)
+/* The numbers in it are this namespace's from now on, if they are nobody's: whether they are. */
+static bool numbers_claim(struct table *it)
 {
 	uint64_t numbers = 0, here = numbers_here();
 
@@ -118,7 +119,7 @@ static bool is_mine(struct table *new)
 
 	return (atomic_compare_exchange_strong(&new->layout, &layout, LAYOUT) ||
 		layout == LAYOUT) &&
-	       has_my_numbers(new);
+	       numbers_claim(new);
 }
 
 static long held_map(void)
@@ -182,7 +183,8 @@ void family_grows(void)
 
 	if (!here)
 		return;
-	has_my_numbers(here); /* before that nobody asks whose they are */
+	if (!atomic_load(&here->family.numbers)) /* before that nobody asks whose they are */
+		numbers_claim(here);
 	atomic_store(&here->family.forked, true);
 }
 

@@ -261,9 +261,14 @@ void guard_leave(struct snapshot *snapshot)
 	__atomic_store_n(&unused_leases, lease, __ATOMIC_RELAXED);
 }
 
+static bool any_unused(void)
+{
+	return __atomic_load_n(&unused_leases, __ATOMIC_RELAXED);
+}
+
 void guard_left(void)
 {
-	if (__atomic_load_n(&unused_leases, __ATOMIC_RELAXED))
+	if (any_unused())
 		lease_thread_poke();
 }
 
@@ -272,7 +277,7 @@ static struct lease *next_unused(void)
 {
 	struct lease *lease;
 
-	if (!__atomic_load_n(&unused_leases, __ATOMIC_RELAXED))
+	if (!any_unused())
 		return NULL;
 	snapshot_lock();
 	while ((lease = unused_leases)) {

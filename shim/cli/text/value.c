@@ -8,6 +8,7 @@
 
 #include "cli/text/text.h"
 #include "policy/policy.h"
+#include "policy/value.h"
 
 static void put_choice(const char *values, int index, char *buffer, size_t size)
 {
@@ -28,7 +29,7 @@ static void put_number(uint64_t value, const char *units, char *buffer, size_t s
 const char *option_value(const struct policy *policy, size_t index, char *buffer, size_t size)
 {
 	const struct policy_option *option = &policy_options[index];
-	const void *field = (const char *)policy + option->offset;
+	const void *field = value_field(policy, option);
 
 	switch (option->type) {
 	case POLICY_TYPE_CHOICE:
@@ -48,9 +49,12 @@ const char *option_value(const struct policy *policy, size_t index, char *buffer
 bool option_is_default(const struct policy *policy, size_t index)
 {
 	static struct policy defaults;
+	static bool known;
 	char value[OPTION_BYTES], initial[OPTION_BYTES];
 
-	policy_defaults(&defaults);
+	if (!known)
+		policy_defaults(&defaults);
+	known = true;
 	return !strcmp(option_value(policy, index, value, sizeof(value)),
 		       option_value(&defaults, index, initial, sizeof(initial)));
 }
