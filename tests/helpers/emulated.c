@@ -34,6 +34,18 @@ static int open_rw(const char *name)
 	return sure(open(name, O_RDWR | O_CLOEXEC));
 }
 
+/* From page first; no name, descriptor or right leads to its file any more. */
+static char *window_alone(size_t first)
+{
+	file_make(NAME, 1, PAGES);
+	int fd = open_rw(NAME);
+	must(!unlink(NAME));
+	become_nobody();
+	char *window = window_of(fd, first);
+	must(!close(fd));
+	return window;
+}
+
 /* A window on a new file; all that is left of the file's descriptors is a spare one, which cannot
  * write. */
 static char *closed_window(size_t first, int *spare)
@@ -178,14 +190,8 @@ CASE(lower_page_by_path, HOLDS_BARE)
 /* No capability, no name, no descriptor: what cannot be done is not done, and nothing breaks. */
 CASE(out_of_reach, HOLDS_BARE)
 {
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME);
-	char *window;
+	char *window = window_alone(20);
 
-	must(!unlink(NAME));
-	become_nobody();
-	window = window_of(fd, 20);
-	must(!close(fd));
 	printf("%s\n", remap_file_pages(window, PAGE, 0, 1, 0) ? strerrorname_np(errno) : "works");
 	view_check(window + PAGE, 1, 21, WINDOW - 1, "the window");
 	promise(!remap_file_pages(window, PAGE, 0, 40, 0), "a page behind: %s", strerror(errno));
@@ -303,12 +309,8 @@ CASE(cut, HOLDS_BARE)
 /* What is left is apart from the first pages before these go; no other way leads to them. */
 CASE(cut_in_two, HOLDS_BARE)
 {
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME);
-	must(!unlink(NAME));
-	become_nobody();
-	char *window = window_of(fd, 0);
-	must(!close(fd));
+	char *window = window_alone(0);
+
 	cover(window + 2 * PAGE, 2);
 	must(!munmap(window, 2 * PAGE));
 	promise(!remap_file_pages(window + 5 * PAGE, PAGE, 0, 1, 0), "%s", strerror(errno));
@@ -320,13 +322,8 @@ CASE(cut_in_two, HOLDS_BARE)
 CASE(moved, HOLDS_BARE)
 {
 	char *room = sure(mmap(NULL, WINDOW * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *window = window_alone(0);
 
-	file_make(NAME, 1, PAGES);
-	int fd = open_rw(NAME);
-	must(!unlink(NAME));
-	become_nobody();
-	char *window = window_of(fd, 0);
-	must(!close(fd));
 	must(!remap_file_pages(window, WINDOW * PAGE, 0, 40, 0));
 	must(mremap(window, WINDOW * PAGE, WINDOW * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, room) ==
 	     room);

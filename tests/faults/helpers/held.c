@@ -542,6 +542,16 @@ static void map_both(const void *unused)
 	view_make(OUTSIDE, PROT_READ, 0, PAGES);
 }
 
+/* Who will map both files, which are there now. */
+static struct other mapper_of_both(void)
+{
+	struct other other = other_start(map_both, NULL);
+
+	file_make(NAME, 1, PAGES);
+	file_make(OUTSIDE, 1, PAGES);
+	return other;
+}
+
 static void open_without_links(void *result)
 {
 	struct open_how how = { .flags = O_WRONLY | O_NONBLOCK | O_CLOEXEC,
@@ -553,12 +563,10 @@ static void open_without_links(void *result)
 
 CASE(way_is_exchanged)
 {
-	struct other other = other_start(map_both, NULL);
+	struct other other = mapper_of_both();
 	struct actor actor;
 	int result;
 
-	file_make(NAME, 1, PAGES);
-	file_make(OUTSIDE, 1, PAGES);
 	must(!link(NAME, "way") && !symlink(OUTSIDE, "detour"));
 	other_go(&other);
 	hold_call(SYS_openat2);
@@ -582,12 +590,10 @@ static void open_at_once(void *result)
 
 CASE(nonblocking_waits)
 {
-	struct other other = other_start(map_both, NULL);
+	struct other other = mapper_of_both();
 	struct actor actor;
 	int result;
 
-	file_make(NAME, 1, PAGES);
-	file_make(OUTSIDE, 1, PAGES);
 	other_go(&other);
 	hold_before_copy();
 	actor_start(&actor, open_at_once, &result);
