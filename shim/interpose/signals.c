@@ -83,8 +83,9 @@ static int set(const struct signal_action *action, struct signal_action *before)
 	return sys_rt_sigaction(SIGBUS, action, before, SIGSET_BYTES);
 }
 
-static void remember(const struct signal_action *left)
+static void remember(struct signal_action *left)
 {
+	left->mask[0] &= ~NEVER_BLOCKED;
 	if (memcmp(&bare, left, sizeof(bare)) && home_is_here())
 		bare = *left;
 }
@@ -101,14 +102,17 @@ static void put_back(struct signal_action *put, struct signal_action *expected)
 	}
 }
 
+static bool stands_in(void)
+{
+	return !scope_silent() && (audit_enabled() || the_policy.sigbus_rescue[0]);
+}
+
 void signals_stand_in(void)
 {
 	struct signal_action left = ours;
 	struct signal_action before;
 
-	if (scope_silent() || (!audit_enabled() && !the_policy.sigbus_rescue[0]))
-		return;
-	if (set(&ours, &before) || is_ours(before.handler))
+	if (!stands_in() || set(&ours, &before) || is_ours(before.handler))
 		return;
 	if (is_normal(&before))
 		remember(&before);
@@ -140,6 +144,7 @@ void signals_hand_on(const siginfo_t *info, bool repeats)
 		set(&before, NULL);
 }
 
+static const unsigned long only_bus[SIGSET_WORDS] = { 1UL << (SIGBUS - 1) };
 static char question;
 
 bool signals_is_question(const siginfo_t *info)
@@ -150,14 +155,13 @@ bool signals_is_question(const siginfo_t *info)
 /* It is answered before the mask is back. */
 static void ask(int process)
 {
-	unsigned long bus[SIGSET_BYTES / sizeof(long)] = { 1UL << (SIGBUS - 1) };
 	siginfo_t info = { .si_signo = SIGBUS, .si_code = SI_QUEUE };
 	struct scope mask;
 
 	info.si_ptr = &question;
 	if (sys_rt_tgsigqueueinfo(process, sys_gettid(), SIGBUS, &info))
 		return;
-	sys_rt_sigprocmask(SIG_UNBLOCK, bus, mask.mask, SIGSET_BYTES);
+	sys_rt_sigprocmask(SIG_UNBLOCK, only_bus, mask.mask, SIGSET_BYTES);
 	signals_restore(&mask);
 }
 
@@ -189,45 +193,118 @@ static void show_bare(struct sigaction *out)
 	memcpy(&out->sa_mask, bare.mask, WORD_BYTES);
 }
 
-EXPORT int sigaction(int signal, const struct sigaction *action, struct sigaction *before)
+/* The flags that say how a handler is called: with ours, they are ours. */
+#define CALLING_FLAGS                                                                      \
+	((unsigned long)SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND | \
+	 SA_NOCLDSTOP | SA_NOCLDWAIT)
+
+static struct sigaction ours_for(const struct sigaction *left)
 {
-	if (likely(signal != SIGBUS))
-		return NEXT_OF(sigaction)(signal, action, before);
-	bool normal = action && action->sa_handler == SIG_DFL;
-	int r = NEXT_OF(sigaction)(signal, action, before);
+	struct sigaction action = { .sa_sigaction = sigbus_handle };
+
+	action.sa_flags = (int)((ours.flags & CALLING_FLAGS) |
+				((unsigned int)left->sa_flags & ~CALLING_FLAGS));
+	memset(&action.sa_mask, ~0, sizeof(action.sa_mask));
+	return action;
+}
+
+/* What the kernel would say of it now: the rest of the flags, and libc's way back, are there. */
+static void remember_left(const struct sigaction *left)
+{
+	struct signal_action now;
+
+	if (set(NULL, &now) || !is_ours(now.handler))
+		return;
+	now.handler = (void *)SIG_DFL;
+	now.flags = ((unsigned int)left->sa_flags & CALLING_FLAGS) | (now.flags & ~CALLING_FLAGS);
+	memcpy(now.mask, &left->sa_mask, WORD_BYTES);
+	remember(&now);
+}
+
+/* Where the program leaves it to the kernel, ours stands there at once: another thread may have its
+ * fault meanwhile. */
+static int act(const struct sigaction *action, struct sigaction *before)
+{
+	struct sigaction left, stand_in;
+	bool leaves = action && action->sa_handler == SIG_DFL && stands_in();
+
+	if (leaves) {
+		left = *action;
+		stand_in = ours_for(&left);
+		action = &stand_in;
+	}
+	int r = NEXT_OF(sigaction)(SIGBUS, action, before);
 	if (r)
 		return r;
 	if (before && is_ours((void *)before->sa_handler))
 		show_bare(before);
-	if (normal)
-		signals_stand_in();
+	if (leaves)
+		remember_left(&left);
 	return 0;
+}
+
+EXPORT int sigaction(int signal, const struct sigaction *action, struct sigaction *before)
+{
+	return likely(signal != SIGBUS) ? NEXT_OF(sigaction)(signal, action, before)
+					: act(action, before);
 }
 ALIAS(__sigaction, sigaction);
 
-static __sighandler_t answer(__sighandler_t handler, __sighandler_t before)
+/* As libc's signal() does with flags that siginterrupt() has changed. */
+static bool interrupts;
+
+/* What libc makes of each. */
+#define SYSV_FLAGS (SA_RESETHAND | SA_NODEFER | SA_INTERRUPT)
+
+static __sighandler_t leave(int flags, bool blocks_itself)
 {
-	if (before != SIG_ERR && handler == SIG_DFL)
-		signals_stand_in();
-	return is_ours((void *)before) ? SIG_DFL : before;
+	struct sigaction left = { .sa_flags = flags }, before;
+
+	if (blocks_itself)
+		memcpy(&left.sa_mask, only_bus, sizeof(only_bus));
+	return act(&left, &before) ? SIG_ERR : before.sa_handler;
+}
+
+static __sighandler_t shown(int signal, __sighandler_t before)
+{
+	return signal == SIGBUS && is_ours((void *)before) ? SIG_DFL : before;
 }
 
 /* In no header any more. */
 __sighandler_t bsd_signal(int signal, __sighandler_t handler);
 
-#define SETTER(name)                                                                \
-	EXPORT __sighandler_t name(int signal, __sighandler_t handler)              \
-	{                                                                           \
-		__sighandler_t before = NEXT_OF(name)(signal, handler);             \
-		return likely(signal != SIGBUS) ? before : answer(handler, before); \
+#define SETTER(name, flags, blocks_itself)                             \
+	EXPORT __sighandler_t name(int signal, __sighandler_t handler) \
+	{                                                              \
+		if (unlikely(signal == SIGBUS) && handler == SIG_DFL)  \
+			return leave(flags, blocks_itself);            \
+		return shown(signal, NEXT_OF(name)(signal, handler));  \
 	}
 
-SETTER(signal)
-SETTER(ssignal)
-SETTER(bsd_signal)
-SETTER(sysv_signal)
-SETTER(__sysv_signal)
-SETTER(sigset)
+SETTER(signal, interrupts ? 0 : SA_RESTART, true)
+SETTER(ssignal, interrupts ? 0 : SA_RESTART, true)
+SETTER(bsd_signal, interrupts ? 0 : SA_RESTART, true)
+SETTER(sysv_signal, SYSV_FLAGS, false)
+SETTER(__sysv_signal, SYSV_FLAGS, false)
+
+/* It takes the signal from the mask too. */
+static __sighandler_t leave_unblocked(void)
+{
+	__sighandler_t before = leave(0, false);
+	struct scope mask;
+
+	if (before == SIG_ERR)
+		return SIG_ERR;
+	sys_rt_sigprocmask(SIG_UNBLOCK, only_bus, mask.mask, SIGSET_BYTES);
+	return mask.mask[0] & only_bus[0] ? SIG_HOLD : before;
+}
+
+EXPORT __sighandler_t sigset(int signal, __sighandler_t handler)
+{
+	if (unlikely(signal == SIGBUS) && handler == SIG_DFL)
+		return leave_unblocked();
+	return shown(signal, NEXT_OF(sigset)(signal, handler));
+}
 
 /* libc reads the action, changes a flag, and sets it again: of ours, as if it were the program's.
  */
@@ -247,8 +324,10 @@ static void note_interrupt(void)
 EXPORT int siginterrupt(int signal, int flag)
 {
 	int r = NEXT_OF(siginterrupt)(signal, flag);
-	if (!r && signal == SIGBUS)
+	if (!r && signal == SIGBUS) {
+		interrupts = flag;
 		note_interrupt();
+	}
 	return r;
 }
 
@@ -258,16 +337,16 @@ EXPORT int siginterrupt(int signal, int flag)
 long signals_by_number(int signal, const struct signal_action *action, struct signal_action *before,
 		       size_t set_size)
 {
-	struct signal_action wanted = { .handler = ours.handler };
+	struct signal_action left;
+	bool leaves = action && !user_copy_in(&left, action, sizeof(left)) && is_normal(&left) &&
+		      stands_in();
+	long r = sys_rt_sigaction(signal, leaves ? &ours : action, before, set_size);
 
-	if (action && user_copy_in(&wanted, action, sizeof(wanted)))
-		return sys_rt_sigaction(signal, action, before, set_size);
-	long r = sys_rt_sigaction(signal, action, before, set_size);
 	if (r)
 		return r;
 	if (before && is_ours(before->handler))
 		*before = bare;
-	if (is_normal(&wanted))
-		signals_stand_in();
+	if (leaves)
+		remember(&left);
 	return 0;
 }

@@ -13,6 +13,8 @@
 
 #include "helper.h"
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 #define FILE_NAME "sigbus.data"
 #define PAGES	  16
 #define LEFT	  3
@@ -222,6 +224,73 @@ DIES(threads)
 	for (int i = 0; i < THREADS; i++)
 		thread = thread_start(toucher_at_once, view);
 	pthread_join(thread, NULL);
+}
+
+/* Another thread leaves the signal to the kernel meanwhile, again and again. */
+static volatile int left_to_kernel;
+static int (*leave_again)(void);
+
+static void *leaver(void *unused)
+{
+	for (;; left_to_kernel = 1)
+		must(leave_again() == 0);
+	return unused;
+}
+
+static void dies_while_left(int (*leave)(void))
+{
+	char *view = map(PROT_READ, MAP_SHARED);
+
+	cut(LEFT);
+	leave_again = leave;
+	thread_start(leaver, NULL);
+	while (!left_to_kernel)
+		sched_yield();
+	touch_page(view, 9);
+}
+
+static int leave_by_sigaction(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+
+	return sigaction(SIGBUS, &action, NULL);
+}
+
+DIES(left_by_sigaction)
+{
+	dies_while_left(leave_by_sigaction);
+}
+
+static int leave_by_signal(void)
+{
+	return signal(SIGBUS, SIG_DFL) == SIG_ERR;
+}
+
+DIES(left_by_signal)
+{
+	dies_while_left(leave_by_signal);
+}
+
+static int leave_by_sigset(void)
+{
+	return sigset(SIGBUS, SIG_DFL) == SIG_ERR;
+}
+
+DIES(left_by_sigset)
+{
+	dies_while_left(leave_by_sigset);
+}
+
+static int leave_by_number(void)
+{
+	long action[6] = { 0 };
+
+	return (int)syscall(SYS_rt_sigaction, SIGBUS, action, NULL, 8);
+}
+
+DIES(left_by_number)
+{
+	dies_while_left(leave_by_number);
 }
 
 static char *handler_view;

@@ -158,10 +158,13 @@ static void ask_signal(size_t twin)
 
 static void ask_old(size_t twin)
 {
+	struct sigaction unblockable = { .sa_handler = SIG_DFL };
 	int signal_number = twins[twin];
 
+	sigaddset(&unblockable.sa_mask, SIGKILL);
 	ASK(sigset(signal_number, SIG_DFL));
 	ASK(sigset(signal_number, SIG_HOLD));
+	ASK(sigset(signal_number, SIG_DFL));
 	ASK(sigset(signal_number, first));
 	ASK(sigset(signal_number, SIG_DFL));
 	ASK(sigignore(signal_number));
@@ -170,6 +173,8 @@ static void ask_old(size_t twin)
 	ASK(siginterrupt(signal_number, 0));
 	ASK(signal(signal_number, SIG_DFL));
 	ASK(siginterrupt(signal_number, 1));
+	ASK(signal(signal_number, SIG_DFL));
+	ASK(sigaction(signal_number, &unblockable, NULL));
 }
 
 static void ask_by_number(size_t twin)
@@ -183,6 +188,8 @@ static void ask_by_number(size_t twin)
 	ASK(syscall(SYS_rt_sigaction, twins[twin], &normal, &before, 8));
 	promise(!before.handler && before.flags == SA_RESTART, "the action before");
 	ASK(syscall(SYS_rt_sigaction, twins[twin], &normal, &normal, 8));
+	normal.mask[0] = 1L << (SIGKILL - 1) | 1L << (SIGSTOP - 1);
+	ASK(syscall(SYS_rt_sigaction, twins[twin], &normal, NULL, 8));
 	ASK(syscall(SYS_rt_sigaction, twins[twin], 1L, NULL, 8));
 	ASK(syscall(SYS_rt_sigaction, twins[twin], &normal, 1L, 8));
 	ASK(syscall(SYS_rt_sigaction, twins[twin], &normal, NULL, 4));

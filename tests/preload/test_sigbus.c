@@ -153,6 +153,17 @@ EACH_WIDTH(S17, threads_that_fault_at_once_are_said_once)
 		TRY(DIES("dies/threads"), .finds = { IS_ONE });
 }
 
+/* Most of the time its fault falls into the other thread's call. */
+EACH_WIDTH(S17, a_fault_while_a_thread_leaves_the_signal_to_the_kernel_is_said)
+{
+	for (int i = 0; i < 10; i++) {
+		TRY(DIES("dies/left_by_sigaction"), .finds = { IS_ONE });
+		TRY(DIES("dies/left_by_signal"), .finds = { IS_ONE });
+		TRY(DIES("dies/left_by_sigset"), .finds = { IS_ONE });
+		TRY(DIES("dies/left_by_number"), .finds = { IS_ONE });
+	}
+}
+
 /* By a handler of the program's, which came first and is none of ours to rescue. */
 #define SENT_AGAIN(name)                                                               \
 	TRY(DIES(name), .options = { "sigbus.rescue=**" },                             \
