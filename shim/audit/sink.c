@@ -91,13 +91,13 @@ static bool look_due(void)
 }
 
 /* The log, open for one record. */
-struct log {
+struct open_log {
 	int fd;
 	uint64_t size;
 	bool passing; /* not in its slot */
 };
 
-static int log_size(struct log *log)
+static int log_size(struct open_log *log)
 {
 	struct statx st;
 	int r;
@@ -111,7 +111,7 @@ static int log_size(struct log *log)
 	return r;
 }
 
-static void log_leave(struct log *log)
+static void log_leave(struct open_log *log)
 {
 	if (log->passing)
 		guarded_close(log->fd);
@@ -141,7 +141,7 @@ static int open_somehow(void)
 }
 
 /* What to write to from now on is in its slot; or it is passing; or -errno. */
-static int install(struct log *log)
+static int install(struct open_log *log)
 {
 	int before = guarded_get(GUARDED_LOG);
 
@@ -155,7 +155,7 @@ static int install(struct log *log)
 }
 
 /* One thread at a time. */
-static int log_refresh(struct log *log)
+static int log_refresh(struct open_log *log)
 {
 	int r;
 
@@ -171,7 +171,7 @@ static int log_refresh(struct log *log)
 }
 
 /* 0, or -errno; log_leave ends it. */
-static int log_enter(struct log *log)
+static int log_enter(struct open_log *log)
 {
 	int r;
 
@@ -189,7 +189,7 @@ static int log_enter(struct log *log)
 
 int sink_open(void)
 {
-	struct log log;
+	struct open_log log;
 	int r = sink_enabled() ? log_enter(&log) : -ENOENT;
 
 	if (!r)
@@ -231,7 +231,7 @@ static bool can_fetch(void)
 
 void sink_stay(void)
 {
-	struct log log;
+	struct open_log log;
 
 	if (!sink_enabled() || !home_is_here())
 		return;
@@ -319,7 +319,7 @@ struct apart {
 static void write_apart(void *argument)
 {
 	struct apart *apart = argument;
-	struct log log = { .passing = true };
+	struct open_log log = { .passing = true };
 
 	apart->result = thread_own_table(-1);
 	if (apart->result)
@@ -345,7 +345,7 @@ static int put_apart(const struct line *line)
 
 static int put(const struct line *line)
 {
-	struct log log;
+	struct open_log log;
 	int r = log_enter(&log);
 
 	if (r)

@@ -18,7 +18,7 @@
 
 /* Readers never wait: a sequence that is odd or has moved means no answer. One that stays odd,
  * because its writer was lost in a fork, costs that entry and nothing else. */
-struct entry {
+struct known_stack {
 	atomic_uint sequence;
 	uint32_t count;
 	uintptr_t ip, cfa;
@@ -26,9 +26,9 @@ struct entry {
 	uint32_t slot[TRACE_FRAMES]; /* words above the first return address */
 };
 
-static struct entry entries[ENTRIES] LARGE;
+static struct known_stack entries[ENTRIES] LARGE;
 
-struct walk {
+struct stack_walk {
 	struct trace *trace;
 	uintptr_t ip, cfa;
 	uint32_t slot[TRACE_FRAMES];
@@ -37,7 +37,7 @@ struct walk {
 	bool regular; /* every frame was called, and its return address is where it should be */
 };
 
-static struct entry *entry_of(uintptr_t ip, uintptr_t cfa)
+static struct known_stack *entry_of(uintptr_t ip, uintptr_t cfa)
 {
 	uint64_t key = (ip ^ (uint64_t)cfa << 20) * 0x9e3779b97f4a7c15u;
 
@@ -60,7 +60,7 @@ static uintptr_t *slot_at(uintptr_t cfa, uint32_t words)
 	return (uintptr_t *)(cfa - WORD) + words;
 }
 
-static void note_slot(struct walk *walk, uintptr_t cfa, uintptr_t ip, bool interrupted)
+static void note_slot(struct stack_walk *walk, uintptr_t cfa, uintptr_t ip, bool interrupted)
 {
 	uint32_t i = walk->trace->count;
 	uintptr_t words = (cfa - walk->cfa) / WORD;
@@ -78,7 +78,7 @@ static void note_slot(struct walk *walk, uintptr_t cfa, uintptr_t ip, bool inter
 
 static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *data)
 {
-	struct walk *walk = data;
+	struct stack_walk *walk = data;
 	struct trace *trace = walk->trace;
 	int interrupted = 0;
 	uintptr_t ip = _Unwind_GetIPInfo(context, &interrupted);
@@ -99,9 +99,9 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *data)
 								  : _URC_END_OF_STACK;
 }
 
-static void remember(const struct walk *walk)
+static void remember(const struct stack_walk *walk)
 {
-	struct entry *entry = entry_of(walk->ip, walk->cfa);
+	struct known_stack *entry = entry_of(walk->ip, walk->cfa);
 	unsigned int sequence = atomic_load_explicit(&entry->sequence, memory_order_relaxed);
 	uint32_t count = walk->trace->count;
 
@@ -121,9 +121,9 @@ static void remember(const struct walk *walk)
 
 /* Copies the entry for this place, if there is one; slots are looked at only once the copy is
  * known to be whole. */
-static bool copy_entry(const struct walk *walk, uint32_t *slot)
+static bool copy_entry(const struct stack_walk *walk, uint32_t *slot)
 {
-	struct entry *entry = entry_of(walk->ip, walk->cfa);
+	struct known_stack *entry = entry_of(walk->ip, walk->cfa);
 	unsigned int sequence = atomic_load_explicit(&entry->sequence, memory_order_acquire);
 	uint32_t count = __atomic_load_n(&entry->count, __ATOMIC_RELAXED);
 
@@ -142,7 +142,7 @@ static bool copy_entry(const struct walk *walk, uint32_t *slot)
 
 /* From the inside out: a slot is read only after all that are nearer held what they held, so that
  * it lies on the same stack as they do. */
-static bool recall(struct walk *walk)
+static bool recall(struct stack_walk *walk)
 {
 	if (!copy_entry(walk, walk->slot))
 		return false;
@@ -152,14 +152,14 @@ static bool recall(struct walk *walk)
 	return true;
 }
 
-static void walk_stack(struct walk *walk)
+static void walk_stack(struct stack_walk *walk)
 {
 	walk->trace->count = 0;
 	unwind_begin();
 	_Unwind_Backtrace(visit, walk);
 }
 
-static void finish(struct walk *walk)
+static void finish(struct stack_walk *walk)
 {
 	struct trace *trace = walk->trace;
 
@@ -172,10 +172,10 @@ static void finish(struct walk *walk)
 
 void trace_capture(struct trace *trace, void *from_ip, void *from_cfa)
 {
-	struct walk walk = { .trace = trace,
-			     .ip = (uintptr_t)from_ip,
-			     .cfa = (uintptr_t)from_cfa,
-			     .regular = true };
+	struct stack_walk walk = { .trace = trace,
+				   .ip = (uintptr_t)from_ip,
+				   .cfa = (uintptr_t)from_cfa,
+				   .regular = true };
 
 	if (!recall(&walk)) {
 		walk_stack(&walk);
@@ -187,7 +187,7 @@ void trace_capture(struct trace *trace, void *from_ip, void *from_cfa)
 
 void trace_capture_fault(struct trace *trace, uintptr_t ip)
 {
-	struct walk walk = { .trace = trace, .ip = ip, .faulted = true };
+	struct stack_walk walk = { .trace = trace, .ip = ip, .faulted = true };
 
 	walk_stack(&walk);
 	finish(&walk);

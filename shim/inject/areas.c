@@ -23,7 +23,7 @@
 static atomic_llong calls_left;
 
 /* Whether there may be so many that a call fails; and how many. */
-static bool is_near(const struct areas *areas, uint64_t *count)
+static bool is_near(const struct area_limit *areas, uint64_t *count)
 {
 	if (atomic_fetch_sub(&calls_left, 1) > 0 || !(*count = vma_count()))
 		return false;
@@ -176,7 +176,7 @@ static bool fails(uint64_t count, uint64_t limit, const struct inject_request *r
 	}
 }
 
-bool areas_exceeded(struct areas *areas, const struct inject_request *request)
+bool areas_exceeded(struct area_limit *areas, const struct inject_request *request)
 {
 	return is_near(areas, &areas->count) && fails(areas->count, areas->limit, request);
 }

@@ -17,12 +17,12 @@
 #define RULE_BYTES 128
 #define MOST_SITES 512
 
-struct fault {
+struct injected {
 	struct inject_rule rule;
 	atomic_ullong calls, failed;
 };
 
-static struct fault faults[INJECT_RULES] LARGE;
+static struct injected faults[INJECT_RULES] LARGE;
 static int fault_count;
 uint32_t inject_calls;
 
@@ -94,7 +94,7 @@ static void record_request(struct record *record, const struct inject_request *r
 }
 
 static void report(const struct call *call, const struct inject_request *request,
-		   const struct fault *fault, uint64_t number, const struct areas *areas)
+		   const struct injected *fault, uint64_t number, const struct area_limit *areas)
 {
 	struct trace trace;
 	bool is_new;
@@ -123,7 +123,7 @@ static void report(const struct call *call, const struct inject_request *request
 	record_emit(record);
 }
 
-static bool is_due(const struct fault *fault, uint64_t number, struct areas *areas,
+static bool is_due(const struct injected *fault, uint64_t number, struct area_limit *areas,
 		   const struct inject_request *request)
 {
 	if (!fault->rule.areas)
@@ -137,12 +137,12 @@ static bool is_due(const struct fault *fault, uint64_t number, struct areas *are
 
 long inject_decide(const struct call *call, const struct inject_request *request)
 {
-	struct fault *due = NULL;
-	struct areas areas = { 0, 0 };
+	struct injected *due = NULL;
+	struct area_limit areas = { 0, 0 };
 	uint64_t due_number = 0;
 
 	for (int i = 0; i < fault_count; i++) {
-		struct fault *fault = &faults[i];
+		struct injected *fault = &faults[i];
 
 		if (!matches(&fault->rule, request))
 			continue;
@@ -162,7 +162,7 @@ long inject_decide(const struct call *call, const struct inject_request *request
 void inject_totals(void)
 {
 	for (int i = 0; i < fault_count; i++) {
-		struct fault *fault = &faults[i];
+		struct injected *fault = &faults[i];
 		uint64_t failed = atomic_exchange(&fault->failed, 0);
 
 		if (!failed)

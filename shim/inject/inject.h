@@ -34,10 +34,10 @@ void inject_totals(void);
 void inject_after_fork(void);
 
 /* max_map_count: whether a kernel with this limit would fail the call. */
-struct areas {
+struct area_limit {
 	uint64_t limit;
 	uint64_t count; /* found, where the call fails */
 };
-bool areas_exceeded(struct areas *areas, const struct inject_request *request);
+bool areas_exceeded(struct area_limit *areas, const struct inject_request *request);
 
 #endif

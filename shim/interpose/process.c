@@ -111,7 +111,7 @@ EXITS(_Exit)
 /* ---- gaps ---- */
 
 /* A program as a caller names it: a file, or a name to be searched in $PATH. */
-struct target {
+struct named_program {
 	int directory;
 	const char *path;
 	bool search;
@@ -182,7 +182,7 @@ static void inspect_in_path(const char *name, struct program *program, char *fou
 }
 
 /* found gets the path: as given, as found in $PATH, or where the descriptor leads. */
-static void inspect(const struct target *target, struct program *program, char *found)
+static void inspect(const struct named_program *target, struct program *program, char *found)
 {
 
 	*program = (struct program){ .kind = PROGRAM_UNKNOWN };
@@ -197,7 +197,8 @@ static void inspect(const struct target *target, struct program *program, char *
 }
 
 /* A program that must allow opens would wait for itself. */
-static bool look_for_gap(const struct target *target, bool preloaded, struct gap *gap, char *found)
+static bool look_for_gap(const struct named_program *target, bool preloaded, struct gap *gap,
+			 char *found)
 {
 	struct program program;
 
@@ -243,7 +244,7 @@ static void hand_on_log(const struct call *call, const char *path, bool room,
 }
 
 /* What this process knows is lost with its memory; a child that shares memory loses nothing. */
-static void before_exec(const struct call *call, const struct target *target, bool preloaded,
+static void before_exec(const struct call *call, const struct named_program *target, bool preloaded,
 			bool replaces, bool room, struct followed *follow)
 {
 	char found[FOUND_BYTES];
@@ -326,7 +327,7 @@ static void log_end(struct followed *follow)
 	follow->log = HAND_NEEDLESS;
 }
 
-static struct followed follow_begin(const struct call *call, const struct target *target,
+static struct followed follow_begin(const struct call *call, const struct named_program *target,
 				    char *const *envp, bool replaces)
 {
 	struct followed follow = { .environment = (char **)(uintptr_t)envp, .log = HAND_NEEDLESS };
@@ -389,7 +390,7 @@ static void follow_end(struct followed *follow)
 long process_execveat(const struct call *call, int directory, const char *path, char *const *argv,
 		      char *const *envp, int flags)
 {
-	struct target target = { directory, path, false };
+	struct named_program target = { directory, path, false };
 	FOLLOW(follow, call, target, envp, true);
 
 	if (directory == AT_FDCWD && !flags)
@@ -406,7 +407,7 @@ long process_execveat(const struct call *call, int directory, const char *path, 
 static int exec_path(const struct call *call, const char *path, char *const *argv,
 		     char *const *envp)
 {
-	struct target target = { AT_FDCWD, path, false };
+	struct named_program target = { AT_FDCWD, path, false };
 	FOLLOW(follow, call, target, envp, true);
 
 	START(int, TOO_LONG, call, path, envp,
@@ -428,7 +429,7 @@ static int search_with(const char *file, char *const *argv, char *const *environ
 static int exec_search(const struct call *call, const char *file, char *const *argv,
 		       char *const *envp)
 {
-	struct target target = { AT_FDCWD, file, true };
+	struct named_program target = { AT_FDCWD, file, true };
 	FOLLOW(follow, call, target, envp, true);
 
 	START(int, TOO_LONG, call, file, envp,
@@ -458,7 +459,7 @@ EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	struct target target = { fd, "", false };
+	struct named_program target = { fd, "", false };
 	const struct call *call = CALL_HERE("fexecve");
 	FOLLOW(follow, call, target, envp, true);
 
@@ -468,7 +469,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 EXPORT int execveat(int directory, const char *path, char *const argv[], char *const envp[],
 		    int flags)
 {
-	struct target target = { directory, path, false };
+	struct named_program target = { directory, path, false };
 	const struct call *call = CALL_HERE("execveat");
 	FOLLOW(follow, call, target, envp, true);
 
@@ -513,7 +514,7 @@ LISTED(execle, exec_path, va_arg(list, char *const *))
 			const posix_spawnattr_t *attributes, char *const argv[],                 \
 			char *const envp[])                                                      \
 	{                                                                                        \
-		struct target target = { AT_FDCWD, path, search };                               \
+		struct named_program target = { AT_FDCWD, path, search };                        \
 		const struct call *call = CALL_HERE(#name);                                      \
 		FOLLOW(follow, call, target, envp, false);                                       \
 		START(int, result == E2BIG, call, path, envp,                                    \

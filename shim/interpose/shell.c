@@ -22,7 +22,7 @@
 #define SHELL "/bin/sh"
 
 /* What the shell gets instead of the command; the log is open as long as that is. */
-struct followed {
+struct shell_command {
 	char *text; /* of STRING_MOST; NULL: nothing is to be put back, or there is no memory */
 	int log;
 };
@@ -30,7 +30,7 @@ struct followed {
 /* "export A='…'; export B='…'; command": a shell of POSIX's on one line, so that line numbers in
  * its messages stay. A command that is too long by itself is for exec to refuse. */
 static void fill(const struct call *call, const char *command, enum preload preload,
-		 struct followed *it)
+		 struct shell_command *it)
 {
 	char *block = arena_alloc(STRING_MOST), buffer[GUARDED_TEXT_BYTES];
 	struct text text;
@@ -50,9 +50,9 @@ static void fill(const struct call *call, const char *command, enum preload prel
 		arena_free(block, STRING_MOST);
 }
 
-static struct followed follow(const struct call *call, const char *command)
+static struct shell_command follow(const struct call *call, const char *command)
 {
-	struct followed it = { .log = HAND_NEEDLESS };
+	struct shell_command it = { .log = HAND_NEEDLESS };
 
 	if (!command || scope_silent() || !environment_preload() || !environment_readable(environ))
 		return it;
@@ -62,7 +62,7 @@ static struct followed follow(const struct call *call, const char *command)
 	return it;
 }
 
-static void end(const struct followed *it)
+static void end(const struct shell_command *it)
 {
 	sys_close_if_open(it->log);
 	if (it->text)
@@ -71,7 +71,7 @@ static void end(const struct followed *it)
 
 EXPORT int system(const char *command)
 {
-	struct followed it = follow(CALL_HERE("system"), command);
+	struct shell_command it = follow(CALL_HERE("system"), command);
 	int status = NEXT_OF(system)(it.text ? it.text : command);
 
 	end(&it);
@@ -80,7 +80,7 @@ EXPORT int system(const char *command)
 
 EXPORT FILE *popen(const char *command, const char *mode)
 {
-	struct followed it = follow(CALL_HERE("popen"), command);
+	struct shell_command it = follow(CALL_HERE("popen"), command);
 	FILE *file = NEXT_OF(popen)(it.text ? it.text : command, mode);
 
 	end(&it);

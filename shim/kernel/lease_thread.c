@@ -25,7 +25,7 @@
 #include "support/scope.h"
 #include "support/text.h"
 
-enum state { ABSENT, RUNNING, ENDING };
+enum thread_state { ABSENT, RUNNING, ENDING };
 
 /* A process that is over in a moment needs none of these, and each takes longer to open than a
  * lease to take. */

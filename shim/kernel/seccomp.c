@@ -78,13 +78,13 @@ static bool is_ours(int number)
 }
 
 /* Where it is, and what is in the accumulator. */
-struct state {
+struct filter_state {
 	unsigned int at;
 	bool known;
 	unsigned int value;
 };
 
-static void load(struct state *state, const struct sock_filter *in, int number)
+static void load(struct filter_state *state, const struct sock_filter *in, int number)
 {
 	bool absolute = BPF_MODE(in->code) == BPF_ABS && BPF_SIZE(in->code) == BPF_W;
 
@@ -115,12 +115,12 @@ static bool holds(const struct sock_filter *in, unsigned int value)
 
 /* States that are still to be gone on from. */
 struct states {
-	struct state state[PENDING];
+	struct filter_state state[PENDING];
 	size_t count;
 };
 
 /* False: there are too many. */
-static bool jump(struct state *state, const struct sock_filter *in, struct states *pending)
+static bool jump(struct filter_state *state, const struct sock_filter *in, struct states *pending)
 {
 	if (BPF_OP(in->code) == BPF_JA) {
 		state->at += in->k;
@@ -145,7 +145,7 @@ static bool allows(const struct sock_filter *in)
 }
 
 /* From one state to the end. */
-static bool goes_through(const struct sock_fprog *program, struct state state, int number,
+static bool goes_through(const struct sock_fprog *program, struct filter_state state, int number,
 			 struct states *pending, int *steps)
 {
 	while (state.at < program->len && (*steps)++ < STEPS_MOST) {
@@ -175,7 +175,7 @@ static bool lets_through(const struct sock_fprog *program, int number)
 	struct states pending = { .count = 1 };
 	int steps = 0;
 
-	pending.state[0] = (struct state){ 0 };
+	pending.state[0] = (struct filter_state){ 0 };
 	while (pending.count)
 		if (!goes_through(program, pending.state[--pending.count], number, &pending,
 				  &steps))

@@ -16,7 +16,7 @@
 
 #define LINKS_MOST 20000 /* on a machine with more the search ends, and nobody is named */
 
-struct search {
+struct writer_search {
 	const struct sigbus *it;
 	struct sigbus_writer *out;
 	struct statx *own;
@@ -27,9 +27,9 @@ struct search {
 };
 
 /* Called for each number in the directory, until it says that it is enough. */
-typedef bool visitor(struct search *search, int directory, const char *name);
+typedef bool visitor(struct writer_search *search, int directory, const char *name);
 
-static bool each_number(struct search *search, int directory, visitor *visit)
+static bool each_number(struct writer_search *search, int directory, visitor *visit)
 {
 	char *entries = search->entries[search->depth++];
 	bool enough = false;
@@ -48,7 +48,7 @@ static bool each_number(struct search *search, int directory, visitor *visit)
 	return enough;
 }
 
-static bool begins_with_path(struct search *search, int directory, const char *name)
+static bool begins_with_path(struct writer_search *search, int directory, const char *name)
 {
 	size_t length = strlen(search->it->path);
 	long got = sys_readlinkat(directory, name, search->link, sizeof(search->link) - 1);
@@ -59,7 +59,7 @@ static bool begins_with_path(struct search *search, int directory, const char *n
 	return !memcmp(search->link, search->it->path, length);
 }
 
-static bool leads_there(struct search *search, int directory, const char *name)
+static bool leads_there(struct writer_search *search, int directory, const char *name)
 {
 	struct statx st;
 
@@ -72,7 +72,7 @@ static bool leads_there(struct search *search, int directory, const char *name)
 	return begins_with_path(search, directory, name) && !search->link[strlen(search->it->path)];
 }
 
-static void note(struct search *search, int directory, const char *name)
+static void note(struct writer_search *search, int directory, const char *name)
 {
 	int fd = sys_open_in(directory, "comm", O_RDONLY);
 	uint64_t pid;
@@ -83,7 +83,7 @@ static void note(struct search *search, int directory, const char *name)
 	search->out->pid = (pid_t)pid;
 }
 
-static bool look_at_process(struct search *search, int proc, const char *name)
+static bool look_at_process(struct writer_search *search, int proc, const char *name)
 {
 	int process = sys_open_in(proc, name, O_RDONLY | O_DIRECTORY);
 	int links = process < 0 ? -1 : sys_open_in(process, "fd", O_RDONLY | O_DIRECTORY);
@@ -98,7 +98,7 @@ static bool look_at_process(struct search *search, int proc, const char *name)
 
 void sigbus_find_writer(const struct sigbus *it, struct sigbus_writer *out)
 {
-	struct search *search = it->unnamed ? NULL : arena_alloc(sizeof(*search));
+	struct writer_search *search = it->unnamed ? NULL : arena_alloc(sizeof(*search));
 	int proc = search ? sys_open_in(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY) : -1;
 
 	if (proc >= 0) {
@@ -111,7 +111,7 @@ void sigbus_find_writer(const struct sigbus *it, struct sigbus_writer *out)
 	arena_free(search, sizeof(*search));
 }
 
-static bool is_own(struct search *search, int directory, const char *name)
+static bool is_own(struct writer_search *search, int directory, const char *name)
 {
 	return begins_with_path(search, directory, name) &&
 	       !sys_statx(directory, name, 0, STATX_BASIC_STATS, search->own) &&
@@ -120,7 +120,7 @@ static bool is_own(struct search *search, int directory, const char *name)
 
 int sigbus_find_own(const struct sigbus *it, struct statx *out)
 {
-	struct search *search = arena_alloc(sizeof(*search));
+	struct writer_search *search = arena_alloc(sizeof(*search));
 	int links = search ? sys_open_in(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY) : -1;
 	bool found = false;
 

@@ -44,13 +44,13 @@ struct family_entry {
 };
 
 #define ENTRIES 1024
-struct table {
+struct family_table {
 	_Atomic uint64_t layout; /* whose: 64 and 32 bit differ */
 	struct family family;
 	struct family_entry entries[ENTRIES];
 };
 
-static struct table *_Atomic table;
+static struct family_table *_Atomic table;
 static atomic_bool is_near; /* the table was looked at in this process */
 
 /* ---- the table ---- */
@@ -79,8 +79,8 @@ void family_is_at(const char *where)
 }
 
 /* All processes must agree about it. */
-_Static_assert(sizeof(struct table) <= FAMILY_BYTES, "the table has room");
-#define LAYOUT (sizeof(struct table) << 8 | sizeof(long))
+_Static_assert(sizeof(struct family_table) <= FAMILY_BYTES, "the table has room");
+#define LAYOUT (sizeof(struct family_table) << 8 | sizeof(long))
 
 /* The number may be another process's by now, and a device is not opened to find out. */
 static int held_open(void)
@@ -105,7 +105,7 @@ static int held_open(void)
 }
 
 /* The numbers in it are this namespace's from now on, if they are nobody's: whether they are. */
-static bool numbers_claim(struct table *it)
+static bool numbers_claim(struct family_table *it)
 {
 	uint64_t numbers = 0, here = numbers_here();
 
@@ -113,7 +113,7 @@ static bool numbers_claim(struct table *it)
 	       numbers == here;
 }
 
-static bool is_mine(struct table *new)
+static bool is_mine(struct family_table *new)
 {
 	uint64_t layout = 0;
 
@@ -125,16 +125,16 @@ static bool is_mine(struct table *new)
 static long held_map(void)
 {
 	int fd = held_open();
-	long at =
-		fd < 0 ? fd
-		       : place_map(sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	long at = fd < 0 ? fd
+			 : place_map(sizeof(struct family_table), PROT_READ | PROT_WRITE,
+				     MAP_SHARED, fd, 0);
 
 	sys_close_if_open(fd);
 	if (sys_failed(at))
 		return at;
-	struct table *new = (struct table *)at;
+	struct family_table *new = (struct family_table *)at;
 	if (!is_mine(new)) {
-		place_unmap(at, sizeof(struct table));
+		place_unmap(at, sizeof(struct family_table));
 		return -ESTALE;
 	}
 	atomic_store(&new->family.forked, true);
@@ -142,25 +142,25 @@ static long held_map(void)
 	return at;
 }
 
-static struct table *table_new(struct table *old)
+static struct family_table *table_new(struct family_table *old)
 {
 	long at = held_map();
 
 	if (sys_failed(at))
-		at = place_map(sizeof(struct table), PROT_READ | PROT_WRITE,
+		at = place_map(sizeof(struct family_table), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (sys_failed(at))
 		return NULL;
-	struct table *new = (struct table *)at;
+	struct family_table *new = (struct family_table *)at;
 	if (atomic_compare_exchange_strong(&table, &old, new))
 		return new;
-	place_unmap(at, sizeof(struct table));
+	place_unmap(at, sizeof(struct family_table));
 	return old;
 }
 
-static struct table *table_get(void)
+static struct family_table *table_get(void)
 {
-	struct table *here = atomic_load(&table);
+	struct family_table *here = atomic_load(&table);
 
 	if (here && !atomic_load(&is_near) && here->family.numbers != numbers_here())
 		here = table_new(here);
@@ -172,14 +172,14 @@ static struct table *table_get(void)
 
 struct family *family_get(void)
 {
-	struct table *here = table_get();
+	struct family_table *here = table_get();
 
 	return here ? &here->family : NULL;
 }
 
 void family_grows(void)
 {
-	struct table *here = atomic_load(&table);
+	struct family_table *here = atomic_load(&table);
 
 	if (!here)
 		return;
@@ -218,11 +218,11 @@ bool family_has_left(pid_t process)
 
 /* ---- an entry's state: what it is, who made it so, and how often it was claimed ---- */
 
-enum kind { NOTHING, CLAIMED, OFFERED };
+enum entry_kind { NOTHING, CLAIMED, OFFERED };
 #define KIND_BITS   2
 #define NUMBER_BITS 22 /* PID_MAX_LIMIT */
 
-static uint64_t state_make(enum kind kind, uint64_t claims)
+static uint64_t state_make(enum entry_kind kind, uint64_t claims)
 {
 	uint64_t state = claims << NUMBER_BITS | (unsigned int)home_process();
 
@@ -230,7 +230,7 @@ static uint64_t state_make(enum kind kind, uint64_t claims)
 	return state << KIND_BITS | kind;
 }
 
-static enum kind kind_of(uint64_t state)
+static enum entry_kind kind_of(uint64_t state)
 {
 	return state & ((1 << KIND_BITS) - 1);
 }
@@ -261,7 +261,7 @@ static bool is_gone(uint64_t state)
 	return sys_tgkill(process_of(state), thread_of(state), 0) == -ESRCH;
 }
 
-static struct family_entry *entry_for(struct table *here, const struct family_share *share)
+static struct family_entry *entry_for(struct family_table *here, const struct family_share *share)
 {
 	const struct file_id *file = &share->file;
 	uint64_t part = share->at_once ? (uint64_t)share->window.start + 1 : 0;
@@ -397,7 +397,7 @@ static enum family_turn ask(struct family_share *share, uint64_t *seen)
 
 static bool find_entry(struct family_share *share)
 {
-	struct table *here = table_get();
+	struct family_table *here = table_get();
 
 	if (!here || !(share->at_once || atomic_load(&here->family.forked)))
 		return false;
@@ -453,7 +453,7 @@ enum family_turn family_wait(struct family_share *share)
 
 void family_offer(struct family_share *share, int fd, int engine, const struct window *window)
 {
-	struct table *here = atomic_load(&table);
+	struct family_table *here = atomic_load(&table);
 	struct offer *offer = &place_of(share->entry, share->state)->offer;
 	struct file file = { .inode = 0 };
 

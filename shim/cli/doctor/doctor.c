@@ -38,7 +38,7 @@ void doctor_say(enum sign mark, const char *what, const char *format, ...)
 	free(detail);
 }
 
-static void look_at_library(struct preload *preload)
+static void look_at_library(struct library *preload)
 {
 	char *broken_by = preload_find(preload);
 
@@ -151,7 +151,7 @@ static void look_at_kernel(void)
 	try_remap();
 }
 
-static void look_at_program(const struct command *command, const struct preload *preload)
+static void look_at_program(const struct command *command, const struct library *preload)
 {
 	char *gap = command_gap(command, preload);
 	size_t own = gap ? 0 : program_own_calls(command_binary(command));
@@ -181,7 +181,7 @@ struct subject {
 static int examine(const struct subject *subject)
 {
 	const char *name = subject->name;
-	struct preload preload;
+	struct library preload;
 	struct command command;
 	char *sentence;
 	struct stat st = { .st_mode = S_IFDIR };

@@ -20,8 +20,8 @@ __attribute__((format(printf, 3, 4))) void doctor_say(enum sign mark, const char
 
 /* A file that programs map: what the library makes of its mappings, for this user and under these
  * settings. A directory: the same for a new file there. */
-void doctor_file(const char *path, const struct preload *preload);
-void doctor_directory(const char *directory, const struct preload *preload);
+void doctor_file(const char *path, const struct library *preload);
+void doctor_directory(const char *directory, const struct library *preload);
 
 /* The mappings themselves, in a process that has the library in it. */
 int probe_main(const char *path);

@@ -125,7 +125,7 @@ static void say_records(int log, const char *path)
 }
 
 /* This command with the library in it: its exit status, or -1. */
-static int run_probe(const char *path, const struct preload *preload, int log, int errors)
+static int run_probe(const char *path, const struct library *preload, int log, int errors)
 {
 	char *arguments[] = { (char *)"mmfence", (char *)"doctor", (char *)"--probe", (char *)path,
 			      NULL };
@@ -144,7 +144,7 @@ static int run_probe(const char *path, const struct preload *preload, int log, i
 }
 
 /* What the dynamic linker has to say; what the library says of settings is said elsewhere. */
-static bool say_preloading(const struct preload *preload, int errors)
+static bool say_preloading(const struct library *preload, int errors)
 {
 	char text[4096] = "", *complaint;
 	ssize_t got = pread(errors, text, sizeof(text) - 1, 0);
@@ -158,7 +158,7 @@ static bool say_preloading(const struct preload *preload, int errors)
 	return !complaint;
 }
 
-static void try_file(const char *path, const struct preload *preload)
+static void try_file(const char *path, const struct library *preload)
 {
 	int log = unnamed_memory("mmfence-doctor", 0), errors = unnamed_memory("mmfence-doctor", 0);
 
@@ -182,7 +182,7 @@ static void say_place(const char *what, const char *path, int place)
 }
 
 /* Opening some devices does something: only what can be mapped is opened. */
-void doctor_file(const char *path, const struct preload *preload)
+void doctor_file(const char *path, const struct library *preload)
 {
 	int place = open(path, O_PATH | O_CLOEXEC);
 	char *whole = realpath(path, NULL);
@@ -202,7 +202,7 @@ void doctor_file(const char *path, const struct preload *preload)
 	close(place);
 }
 
-void doctor_directory(const char *directory, const struct preload *preload)
+void doctor_directory(const char *directory, const struct library *preload)
 {
 	char *whole = realpath(directory, NULL);
 	char *name = format_text("%s/.mmfence-doctor.XXXXXX", whole ? whole : directory);

@@ -18,13 +18,13 @@
 
 #define PATIENCE 1000 /* ms */
 
-struct source {
+struct followed_log {
 	const char *path;
 	struct lines now, before; /* before: what was renamed, if anything */
 };
 
-struct follow {
-	struct source *sources;
+struct follower {
+	struct followed_log *sources;
 	size_t count;
 	int inotify;
 	follow_line *line;
@@ -32,7 +32,8 @@ struct follow {
 };
 
 /* What there is, as it comes. */
-static void drain(const struct follow *follow, const struct source *source, struct lines *lines)
+static void drain(const struct follower *follow, const struct followed_log *source,
+		  struct lines *lines)
 {
 	char *text;
 	size_t length;
@@ -45,7 +46,7 @@ static void drain(const struct follow *follow, const struct source *source, stru
 }
 
 /* Of a record that was cut off in the middle, and of what comes then from the beginning. */
-static void begin_anew(const struct follow *follow, struct lines *lines)
+static void begin_anew(const struct follower *follow, struct lines *lines)
 {
 	char *rest;
 	size_t length;
@@ -55,7 +56,7 @@ static void begin_anew(const struct follow *follow, struct lines *lines)
 	rewind(lines->in);
 }
 
-static void read_file(const struct follow *follow, struct source *source)
+static void read_file(const struct follower *follow, struct followed_log *source)
 {
 	struct stat st = { 0 }, named;
 
@@ -78,7 +79,7 @@ static void read_file(const struct follow *follow, struct source *source)
 	drain(follow, source, &source->now);
 }
 
-static void read_all(const struct follow *follow)
+static void read_all(const struct follower *follow)
 {
 	char events[4096];
 
@@ -89,7 +90,7 @@ static void read_all(const struct follow *follow)
 }
 
 /* False: nobody reads what would be shown, which is seen though nothing is written. */
-static bool wait_for_more(const struct follow *follow)
+static bool wait_for_more(const struct follower *follow)
 {
 	struct pollfd polled[] = { { .fd = follow->inotify, .events = POLLIN },
 				   { .fd = STDOUT_FILENO } };
@@ -97,12 +98,13 @@ static bool wait_for_more(const struct follow *follow)
 	return poll(polled, 2, PATIENCE) <= 0 || !(polled[1].revents & (POLLERR | POLLHUP));
 }
 
-static void open_source(const struct follow *follow, struct source *source, const char *path)
+static void open_source(const struct follower *follow, struct followed_log *source,
+			const char *path)
 {
 	char *copy = keep(path);
 	struct stat st;
 
-	*source = (struct source){ .path = path };
+	*source = (struct followed_log){ .path = path };
 	/* Watched before it is opened: nothing happens in between unseen. */
 	if (follow->inotify >= 0)
 		inotify_add_watch(follow->inotify, dirname(copy),
@@ -117,7 +119,7 @@ static void open_source(const struct follow *follow, struct source *source, cons
 
 void follow_run(char **paths, size_t count, follow_line *line, void *context)
 {
-	struct follow follow = {
+	struct follower follow = {
 		.sources = take((count + 1) * sizeof(*follow.sources)),
 		.count = count,
 		.inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC),

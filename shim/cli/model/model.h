@@ -37,9 +37,9 @@ struct reason {
 	int64_t count;
 };
 
-enum engine { ENGINE_GUARD, ENGINE_MEMORY, ENGINE_SPILL, ENGINE_CLONE, ENGINE_OTHER, ENGINES };
-enum consistency { PROVEN, VERIFIED, TORN, CONSISTENCY_OTHER, CONSISTENCIES };
-enum fate { UNTOUCHED, PRESERVED, PRIVATE, LOST, FATE_OTHER, FATES };
+enum { ENGINE_GUARD, ENGINE_MEMORY, ENGINE_SPILL, ENGINE_CLONE, ENGINE_OTHER, ENGINES };
+enum { PROVEN, VERIFIED, TORN, CONSISTENCY_OTHER, CONSISTENCIES };
+enum { UNTOUCHED, PRESERVED, PRIVATE, LOST, FATE_OTHER, FATES };
 
 /* One file of one host. */
 struct file_row {
@@ -57,15 +57,15 @@ struct file_row {
 	UT_hash_handle hh;
 };
 
-struct module {
+struct log_module {
 	char *key;
 	char *path, *build_id;
 	UT_hash_handle hh;
 };
 
 struct frame {
-	struct module *module; /* NULL: in none that is known */
-	uint64_t offset;       /* in the file; without a module, the address itself */
+	struct log_module *module; /* NULL: in none that is known */
+	uint64_t offset;	   /* in the file; without a module, the address itself */
 };
 
 /* One call site, of one program, with one kind of event: the same backtrace, whatever addresses it
@@ -209,7 +209,7 @@ struct member {
 };
 
 /* The logs of one directory: collected logs have one for each machine. */
-struct scope {
+struct host_scope {
 	char *key;  /* its name */
 	char *host; /* the last that a record named; NULL: none yet */
 	UT_hash_handle hh;
@@ -217,7 +217,7 @@ struct scope {
 
 struct log_row {
 	const char *path;
-	struct scope *scope;
+	struct host_scope *scope;
 	int64_t records, damaged, bytes;
 	char first[TIME_BYTES], last[TIME_BYTES];
 	bool whole; /* its first process made it: the records of each follow its process.start */
@@ -259,8 +259,8 @@ struct model {
 
 	struct file_row *files;
 	struct site_row *sites;
-	struct module *modules;
-	struct scope *scopes;
+	struct log_module *modules;
+	struct host_scope *scopes;
 	struct process *processes, *pids;
 	struct numbers *numbers;
 	struct missing missing;

@@ -134,7 +134,7 @@ void model_log(struct model *model, const char *path)
 static const char *host_of(struct model *model, const struct scan *scan)
 {
 	const char *host = scan_text(scan, "host.hostname");
-	struct scope *scope = model->log->scope;
+	struct host_scope *scope = model->log->scope;
 
 	if (*host && (!scope->host || strcmp(scope->host, host))) {
 		free(scope->host);

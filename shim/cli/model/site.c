@@ -15,9 +15,9 @@ struct site_key {
 };
 
 /* A module as one record has it. */
-struct place {
+struct module_place {
 	uint64_t start, bias;
-	struct module *module;
+	struct log_module *module;
 };
 
 static uint64_t address_of(const struct scan_value *value)
@@ -26,12 +26,12 @@ static uint64_t address_of(const struct scan_value *value)
 }
 
 /* The path's own bytes, where it is no UTF-8, are not needed: the build-id tells files apart. */
-static struct module *module_of(struct model *model, const char *path, const char *build_id)
+static struct log_module *module_of(struct model *model, const char *path, const char *build_id)
 {
 	char key[1200];
 
 	snprintf(key, sizeof(key), "%.64s %s", build_id, path);
-	struct module *module = ROW(model->modules, key, strlen(key), ROWS_MOST);
+	struct log_module *module = ROW(model->modules, key, strlen(key), ROWS_MOST);
 
 	if (module && !module->path) {
 		module->path = keep(path);
@@ -40,7 +40,7 @@ static struct module *module_of(struct model *model, const char *path, const cha
 	return module;
 }
 
-static size_t find_places(struct model *model, const struct scan *scan, struct place *places)
+static size_t find_places(struct model *model, const struct scan *scan, struct module_place *places)
 {
 	const struct scan_value *modules = scan_get(scan, "mmfence.modules"), *it;
 	size_t count = 0;
@@ -59,9 +59,9 @@ static size_t find_places(struct model *model, const struct scan *scan, struct p
 }
 
 /* The module that starts last before the address; where none does, the address stays one. */
-static struct frame frame_of(const struct place *places, size_t count, uint64_t address)
+static struct frame frame_of(const struct module_place *places, size_t count, uint64_t address)
 {
-	const struct place *found = NULL;
+	const struct module_place *found = NULL;
 
 	for (size_t i = 0; i < count; i++)
 		if (places[i].start <= address && (!found || places[i].start > found->start))
@@ -74,7 +74,7 @@ static struct frame frame_of(const struct place *places, size_t count, uint64_t 
 uint32_t frames_find(struct model *model, const struct scan *scan, struct frame *frames)
 {
 	const struct scan_value *stack = scan_get(scan, "mmfence.stack"), *it;
-	struct place places[FRAMES];
+	struct module_place places[FRAMES];
 	uint32_t count = 0;
 	size_t known;
 

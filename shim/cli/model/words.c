@@ -137,15 +137,15 @@ const struct words *words_of(const char *action)
 }
 
 /* A field's name, and what it is measured in. */
-struct part {
+struct measure {
 	const char *kind;
 	const struct scan_value *value;
 };
 
-static struct part part_of(const char *at, size_t length, words_find *find, const void *context)
+static struct measure part_of(const char *at, size_t length, words_find *find, const void *context)
 {
 	static const char *const kinds[] = { "size:", "time:", "many:", "eses:", "have:" };
-	struct part part = { "", NULL };
+	struct measure part = { "", NULL };
 	char name[64];
 
 	for (int i = 0; i < 5; i++) {
@@ -182,7 +182,7 @@ static void put_value(FILE *out, const struct scan_value *value)
 		fputs(words[value->type], out);
 }
 
-static void put_part(FILE *out, const struct part *part)
+static void put_part(FILE *out, const struct measure *part)
 {
 	if (*part->kind == 's' && has(part->value))
 		put_size(out, scan_number_of(part->value));
@@ -203,7 +203,7 @@ static bool whole(const char *at, words_find *find, const void *context)
 		if (*at != '{')
 			continue;
 		size_t length = strcspn(++at, "}");
-		struct part part = part_of(at, length, find, context);
+		struct measure part = part_of(at, length, find, context);
 
 		if (!has(part.value) || (*part.kind == 'h' && !scan_number_of(part.value)))
 			return false;
@@ -222,7 +222,7 @@ char *words_fill(const char *at, words_find *find, const void *context)
 			at = strchr(at, ']');
 		} else if (*at == '{') {
 			size_t length = strcspn(++at, "}");
-			struct part part = part_of(at, length, find, context);
+			struct measure part = part_of(at, length, find, context);
 
 			put_part(out, &part);
 			at += length;

@@ -12,7 +12,7 @@
 #define DOCUMENT_VERSION 2
 
 /* How a member of a row is written. Texts that are empty are left out. */
-enum kind {
+enum written_as {
 	TEXT,  /* a pointer */
 	CHARS, /* an array */
 	NUMBER,
@@ -26,7 +26,7 @@ enum kind {
 
 struct field {
 	const char *name;
-	enum kind kind;
+	enum written_as kind;
 	size_t at;
 	const char *const *names;
 };

@@ -14,7 +14,7 @@
 #include "cli/model/entry.h"
 #include "cli/report/report.h"
 
-struct source {
+struct input {
 	const char *path;
 	int fd; /* of what cannot be opened twice, or -1 */
 	struct stat st;
@@ -26,7 +26,7 @@ struct request {
 	bool json, folded, prometheus;
 	const char *page;      /* where the page goes; "-": standard output */
 	char *debug_directory; /* separated by colons */
-	struct source *sources;
+	struct input *sources;
 	size_t count;
 };
 
@@ -44,7 +44,7 @@ static void add_directory(void *input, const char *directory)
 
 /* The first moment in a file: a rotated log sorts by name behind its younger part, and must be read
  * before it. */
-static void peek(struct source *source, int fd)
+static void peek(struct input *source, int fd)
 {
 	struct scan scan = { 0 };
 	struct lines lines;
@@ -64,7 +64,7 @@ static void peek(struct source *source, int fd)
 /* Those that cannot be peeked at come last; of equals the first that was named. */
 static int compare(const void *a, const void *b)
 {
-	const struct source *one = a, *other = b;
+	const struct input *one = a, *other = b;
 	int order = *one->first && *other->first ? strcmp(one->first, other->first)
 						 : !*one->first - !*other->first;
 
@@ -72,7 +72,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* The same file under two names counts once. */
-static bool seen(const struct request *request, size_t count, const struct source *source)
+static bool seen(const struct request *request, size_t count, const struct input *source)
 {
 	for (size_t i = 0; i < count; i++)
 		if (S_ISREG(source->st.st_mode) && same_file(&request->sources[i].st, &source->st))
@@ -85,7 +85,7 @@ static void open_sources(struct request *request)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < request->count; i++) {
-		struct source source = request->sources[i];
+		struct input source = request->sources[i];
 		int fd = lines_open_file(source.path);
 
 		if (fstat(fd, &source.st) || seen(request, kept, &source)) {
@@ -134,7 +134,7 @@ static void read_sources(struct model *model, struct request *request)
 	for (size_t i = 0; i < request->count; i++)
 		sum_add(&position.total, request->sources[i].st.st_size);
 	for (size_t i = 0; i < request->count; i++) {
-		struct source *source = &request->sources[i];
+		struct input *source = &request->sources[i];
 		int fd = source->fd < 0 ? lines_open_file(source->path) : source->fd;
 
 		position.path = source->path;
@@ -253,6 +253,6 @@ int report_main(int argc, char **argv)
 	request.count = line.count;
 	request.sources = take(line.count * sizeof(*request.sources));
 	for (size_t i = 0; i < line.count; i++)
-		request.sources[i] = (struct source){ .path = line.operands[i], .place = i };
+		request.sources[i] = (struct input){ .path = line.operands[i], .place = i };
 	return make_report(&request);
 }

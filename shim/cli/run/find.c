@@ -43,7 +43,7 @@ static const char *linkers_place(char *out, size_t size)
 	return out;
 }
 
-char *preload_find(struct preload *out)
+char *preload_find(struct library *out)
 {
 	char prefix[PATH_MAX] = "", named[PATH_MAX];
 	const char *place = linkers_place(named, sizeof(named)) ?: "lib64";
@@ -71,7 +71,7 @@ char *preload_find(struct preload *out)
 	return format_text("the name of the directory %s is too long", prefix);
 }
 
-void preload_export(const struct preload *preload)
+void preload_export(const struct library *preload)
 {
 	const char *before = getenv("LD_PRELOAD");
 	size_t length = strlen(preload->name);
@@ -166,7 +166,7 @@ int command_find(const char *name, struct command *out, char **sentence)
 	return 0;
 }
 
-char *command_gap(const struct command *command, const struct preload *preload)
+char *command_gap(const struct command *command, const struct library *preload)
 {
 	const struct program *program = &command->program;
 	const struct gap *gap = program_gap(program, program->bits != 32 || preload->file32[0]);

@@ -13,7 +13,7 @@
 
 /* find.c: where the library is, and how LD_PRELOAD names it for 64-bit and 32-bit programs
  * alike. Found from the command's own place: never from a path set at build time. */
-struct preload {
+struct library {
 	char name[PATH_MAX];   /* PREFIX/$LIB/libmmfence.so: the dynamic linker expands $LIB */
 	char file64[PATH_MAX]; /* where they are; empty: nowhere */
 	char file32[PATH_MAX];
@@ -21,10 +21,10 @@ struct preload {
 
 /* NULL; or, to be freed, why there is none for 64-bit programs or the loader could not preload it
  * from there. */
-char *preload_find(struct preload *out);
+char *preload_find(struct library *out);
 
 /* Puts it in front of what LD_PRELOAD has, in this process's environment. */
-void preload_export(const struct preload *preload);
+void preload_export(const struct library *preload);
 
 /* The file that the kernel will run, and whether the dynamic linker will preload into
  * it, as the library itself judges (kernel/program.c). */
@@ -41,7 +41,7 @@ int command_find(const char *name, struct command *out, char **sentence);
 const char *command_binary(const struct command *command);
 
 /* Why the library would not be in it, as a sentence; to be freed. NULL: it will be. */
-char *command_gap(const struct command *command, const struct preload *preload);
+char *command_gap(const struct command *command, const struct library *preload);
 
 /* destination.c: names of logs. For a command, in this directory unless the option says another.
  * Ends the command where that has no name. */
@@ -122,7 +122,7 @@ int launch(const char *path, char *const *arguments, int *signal);
 
 struct run {
 	struct policy policy;
-	struct preload preload;
+	struct library preload;
 	struct command found;
 	const char *preset, *config;
 	char **settings; /* name, value, name, value, … in the order of the command line */

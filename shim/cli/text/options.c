@@ -12,7 +12,7 @@
 
 const struct setting *options_current;
 
-struct reading {
+struct options_input {
 	struct command_line *line;
 	void *input;
 };
@@ -44,7 +44,7 @@ static unsigned int word_of(const struct setting *setting, const char *argument)
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
-	struct reading *reading = state->input;
+	struct options_input *reading = state->input;
 	struct command_line *line = reading->line;
 
 	for (const struct setting *it = line->settings; it->name || it->letter; it++) {
@@ -76,7 +76,7 @@ void options_read(struct command_line *line, int argc, char **argv, void *input)
 			     .args_doc = line->arguments,
 			     .doc = line->doc,
 			     .help_filter = line->help };
-	struct reading reading = { line, input };
+	struct options_input reading = { line, input };
 	size_t count = 0;
 
 	while (line->settings[count].name || line->settings[count].letter)
