@@ -60,12 +60,19 @@ static char *map(const char *name)
 	return view;
 }
 
+#define KILL_IF(comparison, number)                           \
+	BPF_JUMP(BPF_JMP | comparison | BPF_K, number, 0, 1), \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+#define X32_BIT 0x40000000
+
 /* Refuses what mmfence never calls, some of it by its arguments, and nothing else. */
 static struct sock_filter sparing[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc0de, 0, 1),
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	KILL_IF(BPF_JEQ, 0xc0de),
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	KILL_IF(BPF_JSET, X32_BIT),
+	KILL_IF(BPF_JGE, X32_BIT),
+	KILL_IF(BPF_JGT, X32_BIT - 1),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 3, 0),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_personality, 0, 3),
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
@@ -87,8 +94,7 @@ static struct sock_filter unsparing[] = {
 /* Kills for a call that only mmfence makes. */
 static struct sock_filter reading[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	KILL_IF(BPF_JEQ, SYS_process_vm_readv),
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 };
 
