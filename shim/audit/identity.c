@@ -145,8 +145,7 @@ void identity_forget(void)
 	atomic_store(&finished, 0);
 	atomic_store(&image_state, UNKNOWN);
 	atomic_store(&owner, 0);
-	for (int i = 0; i < GUESTS; i++)
-		atomic_store(&guests[i], 0);
+	memset(guests, 0, sizeof(guests));
 }
 
 bool audit_process_started(void)

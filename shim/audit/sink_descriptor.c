@@ -48,7 +48,7 @@ static int open_anew(void)
 	int fd;
 
 	text_make(path, sizeof(path), "/proc/self/fd/%u", (unsigned int)number);
-	fd = sys_open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY, 0);
+	fd = sys_open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd >= 0 && (sys_fstat(fd, &st) || !place_equals(&place, &st))) {
 		sys_close(fd);
 		return -EBADF;

@@ -61,8 +61,6 @@ static bool add_module(struct text *out, const struct module *module, size_t end
 	size_t length = strlen(module->path);
 	unsigned int result;
 
-	if (out->length + MODULE_BYTES + JSON_STRING_MIN > end)
-		return false;
 	size_t room = end - out->length - MODULE_BYTES;
 	text_add(out, "{\"path\":");
 	result = json_add_string(out, module->path, length, room < PATH_BYTES ? room : PATH_BYTES);

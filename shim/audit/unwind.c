@@ -167,7 +167,7 @@ static int address_encoding(const uint8_t *cie)
 			p++;
 		else if (*c == 'P' && encoded_size(*p))
 			p += 1 + encoded_size(*p);
-		else if (*c != 'S' && *c != 'B')
+		else if (*c != 'S')
 			return -1;
 	}
 	return p < end ? ENCODED_ABSOLUTE : -1;

@@ -37,6 +37,13 @@ static int open_memory(void)
 	return 0;
 }
 
+/* The log is a pipe, which nobody reads from then on. */
+static void read_until_exec(void)
+{
+	sure(open(getenv("MMFENCE_AUDIT_LOG"), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+	open_memory();
+}
+
 static void exec_self(const char *self, char *const *environment)
 {
 	char *const argv[] = { (char *)(uintptr_t)self, (char *)(uintptr_t) "open", NULL };
@@ -86,6 +93,8 @@ int main(int argc, char **argv)
 	must(argc >= 2);
 	if (!strcmp(argv[1], "open"))
 		return open_memory();
+	if (argc == 3 && !strcmp(argv[2], "reader"))
+		read_until_exec();
 	if (!strcmp(argv[1], "drop")) {
 		drop_privileges();
 		exec_nothing();

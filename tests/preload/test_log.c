@@ -296,6 +296,9 @@ static void remove_fifo(struct run *run)
 /* A FIFO whose reader goes away after the first bytes: no SIGPIPE, no blocking. */
 RUNS(EACH_WIDTH, A4, fifo_without_reader, STEADY("count=400"), .log = fifo, .seconds = 20,
      .before = make_fifo, .look = remove_fifo)
+RUNS(EACH_WIDTH, A4, fifo_that_was_handed_on_and_whose_reader_goes, .helper = "handed",
+     .args = { "drop", "reader" }, .as_root = true, .log = fifo, .before = make_fifo,
+     .look = remove_fifo)
 RUNS(EACH_WIDTH, A4, fifo_whose_reader_goes, STEADY("count=400"), .log = fifo, .seconds = 20,
      .before = make_fifo_with_reader, .look = remove_fifo)
 

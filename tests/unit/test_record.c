@@ -447,14 +447,16 @@ Test(record, traces_are_not_taken_for_each_other)
 /* However little room is left for it. */
 Test(record, a_trace_is_valid_at_every_limit)
 {
+	char expected[16384], buffer[sizeof(expected)];
 	struct trace trace;
 	struct text text;
 	bool whole = false;
 
 	TRACE_HERE(&trace);
+	text_init(&text, expected, sizeof(expected));
+	cr_assert(stack_add(&text, &trace, sizeof(expected) - 2));
+	trace.hash++; /* what is known of it is not */
 	for (size_t limit = 64; !whole; limit++) {
-		char buffer[16384];
-
 		cr_assert_lt(limit, sizeof(buffer) - 2);
 		text_init(&text, buffer, sizeof(buffer));
 		text_add_char(&text, '{');
@@ -465,6 +467,7 @@ Test(record, a_trace_is_valid_at_every_limit)
 		cr_assert_not_null(root, "%zu: %s", limit, buffer);
 		json_decref(root);
 	}
+	cr_assert(!strncmp(buffer + 1, expected, strlen(expected)));
 }
 
 /* The same trace over and over, while another thread has another one in its place. */
