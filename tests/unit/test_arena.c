@@ -12,6 +12,24 @@
 
 #include "support/arena.h"
 
+static long map_one(void)
+{
+	return place_map(4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* What was mapped last is the first to be used again, and what stands before it stays. */
+Test(arena, addresses_are_used_again)
+{
+	long first = map_one(), second = map_one();
+
+	for (int i = 0; i < 3; i++) {
+		place_unmap(second, 4096);
+		cr_assert_eq(map_one(), second);
+	}
+	place_unmap(first, 4096);
+	cr_assert_neq(map_one(), second);
+}
+
 static int is_zero(const unsigned char *block, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
