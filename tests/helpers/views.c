@@ -297,6 +297,10 @@ PROMISE(M4, noreplace_and_hint)
 	promise(view_try(room, source, BYTES, RW, MAP_SHARED | MAP_FIXED_NOREPLACE) == MAP_FAILED &&
 			errno == EEXIST,
 		"MAP_FIXED_NOREPLACE replaced something");
+	promise(view_try(room, source, BYTES, RW, MAP_SHARED | MAP_FIXED | MAP_FIXED_NOREPLACE) ==
+				MAP_FAILED &&
+			errno == EEXIST,
+		"MAP_FIXED_NOREPLACE, with MAP_FIXED, replaced something");
 	must(munmap(room, BYTES) == 0);
 	promise(view_try(room, source, BYTES, RW, MAP_SHARED | MAP_FIXED_NOREPLACE) == room,
 		"MAP_FIXED_NOREPLACE");
