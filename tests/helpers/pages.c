@@ -217,8 +217,9 @@ static void make_memfd(void)
 	char *at;
 
 	must(fd >= 0 && !ftruncate(fd, 11 * PAGE));
-	file_fill(fd, 1, 0, 2); /* none of the mapping's */
-	file_fill(fd, 1, 3, 3); /* in memory, though in no page table */
+	must(!fchmod(fd, 0400)); /* its owner may ask all the same */
+	file_fill(fd, 1, 0, 2);	 /* none of the mapping's */
+	file_fill(fd, 1, 3, 3);	 /* in memory, though in no page table */
 	at = map(8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 3);
 	store(at, 4, 2);
 	expect(at, 8, "shared memfd", .shared = 5, .never = 3);

@@ -46,6 +46,9 @@ static void says_dropped(const struct run *run, size_t count, const char *code)
 	cr_assert(count_events(run, "log.dropped") == 1);
 	cr_assert(dropped(run) == count, "%zu dropped", dropped(run));
 	cr_assert_str_eq(field_string(find_event(run, "log.dropped"), "error.code"), code);
+	if (find_event(run, "process.end"))
+		cr_assert_eq(field_number(find_event(run, "process.end"), "mmfence.dropped"),
+			     count);
 }
 
 /* --- unix: --- */
