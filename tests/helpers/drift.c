@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * S12: maps a file, then changes pages 3, 4 and 9 of it and cuts its last page off. "unmap"
- * ends the snapshot before the process does; "own" stores into page 5 first; "whole" is
- * nothing written at all.
+ * ends the snapshot before the process does; "own" stores into page 5 first; "replaced" has a
+ * FIFO of its name then; "whole" is nothing written at all.
  */
 #include "helper.h"
 
@@ -31,6 +31,8 @@ int main(int argc, char **argv)
 		view[5 * PAGE] = 'o';
 	if (argc > 1 && strcmp(argv[1], "whole"))
 		change("drift.data");
+	if (argc > 1 && !strcmp(argv[1], "replaced"))
+		must(unlink("drift.data") == 0 && mkfifo("drift.data", 0600) == 0);
 	if (argc > 1 && !strcmp(argv[1], "unmap"))
 		must(munmap(view, PAGES * PAGE) == 0);
 	return 0;

@@ -248,6 +248,18 @@ static void make_shared_anonymous(void)
 		expect(at, 8, "shared anonymous", .shared = 2, .unknown = 6);
 }
 
+/* Of which mincore says that all is there. */
+#define FOREIGN 200
+
+static void make_foreign(void)
+{
+	if (fcntl(FOREIGN, F_GETFD))
+		return;
+	char *at = map(4, PROT_READ, MAP_SHARED, FOREIGN, 0);
+	load(at, 1, 1);
+	expect(at, 4, "memory of another", .shared = 1, .unknown = 3);
+}
+
 static int make_file(const char *name, size_t pages)
 {
 	file_make(name, 1, pages);
@@ -266,6 +278,7 @@ static void kinds(void)
 	make_huge();
 	make_shared_file(fd);
 	make_memfd();
+	make_foreign();
 	make_shared_anonymous();
 	must(unlink("census.data") == 0);
 }

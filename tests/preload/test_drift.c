@@ -16,6 +16,11 @@ DRIFTED(drift_is_told_when_it_is_unmapped, "unmap")
 DRIFTED(drift_is_told_when_the_process_ends, "exit")
 DRIFTED(own_stores_are_no_drift, "own")
 
+/* Nobody writes into it. */
+WIDTHS_HOLD(S12, a_pipe_of_its_name_is_another_file, "drift", "replaced",
+	    .options = { "audit.drift=on" },
+	    .finds = { "snapshot.drift error.message=another file has its name" })
+
 /* A guarded snapshot that nobody touched has nothing to compare. */
 WIDTHS_HOLD(S12, untouched_files_do_not_drift, "drift", "whole", .options = { "audit.drift=on" },
 	    .finds = { "snapshot.drift 0" })

@@ -335,3 +335,14 @@ Test(file, lines_are_read_whole)
 	cr_expect_eq(count, 200);
 	proc_text_end(&text);
 }
+
+/* Where nothing is told of what is allocated, no more than there is of it. */
+Test(file, bytes_end_where_the_file_does)
+{
+	struct file file = { .size = 5000, .blocks = 1000, .filesystem = TMPFS_MAGIC };
+
+	cr_expect_eq(file_bytes_at_most(&file, 0, 4096), 4096);
+	cr_expect_eq(file_bytes_at_most(&file, 4096, 8192), 904);
+	cr_expect_eq(file_bytes_at_most(&file, 4096, INT64_MIN), 904);
+	cr_expect_eq(file_bytes_at_most(&file, 8192, 12288), 0);
+}
