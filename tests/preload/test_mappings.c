@@ -83,7 +83,9 @@ HELPER_HOLDS(S5, mremap_beyond_a_copied_window, "areas", "grow_beyond_window",
 /* --- S6 --- */
 
 HELPER_HOLDS(S6, grandchildren, "family", "grandchildren")
-HELPER_HOLDS(S6, child_maps_more, "family", "child_maps_more")
+/* Each counts its own. */
+HELPER_HOLDS(S6, child_maps_more, "family", "child_maps_more",
+	     .finds = { "process.end 2", "process.end[*] mmfence.snapshots=1" })
 HELPER_HOLDS(S6, vfork_is_not_disturbed, "family", "vfork_and_exec")
 HELPER_HOLDS(S6, posix_spawn_is_not_disturbed, "family", "spawn")
 HELPER_HOLDS(S6, popen_and_system_are_not_disturbed, "family", "shell")

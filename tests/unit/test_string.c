@@ -99,6 +99,15 @@ Test(string, compares_bytes_without_sign)
 		}
 }
 
+/* Not what lies before them. */
+Test(string, what_is_compared_begins_where_it_is_said)
+{
+	const char *a = "BBBBBBBBAAAAAAAACCCCCCCC" + 8, *b = "CCCCCCCCAAAAAAAABBBBBBBB" + 8;
+
+	cr_assert_gt(compare(a, b, 16), 0);
+	cr_assert_lt(compare(b, a, 16), 0);
+}
+
 Test(string, texts)
 {
 	char out[32] = "xxxxxxxxxxxxxxx", text[80];
