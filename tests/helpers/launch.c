@@ -29,6 +29,16 @@ WAY(changed)
 WAY_IS(empty, execve(argv[0], argv, nothing))
 WAY_IS(other, execve(argv[0], argv, only_other))
 
+/* More than a stack has room for. */
+WAY(many)
+{
+	static char *variables[20001];
+
+	for (size_t i = 0; i < COUNT(variables) - 1; i++)
+		variables[i] = only_other[0];
+	execve(argv[0], argv, variables);
+}
+
 WAY(unset)
 {
 	unsetenv("LD_PRELOAD");

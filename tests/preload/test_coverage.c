@@ -21,6 +21,7 @@
 FOLLOWED(execve)
 FOLLOWED(empty)
 FOLLOWED(other)
+FOLLOWED(many)
 FOLLOWED(unset)
 FOLLOWED(clearenv)
 FOLLOWED(replaced)
