@@ -25,15 +25,13 @@
 #include "support/scope.h"
 #include "support/text.h"
 
-enum thread_state { ABSENT, RUNNING, ENDING };
-
 /* A process that is over in a moment needs none of these, and each takes longer to open than a
  * lease to take. */
 #define NOT_YET 0
 
 static struct {
 	struct lock mailbox; /* whoever holds it may put a request */
-	atomic_int state;
+	atomic_bool running;
 	int start_error;
 	struct thread thread;
 	int pagemap, memory, stat; /* of /proc/self: NOT_YET, or -errno */
@@ -338,7 +336,7 @@ static void body(void *unused)
 	int r = prepare();
 
 	lease_thread.start_error = r;
-	atomic_store(&lease_thread.state, r ? ENDING : RUNNING);
+	atomic_store(&lease_thread.running, !r);
 	if (r) {
 		answer();
 		return;
@@ -419,10 +417,9 @@ static int start(lease_thread_task *task, void *argument)
 		return r;
 	}
 	wait_for_answer();
-	if (atomic_load(&lease_thread.state) == RUNNING)
+	if (atomic_load(&lease_thread.running))
 		return 0;
 	thread_join(&lease_thread.thread);
-	atomic_store(&lease_thread.state, ABSENT);
 	return lease_thread.start_error;
 }
 
@@ -463,7 +460,7 @@ void lease_thread_wake(void)
 
 bool lease_thread_running(void)
 {
-	return atomic_load(&lease_thread.state) == RUNNING;
+	return atomic_load(&lease_thread.running);
 }
 
 pid_t lease_thread_number(void)
@@ -509,7 +506,7 @@ void lease_thread_stop(lease_thread_task *last)
 	lock_take(&lease_thread.mailbox);
 	if (lease_thread_running() && !post(finish, &last)) {
 		thread_join(&lease_thread.thread);
-		atomic_store(&lease_thread.state, ABSENT);
+		atomic_store(&lease_thread.running, false);
 	}
 	lock_drop(&lease_thread.mailbox);
 }
@@ -531,5 +528,5 @@ void lease_thread_forget(void)
 	thread_forget(&lease_thread.thread);
 	atomic_store(&lease_thread.task, NULL);
 	atomic_store(&lease_thread.poked, 0);
-	atomic_store(&lease_thread.state, ABSENT);
+	atomic_store(&lease_thread.running, false);
 }
