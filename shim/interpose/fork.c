@@ -135,6 +135,8 @@ void fork_before(void)
 	if (!enter(&scope))
 		return;
 	EACH_ROOM(before);
+	NEXT_OF(_exit); /* found here once, and not by each child */
+	NEXT_OF(execve);
 	fork_scope = scope;
 	fork_entered = true;
 	TEST_POINT("fork");

@@ -437,14 +437,21 @@ void guarded_welcome(enum guarded_slot which)
 	atomic_store(&slot_of(which)->unwelcome, false);
 }
 
+/* A page that is only read stays the parent's too. */
+static void clear(atomic_int *number)
+{
+	if (atomic_load(number))
+		atomic_store(number, 0);
+}
+
 void guarded_after_fork(void)
 {
 	for (int i = 0; i < GUARDED_COUNT; i++)
-		atomic_store(&slots[0][i].users, 0);
-	atomic_store(&opening, 0);
+		clear(&slots[0][i].users);
+	clear(&opening);
 	for (int i = 0; i < NOTES; i++) {
-		atomic_store(&passing.number[i], 0);
-		atomic_store(&taken.number[i], 0);
+		clear(&passing.number[i]);
+		clear(&taken.number[i]);
 	}
 	guarded_drop(GUARDED_MAPS);
 }

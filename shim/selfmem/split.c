@@ -235,7 +235,8 @@ void split_before_fork(void)
 
 void split_after_fork_in_parent(void)
 {
-	forget();
+	if (split.show_count)
+		forget();
 }
 
 static bool has_copy(const struct original *original, const struct vma *vma)

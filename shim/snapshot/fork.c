@@ -189,10 +189,11 @@ static void hand_over_all(void *pair)
 
 static void close_ends(void)
 {
-	for (int i = 0; i < 2; i++) {
-		sys_close_if_open(ends[i]);
-		ends[i] = -1;
-	}
+	for (int i = 0; i < 2; i++)
+		if (ends[i] >= 0) {
+			sys_close(ends[i]);
+			ends[i] = -1;
+		}
 }
 
 /* The child's lease thread will open it, and be where this thread is: in a chroot, or in a Landlock

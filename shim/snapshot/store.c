@@ -128,6 +128,6 @@ void store_drop_unused(void)
 void store_forget_kept(void *unused)
 {
 	(void)unused;
-	for (size_t i = 0; i < KEPT; i++)
+	for (size_t i = 0; next_place && i < KEPT; i++)
 		let_go(&kept_list[i], false);
 }
