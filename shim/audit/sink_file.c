@@ -284,8 +284,9 @@ static void adopt(int fd)
 	path[0] = 0;
 	know_path();
 	if (!sys_fstat(fd, &st))
-		atomic_store(&raises, quiet_signal(&st));
+		set_place(&st);
 	atomic_store(&readable, (sys_fcntl(fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR);
+	root_place = (struct place){ 0 };
 }
 
 /* Others that have it open would write to nowhere. */
