@@ -37,6 +37,19 @@ static int open_memory(void)
 	return 0;
 }
 
+/* What the kernel was given shows it, though the program is not shown it. */
+static bool was_handed_on(void)
+{
+	static char environment[1 << 17];
+	int fd = sure(open("/proc/self/environ", O_RDONLY | O_CLOEXEC));
+	ssize_t size = 0, more;
+
+	while ((more = read(fd, environment + size, sizeof(environment) - 1 - (size_t)size)) > 0)
+		size += more;
+	must(more == 0);
+	return memmem(environment, (size_t)size, "MMFENCE_HANDED_LOG=", 19);
+}
+
 /* The log is a pipe, which nobody reads from then on. */
 static void read_until_exec(void)
 {
@@ -44,11 +57,9 @@ static void read_until_exec(void)
 	open_memory();
 }
 
-static void exec_self(const char *self, char *const *environment)
+static void exec_self(const char *self, const char *as)
 {
-	char *const argv[] = { (char *)(uintptr_t)self, (char *)(uintptr_t) "open", NULL };
-
-	execve(self, argv, environment);
+	execl(self, self, as, (char *)NULL);
 	must(!"exec");
 }
 
@@ -93,6 +104,16 @@ int main(int argc, char **argv)
 	must(argc >= 2);
 	if (!strcmp(argv[1], "open"))
 		return open_memory();
+	if (!strcmp(argv[1], "second")) {
+		must(was_handed_on());
+		exec_self(argv[0], "third");
+	}
+	if (!strcmp(argv[1], "third")) {
+		must(!was_handed_on());
+		return open_memory();
+	}
+	if (argc == 3 && !strcmp(argv[2], "twice"))
+		must(chown(getenv("MMFENCE_AUDIT_LOG"), 65534, 65534) == 0);
 	if (argc == 3 && !strcmp(argv[2], "reader"))
 		read_until_exec();
 	if (!strcmp(argv[1], "drop")) {
@@ -108,6 +129,6 @@ int main(int argc, char **argv)
 	else if (argc == 3 && !strcmp(argv[2], "vfork"))
 		spawn_self(argv[0]);
 	else
-		exec_self(argv[0], environ);
+		exec_self(argv[0], argc == 3 && !strcmp(argv[2], "twice") ? "second" : "open");
 	return 0;
 }

@@ -236,6 +236,9 @@ WRITES_ON(EACH_WIDTH, log_is_handed_on_by_system, SHELL, "drop", "system")
 WRITES_ON(EACH_WIDTH, log_is_handed_on_by_popen, SHELL, "drop", "popen")
 WRITES_ON(EACH_WIDTH, log_is_handed_to_who_may_open_it_until_exec, NO_GAP, "keep")
 
+/* Who may open it by its name hands it on no further. */
+WRITES_ON(EACH_WIDTH, log_that_was_handed_on_is_opened_by_its_name, NO_GAP, "keep", "twice")
+
 /* A6, P1: a library that is not there is a gap, and no message of the dynamic linker's. */
 EACH_WIDTH(A6, library_that_is_gone)
 {
