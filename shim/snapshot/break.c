@@ -250,6 +250,7 @@ static void job_report(struct job *job, uint64_t first, unsigned int count)
 	size_t path_size = job->lease->path_size;
 	char *path = arena_strdup(job->lease->path);
 
+	totals_copied(job->preserve.copy.bytes);
 	report_preserve(job->lease, &job->preserve, first, count, job->trigger,
 			sys_microseconds() - job->started);
 	/* Another error than that there is no lease: the program gave up the right to give it back,

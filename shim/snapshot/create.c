@@ -163,9 +163,8 @@ static int take_anew(struct capture *capture, bool may_guard)
 	return capture_and_enter(capture);
 }
 
-static void count(uint64_t bytes)
+void totals_copied(uint64_t bytes)
 {
-	atomic_fetch_add(&total_snapshots, 1);
 	atomic_fetch_add(&total_bytes, bytes);
 }
 
@@ -193,7 +192,8 @@ static long take(const struct creation *creation, const struct decision *decisio
 		snapshot_free(piece.snapshot);
 		return unprotected(creation, -r, capture.reason);
 	}
-	count(capture.bytes);
+	atomic_fetch_add(&total_snapshots, 1);
+	totals_copied(capture.bytes);
 	report_created(creation, piece.snapshot, &capture);
 	return (long)creation->address;
 }

@@ -144,6 +144,7 @@ const char *consistency_name(enum consistency consistency);
 const char *fate_name(enum fate fate);
 
 void totals_reset(void);
+void totals_copied(uint64_t bytes);
 
 /* Memory for copies: 0, or -ENOMEM and why. On the capture thread: opens files. */
 int budget_charge(uint64_t bytes, const char **reason);

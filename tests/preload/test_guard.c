@@ -38,9 +38,11 @@ RUNS_AND(EACH_WIDTH, S11, break_is_recorded, .helper = "observe", .skips = unles
 		    "snapshot.preserve file.path~/work/observe.data" })
 {
 	json_t *event = find_event(run, "snapshot.preserve");
+	json_int_t bytes = field_number(event, "mmfence.snapshot.bytes");
 
-	cr_assert(field_number(event, "mmfence.snapshot.bytes") == 8 * 4096 ||
+	cr_assert(bytes == 8 * 4096 ||
 		  !strcmp(field_string(event, "mmfence.snapshot.engine"), "clone"));
+	cr_assert_eq(field_number(find_event(run, "process.end"), "mmfence.snapshot_bytes"), bytes);
 }
 
 /* A mapping that the program can store to is copied at once, and so is everything when asked. */
