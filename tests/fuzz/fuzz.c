@@ -129,7 +129,7 @@ static void tell(struct model *model)
 
 static void read_log(char *text, size_t size)
 {
-	struct model *model = model_new(1);
+	struct model *model = model_new();
 	int fd;
 
 	model->pictures = true;

@@ -183,6 +183,16 @@ BY_PATH(check, log_by_template)
 	TRY(.mmfence = "check --log %p.log -- /tmp", .ends_with = 126);
 }
 
+/* Only a process's own file has a number in that place, and no other readers. */
+BY_PATH(check, files_of_the_command_are_no_logs)
+{
+	TRY(.sh = "umask 022; exec $mmfence check --log %e.%p -- sh -c "
+		  "'umask 077; echo hello >notes.v1; umask 022; echo hello >notes.1'");
+	TRY(.mmfence = "check --log %e -- rm notes", .files = { TEXT("notes", "hello\n") });
+	TRY(.mmfence = "check --log %e.%p -- sh -c 'set *.$$; echo hello >>$1'", .ends_with = FOUND,
+	    .warns = { "mmfence: log: 1 line could not be read" UNKNOWN });
+}
+
 /* Started beside the command. */
 static void meanwhile(const char *script)
 {

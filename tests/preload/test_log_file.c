@@ -76,6 +76,16 @@ BY_PATH(A8, run_leaves_no_empty_log)
 	    .warns = { "/work/mmfence.sh." });
 }
 
+/* Whoever made them, and whatever their names are. */
+BY_PATH(A8, files_that_are_no_logs_stay_as_they_are)
+{
+	TRY(.sh = "touch __init__.py 7.1.log; echo >full; touch -d 2020-01-01 full; umask 022\n"
+		  "$mmfence run -q --log %e -- true && "
+		  "$mmfence run -q --log %e.%p.log -- touch 8.1.log 9.v1.log && "
+		  "find . ! -newermt 2021-01-01; echo *",
+	    .says = "./full\n7.1.log 8.1.log 9.v1.log __init__.py full true\n");
+}
+
 /* Its records would go nowhere. */
 RUNS(BY_PATH, A8, log_of_a_process_that_goes_on_stays, NO_LOG,
      .sh = "mkfifo go gone; "

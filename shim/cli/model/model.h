@@ -297,7 +297,7 @@ void event_count(int64_t *counts, const char *action);
 void tally_count(struct model *model, const char *action, const char *program, const char *host);
 
 /* For so many logs. */
-struct model *model_new(size_t logs);
+struct model *model_new(void);
 /* What comes next is of the next log. */
 void model_log(struct model *model, const char *path);
 /* Reads it to its end, and tells how far it is from time to time. 0, or -errno. Closes fd. */

@@ -110,11 +110,10 @@ struct file_row *file_of(struct entry *entry)
 
 /* Processes: by host and pid. */
 
-struct model *model_new(size_t logs)
+struct model *model_new(void)
 {
 	struct model *model = take(sizeof(*model));
 
-	model->logs = take((logs + 1) * sizeof(*model->logs));
 	model->actions = take((event_kinds + 1) * sizeof(*model->actions));
 	return model;
 }
@@ -122,11 +121,13 @@ struct model *model_new(size_t logs)
 void model_log(struct model *model, const char *path)
 {
 	char *copy = format_text("%s", path), *directory = dirname(copy);
-	struct log_row *log = &model->logs[model->log_count++];
+	size_t size = (model->log_count + 1) * sizeof(*model->logs);
 
-	model->log = log;
-	log->path = keep(path);
-	log->scope = ROW(model->scopes, directory, strlen(directory), ANY_NUMBER);
+	model->logs = resize(model->logs, size);
+	model->log = &model->logs[model->log_count++];
+	*model->log = (struct log_row){ .path = keep(path),
+					.scope = ROW(model->scopes, directory, strlen(directory),
+						     ANY_NUMBER) };
 	free(copy);
 }
 

@@ -201,7 +201,7 @@ static int make_report(struct request *request)
 
 	open_sources(request);
 	refuse_page_over_log(request);
-	model = model_new(request->count);
+	model = model_new();
 	model->by_program = request->prometheus;
 	model->pictures = request->page;
 	read_sources(model, request);

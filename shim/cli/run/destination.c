@@ -68,7 +68,7 @@ char *template_of(const char *option, const char *command)
 	return template;
 }
 
-char *expand(const char *template, bool pattern)
+char *expand(const char *template, const char *number)
 {
 	char *text;
 	FILE *out = open_text(&text);
@@ -77,15 +77,15 @@ char *expand(const char *template, bool pattern)
 	for (const char *t = template; *t; t++) {
 		if (*t == '%' && t[1] && *++t != '%') {
 			known = false;
-			fputc('*', out);
+			fputs(number && strchr("pt", *t) ? number : "*", out);
 			continue;
 		}
-		if (pattern && strchr("*?[\\", *t))
+		if (number && strchr("*?[\\(", *t))
 			fputc('\\', out);
 		fputc(*t, out);
 	}
 	fclose(out);
-	if (known || pattern)
+	if (known || number)
 		return text;
 	free(text);
 	return NULL;

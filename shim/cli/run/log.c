@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,17 +18,22 @@
 #define LOG_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 #define RECORD	  1024
 
+/* A process's id, with a number behind it where the name was taken; or a time. */
+#define NUMBER "+([0-9])?(-+([0-9]))"
+
 void log_name(struct log *log, const char *option, const char *command)
 {
 	*log = (struct log){ .by_default = !*option,
+			     .fd = -1,
 			     .elsewhere = destination_is_elsewhere(option) };
 	if (log->elsewhere) {
 		log->template = destination_value(option);
 		return;
 	}
 	log->template = template_of(option, command);
-	log->name = expand(log->template, false);
-	log->pattern = expand(log->template, true);
+	log->name = expand(log->template, NULL);
+	log->pattern = expand(log->template, "*");
+	log->fits = expand(log->template, NUMBER);
 }
 
 const char *log_shown(const struct log *log)
@@ -51,7 +57,7 @@ static void try_directory(const struct log *log)
 	char *directory = keep(log->template), *name;
 
 	*strrchr(directory, '/') = 0;
-	name = expand(directory, false);
+	name = expand(directory, NULL);
 	if (name && access(*name ? name : "/", W_OK | X_OK))
 		fail(log, log->template, errno);
 	free(name);
@@ -89,17 +95,21 @@ static void create(const struct log *log)
 		refuse("the log %s is not used: %s", log->name, why);
 }
 
-/* How the next record would fare. The room for it is asked for, and stays beyond the end. */
-static int refusal(const char *path, off_t size)
+/* How the next record would fare. The room for it is asked for, and stays beyond the end; the time
+ * of the last record stays too. */
+static int refusal(const char *path, const struct stat *st)
 {
+	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, st->st_mtim };
 	struct rlimit limit;
 	int fd, error = 0;
 
-	if (!getrlimit(RLIMIT_FSIZE, &limit) && (rlim_t)size + RECORD > limit.rlim_cur)
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && (rlim_t)st->st_size + RECORD > limit.rlim_cur)
 		return EFBIG;
 	fd = open(path, O_WRONLY | LOG_FLAGS);
-	if (fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, size, RECORD))
+	if (fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, st->st_size, RECORD))
 		error = errno;
+	else if (fd >= 0)
+		futimens(fd, times);
 	if (fd >= 0)
 		close(fd);
 	return error == ENOSPC || error == EDQUOT || error == EFBIG ? error : 0;
@@ -122,7 +132,7 @@ static char *mark_line(void)
 static void put_mark(struct log *log)
 {
 	struct log_part *part = &log->parts[0];
-	int error = refusal(part->path, part->start);
+	int error = refusal(part->path, &part->st);
 	int fd = open(part->path, O_WRONLY | O_APPEND | LOG_FLAGS);
 	char last = '\n';
 
@@ -130,7 +140,7 @@ static void put_mark(struct log *log)
 	ssize_t length = (ssize_t)strlen(log->mark);
 
 	errno = error ? error : ENOSPC;
-	if (!error && part->start && pread(part->fd, &last, 1, part->start - 1) == 1 &&
+	if (!error && part->start && pread(log->fd, &last, 1, part->start - 1) == 1 &&
 	    last != '\n' && write(fd, "\n", 1) != 1)
 		error = errno;
 	if (error || write(fd, log->mark, (size_t)length) != length)
@@ -139,10 +149,61 @@ static void put_mark(struct log *log)
 	close(fd);
 }
 
-void log_prepare(struct log *log, bool mark)
+/* What there is now. */
+static glob_t files_of(const struct log *log)
 {
 	glob_t found = { 0 };
-	struct stat st;
+	size_t count = 0;
+
+	if (log->elsewhere || glob(log->pattern, 0, NULL, &found))
+		return (glob_t){ 0 };
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		char *path = found.gl_pathv[i];
+
+		if (fnmatch(log->fits, path, FNM_PATHNAME | FNM_EXTMATCH))
+			free(path);
+		else
+			found.gl_pathv[count++] = path;
+	}
+	found.gl_pathc = count;
+	return found;
+}
+
+static bool begins_with_a_record(int fd)
+{
+	struct scan scan = { 0 };
+	struct lines lines;
+	size_t length;
+	char *line;
+
+	lines_open(&lines, fd);
+	bool does = lines_next(&lines, &line, &length) > 0 && !scan_line(&scan, line, length) &&
+		    *scan_text(&scan, "event.action");
+
+	lines_close(&lines);
+	scan_free(&scan);
+	return does;
+}
+
+static void note_part(struct log *log, const char *path)
+{
+	struct log_part part = { .is_log = true };
+	int fd = open_part(path, &part.st);
+
+	if (fd < 0)
+		return;
+	part.path = keep(path);
+	part.start = part.st.st_size;
+	if (log->name)
+		log->fd = fd;
+	else
+		part.is_log = begins_with_a_record(fd);
+	log->parts[log->count++] = part;
+}
+
+void log_prepare(struct log *log, bool mark)
+{
+	glob_t found;
 
 	if (log->elsewhere)
 		destination_try(log->template);
@@ -150,105 +211,123 @@ void log_prepare(struct log *log, bool mark)
 		create(log);
 	else
 		try_directory(log);
-	if (log->elsewhere || glob(log->pattern, 0, NULL, &found))
-		return;
-	log->parts = take(found.gl_pathc * sizeof(*log->parts));
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		int fd = open_part(found.gl_pathv[i], &st);
-
-		if (fd >= 0)
-			log->parts[log->count++] =
-				(struct log_part){ keep(found.gl_pathv[i]), fd, st, st.st_size };
-	}
+	found = files_of(log);
+	log->parts = take((found.gl_pathc + 1) * sizeof(*log->parts));
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		note_part(log, found.gl_pathv[i]);
 	globfree(&found);
 	if (log->name && mark && log->count)
 		put_mark(log);
 }
 
-static bool mark_is_gone(const struct log *log, const struct log_part *part)
+static bool mark_is_gone(const struct log *log)
 {
 	size_t length = strlen(log->mark);
 	char *there = take(length);
-	bool gone = pread(part->fd, there, length, part->start) != (ssize_t)length ||
+	bool gone = pread(log->fd, there, length, log->parts[0].start) != (ssize_t)length ||
 		    memcmp(there, log->mark, length);
 
 	free(there);
 	return gone;
 }
 
-static const struct log_part *part_of(const struct log *log, const struct stat *st)
+static int compare_path(const void *path, const void *part)
 {
-	for (size_t i = 0; i < log->count; i++)
-		if (same_file(&log->parts[i].st, st))
-			return &log->parts[i];
-	return NULL;
+	return strcmp(path, ((const struct log_part *)part)->path);
 }
 
-/* Takes over the descriptor. What was cut since then is all new. */
-static void read_part(struct log *log, const char *path, int fd, off_t start, bool whole)
+/* NULL: this file is new. */
+static const struct log_part *part_of(const struct log *log, const char *path,
+				      const struct stat *st)
 {
-	struct stat st;
+	const struct log_part *part =
+		bsearch(path, log->parts, log->count, sizeof(*part), compare_path);
 
-	log->cut |= fstat(fd, &st) || st.st_size < start;
-	lseek(fd, st.st_size < start ? 0 : start, SEEK_SET);
+	return part && same_file(&part->st, st) ? part : NULL;
+}
+
+/* As the library makes it for a process: nobody else may read it. */
+static bool is_made(const struct log *log, const struct stat *st)
+{
+	return strcmp(log->pattern, log->fits) && !(st->st_mode & 077);
+}
+
+/* Takes over the descriptor. What was cut since then is all new. Whether it can be read. */
+static bool read_part(struct log *log, const char *path, int fd, off_t start, bool whole)
+{
+	lseek(fd, start, SEEK_SET);
 	model_log(log->model, path);
 	log->model->log->whole = whole;
-	log->files += !model_read(log->model, fd, NULL, NULL);
+	return !model_read(log->model, fd, NULL, NULL);
 }
 
 static void read_name(struct log *log, const char *path)
 {
-	const struct log_part *part;
 	struct stat st;
 	int fd = open_part(path, &st);
 
 	if (fd < 0)
 		return;
-	part = part_of(log, &st);
-	log->cut |= part && log->mark && mark_is_gone(log, part);
-	read_part(log, path, fd, part ? part->start : 0, !part);
-	if (!log->full)
-		log->full = refusal(path, st.st_size);
+	const struct log_part *part = part_of(log, path, &st);
+	off_t start = part && part->start <= st.st_size ? part->start : 0;
+	bool is_read = read_part(log, path, fd, start, !part), is_new = !part && is_made(log, &st);
+	const struct log_row *row = log->model->log;
+
+	if (!row->records && row->damaged && !(part && part->is_log) && !is_made(log, &st)) {
+		log->model->damaged -= row->damaged;
+		log->model->log_count--;
+		return;
+	}
+	log->files += is_read;
+	if (!log->full && (row->records || is_new || (part && part->is_log)))
+		log->full = refusal(path, &st);
+}
+
+/* Emptied, cut, replaced, or gone. */
+static bool is_cut(const struct log *log, const struct log_part *part)
+{
+	struct stat st;
+
+	return part->is_log && (stat(part->path, &st) || !same_file(&st, &part->st) ||
+				st.st_size < part->start || (log->mark && mark_is_gone(log)));
 }
 
 void log_read(struct log *log)
 {
-	glob_t found = { 0 };
-	struct stat st;
+	glob_t found = files_of(log);
 
-	if (!log->elsewhere && glob(log->pattern, 0, NULL, &found))
-		found.gl_pathc = 0;
-	log->model = model_new(found.gl_pathc);
+	log->model = model_new();
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		read_name(log, found.gl_pathv[i]);
-	/* Replaced, or gone. */
 	for (size_t i = 0; i < log->count; i++)
-		log->cut |= stat(log->parts[i].path, &st) || !same_file(&st, &log->parts[i].st);
-	if (found.gl_pathc)
-		globfree(&found);
+		log->cut |= is_cut(log, &log->parts[i]);
+	globfree(&found);
 	model_finish(log->model);
 }
 
 void log_read_there(struct log *log, char *const *names, size_t count)
 {
-	glob_t found = { 0 };
+	struct model *model = model_new();
 	struct stat st;
 
 	for (size_t i = 0; i < count; i++) {
 		log_name(log, names[i], "");
-		if (log->elsewhere || glob(log->pattern, i ? GLOB_APPEND : 0, NULL, &found))
-			refuse("there is no log %s", names[i]);
-	}
-	log->model = model_new(found.gl_pathc);
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		const char *path = found.gl_pathv[i];
+		log->model = model;
+		glob_t found = files_of(log);
 
-		if (!stat(path, &st) && !S_ISREG(st.st_mode))
-			refuse("the log %s is no file", path);
-		read_part(log, path, lines_open_file(path), 0, false);
+		if (!found.gl_pathc)
+			refuse("there is no log %s", names[i]);
+		for (size_t j = 0; j < found.gl_pathc; j++) {
+			const char *path = found.gl_pathv[j];
+
+			if (!stat(path, &st) && !S_ISREG(st.st_mode))
+				refuse("the log %s is no file", path);
+			read_part(log, path, lines_open_file(path), 0, false);
+		}
+		globfree(&found);
 	}
-	globfree(&found);
-	model_finish(log->model);
+	log->files = model->log_count;
+	model_finish(model);
 }
 
 char *log_doubt(const struct log *log, bool started)
@@ -266,31 +345,27 @@ char *log_doubt(const struct log *log, bool started)
 }
 
 /* A lease for writing shows that nobody else has it open, whose records would go nowhere. */
-static bool drop_if_empty(const char *path, int fd)
+static bool drop_if_empty(const struct log *log, const char *path)
 {
 	struct stat st;
+	int fd = open_part(path, &st);
+	bool is_ours =
+		fd >= 0 && (log->by_default || (!part_of(log, path, &st) && is_made(log, &st)));
+	bool drops = is_ours && !st.st_size && !fcntl(fd, F_SETLEASE, F_WRLCK) && !unlink(path);
 
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !st.st_size &&
-	       !fcntl(fd, F_SETLEASE, F_WRLCK) && !unlink(path);
+	if (fd >= 0)
+		close(fd);
+	return drops;
 }
 
 bool log_drop_empty(const struct log *log)
 {
-	glob_t found = { 0 };
-	bool any = false;
+	bool left = log->elsewhere || (log->name && !log->by_default);
+	glob_t found = left ? (glob_t){ 0 } : files_of(log);
 
-	for (size_t i = 0; i < log->count; i++)
-		close(log->parts[i].fd);
-	if (log->elsewhere || (log->name && !log->by_default) ||
-	    glob(log->pattern, 0, NULL, &found))
-		return false;
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		int fd = open(found.gl_pathv[i], O_RDWR | LOG_FLAGS);
-
-		any |= fd < 0 || !drop_if_empty(found.gl_pathv[i], fd);
-		if (fd >= 0)
-			close(fd);
-	}
+	close(log->fd);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		left |= !drop_if_empty(log, found.gl_pathv[i]);
 	globfree(&found);
-	return !any;
+	return !left;
 }

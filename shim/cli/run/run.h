@@ -46,9 +46,10 @@ char *command_gap(const struct command *command, const struct library *preload);
 /* destination.c: names of logs. For a command, in this directory unless the option says another.
  * Ends the command where that has no name. */
 char *template_of(const char *option, const char *command);
-/* For glob(3), where every placeholder becomes a star and everything else stands for itself; or the
- * name without doubled percent signs, NULL when something in it is not known yet. */
-char *expand(const char *template, bool pattern);
+/* A pattern, where %p and %t become number, other placeholders a star, and everything else stands
+ * for itself. number NULL: the name without doubled percent signs, or NULL when something in it is
+ * not known yet. */
+char *expand(const char *template, const char *number);
 
 /* A log that is no file, but a descriptor, a socket, the system's log. */
 
@@ -63,13 +64,14 @@ char *destination_value(const char *value);
 void destination_try(const char *value);
 
 /* log.c: the log of a run: its name, that it can be written, and which records in it are new. Other
- * runs may append to the same files before and after. What was there when the run began stays open,
- * and is read through that descriptor. */
+ * runs may append to the same files before and after. With placeholders many a file may have such a
+ * name that is no log: one without records is left alone, unless it is as the library makes them.
+ */
 struct log_part {
 	char *path;
-	int fd;
 	struct stat st;
 	off_t start; /* what was there before */
+	bool is_log;
 };
 
 struct log {
@@ -78,8 +80,9 @@ struct log {
 	char *template;		/* absolute, with %p, %e, %h and %t */
 	char *name;		/* where it has none of these, or NULL */
 	char *mark;		/* a line at the start of our part; NULL: none */
-	char *pattern;		/* the same for glob(3) */
-	struct log_part *parts; /* found when the run began */
+	char *pattern, *fits;	/* for glob(3), and then for fnmatch(3), which knows numbers */
+	int fd;			/* what has the name, so that nothing else gets its inode; or -1 */
+	struct log_part *parts; /* found when the run began, by path */
 	size_t count;
 	/* Once it is read. */
 	struct model *model;
@@ -108,8 +111,8 @@ void log_read_there(struct log *log, char *const *names, size_t count);
  * Every process has a log from its start, but a command that could not be started has none. */
 char *log_doubt(const struct log *log, bool started);
 
-/* Removes what has nothing in it: a log that nobody named, and those of a name with placeholders.
- * Whether all is gone. What a process still has open stays. */
+/* Removes what has nothing in it: a log that nobody named, and those that processes made of a name
+ * with %p. Whether all is gone. What a process still has open stays. */
 bool log_drop_empty(const struct log *log);
 
 /* The log for people: its path, or the template. */
