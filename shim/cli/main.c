@@ -3,6 +3,7 @@
  * The command's front door: picks the subcommand. Knows nothing of what these do.
  */
 #include <argp.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,18 @@ static int translate(int argc, char **argv)
 	return argc;
 }
 
+/* What this command opens must not become its standard error. These numbers are as good as closed,
+ * and are so for what it starts. */
+static void reserve_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_PATH | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct argp_option options[COMMAND_COUNT + 2] = { { .doc = "Commands:" } };
@@ -124,6 +137,7 @@ int main(int argc, char **argv)
 						       .key = (int)i + 0x100,
 						       .flags = OPTION_DOC,
 						       .doc = commands[i].help };
+	reserve_descriptors();
 	argp_err_exit_status = STATUS_USAGE;
 	/* What is written is UTF-8, and tables must know how wide it is. */
 	setlocale(LC_CTYPE, "C.UTF-8");

@@ -378,6 +378,13 @@ RUNS(BY_PATH, command, percent_signs_in_the_directory_are_no_placeholders, .with
 	   "exec $mmfence run --log log -- sh -c 'ls; echo rubbish >> log'",
      .says = "log\n", .warns = { "damaged      1 line of the log" })
 
+/* And the family's memory has the number of none of them. */
+RUNS(BY_PATH, command, closed_streams_stay_closed,
+     .sh = "exec <&- 2>&-\n"
+	   "$mmfence run --log log -- sh -c 'for n in 0 1 2; do [ -e /proc/$$/fd/$n ]; echo $?; "
+	   "done; f=${MMFENCE_FAMILY#*/}; [ ${f%/*} -gt 2 ]; echo $?'",
+     .says = "1\n0\n1\n0\n")
+
 BY_PATH(command, log_that_cannot_be_made_starts_nothing)
 {
 	TRY(.mmfence = "run --log nosuch/log -- touch started",
