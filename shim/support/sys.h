@@ -83,9 +83,11 @@ static inline int sys_failed(long result)
 /* For variables of some pages, most of which no program touches: the small ones lie together. */
 #define LARGE __attribute__((section(".bss.large")))
 
-#define PAGE_BYTES   4096UL
-#define PAGE_UP(x)   (((x) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1))
-#define PAGE_DOWN(x) ((x) & ~(PAGE_BYTES - 1))
+#define PAGE_BYTES 4096UL
+/* In the type of what is rounded: positions in files have 64 bits everywhere. */
+#define PAGE_DOWN(x) ((x) & ~(__typeof__((x) + PAGE_BYTES))(PAGE_BYTES - 1))
+#define PAGE_UP(x)   PAGE_DOWN((x) + PAGE_BYTES - 1)
+_Static_assert(PAGE_UP(UINT64_C(1) << 40 | 1) == (UINT64_C(1) << 40 | 4096), "cut to 32 bits");
 
 /* ---- numbers ---- */
 
@@ -329,6 +331,7 @@ CALL(long, mmap, uintptr_t, size_t, int, int, int, int64_t)
 CALL(int64_t, lseek, int, int64_t, int)
 CALL(int, ftruncate, int, int64_t)
 CALL(int, fstatfs, int, struct statfs64 *)
+CALL(int, statfs, const char *, struct statfs64 *)
 CALL(int, shmctl, int, int, struct shmid_ds *)
 CALL(long, sendfile, int, int, int64_t *, size_t)
 CALL_AS(SYS_pread64, long, pread, int, void *, size_t, int64_t)
@@ -364,6 +367,11 @@ static inline int sys_ftruncate(int fd, int64_t size)
 static inline int sys_fstatfs(int fd, struct statfs64 *out)
 {
 	return (int)sys_call(SYS_fstatfs64, fd, 84, (long)out, 0, 0, 0);
+}
+
+static inline int sys_statfs(const char *path, struct statfs64 *out)
+{
+	return (int)sys_call(SYS_statfs64, (long)path, 84, (long)out, 0, 0, 0);
 }
 
 static inline int sys_shmctl(int id, int command, struct shmid_ds *out)
