@@ -169,9 +169,8 @@ static bool next_to_end(uintptr_t *at, uintptr_t end, struct comparison *it)
 			continue;
 		if (!it->count)
 			*at = piece.end;
-		if (piece.start < *at && piece.end > end)
-			piece.end = end;
-		bytes += piece.end - piece.start;
+		bytes += (piece.end < end ? piece.end : end) -
+			 (piece.start > it->start ? piece.start : it->start);
 		if (it->count < PIECES)
 			it->pieces[it->count++] = piece;
 	}

@@ -2,7 +2,8 @@
 /*
  * S12: maps a file, then changes pages 3, 4 and 9 of it and cuts its last page off. "unmap"
  * ends the snapshot before the process does; "own" stores into page 5 first; "replaced" has a
- * FIFO of its name then; "whole" is nothing written at all.
+ * FIFO of its name then; "whole" is nothing written at all. "parts" and "tail" unmap some pages
+ * before the process ends.
  */
 #include "helper.h"
 
@@ -33,6 +34,10 @@ int main(int argc, char **argv)
 		change("drift.data");
 	if (argc > 1 && !strcmp(argv[1], "replaced"))
 		must(unlink("drift.data") == 0 && mkfifo("drift.data", 0600) == 0);
+	if (argc > 1 && !strcmp(argv[1], "parts"))
+		must(munmap(view, PAGE) == 0 && munmap(view + 14 * PAGE, PAGE) == 0);
+	if (argc > 1 && !strcmp(argv[1], "tail"))
+		must(munmap(view + 15 * PAGE, PAGE) == 0);
 	if (argc > 1 && !strcmp(argv[1], "unmap"))
 		must(munmap(view, PAGES * PAGE) == 0);
 	return 0;

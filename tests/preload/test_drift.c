@@ -15,6 +15,10 @@
 DRIFTED(drift_is_told_when_it_is_unmapped, "unmap")
 DRIFTED(drift_is_told_when_the_process_ends, "exit")
 DRIFTED(own_stores_are_no_drift, "own")
+DRIFTED(drift_is_told_of_what_is_left, "parts")
+WIDTHS_HOLD(S12, drift_is_told_once, "drift", "tail", .options = { "audit.drift=on" },
+	    .finds = { "snapshot.drift 1",
+		       "snapshot.drift mmfence.drift.ranges=12288+8192 36864+4096" })
 
 /* Nobody writes into it. */
 WIDTHS_HOLD(S12, a_pipe_of_its_name_is_another_file, "drift", "replaced",
