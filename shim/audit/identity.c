@@ -12,6 +12,7 @@
 #include "audit/event.h"
 #include "audit/identity.h"
 #include "audit/json.h"
+#include "kernel/thread.h"
 #include "support/sys.h"
 
 #define GUESTS	 16
@@ -92,7 +93,8 @@ const struct image *identity_image(void)
 
 static atomic_int *place_of(int pid)
 {
-	int first = atomic_load(&owner);
+	pid_t home = home_process();
+	int first = home ? home : atomic_load(&owner);
 
 	return !first || first == pid || first == -pid ? &owner
 						       : &guests[(unsigned int)pid % GUESTS];

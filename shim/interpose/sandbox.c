@@ -13,19 +13,25 @@
 #include "interpose/interpose.h"
 #include "kernel/capability.h"
 #include "kernel/program.h"
+#include "kernel/thread.h"
 #include "snapshot/guard.h"
 #include "support/user.h"
 
-static void fall_silent(const struct call *call)
-{
-	static const struct gap gap = { "seccomp",
-					"the program puts itself under a seccomp filter: "
-					"mmfence falls silent in this process" };
+static const struct gap filter_gap = { "seccomp", "the program puts itself under a seccomp filter: "
+						  "mmfence falls silent in this process" };
 
+/* A child of vfork that may ask who it is leaves its parent alone. */
+static void fall_silent(const struct call *call, const struct sock_fprog *program)
+{
+	if (!home_is_here() && program && seccomp_lets_through(program, SYS_getpid)) {
+		process_report_gap(call, NULL, &filter_gap);
+		scope_mute();
+		return;
+	}
 	scope_silence(); /* all other threads may be under the filter too (TSYNC) */
 	guard_preserve_all_and_stop("seccomp");
 	process_tell_totals();
-	process_report_gap(call, NULL, &gap);
+	process_report_gap(call, NULL, &filter_gap);
 	signals_withdraw();
 }
 
@@ -48,11 +54,11 @@ static bool may_refuse(const struct sock_fprog *program)
 }
 
 /* The call itself; in silence, if it may put a filter over ours. */
-static long under_filter(const struct call *call, bool matters, long nr, long a, long b, long c,
-			 long d, long e)
+static long under_filter(const struct call *call, bool matters, const struct sock_fprog *program,
+			 long nr, long a, long b, long c, long d, long e)
 {
 	if (matters)
-		DO_IN_SCOPE(fall_silent(call));
+		DO_IN_SCOPE(fall_silent(call, program));
 	long r = sys_call(nr, a, b, c, d, e, 0);
 	if (matters && sys_failed(r)) {
 		scope_speak();
@@ -63,21 +69,20 @@ static long under_filter(const struct call *call, bool matters, long nr, long a,
 
 long sandbox_seccomp(const struct call *call, long operation, long flags, long program)
 {
+	const void *filter = operation == SECCOMP_SET_MODE_FILTER ? (const void *)program : NULL;
 	bool matters =
-		!scope_silent() &&
-		(operation == SECCOMP_SET_MODE_STRICT ||
-		 (operation == SECCOMP_SET_MODE_FILTER && may_refuse((const void *)program)));
+		!scope_silent() && (operation == SECCOMP_SET_MODE_STRICT || may_refuse(filter));
 
-	return under_filter(call, matters, SYS_seccomp, operation, flags, program, 0, 0);
+	return under_filter(call, matters, filter, SYS_seccomp, operation, flags, program, 0, 0);
 }
 
 long sandbox_prctl(const struct call *call, long option, long a, long b, long c, long d)
 {
+	const void *filter = a == SECCOMP_MODE_FILTER ? (const void *)b : NULL;
 	bool matters = option == PR_SET_SECCOMP && !scope_silent() &&
-		       (a == SECCOMP_MODE_STRICT ||
-			(a == SECCOMP_MODE_FILTER && may_refuse((const void *)b)));
+		       (a == SECCOMP_MODE_STRICT || may_refuse(filter));
 
-	return under_filter(call, matters, SYS_prctl, option, a, b, c, d);
+	return under_filter(call, matters, filter, SYS_prctl, option, a, b, c, d);
 }
 
 /* Declared with all its arguments: see rawcall.c. */

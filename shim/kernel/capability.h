@@ -38,5 +38,7 @@ void capability_keep_for_leases(void);
 /* Whether it lets every call through, whatever its arguments, but some that mmfence never makes. In
  * memory that can be read. */
 bool seccomp_spares_us(const struct sock_fprog *program);
+/* Whether every way of this number through the program ends in its being let through. */
+bool seccomp_lets_through(const struct sock_fprog *program, int number);
 
 #endif

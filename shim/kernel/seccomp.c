@@ -169,8 +169,7 @@ static bool goes_through(const struct sock_fprog *program, struct filter_state s
 	return false;
 }
 
-/* Whether every way of this number through the program ends in its being let through. */
-static bool lets_through(const struct sock_fprog *program, int number)
+bool seccomp_lets_through(const struct sock_fprog *program, int number)
 {
 	struct states pending = { .count = 1 };
 	int steps = 0;
@@ -186,7 +185,7 @@ static bool lets_through(const struct sock_fprog *program, int number)
 bool seccomp_spares_us(const struct sock_fprog *program)
 {
 	for (int number = 0; number < NUMBERS; number++)
-		if (is_ours(number) && !lets_through(program, number))
+		if (is_ours(number) && !seccomp_lets_through(program, number))
 			return false;
 	return true;
 }

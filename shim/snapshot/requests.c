@@ -191,7 +191,7 @@ static atomic_bool opens_no_more;
 
 void guard_open_no_more(void)
 {
-	if (!atomic_exchange(&opens_no_more, true))
+	if (home_is_here() && !atomic_exchange(&opens_no_more, true))
 		guard_preserve_all_and_stop("fanotify");
 }
 

@@ -13,21 +13,36 @@
 /* Initial-exec, because the dynamic model may allocate at a thread's first touch. */
 static __thread int depth __attribute__((tls_model("initial-exec")));
 
-static atomic_bool silent;
+/* The child of vfork that is silent, whose thread this is as well. */
+static __thread pid_t muted __attribute__((tls_model("initial-exec")));
+
+enum silence { SILENT_NOBODY, SILENT_SOME, SILENT_ALL };
+static atomic_int silent; /* enum silence */
 static atomic_int inside; /* threads in a scope */
 
 #define LEAVE_TURNS 2000 /* how long they are waited for */
 
 void scope_silence(void)
 {
-	atomic_store(&silent, true);
+	atomic_store(&silent, SILENT_ALL);
 	for (int i = 0; i < LEAVE_TURNS && atomic_load(&inside) > (depth != 0); i++)
 		sys_wait_turn(i);
 }
 
+void scope_mute(void)
+{
+	int nobody = SILENT_NOBODY;
+
+	muted = sys_getpid();
+	atomic_compare_exchange_strong(&silent, &nobody, SILENT_SOME);
+}
+
 void scope_speak(void)
 {
-	atomic_store(&silent, false);
+	if (muted)
+		muted = 0;
+	else
+		atomic_store(&silent, SILENT_NOBODY);
 }
 
 void scope_after_fork(void)
@@ -37,7 +52,13 @@ void scope_after_fork(void)
 
 bool scope_silent(void)
 {
-	return atomic_load_explicit(&silent, memory_order_relaxed);
+	int who = atomic_load_explicit(&silent, memory_order_relaxed);
+
+	if (__builtin_expect(who, SILENT_NOBODY) != SILENT_SOME || !muted)
+		return who == SILENT_ALL;
+	if (muted != sys_getpid()) /* it is gone */
+		muted = 0;
+	return muted;
 }
 
 bool scope_enter(struct scope *scope)
@@ -47,7 +68,7 @@ bool scope_enter(struct scope *scope)
 	signals_block(scope);
 	depth = 1;
 	atomic_fetch_add(&inside, 1);
-	if (__builtin_expect(atomic_load(&silent), 0)) { /* since the first look */
+	if (__builtin_expect(atomic_load(&silent) == SILENT_ALL, 0)) { /* since the first look */
 		scope_leave(scope);
 		return false;
 	}

@@ -127,9 +127,36 @@ static int ask(const char *how)
 	return 0;
 }
 
+/* What a child of vfork does to itself is not its parent's, whose memory it has. */
+static int child_first(const char *how)
+{
+	struct sock_fprog program = { COUNT(unsparing), unsparing };
+	pid_t child = vfork();
+	int status;
+
+	must(child >= 0);
+	if (!child) {
+		if (!strcmp(how, "child_filtered"))
+			must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+			     !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+		else
+			must(skip_without(syscall(SYS_fanotify_init, 0, 0), "fanotify") >= 0);
+		execl("/bin/true", "true", (char *)NULL);
+		_exit(127);
+	}
+	must(waitpid(child, &status, 0) == child && !status);
+	file_make("sandbox.data", 1, PAGES);
+	map("sandbox.data");
+	return ask("ask");
+}
+
 int main(int argc, char **argv)
 {
+	char **volatile nowhere = (char **)8;
+
 	must(argc == 2);
+	if (!strncmp(argv[1], "child_", 6))
+		return child_first(argv[1]);
 	if (strcmp(argv[1], "prctl") && strcmp(argv[1], "syscall"))
 		return ask(argv[1]);
 	file_make("sandbox.data", 1, PAGES);
@@ -145,6 +172,7 @@ int main(int argc, char **argv)
 	must(!leased || (open("sandbox.own", O_WRONLY | O_NONBLOCK) == -1 && errno == EAGAIN));
 	must(execv("sandbox.none", argv) == -1 && errno == ENOENT);
 	must(execve("sandbox.none", argv, (char *[]){ NULL }) == -1 && errno == ENOENT);
+	must(execve("/proc/self/exe", argv, nowhere) == -1 && errno == EFAULT);
 	must(syscall(SYS_clone3, NULL, 64) == -1 && (errno == EFAULT || errno == ENOSYS));
 #ifdef __i386__
 	must(syscall(SYS_mmap, NULL) == -1 && errno == EFAULT);

@@ -25,6 +25,14 @@ SPEAKS_ON(filter_that_spares_our_calls_is_no_gap, "sparing")
 IS_LEFT_ALONE(filter_that_may_refuse_one_of_ours_is_a_gap, "unsparing")
 IS_LEFT_ALONE(filter_that_may_refuse_a_look_of_ours_is_a_gap, "reading")
 
+/* A6: the parent of such a child is looked at as before. */
+WIDTHS_HOLD(A6, filter_of_a_child_of_vfork_is_not_its_parents, "sandbox", "child_filtered",
+	    .options = { "selfmem.open=refuse" }, .says = "refused\n",
+	    .finds = { IS_A_GAP, "selfmem.open", "process.end", "snapshot.create" })
+WIDTHS_HOLD(A6, fanotify_of_a_child_of_vfork_is_not_its_parents, "sandbox", "child_fanotify",
+	    .options = { "selfmem.open=refuse" }, .says = "refused\n",
+	    .finds = { "coverage.gap 0", "snapshot.create !mmfence.snapshot.reason" })
+
 #define FALLS_SILENT(name, how)                                 \
 	WIDTHS_HOLD(P1, name, "sandbox", how, .says = "done\n", \
 		    .finds = { "snapshot.create 1", IS_A_GAP })
