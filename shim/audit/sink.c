@@ -241,6 +241,19 @@ void sink_stay(void)
 		log_leave(&log);
 }
 
+bool sink_outgrows(uint64_t limit)
+{
+	struct open_log log;
+	struct statx st;
+
+	if (!sink_enabled() || log_enter(&log))
+		return false;
+	bool outgrows = !sys_fstat(log.fd, &st) && S_ISREG(st.stx_mode) &&
+			log.size + PAGE_BYTES > limit; /* as long as most are */
+	log_leave(&log);
+	return outgrows;
+}
+
 void sink_take_back(void)
 {
 	pid_t thread;

@@ -269,6 +269,8 @@ static bool leads(void)
 	bool here = know_path() && !look_at_directory(&st) && place_equals(&directory_place, &st);
 	int fd = here ? open_path() : sys_open(path, OPEN_FLAGS, 0);
 
+	if (fd == -EMFILE) /* exec makes room */
+		return here && !sys_faccessat(AT_FDCWD, path, W_OK);
 	if (fd < 0)
 		return false;
 	bool same = here || (!sys_fstat(fd, &st) && place_equals(&log_place, &st));

@@ -13,8 +13,10 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
+#include "audit/event.h"
 #include "audit/sink.h"
 #include "interpose/interpose.h"
+#include "kernel/program.h"
 #include "kernel/thread.h"
 #include "kernel/lease_thread.h"
 #include "snapshot/guard.h"
@@ -29,6 +31,20 @@ static uint64_t limit_in(const void *soft, size_t size)
 	return size == sizeof(uint32_t) && value == UINT32_MAX ? UINT64_MAX : value;
 }
 
+/* The least with which a thread with a table of its own still opens the log. */
+#define LEAST_DESCRIPTORS 4
+
+static void log_before_limit(int resource, uint64_t limit)
+{
+	static const struct gap gap = { "log", "the program lets files grow no further than the "
+					       "log has (RLIMIT_FSIZE): nothing more is recorded" };
+
+	if (resource == RLIMIT_FSIZE && limit < sys_limit(RLIMIT_FSIZE) && sink_outgrows(limit))
+		process_report_gap(NULL, NULL, &gap);
+	if (resource == RLIMIT_NOFILE && limit < LEAST_DESCRIPTORS)
+		sink_stay();
+}
+
 void limits_change(pid_t process, int resource, const void *soft, size_t size)
 {
 	bool matters =
@@ -36,12 +52,15 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size)
 
 	if (resource == RLIMIT_AS && soft)
 		road_trim();
-	if (!matters || !soft || !guard_any() || (process && process != sys_getpid()) ||
-	    !home_is_here())
+	if (!matters || !soft || (process && process != sys_getpid()) || !home_is_here())
 		return;
 	uint64_t limit = limit_in(soft, size);
-	if (limit != UINT64_MAX)
+	if (limit == UINT64_MAX)
+		return;
+	if (guard_any())
 		DO_IN_SCOPE(guard_before_limit(resource, limit));
+	if (audit_enabled())
+		DO_IN_SCOPE(log_before_limit(resource, limit));
 }
 
 #define DEFINE_SETRLIMIT(name, type)                                           \

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A4: limits under which nothing more can be written, or opened. "size" and "descriptors".
+ */
+#include <sys/resource.h>
+
+#include "helper.h"
+
+static void lower(int resource)
+{
+	static const struct rlimit none = { 0, 0 };
+
+	must(setrlimit(resource, &none) == 0);
+}
+
+/* As a sandbox does: what is open is closed first. */
+static void rearrange_without_files(void)
+{
+	int fd = open("limited.data", O_RDWR);
+	char *view = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	must(view != MAP_FAILED);
+	for (int i = 3; i < 1024; i++)
+		close(i);
+	lower(RLIMIT_NOFILE);
+	must(remap_file_pages(view, PAGE, 0, 1, 0) == 0);
+}
+
+int main(int argc, char **argv)
+{
+	must(argc == 2);
+	file_make("limited.data", 1, 2);
+	if (!strcmp(argv[1], "size"))
+		lower(RLIMIT_FSIZE);
+	else
+		rearrange_without_files();
+	return 0;
+}
