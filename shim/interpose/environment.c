@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include <string.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 #include "interpose/interpose.h"
 #include "kernel/guarded.h"
@@ -49,10 +51,21 @@ static const char *find_entry(const char *value, size_t *length)
 	return NULL;
 }
 
+/* The dynamic linker takes the last one. */
+static const char *preload_in(char *const *environment)
+{
+	const char *value = NULL;
+
+	for (; environment && *environment; environment++)
+		if (!strncmp(*environment, PRELOAD, PRELOAD_SIZE))
+			value = *environment + PRELOAD_SIZE;
+	return value;
+}
+
 void environment_remember(char *const *environment)
 {
 	size_t length;
-	const char *entry = find_entry(environment_get(environment, "LD_PRELOAD"), &length);
+	const char *entry = find_entry(preload_in(environment), &length);
 
 	if (!entry)
 		return;
@@ -75,8 +88,6 @@ bool environment_readable(char *const *environment)
 {
 	uintptr_t array = 1, strings = 1; /* no pages */
 
-	if (scope_silent()) /* no call may be made that could tell */
-		return true;
 	for (; environment; environment++) {
 		uintptr_t page = PAGE_DOWN((uintptr_t)(environment + 1) - 1);
 
@@ -95,12 +106,12 @@ bool environment_has_preload(char *const *environment)
 {
 	size_t length;
 
-	return find_entry(environment_get(environment, "LD_PRELOAD"), &length);
+	return find_entry(preload_in(environment), &length);
 }
 
 static size_t text_bytes(char *const *environment)
 {
-	const char *value = environment_get(environment, "LD_PRELOAD");
+	const char *value = preload_in(environment);
 
 	return PRELOAD_SIZE + (our_entry ? strlen(our_entry) : 0) + 1 +
 	       (value ? strlen(value) : 0) + 1;
@@ -123,7 +134,7 @@ size_t environment_bytes(char *const *environment)
 
 static void preload_text(char *const *environment, char *out)
 {
-	const char *value = environment_get(environment, "LD_PRELOAD");
+	const char *value = preload_in(environment);
 
 	text_make(out, text_bytes(environment), PRELOAD "%s%s%s", our_entry,
 		  value && *value ? ":" : "", value ? value : "");
@@ -142,7 +153,7 @@ static bool option_given(char *const *environment, const char *assignment)
 /* The others' entries. */
 static void text_without(char *const *environment, char *out)
 {
-	const char *value = environment_get(environment, "LD_PRELOAD");
+	const char *value = preload_in(environment);
 	size_t length = 0;
 	const char *entry = find_entry(value, &length);
 
@@ -186,9 +197,12 @@ static const char *const lib32[] = { "lib/i386-linux-gnu", "lib32", "lib" };
 static bool is_there(const char *before, size_t length, const char *lib, const char *after)
 {
 	char path[1024];
+	struct statfs64 fs;
 
-	return !text_make(path, sizeof(path), "%.*s%s%s", (int)length, before, lib, after) ||
-	       !sys_faccessat(AT_FDCWD, path, F_OK);
+	if (!text_make(path, sizeof(path), "%.*s%s%s", (int)length, before, lib, after))
+		return true;
+	return !sys_faccessat(AT_FDCWD, path, F_OK) &&
+	       (sys_statfs(path, &fs) || !(fs.f_flags & ST_NOEXEC));
 }
 
 bool environment_library_is_there(int bits)

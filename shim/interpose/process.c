@@ -142,7 +142,8 @@ static bool find_gap(const struct program *program, bool preloaded, struct gap *
 	}
 	if (preloaded && !environment_library_is_there(program->bits)) {
 		*gap = (struct gap){ library_gap,
-				     "the library is not where the preload entry says" };
+				     "the library is not where the preload entry says, "
+				     "or no program may be loaded from there" };
 		return true;
 	}
 	*gap = (struct gap){ "environment", "the preload was taken out of the environment" };
@@ -253,8 +254,7 @@ static void before_exec(const struct call *call, const struct named_program *tar
 	struct gap gap;
 
 	/* A path that is no pointer is for the kernel to refuse. */
-	if (!audit_enabled() || scope_silent() || !user_readable_string(target->path, &page) ||
-	    !enter(&scope))
+	if (!audit_enabled() || !user_readable_string(target->path, &page) || !enter(&scope))
 		return;
 	if (look_for_gap(target, preloaded, &gap, found)) {
 		process_report_gap(call, found, &gap);
@@ -271,10 +271,17 @@ static void before_exec(const struct call *call, const struct named_program *tar
 	scope_leave(&scope);
 }
 
-int process_hand_on_log(const struct call *call, const char *path, char *text)
+int process_before_shell(const struct call *call, const char *path, bool preloaded, char *text)
 {
-	int log = sink_hand_on(text);
+	struct named_program target = { AT_FDCWD, path, false };
+	char found[FOUND_BYTES];
+	struct gap gap;
 
+	if (look_for_gap(&target, preloaded, &gap, found)) {
+		process_report_gap(call, path, &gap);
+		return HAND_NEEDLESS;
+	}
+	int log = sink_hand_on(text);
 	if (log != HAND_NEEDLESS)
 		process_report_gap(call, path, log < 0 ? &log_gap : &shell_gap);
 	return log;
@@ -301,22 +308,19 @@ void process_not_followed(const struct call *call, const char *path)
 
 /* ---- the preload is put back ---- */
 
-/* More than a small stack has room for. */
+/* A copy of the environment is on the stack where exec may run in a child of vfork: any other
+ * memory would be its parent's, and nobody would be left to free it. One that is too large for that
+ * is not made there. Elsewhere a stack may be as small as a signal handler's. */
 #define STACK_MOST 8192
 
-/* A copy of the environment is on the stack, because exec may run in a child of vfork: any other
- * memory would be its parent's, and nobody would be left to free it. So there, and under a filter,
- * a copy that is too large for that is not made. */
-static bool has_room(size_t size, bool replaces)
+static bool may_map(bool replaces)
 {
-	return size <= STACK_MOST || (!scope_silent() && (!replaces || home_is_here()));
+	return !replaces || home_is_here();
 }
 
-static void *large_block(size_t size)
+static void *block_of(size_t size)
 {
-	long block = size <= STACK_MOST ? -ENOMEM
-					: place_map(size, PROT_READ | PROT_WRITE,
-						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long block = place_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return sys_failed(block) ? NULL : (void *)block;
 }
@@ -331,11 +335,14 @@ static struct followed follow_begin(const struct call *call, const struct named_
 				    char *const *envp, bool replaces)
 {
 	struct followed follow = { .environment = (char **)(uintptr_t)envp, .log = HAND_NEEDLESS };
+
+	if (scope_silent()) /* no call may be made that could tell what can be read */
+		return follow;
 	/* Readable: else the kernel says what is wrong with it. */
 	bool readable = environment_readable(envp);
 	bool preloaded = !environment_preload() || !readable || environment_has_preload(envp);
 	size_t size = readable ? environment_bytes(envp) : 0;
-	bool room = readable && has_room(size, replaces);
+	bool room = readable && (size <= STACK_MOST || may_map(replaces));
 
 	if (!preloaded && room && the_policy.process_follow == FOLLOW_EXEC)
 		follow.preload = PRELOAD_ADDED;
@@ -344,7 +351,7 @@ static struct followed follow_begin(const struct call *call, const struct named_
 	if (follow.preload == PRELOAD_STAYS && follow.log < 0)
 		return follow;
 	follow.size = size;
-	follow.block = large_block(size);
+	follow.block = may_map(replaces) ? block_of(size) : NULL;
 	if (size > STACK_MOST && !follow.block) { /* as if the kernel had none for exec either */
 		process_not_followed(call, target->path);
 		log_end(&follow);
@@ -461,6 +468,9 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	struct named_program target = { fd, "", false };
 	const struct call *call = CALL_HERE("fexecve");
+
+	if (!envp) /* as libc, and not the kernel, has it */
+		return NEXT_OF(fexecve)(fd, argv, envp);
 	FOLLOW(follow, call, target, envp, true);
 
 	START(int, TOO_LONG, call, "", envp, NEXT_OF(fexecve)(fd, argv, environment));

@@ -29,13 +29,17 @@ struct shell_command {
 
 /* "export A='…'; export B='…'; command": a shell of POSIX's on one line, so that line numbers in
  * its messages stay. A command that is too long by itself is for exec to refuse. */
-static void fill(const struct call *call, const char *command, enum preload preload,
-		 struct shell_command *it)
+static void fill(const struct call *call, const char *command, struct shell_command *it)
 {
-	char *block = arena_alloc(STRING_MOST), buffer[GUARDED_TEXT_BYTES];
+	bool there = environment_has_preload(environ);
+	bool follows = there || the_policy.process_follow == FOLLOW_EXEC;
+	enum preload preload = there ? PRELOAD_STAYS : PRELOAD_ADDED;
+	char buffer[GUARDED_TEXT_BYTES];
 	struct text text;
 
-	it->log = audit_enabled() ? process_hand_on_log(call, SHELL, buffer) : HAND_NEEDLESS;
+	if (audit_enabled())
+		it->log = process_before_shell(call, SHELL, follows, buffer);
+	char *block = follows ? arena_alloc(STRING_MOST) : NULL;
 	if (!block)
 		return;
 	text_init(&text, block, STRING_MOST);
@@ -56,9 +60,7 @@ static struct shell_command follow(const struct call *call, const char *command)
 
 	if (!command || scope_silent() || !environment_preload() || !environment_readable(environ))
 		return it;
-	bool there = environment_has_preload(environ);
-	if (there || the_policy.process_follow == FOLLOW_EXEC)
-		DO_IN_SCOPE(fill(call, command, there ? PRELOAD_STAYS : PRELOAD_ADDED, &it));
+	DO_IN_SCOPE(fill(call, command, &it));
 	return it;
 }
 

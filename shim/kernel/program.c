@@ -15,6 +15,7 @@
 
 #include "kernel/program.h"
 #include "support/sys.h"
+#include "support/text.h"
 
 #define HEAD_BYTES	  256
 #define INTERPRETER_DEPTH 5 /* as the kernel has it */
@@ -161,16 +162,35 @@ static int inspect_file(int fd, char *head, struct program *out)
 	return 0;
 }
 
+/* What may be executed without being read: that it changes identity can be seen all the same. */
+static void inspect_unreadable(int directory, const char *path, struct program *out)
+{
+	int fd = sys_openat(directory, path, O_PATH | O_CLOEXEC, 0);
+	struct statx st;
+
+	if (fd < 0)
+		return;
+	if (!sys_fstat(fd, &st) && S_ISREG(st.stx_mode) && !sys_faccessat(directory, path, X_OK))
+		out->kind = changes_identity(fd, &st) ? PROGRAM_SET_ID : PROGRAM_UNREADABLE;
+	sys_close(fd);
+}
+
 void program_inspect(int directory, const char *path, struct program *out)
 {
-	char head[HEAD_BYTES] __attribute__((aligned(8)));
+	char head[HEAD_BYTES] __attribute__((aligned(8))), link[32];
 
 	*out = (struct program){ .kind = PROGRAM_UNKNOWN };
+	/* A descriptor that only names its file cannot be read from. */
+	if (path && !path[0] && sys_fcntl(directory, F_GETFL, 0) & O_PATH &&
+	    text_make(link, sizeof(link), "/proc/self/fd/%u", (unsigned int)directory))
+		path = link;
 	for (int depth = 0; path && depth <= INTERPRETER_DEPTH; depth++) {
 		bool empty = !path[0];
 		int fd = empty ? directory
 			       : sys_openat(directory, path,
 					    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+		if (fd == -EACCES)
+			inspect_unreadable(directory, path, out);
 		if (fd < 0)
 			return;
 		int script = inspect_file(fd, head, out);
@@ -226,6 +246,9 @@ const struct gap *program_gap(const struct program *program, bool library)
 					       "the dynamic linker drops the preload" },
 		[PROGRAM_FOREIGN] = { "architecture", "a program for another architecture, and "
 						      "mmfence is for x86-64 and i386" },
+		[PROGRAM_UNREADABLE] = { "unreadable",
+					 "not to be read, so that nobody knows whether a library "
+					 "can be preloaded into it" },
 		[PROGRAM_MUSL] = { "libc", "linked with the C library musl, and mmfence is made "
 					   "for glibc" },
 	};

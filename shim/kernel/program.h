@@ -11,11 +11,12 @@
 
 enum program_kind {
 	PROGRAM_DYNAMIC,
-	PROGRAM_STATIC,	 /* no program interpreter (PT_INTERP) */
-	PROGRAM_SET_ID,	 /* set-uid, set-gid or file capabilities that change who we are */
-	PROGRAM_FOREIGN, /* ELF of another machine than x86-64 and i386 */
-	PROGRAM_MUSL,	 /* of another C library than glibc */
-	PROGRAM_UNKNOWN	 /* not to be read, or nothing that exec takes */
+	PROGRAM_STATIC,	    /* no program interpreter (PT_INTERP) */
+	PROGRAM_SET_ID,	    /* set-uid, set-gid or file capabilities that change who we are */
+	PROGRAM_FOREIGN,    /* ELF of another machine than x86-64 and i386 */
+	PROGRAM_MUSL,	    /* of another C library than glibc */
+	PROGRAM_UNREADABLE, /* may be executed, and not read */
+	PROGRAM_UNKNOWN	    /* nothing that exec takes */
 };
 
 struct program {

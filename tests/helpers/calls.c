@@ -352,6 +352,7 @@ static void starting(void)
 	SAY(execle("calls.missing", "x", (char *)NULL, none));
 	SAY(fexecve(-1, argv, environ));
 	SAY(fexecve(file, argv, environ));
+	SAY(fexecve(file, argv, NULL));
 	SAY(execveat(AT_FDCWD, "calls.missing", argv, environ, 0));
 	SAY(execveat(-1, "x", argv, environ, 0));
 	SAY(execveat(file, "", argv, environ, AT_EMPTY_PATH));

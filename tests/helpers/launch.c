@@ -82,6 +82,17 @@ WAY_IS(execveat,
        skip_without(execveat(AT_FDCWD, argv[0], argv, nothing, 0), "execveat before Linux 3.19"))
 WAY_IS(syscall, syscall(SYS_execve, argv[0], argv, nothing))
 
+/* Which of them the dynamic linker takes is the last. */
+WAY(two_preloads)
+{
+	char *both[] = { NULL, (char *)"LD_PRELOAD=", NULL };
+
+	must(asprintf(&both[0], "LD_PRELOAD=%s", getenv("LD_PRELOAD") ?: "") > 0);
+	execve(argv[0], argv, both);
+}
+
+WAY_IS(fexecve_path, fexecve(open(argv[0], O_PATH | O_CLOEXEC), argv, environ))
+
 static void end_as(pid_t child)
 {
 	int status;
@@ -144,6 +155,30 @@ WAY(system)
 		 argv[1] && argv[2] ? argv[2] : "");
 	status = system(command);
 	exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_TRIAL);
+}
+
+static char **handler_arguments;
+
+static void start_again(int signal)
+{
+	char *environment[901];
+
+	(void)signal;
+	for (size_t i = 0; i < COUNT(environment) - 1; i++)
+		environment[i] = only_other[0];
+	environment[COUNT(environment) - 1] = NULL;
+	execve(handler_arguments[0], handler_arguments, environment);
+}
+
+/* From a signal handler, whose stack has no room for another environment. */
+WAY(small_stack)
+{
+	stack_t stack = { .ss_sp = malloc(16384), .ss_size = 16384 };
+	struct sigaction action = { .sa_handler = start_again, .sa_flags = SA_ONSTACK };
+
+	handler_arguments = argv;
+	must(!sigaltstack(&stack, NULL) && !sigaction(SIGUSR1, &action, NULL));
+	raise(SIGUSR1);
 }
 
 /* A second exec from a process that was itself started with nothing. */

@@ -39,18 +39,22 @@ FOLLOWED(fork)
 FOLLOWED(vfork)
 FOLLOWED(system)
 FOLLOWED(twice)
+FOLLOWED(two_preloads)
+FOLLOWED(small_stack)
 
 /* P4, A6: with follow=none the program's wish is granted, and the log says so. */
 EACH_WIDTH(A6, preload_removed)
 {
-	static const char *const ways[] = { "empty",   "unset",	  "replaced",
-					    "fexecve", "syscall", "posix_spawn_empty",
-					    "vfork" };
+	static const char *const ways[] = { "empty",   "unset",	      "replaced",
+					    "fexecve", "syscall",     "posix_spawn_empty",
+					    "vfork",   "two_preloads" };
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		TRY(LAUNCHES(ways[i]), .options = { "process.follow=none" }, .says = "plain\n",
 		    .finds = { "coverage.gap mmfence.gap.reason=environment",
 			       "coverage.gap file.path~observe" });
+	TRY(LAUNCHES("system"), .options = { "process.follow=none" }, .says = "plain\n",
+	    .finds = { "coverage.gap mmfence.gap.reason=environment" });
 }
 
 /* The options go along too, and the preset that others start from. */
@@ -77,8 +81,8 @@ static void gap_is(const struct run *run, const char *reason)
 static void leaves_a_gap(const char *variant, const char *program, const char *reason,
 			 const char *preload, bool whatever_the_status)
 {
-	static const char *const ways[] = { "execve",	   "execvp", "fexecve",
-					    "posix_spawn", "vfork",  "empty" };
+	static const char *const ways[] = { "execve", "execvp", "fexecve",     "posix_spawn",
+					    "vfork",  "empty",	"fexecve_path" };
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		struct run run = { .variant = variant,
@@ -148,6 +152,36 @@ EACH_WIDTH(A6, set_group_id_program)
 {
 	set_id_program(variant, 02755);
 }
+
+/* What may be executed and not read. */
+static void run_unreadable(const char *variant, const char *program, const char *gap)
+{
+	TRY(.helper = "/usr/bin/setpriv", .as_root = true, .ends_with = 7,
+	    .args = { "--reuid=1000", "--regid=1000", "--clear-groups", "env", program, "7" },
+	    .finds = { gap });
+}
+
+static void unreadable_program(const char *variant, mode_t mode, const char *gap)
+{
+	char *program = copy_set_id(variant, mode);
+
+	run_unreadable(NULL, program, gap);
+	unlink(program);
+	free(program);
+}
+
+EACH_WIDTH(A6, program_that_is_not_to_be_read)
+{
+	unreadable_program(variant, 0111, "coverage.gap mmfence.gap.reason=unreadable");
+	unreadable_program(variant, 04111, "coverage.gap mmfence.gap.reason=set-id");
+}
+
+/* A static shell that libc starts is one, as any program. */
+RUNS(BY_PATH, A6, static_shell_of_system, .as_root = true,
+     .sh = "exec unshare -m sh -c '\n"
+	   "sh=$(readlink -f /bin/sh); mount --bind $HELPERS/../static/noop $sh || exit 77\n"
+	   "LD_PRELOAD=$BUILD/lib/x86_64-linux-gnu/libmmfence.so exec $HELPERS/launch system 7'",
+     .finds = { "coverage.gap mmfence.gap.reason=static" })
 
 /* A preload without $LIB is of one word size only. */
 Test(A6, program_of_another_word_size)
@@ -255,6 +289,15 @@ EACH_WIDTH(A6, library_that_is_gone)
 	    .finds = { "coverage.gap mmfence.gap.reason=library", "selfmem.open 0" });
 	rmdir(copy);
 }
+
+/* Nor one that may not be loaded. */
+RUNS(BY_PATH, A6, library_on_a_file_system_without_programs, .as_root = true,
+     .sh = "exec unshare -m sh -c '\n"
+	   "mkdir there && mount -t tmpfs none there || exit 77\n"
+	   "cp $BUILD/lib/x86_64-linux-gnu/libmmfence.so there\n"
+	   "export LD_PRELOAD=$PWD/there/libmmfence.so\n"
+	   "exec sh -c \"mount -o remount,noexec there; true; /bin/true; exit 0\"'",
+     .finds = { "coverage.gap mmfence.gap.reason=library" })
 
 /* Where the dynamic linker searches for it, nobody else can say that it is not there. */
 BY_PATH(A6, library_that_is_searched_for_is_no_gap)
