@@ -16,6 +16,7 @@
 #include "snapshot/family.h"
 #include "snapshot/preserve.h"
 #include "support/sys.h"
+#include "support/user.h"
 
 enum { NOT_READY, GETTING_READY, READY };
 static atomic_int readiness;
@@ -60,8 +61,10 @@ static void get_ready(void)
 	if (secure)
 		environment_take_options(environ);
 	process_settle();
-	if (is_under_valgrind())
+	if (is_under_valgrind()) {
 		thread_fetch_none();
+		user_believe();
+	}
 	policy_from_sources(&the_policy, NULL, secure ? NULL : environ, complain);
 	inject_prepare(the_policy.process_inject);
 	if (!secure) {

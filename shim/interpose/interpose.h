@@ -180,8 +180,8 @@ void process_report_gap(const struct call *call, const char *path, const struct 
 void process_not_followed(const struct call *call, const char *path);
 
 /* For a shell that libc starts: a copy of the log's descriptor that stays open over exec, and what
- * leads to it in text, as sink_hand_on; inside a scope. The shell itself is a gap then, and where it
- * cannot be fenced. */
+ * leads to it in text, as sink_hand_on; inside a scope. The shell itself is a gap then, and where
+ * it cannot be fenced. */
 int process_before_shell(const struct call *call, const char *path, bool preloaded, char *text);
 
 /* ---- signals.c ---- */

@@ -245,6 +245,13 @@ EACH_WIDTH(A6, script)
 /* P1: a shell is started with the preload put back, and the program sees nothing of it. */
 HELPER_HOLDS(P1, shells_leave_signals_alone, "shell", NULL)
 
+/* P1: valgrind is not told of pointers that nobody uses. */
+RUNS(BY_PATH, P1, valgrind_has_nothing_to_complain_of, .complains = "", .ends_with = 7,
+     .sh = "command -v valgrind >/dev/null || exit 77\n"
+	   "exec $mmfence run -q -- valgrind -q --error-exitcode=9 $HELPERS/launch system "
+	   "$HELPERS/noop 7",
+     .expects = { "coverage.gap" })
+
 /* Only names of options get into a shell's command. */
 RUNS_AND(ONCE, A5, names_of_variables_are_no_commands, .helper = "shell",
 	 .env = { "MMFENCE_X$(touch touched)=1" })
