@@ -225,30 +225,36 @@ bool environment_library_is_there(int bits)
 
 /* ---- the log ---- */
 
-/* The last one. */
-static const char *take(char **environment, const char *prefix, size_t size)
+/* The last one. What stays moves up: behind the end of it all is the auxiliary vector, which some
+ * programs look for there. Who has the old beginning finds the first one again and again. */
+static const char *take(const char *prefix, size_t size)
 {
+	char **at = environ, **to;
 	const char *taken = NULL;
-	char **to = environment;
 
-	for (; environment && *environment; environment++)
-		if (!strncmp(*environment, prefix, size))
-			taken = *environment + size;
-		else
-			*to++ = *environment;
-	if (to)
-		*to = NULL;
+	if (!at)
+		return NULL;
+	while (*at)
+		at++;
+	for (to = at; at-- > environ;)
+		if (strncmp(*at, prefix, size))
+			*--to = *at;
+		else if (!taken)
+			taken = *at + size;
+	for (at = environ; at < to; at++)
+		*at = *to;
+	environ = to;
 	return taken;
 }
 
-const char *environment_take_log(char **environment)
+const char *environment_take_log(void)
 {
-	return take(environment, LOG, LOG_SIZE);
+	return take(LOG, LOG_SIZE);
 }
 
-void environment_take_options(char **environment)
+void environment_take_options(void)
 {
-	take(environment, OPTION, OPTION_SIZE);
+	take(OPTION, OPTION_SIZE);
 }
 
 /* ---- for a shell ---- */

@@ -57,9 +57,9 @@ static void get_ready(void)
 	}
 	/* In a set-uid program the environment is somebody else's. */
 	bool secure = auxiliary(AT_SECURE);
-	const char *log = environment_take_log(environ);
+	const char *log = environment_take_log();
 	if (secure)
-		environment_take_options(environ);
+		environment_take_options();
 	process_settle();
 	if (is_under_valgrind()) {
 		thread_fetch_none();

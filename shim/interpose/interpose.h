@@ -293,9 +293,9 @@ bool environment_library_is_there(int bits);
 
 /* At start: the log that was handed on to this program, or NULL; nobody else finds it afterwards.
  */
-const char *environment_take_log(char **environment);
+const char *environment_take_log(void);
 /* A program that runs with more rights than who started it hands none of our options on, whoever
  * set them. */
-void environment_take_options(char **environment);
+void environment_take_options(void);
 
 #endif

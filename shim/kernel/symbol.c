@@ -196,7 +196,11 @@ const struct link_map *symbol_load(const char *library)
 		open = symbol_next(LIBC_OPEN);
 		flags |= (int)LIBC_OPEN_FLAG;
 	}
-	return open ? open(library, flags) : NULL;
+	const struct link_map *found = open ? open(library, flags) : NULL;
+	char *(*error)(void) = found ? NULL : symbol_next("dlerror");
+	if (error)
+		error(); /* it is not the program's */
+	return found;
 }
 
 void symbol_unload(const struct link_map *library)

@@ -6,6 +6,7 @@
  */
 #include <grp.h>
 #include <linux/capability.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 
 #include "helper.h"
@@ -30,8 +31,20 @@ static void keep_capabilities(void)
 	must(syscall(SYS_capset, &header, data) == 0);
 }
 
+/* Some programs look for the auxiliary vector where the kernel put it. */
+static bool has_vector_behind(char *const *environment)
+{
+	while (*environment)
+		environment++;
+	const unsigned long *pair = (const void *)(environment + 1);
+	while (pair[0] && pair[0] != AT_PAGESZ)
+		pair += 2;
+	return pair[0] == AT_PAGESZ && pair[1] == PAGE;
+}
+
 static int open_memory(void)
 {
+	must(has_vector_behind(environ));
 	sure(open("/proc/self/mem", O_RDONLY));
 	must(!getenv("MMFENCE_HANDED_LOG"));
 	return 0;
