@@ -349,6 +349,15 @@ REFUSES(report, two_forms_at_once, "report --json --folded $DATA/two_hosts.log",
 	"only one of --json, --folded, --prometheus and --html")
 GIVEN(report, empty_log, "report /dev/null", .shows = { "Nothing was recorded" })
 
+/* Read from where it is. */
+BY_PATH(report, standard_input_is_a_file)
+{
+	TRY(.sh = "exec $mmfence report --folded - <$DATA/two_hosts.log",
+	    .golden = "two_hosts.folded");
+	TRY(.sh = "{ read record; $mmfence report --json -; } <$DATA/two_hosts.log",
+	    .shows = { "\n  \"records\": 67,\n" });
+}
+
 /* A page through a link replaces what it points to, which keeps its mode. */
 RUNS_AND(BY_PATH, report, page_behind_a_link,
 	 .sh = "echo old >page; chmod 640 page; ln -s page link; "

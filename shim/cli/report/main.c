@@ -94,8 +94,12 @@ static void open_sources(struct request *request)
 		}
 		source.fd = fd;
 		if (S_ISREG(source.st.st_mode)) {
+			off_t start = lseek(fd, 0, SEEK_CUR);
+
 			peek(&source, fd);
 			source.fd = -1;
+			if (!strcmp(source.path, "-"))
+				lseek(STDIN_FILENO, start, SEEK_SET);
 		}
 		request->sources[kept++] = source;
 	}
