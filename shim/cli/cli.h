@@ -34,6 +34,10 @@ static inline bool same_file(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+/* launch.c: no output of this command raises a signal; what it starts finds these as they were. */
+void signals_ignore(void);
+void signals_restore(void);
+
 /* What is left of the output: 0, or -1 with a sentence said. A reader that has seen enough (head)
  * is no failure. */
 int finish_output(void);

@@ -88,8 +88,10 @@ static void show_page(const char *word)
 	char *page = format_text("mmfence-%s", word);
 	char *find = format_text("man -w '%s' >/dev/null 2>&1", page);
 
-	if (command_of(word) && !system(find))
+	if (command_of(word) && !system(find)) {
+		signals_restore();
 		execlp("man", "man", page, NULL);
+	}
 	free(find);
 	free(page);
 }
@@ -138,6 +140,7 @@ int main(int argc, char **argv)
 						       .flags = OPTION_DOC,
 						       .doc = commands[i].help };
 	reserve_descriptors();
+	signals_ignore();
 	argp_err_exit_status = STATUS_USAGE;
 	/* What is written is UTF-8, and tables must know how wide it is. */
 	setlocale(LC_CTYPE, "C.UTF-8");

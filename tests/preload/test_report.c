@@ -371,6 +371,10 @@ RUNS_AND(BY_PATH, report, page_behind_a_link,
 	free(page);
 }
 
+RUNS(BY_PATH, report, page_beyond_a_limit_leaves_nothing,
+     .sh = "(ulimit -f 0; $mmfence report --html page $DATA/two_hosts.log); echo $?; ls",
+     .says = "2\n")
+
 /* What is no file is written, and stays what it is. */
 RUNS(BY_PATH, report, page_that_is_a_pipe,
      .sh = "mkfifo pipe; cat pipe & timeout 20 $mmfence report --html pipe $DATA/two_hosts.log; "

@@ -154,6 +154,23 @@ GIVEN(command, ignored_signals_stay_so, "run -q -- sh -c",
       .args = { "sed -n 's/^SigIgn.*\\(...\\)$/\\1/p' /proc/$PPID/status" }, .prepare = ignore_some,
       .says = "202\n")
 
+/* Nor does it change the two that the command's own output could raise. */
+RUNS(BY_PATH, command, signals_of_output_stay_so,
+     .sh = "for script in '' 'trap \"\" PIPE;' 'trap \"\" XFSZ;'; do for way in "
+	   "'' '$mmfence run -q --log log --'; do sh -c \"$script exec $way grep SigIgn "
+	   "/proc/self/status\"; done | uniq | wc -l; done",
+     .says = "1\n1\n1\n")
+
+/* Standard error is closed before there is something to say. */
+BY_PATH(command, output_that_nobody_reads_ends_no_command)
+{
+#define UNREAD(line) "{ $mmfence " line "; echo $? >status; } 2>&1 | :; cat status; rm status; "
+	TRY(.sh = "unset MMFENCE_AUDIT_LOG; " UNREAD("run -- sh -c 'sleep .3; exit 3'") "ls; " UNREAD(
+		    "check -- sh -c 'sleep .3; exit 4'")
+		    UNREAD("check --junit xml -- sh -c 'sleep .3; exit 5'") "grep -c testsuites xml",
+	    .says = "3\n4\n5\n2\n");
+}
+
 /* Standard input is a terminal, and 9 its other side. */
 static void have_terminal(struct run *run)
 {

@@ -3,7 +3,6 @@
  * `mmfence log': the records of one or several logs as lines, in the order of time;
  * with -f what is added to them, as it comes.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -149,7 +148,6 @@ int log_main(int argc, char **argv)
 	};
 	struct log_request request = { 0 };
 
-	signal(SIGPIPE, SIG_IGN);
 	options_read(&line, argc, argv, &request);
 	request.paths = line.operands;
 	request.count = line.count;

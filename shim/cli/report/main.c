@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -250,7 +249,6 @@ int report_main(int argc, char **argv)
 	};
 	struct request request = { 0 };
 
-	signal(SIGPIPE, SIG_IGN);
 	options_read(&line, argc, argv, &request);
 	if (request.json + request.folded + request.prometheus + !!request.page > 1)
 		refuse("only one of --json, --folded, --prometheus and --html");

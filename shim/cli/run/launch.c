@@ -12,6 +12,27 @@
 
 #include "cli/run/run.h"
 
+/* What a reader that has gone or a limit does to the output ends no command. */
+static const int by_output[] = { SIGPIPE, SIGXFSZ };
+
+#define BY_OUTPUT (sizeof(by_output) / sizeof(*by_output))
+
+static struct sigaction output_before[BY_OUTPUT];
+
+void signals_ignore(void)
+{
+	const struct sigaction ignored = { .sa_handler = SIG_IGN };
+
+	for (size_t i = 0; i < BY_OUTPUT; i++)
+		sigaction(by_output[i], &ignored, &output_before[i]);
+}
+
+void signals_restore(void)
+{
+	for (size_t i = 0; i < BY_OUTPUT; i++)
+		sigaction(by_output[i], &output_before[i], NULL);
+}
+
 static sigset_t mask_before;
 static volatile sig_atomic_t child;
 
@@ -71,6 +92,7 @@ static int start(pid_t *pid, const char *path, char *const *arguments)
 
 	*pid = vfork();
 	if (!*pid) {
+		signals_restore();
 		sigprocmask(SIG_SETMASK, &mask_before, NULL);
 		execvpe(path, arguments, environ);
 		error = errno;

@@ -5,7 +5,6 @@
  * read a second time in a process that may not be able to.
  */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -128,11 +127,8 @@ static void export_family(void)
 	struct stat st;
 
 	unsetenv("MMFENCE_FAMILY");
-	/* Past RLIMIT_FSIZE. */
-	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
-	bool is_sized = fd >= 0 && !ftruncate(fd, FAMILY_BYTES);
-	signal(SIGXFSZ, before);
-	if (!is_sized || fcntl(fd, F_ADD_SEALS, FAMILY_SEALS) || fstat(fd, &st))
+	if (fd < 0 || ftruncate(fd, FAMILY_BYTES) || fcntl(fd, F_ADD_SEALS, FAMILY_SEALS) ||
+	    fstat(fd, &st))
 		return;
 	char *value = format_text("%d/%d/%ju", (int)getpid(), fd, (uintmax_t)st.st_ino);
 	setenv("MMFENCE_FAMILY", value, 1);
