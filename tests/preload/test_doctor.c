@@ -79,6 +79,20 @@ GIVEN(command, doctor_finds_that_an_owner_is_guarded, "doctor data", TWO_PAGES,
 		 "ok  writable private mapping: ", "ok  when somebody writes: " },
       .shows_no = { "advice: " })
 
+/* Whatever descriptors are free; and a trial that failed says how. */
+BY_PATH(command, doctor_says_what_is_true_of_its_trial)
+{
+	TRY(.sh = "exec 3</dev/null 4<&3 5<&3 6<&3 7<&3 8<&3; $mmfence doctor", .without_log = true,
+	    .shows = { "\nok  read-only private mapping: " });
+	TRY(.sh = "ulimit -n 8; $mmfence doctor data", TWO_PAGES,
+	    .shows = { "\nok  read-only private mapping: " });
+	TRY(.mmfence = "doctor data", TWO_PAGES, .options = { "process.inject=open=EACCES" },
+	    .ends_with = 1, .shows_no = { "left alone" },
+	    .shows = { "\nno  mappings: the process that tried them ended with status 2\n" });
+	TRY(.sh = "$mmfence doctor >/dev/full", .ends_with = 2,
+	    .complains = "mmfence: standard output cannot be written: No space left on device\n");
+}
+
 #define AS_SOMEBODY_ELSE(capabilities)                                                    \
 	.as_root = true, TWO_PAGES,                                                       \
 	.sh = "nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"; }\n" \

@@ -19,9 +19,7 @@
 #include "sigbus/sigbus.h"
 #include "sigbus/writer.h"
 
-#define LOG_DESCRIPTOR 9
-#define LOG_NAME       "fd:9"
-#define TRIAL_BYTES    (1 << 20) /* of a file of any size, what is preserved */
+#define TRIAL_BYTES (1 << 20) /* of a file of any size, what is preserved */
 
 /* Mapped as programs do: to be read, to be stored into, and to be read when it is written to, as a
  * lease's break would have it: making it writable does the same. */
@@ -124,7 +122,7 @@ static void say_records(int log, const char *path)
 			   "snapshots");
 }
 
-/* This command with the library in it: its exit status, or -1. */
+/* This command with the library in it: its wait status, or -1. */
 static int run_probe(const char *path, const struct library *preload, int log, int errors)
 {
 	char *arguments[] = { (char *)"mmfence", (char *)"doctor", (char *)"--probe", (char *)path,
@@ -133,9 +131,9 @@ static int run_probe(const char *path, const struct library *preload, int log, i
 	pid_t pid = fork();
 
 	if (!pid) {
-		setenv("MMFENCE_AUDIT_LOG", LOG_NAME, 1);
+		setenv("MMFENCE_AUDIT_LOG", format_text("fd:%d", log), 1);
 		setenv("LD_PRELOAD", preload->name, 1);
-		if (dup2(log, LOG_DESCRIPTOR) >= 0 && dup2(errors, STDOUT_FILENO) >= 0 &&
+		if (!fcntl(log, F_SETFD, 0) && dup2(errors, STDOUT_FILENO) >= 0 &&
 		    dup2(errors, STDERR_FILENO) >= 0)
 			execv("/proc/self/exe", arguments);
 		_exit(STATUS_NOT_RUNNABLE);
@@ -166,9 +164,15 @@ static void try_file(const char *path, const struct library *preload)
 		doctor_say(BROKEN, "memory files", "%s", strerror(log < 0 ? -log : -errors));
 		return;
 	}
-	if (run_probe(path, preload, log, errors))
+	int status = run_probe(path, preload, log, errors);
+
+	if (status < 0)
 		doctor_say(BROKEN, "mappings", "they cannot be tried: %m");
-	if (say_preloading(preload, errors))
+	else if (status)
+		doctor_say(BROKEN, "mappings", "the process that tried them ended with %s %d",
+			   WIFSIGNALED(status) ? "signal" : "status",
+			   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (say_preloading(preload, errors) && !status)
 		say_records(log, path);
 	close(errors);
 }
