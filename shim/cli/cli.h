@@ -55,8 +55,8 @@ char *keep(const char *text);
 void *resize(void *block, size_t size);
 
 /* code.c. How many instructions in a program's code make system calls past
- * libc, and so past the library; 0 too for what is no program of x86. Those that it makes by way of
- * a library of its own are not found. */
+ * libc, and so past the library; 0 too for what is no program of x86, and for the dynamic linker,
+ * which every program has. Those that it makes by way of a library of its own are not found. */
 size_t program_own_calls(const char *path);
 
 /* Whether libc, which lies beside the dynamic linker that it came with, is older than glibc 2.5: it

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "kernel/program.h"
 
 static void *map_file(const char *path, size_t *size)
 {
@@ -138,10 +139,19 @@ static size_t count_in(const unsigned char *file, size_t size)
 	return count;
 }
 
+/* Of what needs no loader, yet is no static program, it is the loader itself. */
+static bool is_loader(const char *path)
+{
+	struct program program;
+
+	program_inspect(AT_FDCWD, path, &program);
+	return program.kind == PROGRAM_DYNAMIC && !*program.loader;
+}
+
 size_t program_own_calls(const char *path)
 {
 	size_t size, count;
-	void *file = map_file(path, &size);
+	void *file = is_loader(path) ? NULL : map_file(path, &size);
 
 	if (!file)
 		return 0;

@@ -159,6 +159,18 @@ EACH_WIDTH(check, system_calls_of_its_own_are_a_gap)
 	TRY(.mmfence = "check -- $HELPERS/noop");
 }
 
+/* Each process has it, and its calls. */
+#define LOADER "/lib64/ld-linux-x86-64.so.2"
+
+BY_PATH(check, dynamic_linker_started_by_hand_is_no_gap)
+{
+	if (access(LOADER, X_OK))
+		cr_skip_test("no " LOADER);
+	TRY(.mmfence = "check -- " LOADER " /bin/true");
+	TRY(.mmfence = "check -- sh -c '" LOADER " /bin/true; true'");
+	TRY(.mmfence = "doctor " LOADER, .shows = { "\nok  program: " });
+}
+
 #define STATIC(options, ...)                                                                   \
 	TRY(.mmfence = "check " options " -- sh -c", .args = { "$BUILD/helpers/static/noop" }, \
 	    .expects = { "coverage.gap" }, __VA_ARGS__)
