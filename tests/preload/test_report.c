@@ -358,6 +358,10 @@ BY_PATH(report, standard_input_is_a_file)
 	    .shows = { "\n  \"records\": 67,\n" });
 }
 
+RUNS(BY_PATH, report, name_of_a_log_that_is_no_utf_8,
+     .sh = "cp $DATA/two_hosts.log a\xff.log; $mmfence report --json a\xff.log",
+     .shows = { "\"path\": \"a?.log\"" })
+
 /* A page through a link replaces what it points to, which keeps its mode. */
 RUNS_AND(BY_PATH, report, page_behind_a_link,
 	 .sh = "echo old >page; chmod 640 page; ln -s page link; "

@@ -37,10 +37,14 @@ static json_t *put(json_t *object, const char *name, json_t *value)
 	return value;
 }
 
+/* The name of a log may be no UTF-8. */
 static void put_text(json_t *object, const char *name, const char *value)
 {
-	if (value && *value)
-		put(object, name, json_string(value));
+	char *visible = value && *value ? printable(value) : NULL;
+
+	if (visible)
+		put(object, name, json_string(value) ?: json_string(visible));
+	free(visible);
 }
 
 static void put_some(json_t *object, const char *name, int64_t value)
