@@ -95,6 +95,9 @@ GIVEN(check, log_that_is_gone_does_not_pass,
       "check --fail-on none -- sh -c 'rm \"$MMFENCE_AUDIT_LOG\"'", .ends_with = FOUND,
       .warns = { "mmfence: log: the log is gone, so that what happened is not known\n" })
 
+REFUSES(check, log_that_cannot_be_read_does_not_pass, "check --log /proc/self/mem",
+	"cannot be read: Input/output error")
+
 #define LOG_CUT                                                                              \
 	.ends_with = FOUND, .warns = { "mmfence: log: the log was emptied, cut or replaced " \
 				       "while the command ran" UNKNOWN }

@@ -57,6 +57,11 @@ RUNS_AND(BY_PATH, command, summary_adds_up_the_records_of_this_run, HAS_LINES,
 	cr_assert_leq(count_lines(run->errors), 24);
 }
 
+/* Nor is anything said of why it died. */
+GIVEN(command, summary_without_a_log_knows_no_reason, "run --log /dev/null -- sh -c 'kill -BUS $$'",
+      .ends_with = 135, .warns = { "the command died of it; why is not on record\n" },
+      .warns_no = { "it was sent" })
+
 /* One record of three snapshots, one of a call that was made 40 times, and one process that says
  * twice what it dropped. */
 #define COUNTS                                                                                   \

@@ -94,7 +94,7 @@ static const struct part {
 	  CATEGORIES },
 	{ "opened", "[memory as a file {have:memory_opened} time{many:memory_opened}]",
 	  CATEGORIES },
-	{ "reached", "[{have:reached} call{many:reached} into other processes, without a file]",
+	{ "reached", "[{have:reached} call{many:reached} into processes, without a file]",
 	  CATEGORIES },
 	{ "views",
 	  "[{have:views} of a process's own memory][, {have:unsynchronised} not synchronised with "

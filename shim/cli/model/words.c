@@ -103,7 +103,7 @@ static const struct words all[] = {
 	  "{mmfence.call}[ of process {mmfence.selfmem.owner}], {mmfence.selfmem.calls} "
 	  "call{many:mmfence.selfmem.calls}[, "
 	  "{size:mmfence.selfmem.bytes}]",
-	  CATEGORY_SELFMEM, "{mmfence.call} of another process", "{mmfence.call}" },
+	  CATEGORY_SELFMEM, "{mmfence.call} of a process", "{mmfence.call}" },
 	{ "coverage.gap", "{file.path}: {error.message}", CATEGORY_GAP, "[{mmfence.gap.reason}]",
 	  NULL },
 	{ "check.start", "mmfence check", CATEGORIES, NULL, NULL },

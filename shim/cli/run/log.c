@@ -252,13 +252,13 @@ static bool is_made(const struct log *log, const struct stat *st)
 	return strcmp(log->pattern, log->fits) && !(st->st_mode & 077);
 }
 
-/* Takes over the descriptor. What was cut since then is all new. Whether it can be read. */
-static bool read_part(struct log *log, const char *path, int fd, off_t start, bool whole)
+/* Takes over the descriptor. What was cut since then is all new. 0, or -errno. */
+static int read_part(struct log *log, const char *path, int fd, off_t start, bool whole)
 {
 	lseek(fd, start, SEEK_SET);
 	model_log(log->model, path);
 	log->model->log->whole = whole;
-	return !model_read(log->model, fd, NULL, NULL);
+	return model_read(log->model, fd, NULL, NULL);
 }
 
 static void read_name(struct log *log, const char *path)
@@ -270,7 +270,7 @@ static void read_name(struct log *log, const char *path)
 		return;
 	const struct log_part *part = part_of(log, path, &st);
 	off_t start = part && part->start <= st.st_size ? part->start : 0;
-	bool is_read = read_part(log, path, fd, start, !part), is_new = !part && is_made(log, &st);
+	bool is_read = !read_part(log, path, fd, start, !part), is_new = !part && is_made(log, &st);
 	const struct log_row *row = log->model->log;
 
 	if (!row->records && row->damaged && !(part && part->is_log) && !is_made(log, &st)) {
@@ -279,6 +279,7 @@ static void read_name(struct log *log, const char *path)
 		return;
 	}
 	log->files += is_read;
+	log->unread |= !is_read;
 	if (!log->full && (row->records || is_new || (part && part->is_log)))
 		log->full = refusal(path, &st);
 }
@@ -322,7 +323,9 @@ void log_read_there(struct log *log, char *const *names, size_t count)
 
 			if (!stat(path, &st) && !S_ISREG(st.st_mode))
 				refuse("the log %s is no file", path);
-			read_part(log, path, lines_open_file(path), 0, false);
+			int r = read_part(log, path, lines_open_file(path), 0, false);
+			if (r)
+				refuse("the log %s cannot be read: %s", path, strerror(-r));
 		}
 		globfree(&found);
 	}
@@ -332,6 +335,9 @@ void log_read_there(struct log *log, char *const *names, size_t count)
 
 char *log_doubt(const struct log *log, bool started)
 {
+	if (log->unread)
+		return keep("not all of the log could be read, so that what else happened is not "
+			    "known");
 	if (!log->files && started && (!log->name || log->count))
 		return keep("the log is gone, so that what happened is not known");
 	if (log->model->beginning_gone || log->cut)

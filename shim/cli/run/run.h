@@ -87,6 +87,7 @@ struct log {
 	/* Once it is read. */
 	struct model *model;
 	size_t files; /* that could be read */
+	bool unread;  /* one of them, or not to its end */
 	bool cut;     /* something that was there before is gone: what came behind it may be too */
 	int full;     /* the error that keeps the next record out; 0: none that is known */
 };

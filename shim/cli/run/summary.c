@@ -79,10 +79,14 @@ static void put_sentence(void *context, const char *kind, const char *sentence, 
 	free(rows);
 }
 
-/* The handler of ours was not asked. */
-static void put_ending(FILE *out, const struct totals *t, int signal)
+/* The handler of ours was not asked, if all of the log can be read. */
+static void put_ending(FILE *out, const struct log *log, bool doubt, int signal)
 {
-	if (signal == SIGBUS && !t->sigbus)
+	bool unsaid = signal == SIGBUS && !log->model->totals.sigbus;
+
+	if (unsaid && (doubt || log->model->damaged || !log->files))
+		fprintf(out, HEADING "the command died of it; why is not on record\n", "SIGBUS");
+	else if (unsaid)
 		fprintf(out,
 			HEADING "the command died of it, but not of a file mapping that mmfence "
 				"saw: it was sent by a\n%17sprocess, or the program handles, "
@@ -124,7 +128,7 @@ void summary_print(struct log *log, bool started, int signal, FILE *out)
 		fprintf(out, "mmfence: %s\n", doubt ? doubt : silence(log));
 	if (doubt && log->model->records)
 		fprintf(out, HEADING "%s\n", "NOT KNOWN", doubt);
-	put_ending(out, &log->model->totals, signal);
+	put_ending(out, log, doubt, signal);
 	story_tell(&log->model->totals, put_sentence,
 		   &(struct summary){ .model = log->model, .out = out });
 	if (!log_drop_empty(log))
