@@ -519,6 +519,23 @@ LISTED(execl, exec_path, environ)
 LISTED(execlp, exec_search, environ)
 LISTED(execle, exec_path, va_arg(list, char *const *))
 
+static atomic_bool closes_from; /* file actions that close the log's copy as well were made */
+
+EXPORT int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from)
+{
+	atomic_store(&closes_from, true);
+	return NEXT_OF(posix_spawn_file_actions_addclosefrom_np)
+		       ? next.posix_spawn_file_actions_addclosefrom_np(actions, from)
+		       : ENOSYS;
+}
+
+static void look_at_actions(const struct call *call, const char *path, const void *actions,
+			    const struct followed *follow)
+{
+	if (unlikely(follow->log >= 0 && actions && atomic_load(&closes_from)))
+		DO_IN_SCOPE(process_report_gap(call, path, &log_gap));
+}
+
 #define SPAWN(name, search)                                                                      \
 	EXPORT int name(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, \
 			const posix_spawnattr_t *attributes, char *const argv[],                 \
@@ -527,6 +544,7 @@ LISTED(execle, exec_path, va_arg(list, char *const *))
 		struct named_program target = { AT_FDCWD, path, search };                        \
 		const struct call *call = CALL_HERE(#name);                                      \
 		FOLLOW(follow, call, target, envp, false);                                       \
+		look_at_actions(call, path, actions, &follow);                                   \
 		START(int, result == E2BIG, call, path, envp,                                    \
 		      NEXT_OF(name)(pid, path, actions, attributes, argv, environment));         \
 	}

@@ -6,6 +6,7 @@
  */
 #include <grp.h>
 #include <linux/capability.h>
+#include <spawn.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 
@@ -89,6 +90,20 @@ static void spawn_self(const char *self)
 	must(waitpid(child, &status, 0) == child && status == 0);
 }
 
+/* With all descriptors closed. */
+static void spawn_closed(char *self)
+{
+	char *const argv[] = { self, (char *)"noop", NULL };
+	posix_spawn_file_actions_t actions;
+	pid_t child;
+	int status;
+
+	must(!posix_spawn_file_actions_init(&actions) &&
+	     !posix_spawn_file_actions_addclosefrom_np(&actions, 3));
+	must(!posix_spawn(&child, self, &actions, NULL, argv, environ));
+	must(waitpid(child, &status, 0) == child && status == 0);
+}
+
 static void shell_self(const char *self, bool by_popen)
 {
 	char command[4200];
@@ -115,6 +130,8 @@ static void exec_nothing(void)
 int main(int argc, char **argv)
 {
 	must(argc >= 2);
+	if (!strcmp(argv[1], "noop"))
+		return 0;
 	if (!strcmp(argv[1], "open"))
 		return open_memory();
 	if (!strcmp(argv[1], "second")) {
@@ -137,7 +154,9 @@ int main(int argc, char **argv)
 	} else if (!strcmp(argv[1], "unlink")) {
 		must(argc == 3 && unlink(argv[2]) == 0);
 	}
-	if (argc == 3 && (!strcmp(argv[2], "system") || !strcmp(argv[2], "popen")))
+	if (argc == 3 && !strcmp(argv[2], "closed"))
+		spawn_closed(argv[0]);
+	else if (argc == 3 && (!strcmp(argv[2], "system") || !strcmp(argv[2], "popen")))
 		shell_self(argv[0], !strcmp(argv[2], "popen"));
 	else if (argc == 3 && !strcmp(argv[2], "vfork"))
 		spawn_self(argv[0]);
