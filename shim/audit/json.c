@@ -10,40 +10,6 @@
 #define ELLIPSIS    "\xe2\x80\xa6"
 #define REPLACEMENT "\xef\xbf\xbd"
 
-/* What may follow a first byte: how many bytes in all, and the bounds of the second, which keep
- * out overlong forms, surrogates and what lies past U+10FFFF. */
-static size_t sequence_shape(unsigned char first, unsigned char *low, unsigned char *high)
-{
-	*low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-	*high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-	if (first < 0x80)
-		return 1;
-	if (first >= 0xc2 && first <= 0xdf)
-		return 2;
-	if (first >= 0xe0 && first <= 0xef)
-		return 3;
-	if (first >= 0xf0 && first <= 0xf4)
-		return 4;
-	return 0;
-}
-
-/* The bytes of the well-formed UTF-8 sequence at text; or, with *valid false, of the part of an
- * ill-formed one that is replaced by one U+FFFD (Unicode 15, section 3.9, "maximal subparts"). */
-static size_t utf8_sequence(const unsigned char *text, size_t left, bool *valid)
-{
-	unsigned char low, high;
-	size_t whole = sequence_shape(text[0], &low, &high);
-	size_t got = 1;
-
-	while (got < whole && got < left && text[got] >= low && text[got] <= high) {
-		low = 0x80;
-		high = 0xbf;
-		got++;
-	}
-	*valid = got == whole;
-	return got;
-}
-
 static size_t escape_control(unsigned char c, char *out)
 {
 	static const char names[] = "\bb\ff\nn\rr\tt\"\"\\\\";
@@ -65,7 +31,10 @@ static size_t escape_control(unsigned char c, char *out)
 /* One character at text as it stands in the string: its length, and in *used that of the source. */
 static size_t encode(const unsigned char *text, size_t left, char *out, size_t *used, bool *valid)
 {
-	*used = utf8_sequence(text, left, valid);
+	uint32_t code;
+
+	*used = text_character((const char *)text, left, &code);
+	*valid = code != NO_CHARACTER;
 	if (!*valid) {
 		memcpy(out, REPLACEMENT, 3);
 		return 3;

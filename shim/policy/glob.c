@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "policy/policy.h"
+#include "support/text.h"
 
 struct span {
 	const char *start;
@@ -18,32 +19,13 @@ struct span {
 /* One character of a name: UTF-8, or a byte that is none, which equals only itself. */
 static uint32_t char_next(const char **at, const char *end)
 {
-	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
-	const unsigned char *s = (const unsigned char *)*at;
-	int more = s[0] >= 0xf0 && s[0] < 0xf8	 ? 3
-		   : s[0] >= 0xe0 && s[0] < 0xf0 ? 2
-		   : s[0] >= 0xc0 && s[0] < 0xe0 ? 1
-						 : 0;
-	uint32_t code = s[0] & (0x3fu >> more);
+	uint32_t code;
+	size_t length = text_character(*at, (size_t)(end - *at), &code);
 
-	if (s[0] < 0x80) {
-		*at += 1;
-		return s[0];
-	}
-	if (!more || end - *at <= more)
-		goto invalid;
-	for (int i = 1; i <= more; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			goto invalid;
-		code = code << 6 | (s[i] & 0x3fu);
-	}
-	if (code < least[more] || code > 0x10ffff)
-		goto invalid;
-	*at += more + 1;
+	if (code == NO_CHARACTER)
+		return code + (unsigned char)*(*at)++;
+	*at += length;
 	return code;
-invalid:
-	*at += 1;
-	return 0x110000u + s[0];
 }
 
 static const struct class

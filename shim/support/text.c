@@ -129,3 +129,23 @@ bool text_make(char *buffer, size_t size, const char *format, ...)
 	va_end(list);
 	return !text.overflow;
 }
+
+/* The bounds of the second byte keep out overlong forms, surrogates and what lies past U+10FFFF. */
+size_t text_character(const char *text, size_t left, uint32_t *code)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	unsigned char low = *at == 0xe0 ? 0xa0 : *at == 0xf0 ? 0x90 : 0x80;
+	unsigned char high = *at == 0xed ? 0x9f : *at == 0xf4 ? 0x8f : 0xbf;
+	size_t whole = *at < 0xc2 || *at > 0xf4 ? *at < 0x80 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+	size_t got = 1;
+
+	*code = whole > 1 ? *at & (0x7fu >> whole) : *at;
+	for (; got < whole && got < left && at[got] >= low && at[got] <= high; got++) {
+		*code = *code << 6 | (at[got] & 0x3f);
+		low = 0x80;
+		high = 0xbf;
+	}
+	if (got != whole)
+		*code = NO_CHARACTER;
+	return got;
+}

@@ -30,6 +30,11 @@ void text_add_hex(struct text *text, uint64_t value, int min_digits);
 bool text_make(char *buffer, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* How long the UTF-8 here is, and which character; NO_CHARACTER, and how much of one was begun
+ * (Unicode 15, section 3.9, "maximal subparts"). left: not 0; behind a NUL nothing is read. */
+#define NO_CHARACTER 0x110000u
+size_t text_character(const char *text, size_t left, uint32_t *code);
+
 /* The number that stands behind key, and behind blanks; false when there is none. */
 bool text_find_number(const char *text, const char *key, uint64_t *value);
 /* Reads a number without a sign, in base 10 or 16; returns what follows it. */

@@ -9,6 +9,7 @@
 
 #include "cli/model/scan.h"
 #include "cli/text/text.h"
+#include "support/text.h"
 
 #define DEEPEST 64
 #define NOWHERE UINT32_MAX
@@ -38,11 +39,9 @@ static bool is_text(const char *text, size_t length)
 			text += 8;
 			continue;
 		}
-		size_t size = *text > 0 ? 1 : *text ? utf8_length(text, &code) : 0;
-
-		if (!size)
+		text += text_character(text, (size_t)(end - text), &code);
+		if (!code || code == NO_CHARACTER)
 			return false;
-		text += size;
 	}
 	return true;
 }

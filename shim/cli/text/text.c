@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/text/text.h"
+#include "support/text.h"
 
 void complain(const char *format, ...)
 {
@@ -140,43 +141,14 @@ const char *time_text(const struct timespec *moment, char out[TIME_BYTES])
 	return out;
 }
 
-/* As RFC 3629 has it. */
-size_t utf8_length(const char *text, uint32_t *code)
-{
-	static const struct {
-		unsigned char mask, is;
-		uint32_t least;
-	} kinds[] = { { 0x80, 0x00, 0 },
-		      { 0xe0, 0xc0, 0x80 },
-		      { 0xf0, 0xe0, 0x800 },
-		      { 0xf8, 0xf0, 0x10000 } };
-	const unsigned char *at = (const unsigned char *)text;
-
-	for (size_t kind = 0; kind < 4; kind++) {
-		*code = *at & (unsigned char)~kinds[kind].mask;
-		if ((*at & kinds[kind].mask) != kinds[kind].is)
-			continue;
-		for (size_t i = 1; i <= kind; i++) {
-			if ((at[i] & 0xc0) != 0x80)
-				return 0;
-			*code = *code << 6 | (at[i] & 0x3f);
-		}
-		return *code < kinds[kind].least || *code > 0x10ffff ||
-				       (*code >= 0xd800 && *code < 0xe000)
-			       ? 0
-			       : kind + 1;
-	}
-	return 0;
-}
-
 /* Not controls (C1 too, which terminals obey in UTF-8), what XML does not have, and what turns text
  * round or breaks lines: U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. */
 size_t character_length(const char *text)
 {
 	uint32_t code;
-	size_t length = utf8_length(text, &code);
-	bool bad = code < ' ' || (code >= 0x7f && code < 0xa0) || code == 0xfffe ||
-		   code == 0xffff || code == 0x200e || code == 0x200f ||
+	size_t length = text_character(text, 4, &code);
+	bool bad = code == NO_CHARACTER || code < ' ' || (code >= 0x7f && code < 0xa0) ||
+		   code == 0xfffe || code == 0xffff || code == 0x200e || code == 0x200f ||
 		   (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 
 	return bad ? 0 : length;

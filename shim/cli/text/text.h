@@ -28,9 +28,6 @@ void put_duration(FILE *out, int64_t microseconds);
 #define TIME_BYTES 28
 const char *time_text(const struct timespec *moment, char out[TIME_BYTES]);
 
-/* Of the UTF-8 here, in bytes, and which it is; 0: it is none. */
-size_t utf8_length(const char *text, uint32_t *code);
-
 /* Of the character here, in bytes. 0: it is none, controls what shows it, breaks the line, or turns
  * round what stands beside it. */
 size_t character_length(const char *text);
