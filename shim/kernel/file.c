@@ -136,10 +136,13 @@ static uint64_t subvolume(const struct statx *st)
 
 static struct file described(const struct statx *st)
 {
+	bool device = S_ISBLK(st->stx_mode);
+
 	return (struct file){
 		.owner = -1,
 		.deleted = st->stx_nlink == 0,
-		.device = (uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor,
+		.device = (uint64_t)(device ? st->stx_rdev_major : st->stx_dev_major) << 32 |
+			  (device ? st->stx_rdev_minor : st->stx_dev_minor),
 		.inode = st->stx_ino,
 		.subvolume = subvolume(st),
 		.size = (int64_t)st->stx_size,
@@ -161,7 +164,6 @@ int file_identify(int fd, struct file *out)
 	if (out->kind == FILE_BLOCK) {
 		out->size = block_device_size(fd);
 		out->blocks = out->size / 512;
-		out->device = (uint64_t)st.stx_rdev_major << 32 | st.stx_rdev_minor;
 	}
 	return 0;
 }
@@ -173,6 +175,25 @@ int file_at(int directory, const char *path, struct file *out)
 			  STATX_BASIC_STATS | STATX_SUBVOL, &st);
 
 	*out = r ? (struct file){ .owner = -1 } : described(&st);
+	return r;
+}
+
+static int file_is(int directory, const char *path, const struct file_id *id)
+{
+	struct file file;
+	int r = file_at(directory, path, &file);
+
+	return r || file_id_equals(&file.id, id) ? r : -ESTALE;
+}
+
+int file_open_same(const char *path, const struct file_id *id)
+{
+	int r = file_is(AT_FDCWD, path, id);
+	int fd = r ? r : sys_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+
+	if (fd < 0 || !(r = file_is(fd, "", id)))
+		return fd;
+	sys_close(fd);
 	return r;
 }
 

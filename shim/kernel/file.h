@@ -59,6 +59,10 @@ int file_identify(int fd, struct file *out);
  * descriptor itself). 0, or -errno. */
 int file_at(int directory, const char *path, struct file *out);
 
+/* By its name, if that is still its own: nothing else is opened, least of all a device or a pipe. A
+ * descriptor for reading; -ESTALE when another one has the name, or -errno. */
+int file_open_same(const char *path, const struct file_id *id);
+
 bool file_id_equals(const struct file_id *a, const struct file_id *b);
 bool file_is_unchanged(const struct file_version *before, const struct file_version *after);
 

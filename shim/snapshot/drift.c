@@ -6,6 +6,7 @@
  * from the file under its name, if that is still the same one. The program's own stores are no
  * drift: pages of its own are left out.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,14 +102,12 @@ static void compare_pieces(struct comparison *it)
 
 static const char *compare_with(struct comparison *it)
 {
-	struct file now;
-
 	if (!it->has_table)
 		return "no descriptor table of its own for the comparison";
-	if (it->file < 0 || it->memory < 0 || it->pagemap < 0 || file_identify(it->file, &now))
-		return "the file is no longer there, or may not be read";
-	if (!file_id_equals(&now.id, &it->captured))
+	if (it->file == -ESTALE)
 		return "another file has its name";
+	if (it->file < 0 || it->memory < 0 || it->pagemap < 0)
+		return "the file is no longer there, or may not be read";
 	compare_pieces(it);
 	return NULL;
 }
@@ -117,7 +116,7 @@ static void compare(struct comparison *it)
 {
 	it->pages = it->ranges = 0;
 	text_init(&it->list, it->text, sizeof(it->text));
-	it->file = it->has_table ? sys_open(it->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0) : -1;
+	it->file = it->has_table ? file_open_same(it->path, &it->captured) : -1;
 	it->reason = compare_with(it);
 	sys_close_if_open(it->file);
 }

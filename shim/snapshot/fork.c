@@ -102,32 +102,14 @@ static void flush(int socket, struct parcel *parcel)
 		parcel_close(parcel, !send_parcel(socket, parcel));
 }
 
-#define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
-
-static bool leads_to(const struct lease *lease, int directory, const char *path)
-{
-	struct file file;
-
-	return !file_at(directory, path, &file) && file_id_equals(&file.id, &lease->file.id);
-}
-
-/* By its name, if that is still its own: nothing else is opened, least of all a device. */
-static int open_by_name(const struct lease *lease)
-{
-	int fd = leads_to(lease, AT_FDCWD, lease->path) ? sys_open(lease->path, OPEN_FLAGS, 0) : -1;
-
-	if (fd < 0 || leads_to(lease, fd, ""))
-		return fd;
-	sys_close(fd);
-	return -ESTALE;
-}
-
 /* See proc_text.c for why the lease thread's own directory in /proc is left alone. */
 static int open_anew(const struct lease *lease)
 {
-	int fd = open_by_name(lease);
+	int fd = file_open_same(lease->path, &lease->file.id);
 
-	return fd < 0 ? thread_open_again(lease_thread_files.proc, 0, lease->fd, OPEN_FLAGS) : fd;
+	return fd < 0 ? thread_open_again(lease_thread_files.proc, 0, lease->fd,
+					  O_RDONLY | O_NONBLOCK | O_NOCTTY)
+		      : fd;
 }
 
 /* Until the child's lease thread owns it ours is told of a break, and finds nothing of that number.
@@ -288,15 +270,14 @@ static void lose_without_descriptor(const char *reason)
 static void lease_again(struct lease *lease)
 {
 	struct file now;
-	int fd = open_by_name(lease);
+	int fd = file_open_same(lease->path, &lease->file.id);
 
 	if (fd < 0)
 		return;
 	int r = lease_take(fd, lease_thread_number());
 	if (!r)
-		r = file_identify(fd, &now);
-	if (!r && !(file_id_equals(&lease->file.id, &now.id) &&
-		    file_is_unchanged(&lease->file.version, &now.version)))
+		r = file_at(fd, "", &now);
+	if (!r && !file_is_unchanged(&lease->file.version, &now.version))
 		r = -ESTALE;
 	if (r) {
 		sys_close(fd);
