@@ -267,10 +267,17 @@ static void lose_without_descriptor(const char *reason)
 			lease_lose(lease, reason);
 }
 
+/* Whether the file's times tell of all that was done to it without a lease. */
+static bool change_would_show(const struct lease *lease)
+{
+	return filesystem_has(lease->file.filesystem, TIMES_STORES) &&
+	       file_change_would_show(&lease->file, lease->looked_at);
+}
+
 static void lease_again(struct lease *lease)
 {
 	struct file now;
-	int fd = file_open_same(lease->path, &lease->file.id);
+	int fd = change_would_show(lease) ? file_open_same(lease->path, &lease->file.id) : -ESTALE;
 
 	if (fd < 0)
 		return;
@@ -334,8 +341,8 @@ void guard_after_fork_in_child(void)
 static void lease_all_again(void *unused)
 {
 	(void)unused;
-	lease_missing_again("a raw clone: the file was written to before the child could be "
-			    "guarded, or cannot be leased");
+	lease_missing_again("a raw clone: the file was, or may have been, written to before the "
+			    "child could be guarded, or cannot be leased");
 }
 
 void guard_after_raw_clone(void)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "kernel/lease_thread.h"
 #include "support/sys.h"
@@ -120,6 +121,7 @@ static struct lease *lease_new(const struct grant *grant, int fd, const struct f
 		return NULL;
 	lease->fd = lease->signal_fd = fd;
 	lease->file = *file;
+	lease->looked_at = sys_clock(CLOCK_REALTIME_COARSE);
 	lease->granted = family_now();
 	lease->path_size = strlen(piece->snapshot->path) + 1;
 	lease->path = arena_strdup(piece->snapshot->path);

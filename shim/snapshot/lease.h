@@ -33,9 +33,10 @@ struct lease {
 			  */
 	uint64_t broken_at;
 	struct lease *next_waiting;
-	int signal_fd;	  /* what a break's signal calls it: its number where it was taken */
-	int fd;		  /* in the lease thread's table; -1 in a child that has not adopted it */
-	struct file file; /* at the grant */
+	int signal_fd;	   /* what a break's signal calls it: its number where it was taken */
+	int fd;		   /* in the lease thread's table; -1 in a child that has not adopted it */
+	struct file file;  /* at the grant */
+	int64_t looked_at; /* by the coarse clock, then */
 	unsigned int granted; /* family_now() at the grant */
 	char *path;
 	size_t path_size;

@@ -21,6 +21,19 @@ static char *fresh(void)
 	return guarded_make(FILE_NAME, PROT_READ, PAGES);
 }
 
+/* The same, of a file whose times tell of every change. */
+static char *settled(void)
+{
+	struct statfs fs;
+
+	file_make(FILE_NAME, 1, PAGES);
+	must(statfs(FILE_NAME, &fs) == 0);
+	if ((uint32_t)fs.f_type == TMPFS_MAGIC || (uint32_t)fs.f_type == OVERLAYFS_SUPER_MAGIC)
+		skip("a store changes no time here");
+	file_settle(FILE_NAME);
+	return view_make(FILE_NAME, PROT_READ, 0, PAGES);
+}
+
 static void change(void)
 {
 	file_overwrite(FILE_NAME, 2, 0, PAGES);
@@ -624,7 +637,7 @@ static clone_function *const libc_clone = clone_by_libc, *const hand_clone = clo
 /* The child makes a call that is wrapped, and has its guard from then on. */
 static void raw_clone(const void *how)
 {
-	char *view = fresh();
+	char *view = settled();
 	long child = (*(clone_function *const *)how)();
 
 	must(child >= 0);
@@ -649,7 +662,7 @@ static void raw_clone_survives_its_parent(const void *how)
 	pid_t parent = sure(fork());
 
 	if (!parent) {
-		char *view = fresh();
+		char *view = settled();
 		pid_t forker = getpid();
 		if ((*(clone_function *const *)how)() == 0) {
 			wait_until(getppid() != forker);
@@ -666,12 +679,23 @@ static void raw_clone_survives_its_parent(const void *how)
 	promise(read(orphan.result.in, &byte, 1) == 1, "the clone did not come through");
 }
 
-/* The file changed before the clone made any call: that cannot be helped, and is said. */
-static void raw_clone_too_late(const void *how)
+static void store(void)
 {
+	int fd = sure(open(FILE_NAME, O_RDWR | O_CLOEXEC));
+	volatile char *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	must(shared != MAP_FAILED);
+	shared[1] = (char)(shared[0] + 1); /* read first: tmpfs sees no store then */
+	must(munmap((void *)(uintptr_t)shared, PAGE) == 0 && close(fd) == 0);
+}
+
+/* The file changed before the clone made any call: that cannot be helped, and is said. */
+static void raw_clone_too_late(const void *changed_by)
+{
+	void (*const *by)(void) = changed_by;
 	struct gate changed = gate_make();
 	char *view = fresh();
-	long child = (*(clone_function *const *)how)();
+	long child = clone_by_hand();
 
 	must(child >= 0);
 	if (!child) {
@@ -681,7 +705,7 @@ static void raw_clone_too_late(const void *how)
 			fate_at(view));
 		_exit(0);
 	}
-	change();
+	(*by)();
 	gate_open(&changed);
 	child_wait((pid_t)child);
 	check(view, "the parent");
@@ -760,6 +784,7 @@ CASE(sharer_that_unmaps)
 	check(second, "another file");
 }
 
+static void (*const by_change)(void) = change, (*const by_store)(void) = store;
 static const int one = 1, five = 5, zero = 0;
 CASE_OF("parent_exits_at_once", all_before_exit_at_once, &one)
 CASE_OF("all_ancestors_exit_at_once", all_before_exit_at_once, &five)
@@ -768,7 +793,8 @@ CASE_OF("raw_clone/number", raw_clone, &number_fork)
 CASE_OF("raw_clone/hand", raw_clone, &hand_clone)
 CASE_OF("raw_clone_survives_its_parent/libc", raw_clone_survives_its_parent, &libc_clone)
 CASE_OF("raw_clone_survives_its_parent/hand", raw_clone_survives_its_parent, &hand_clone)
-CASE_OF("raw_clone_too_late/hand", raw_clone_too_late, &hand_clone)
+CASE_OF("raw_clone_too_late/overwritten", raw_clone_too_late, &by_change)
+CASE_OF("raw_clone_too_late/stored_to", raw_clone_too_late, &by_store)
 CASE_OF("sharer_that_maps/first", sharer_that_maps, &one)
 CASE_OF("sharer_that_maps/later", sharer_that_maps, &zero)
 

@@ -40,4 +40,6 @@ WIDTHS_HOLD(S6, fork_with_thousands_of_files_copies_none, "guard_fork", "thousan
 
 /* What cannot be kept is said. */
 WIDTHS_HOLD(S6, raw_clone_that_comes_too_late_is_said_to_be_lost, "guard_fork",
-	    "raw_clone_too_late/hand", .finds = { "snapshot.lost 1" })
+	    "raw_clone_too_late/overwritten", .finds = { "snapshot.lost 1" })
+WIDTHS_HOLD(S6, raw_clone_on_tmpfs_is_said_to_be_lost, "guard_fork", "raw_clone_too_late/stored_to",
+	    .before = stage_on_tmpfs, .finds = { "snapshot.lost 1" })
