@@ -140,15 +140,12 @@ static bool was_taken_away(const struct lease *lease)
 }
 
 /* The one way past a read lease that the kernel leaves open. */
-bool lease_was_cut(const struct lease *lease)
+static bool was_cut(const struct lease *lease)
 {
 	struct file now;
 
 	return !file_identify(lease->fd, &now) && now.size < lease->file.size;
 }
-
-const char guard_cut_off[] =
-	"the file was cut off by an open with O_RDONLY and O_TRUNC, which breaks no lease";
 
 /* Who served it at once had no time: a limit of the processor's, low priority, a slow disk. */
 #define AT_WORK 1000000 /* microseconds */
@@ -160,16 +157,13 @@ static const char *taken_away(uint64_t started)
 		       : "the kernel broke the lease by force: the process was stopped too long";
 }
 
-/* 0 while the file is still what was captured; -ESTALE and why. */
-static int check(const struct lease *lease, struct preserve *preserve, uint64_t started)
+const char *lease_loss(const struct lease *lease, uint64_t started)
 {
 	if (was_taken_away(lease))
-		preserve->reason = taken_away(started);
-	else if (lease_was_cut(lease))
-		preserve->reason = guard_cut_off;
-	else
-		return 0;
-	return -ESTALE;
+		return taken_away(started);
+	return was_cut(lease) ? "the file was cut off by an open with O_RDONLY and O_TRUNC, which "
+				"breaks no lease"
+			      : NULL;
 }
 
 /* The preserve of one lease, under way. */
@@ -304,9 +298,10 @@ static int job_check(struct job *job)
 	if (mine && !job->result)
 		family_offer(&job->share, preserve->copy.target, preserve->engine,
 			     &job->share.window);
-	int r = job->needed ? check(job->lease, &job->preserve, job->started) : 0;
-	if (!r)
-		r = job->result;
+	const char *loss = job->needed ? lease_loss(job->lease, job->started) : NULL;
+	int r = loss ? -ESTALE : job->result;
+	if (loss)
+		job->preserve.reason = loss;
 	if (mine)
 		family_settle(&job->share, !r);
 	return r;

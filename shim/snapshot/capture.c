@@ -365,8 +365,8 @@ static void on_own_thread(void *argument)
 		capture_here(argument);
 }
 
-/* A small copy is not worth a thread; a large one would keep the lease thread from a lease that
- * breaks.
+/* A small copy is not worth a thread. A large one would keep the lease thread from a lease that
+ * breaks, and so does a server (network, FUSE) that is slow or gone.
  */
 #define SMALL_BYTES (4ULL << 20)
 
@@ -378,7 +378,7 @@ static void be_there(void *capture)
 
 void capture_run(struct capture *capture)
 {
-	bool small = capture->decision->bytes <= SMALL_BYTES;
+	bool small = capture->decision->bytes <= SMALL_BYTES && lease_is_trusted(capture->file);
 	bool there = the_policy.snapshot_guard != GUARD_NONE &&
 		     !lease_thread_call(small ? on_lease_thread : be_there, capture);
 

@@ -53,12 +53,11 @@ void guard_left(void);
  */
 void guard_follow_credentials(void);
 
-/* Before a guarded snapshot is said to be untouched: whether its file was cut off, which no lease
- * notices. Not under the snapshot lock. */
-bool guard_was_cut(const struct snapshot *snapshot);
-/* The process ends: those that were cut off are said to be lost. */
+/* Before a guarded snapshot is said to be untouched: why it is lost, or NULL. Not under the
+ * snapshot lock. */
+const char *guard_loss(const struct snapshot *snapshot);
+/* The process ends: those that are lost are said to be. */
 void guard_look_at_end(void);
-extern const char guard_cut_off[];
 
 /* Around fork: before it, each lease gets a second one on a descriptor that the child inherits.
  * Nobody changes the tables from then on. */

@@ -63,8 +63,9 @@ int lease_preserve(struct lease *lease, const char *trigger);
 void lease_break(struct lease *lease);
 /* A copy that was made beside the lease thread may be ready. */
 void lease_break_done(void);
-/* The file is shorter than it was. */
-bool lease_was_cut(const struct lease *lease);
+/* Why the file is no longer what was captured, or NULL; started: when its break began to be served.
+ */
+const char *lease_loss(const struct lease *lease, uint64_t started);
 bool lease_is_copied(const struct lease *lease);
 /* It waits for another one's copy: no more. */
 void lease_wait_no_more(struct lease *lease);

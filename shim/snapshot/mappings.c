@@ -56,10 +56,13 @@ void snapshot_free(struct snapshot *snapshot)
 /* Without a log nobody is told the fate, and the look costs more than the munmap. */
 static void last_look(struct snapshot *snapshot)
 {
-	if (snapshot->fate != FATE_UNTOUCHED || !audit_enabled() || !guard_was_cut(snapshot))
+	bool asks = snapshot->fate == FATE_UNTOUCHED && audit_enabled();
+	const char *loss = asks ? guard_loss(snapshot) : NULL;
+
+	if (!loss)
 		return;
 	snapshot->fate = FATE_LOST;
-	report_lost(snapshot->path, snapshot->id, 1, 0, guard_cut_off);
+	report_lost(snapshot->path, snapshot->id, 1, 0, loss);
 }
 
 static void report_end(const struct snapshot *snapshot)

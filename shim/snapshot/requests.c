@@ -97,11 +97,11 @@ long snapshot_before_write(uintptr_t address, size_t length)
 	return r && the_policy.snapshot_on_failure == ON_FAILURE_DENY ? -ENOMEM : 0;
 }
 
-/* ---- cut off, and nobody came after it ---- */
+/* ---- cut off, or changed by who broke a lease by force, and nobody came after it ---- */
 
 struct look {
 	const struct file_id *id;
-	bool cut;
+	const char *loss;
 };
 
 static void look_task(void *argument)
@@ -109,52 +109,56 @@ static void look_task(void *argument)
 	struct look *look = argument;
 	struct lease *lease = lease_find(look->id);
 
-	look->cut = lease && lease_was_cut(lease);
+	look->loss = lease ? lease_loss(lease, sys_microseconds()) : NULL;
 }
 
 /* By its name, which costs no other thread's time. */
-static bool is_as_it_was(const char *path, const struct file_id *id, int64_t size)
+static bool has_its_name(const char *path, const struct file_id *id, struct file *now)
 {
-	struct file now;
-
-	return !file_at(AT_FDCWD, path, &now) && file_id_equals(&now.id, id) && now.size >= size;
+	return !file_at(AT_FDCWD, path, now) && file_id_equals(&now->id, id);
 }
 
-bool guard_was_cut(const struct snapshot *snapshot)
+const char *guard_loss(const struct snapshot *snapshot)
 {
-	struct look look = { &snapshot->file, false };
-	bool as_it_was = is_as_it_was(snapshot->path, &snapshot->file, snapshot->file_size);
+	struct look look = { &snapshot->file, NULL };
+	struct file now;
+	bool as_it_was = has_its_name(snapshot->path, &snapshot->file, &now) &&
+			 now.size >= snapshot->file_size;
 
 	/* Only under the lease: once that is gone, which may be since a moment ago, writers may cut
 	 * off what they like. */
 	if (!as_it_was && home_is_here())
 		lease_thread_call_running(look_task, &look);
-	return look.cut;
+	return look.loss;
 }
 
-static void lose_cut_task(void *unused)
+static void lose_task(void *unused)
 {
 	struct lease *lease, *following;
+	const char *loss;
 
 	(void)unused;
 	HASH_ITER (hh, leases, lease, following)
-		if (lease->snapshots && !lease_is_copied(lease) && lease_was_cut(lease))
-			lease_lose(lease, guard_cut_off);
+		if (lease->snapshots && !lease_is_copied(lease) &&
+		    (loss = lease_loss(lease, sys_microseconds())))
+			lease_lose(lease, loss);
 }
 
 void guard_look_at_end(void)
 {
 	bool doubtful = false;
+	struct file now;
 
 	if (!guard_any() || !home_is_here())
 		return;
 	snapshot_lock();
 	for (struct lease *lease = leases; lease && !doubtful; lease = lease->hh.next)
 		doubtful = lease->snapshots &&
-			   !is_as_it_was(lease->path, &lease->file.id, lease->file.size);
+			   !(has_its_name(lease->path, &lease->file.id, &now) &&
+			     file_is_unchanged(&lease->file.version, &now.version));
 	snapshot_unlock();
 	if (doubtful)
-		lease_thread_call_running(lose_cut_task, NULL);
+		lease_thread_call_running(lose_task, NULL);
 }
 
 bool guard_let_in(int directory, const char *path)

@@ -330,6 +330,23 @@ CASE(stopped_too_long)
 	child_wait(child);
 }
 
+/* And it ends at once. */
+CASE(stopped_too_long_and_ends)
+{
+	pid_t child = sure(fork());
+	int status;
+
+	if (!child) {
+		guarded_make(FILE_NAME, PROT_READ, PAGES);
+		raise(SIGSTOP);
+		exit(0);
+	}
+	must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+	change();
+	must(kill(child, SIGCONT) == 0);
+	child_wait(child);
+}
+
 /* Stopped, but no longer than that: nothing is lost. */
 CASE(stopped_a_while)
 {

@@ -97,6 +97,10 @@ WIDTHS_HOLD(S10, stopped_too_long_is_lost_and_said, "guard_limits", "stopped_too
 	    .finds = { "snapshot.lost error.message~stopped too long", "snapshot.preserve 0",
 		       "snapshot.end mmfence.snapshot.fate=lost" })
 
+WIDTHS_HOLD(S10, stopped_too_long_is_said_at_the_end, "guard_limits", "stopped_too_long_and_ends",
+	    .before = lease_time_shorten,
+	    .finds = { "snapshot.lost 1", "snapshot.lost error.message~stopped too long" })
+
 WIDTHS_HOLD(S10, stopped_for_a_while_is_not_lost, "guard_limits", "stopped_a_while",
 	    .before = lease_time_keep, .finds = { "snapshot.lost 0" })
 
