@@ -44,6 +44,27 @@ static int fail(struct capture *capture, int error, const char *reason)
 	return error;
 }
 
+/* The part of the mapping that the file has bytes for now, whatever it had when it was decided. */
+static struct window window_of(const struct map_request *request, const struct file *file)
+{
+	int64_t at = request->offset;
+	int64_t last = at + (int64_t)PAGE_UP((uint64_t)request->length);
+
+	if (last > file->size || last < at)
+		last = file->size;
+	return (struct window){ at, at < last ? last : at };
+}
+
+/* What the program shares the position of is not asked for holes: all is copied. */
+static void copy_all(struct work *work)
+{
+	const struct capture *capture = work->capture;
+	struct window window = window_of(capture->request, capture->file);
+
+	work->preserve.most = (uint64_t)(window.end - window.start);
+	work->preserve.no_copy = decide_copy(work->preserve.most, capture->decision->named);
+}
+
 static int source_open(struct work *work)
 {
 	struct capture *capture = work->capture;
@@ -55,8 +76,10 @@ static int source_open(struct work *work)
 		work->preserve.copy.seekable = work->preserve.copy.source >= 0;
 	}
 	/* The program's own: where the file may not be opened again, or there is no /proc. */
-	if (!work->preserve.copy.seekable)
+	if (!work->preserve.copy.seekable) {
 		work->preserve.copy.source = thread_fetch(0, capture->request->fd);
+		copy_all(work);
+	}
 	return work->preserve.copy.source < 0 ? fail(capture, work->preserve.copy.source,
 						     "the file could not be opened again")
 					      : 0;
@@ -77,19 +100,12 @@ static void take_lease(struct work *work)
 	capture->reason = r ? lease_refusal(r) : NULL;
 }
 
-/* The part of the mapping that the file has bytes for now, whatever it had when it was decided. */
 static int copy_window(struct work *work, const struct file *file)
 {
-	const struct map_request *request = work->capture->request;
-	int64_t at = request->offset;
-	int64_t last = at + (int64_t)PAGE_UP((uint64_t)request->length);
+	struct window window = window_of(work->capture->request, file);
 
-	if (last > file->size || last < at)
-		last = file->size;
-	if (at >= last)
-		return 0;
-	return file->blocks * 512 >= file->size ? copy_range(&work->preserve.copy, at, last)
-						: copy_data(&work->preserve.copy, at, last);
+	return preserve_part(&work->preserve, file->blocks * 512 < file->size, window.start,
+			     window.end);
 }
 
 /* A lease that can still be released was there all the time: a writer may wait for it by now, but
@@ -111,6 +127,7 @@ static int copy_once(struct work *work)
 	int r = file_identify(work->preserve.copy.source, &before);
 
 	work->preserve.copy.bytes = 0;
+	work->preserve.reason = "the copy failed";
 	if (!r)
 		r = sys_ftruncate(work->preserve.copy.target, 0);
 	if (!r)
@@ -118,7 +135,7 @@ static int copy_once(struct work *work)
 	if (!r)
 		r = copy_window(work, &before);
 	if (r && r != -ENODATA)
-		return fail(capture, r, "the copy failed");
+		return fail(capture, r, work->preserve.reason);
 	capture->bytes = work->preserve.copy.bytes;
 	work->snapshot->file_size = before.size;
 	if (!r && lease_held_to_the_end(work)) {
@@ -171,10 +188,7 @@ static int copy_to_place(struct work *work)
 
 	if (r)
 		return fail(work->capture, r, preserve->reason);
-	r = preserve->whole ? clone_file(work) : copy_file(work);
-	if (!r && preserve_charge(preserve))
-		r = fail(work->capture, -ENOMEM, preserve->reason);
-	return r;
+	return preserve->whole ? clone_file(work) : copy_file(work);
 }
 
 /* ---- a copy that somebody of the family has ---- */
@@ -276,6 +290,11 @@ static int replace(struct work *work)
 	flags |= request->flags & (MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK);
 	long r = sys_mmap(capture->piece->start, request->length, request->protection, flags, fd,
 			  request->offset);
+	/* A lock (mlockall) counts against RLIMIT_MEMLOCK until it is gone; what comes is locked
+	 * too. */
+	if (r == -EAGAIN && !sys_munlock(capture->piece->start, request->length))
+		r = sys_mmap(capture->piece->start, request->length, request->protection, flags, fd,
+			     request->offset);
 	if (fd != work->preserve.copy.target)
 		sys_close(fd);
 	if (sys_failed(r))

@@ -77,7 +77,7 @@ bool snapshot_possible(const struct map_request *request)
 	return (request->flags & MAP_TYPE_BITS) == MAP_PRIVATE || may_be_shared_snapshot(request);
 }
 
-static const char *no_copy(uint64_t bytes, bool named)
+const char *decide_copy(uint64_t bytes, bool named)
 {
 	if (!named && bytes > the_policy.snapshot_copy_limit)
 		return "larger than snapshot.copy-limit";
@@ -103,11 +103,12 @@ void decide(const struct map_request *request, const struct file *file, const ch
 		return;
 	if (!named && (file->deleted || glob_list_match(the_policy.snapshot_exclude, path)))
 		return;
+	out->named = named;
 	out->live = named ? NULL : live_reason(request, file);
 	out->verdict = out->live ? VERDICT_LEAVE : VERDICT_TAKE;
 	out->guard = the_policy.snapshot_guard != GUARD_NONE && !(request->protection & PROT_WRITE);
 	out->bytes =
 		file_bytes_at_most(file, request->offset,
 				   request->offset + (int64_t)PAGE_UP((uint64_t)request->length));
-	out->no_copy = no_copy(out->bytes, named);
+	out->no_copy = decide_copy(out->bytes, named);
 }

@@ -315,7 +315,7 @@ void preserve_borrow(struct preserve *preserve, int target, enum engine engine)
 }
 
 /* Huge pages are taken whole, however little is put into them. */
-int preserve_charge(struct preserve *preserve)
+static int charge_again(struct preserve *preserve)
 {
 	struct statx now;
 
@@ -331,14 +331,23 @@ int preserve_charge(struct preserve *preserve)
 	return r;
 }
 
-static int copy_part(struct preserve *preserve, int64_t start, int64_t end)
-{
-	int r = copy_data(&preserve->copy, start, end);
+#define STEP (16 << 20)
 
-	if (r)
-		preserve->reason =
-			r == -ENOSPC ? "no space left for the old pages" : "the copy failed";
-	return r ? r : preserve_charge(preserve);
+/* In steps: what comes to more than was charged is noticed before it is much more. */
+int preserve_part(struct preserve *preserve, bool has_holes, int64_t start, int64_t end)
+{
+	int r = 0;
+
+	for (int64_t to; !r && start < end; start = to) {
+		to = end - start > STEP ? start + STEP : end;
+		r = (has_holes ? copy_data : copy_range)(&preserve->copy, start, to);
+		if (r)
+			preserve->reason = r == -ENOSPC ? "no space left for the old pages"
+							: "the copy failed";
+		else
+			r = charge_again(preserve);
+	}
+	return r;
 }
 
 static int copy_all(struct preserve *preserve)
@@ -347,7 +356,7 @@ static int copy_all(struct preserve *preserve)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < windows->count; i++)
-		r = copy_part(preserve, windows->list[i].start, windows->list[i].end);
+		r = preserve_part(preserve, true, windows->list[i].start, windows->list[i].end);
 	return r;
 }
 
@@ -387,7 +396,7 @@ int preserve_window(struct preserve *preserve, const struct window *window)
 			r = own_instead(preserve);
 			continue;
 		}
-		r = copy_part(preserve, gap.start, gap.end);
+		r = preserve_part(preserve, true, gap.start, gap.end);
 		at = gap.end;
 	}
 	return r;

@@ -64,8 +64,9 @@ void preserve_borrow(struct preserve *preserve, int target, enum engine engine);
 int preserve_windows(struct preserve *preserve);
 /* What copied lacks of one more; what is borrowed is not added to, but copied. 0 or -errno. */
 int preserve_window(struct preserve *preserve, const struct window *window);
-/* The charge is what the target takes, which may be more than was copied: 0 or -ENOMEM. */
-int preserve_charge(struct preserve *preserve);
+/* Puts a part there, and charges what the target takes, which may be more than was copied: 0 or
+ * -errno, and why. */
+int preserve_part(struct preserve *preserve, bool has_holes, int64_t start, int64_t end);
 /* What the snapshot shows from now on. */
 void preserve_show(const struct preserve *preserve, struct snapshot *snapshot);
 /* Closes the target; after a failure returns the charge too. */

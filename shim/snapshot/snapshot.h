@@ -98,6 +98,7 @@ struct decision {
 	enum verdict verdict;
 	bool guard;	     /* the plain mapping may stay while nobody writes */
 	bool shared;	     /* a shared read-only mapping */
+	bool named;	     /* by the policy, or asked for */
 	const char *live;    /* why it is left plain */
 	const char *no_copy; /* why pages must not be copied for it, or NULL */
 	uint64_t bytes;	     /* that a copy would take at most */
@@ -106,6 +107,9 @@ struct decision {
 /* Of an ordinary file or a block device; path is what the kernel calls it. */
 void decide(const struct map_request *request, const struct file *file, const char *path,
 	    struct decision *out);
+
+/* Why so much must not be copied for it, or NULL. */
+const char *decide_copy(uint64_t bytes, bool named);
 
 struct capture {
 	/* what to capture, and where the mapping stands */

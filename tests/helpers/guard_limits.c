@@ -400,6 +400,38 @@ static void somebody_elses_file(const void *hasty)
 	other_end(&other);
 }
 
+/* The file cannot be opened again, and so not be asked for its holes. */
+CASE(inherited_and_sparse)
+{
+	int fd = sure(open(FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+
+	if (geteuid())
+		skip("only root can become somebody else");
+	must(ftruncate(fd, BYTES) == 0);
+	fd = sure(open(FILE_NAME, O_RDONLY | O_CLOEXEC));
+	become_somebody();
+	must(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED);
+}
+
+/* --- memory that is locked --- */
+
+#define LOCKED_BYTES (4U << 20)
+
+/* What takes the place of a mapping need not fit beside it. */
+CASE(locked_in_future)
+{
+	struct rlimit limit = { LOCKED_BYTES * 3 / 2, LOCKED_BYTES * 3 / 2 };
+	char line[256];
+	int fd = sure(open(FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+
+	must(ftruncate(fd, LOCKED_BYTES) == 0);
+	become_somebody();
+	must(setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && mlockall(MCL_FUTURE) == 0);
+	char *view = mmap(NULL, LOCKED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	promise(view != MAP_FAILED, "not mapped: %s", strerror(errno));
+	promise(strstr(smaps_line(view, "VmFlags:", line, sizeof(line)), " lo"), "not locked");
+}
+
 CASE(own_file)
 {
 	struct other other = other_start(change_by_other, NULL);

@@ -107,6 +107,16 @@ WIDTHS_HOLD(S10, stopped_for_a_while_is_not_lost, "guard_limits", "stopped_a_whi
 WIDTHS_HOLD(S10, fates_after_a_break_are_said_at_the_end, "guard_limits", "room_is_given_back",
 	    .finds = { "snapshot.end 50", "snapshot.end[*] mmfence.snapshot.fate=preserved" })
 
+/* --- memory --- */
+
+/* Holes that are copied count. */
+WIDTHS_HOLD(S8, holes_that_cannot_be_told_count, "guard_limits", "inherited_and_sparse",
+	    .options = { "snapshot.copy-limit=16K" }, .as_root = true, .since = "5.6",
+	    .finds = { "snapshot.create 0", "snapshot.unprotected error.message~copy-limit" })
+
+WIDTHS_HOLD(S4, mapping_that_will_be_locked_is_copied, "guard_limits", "locked_in_future",
+	    .as_root = true, .finds = { "snapshot.create 1", "snapshot.unprotected 0" })
+
 /* --- whose file it is --- */
 
 RUNS(EACH_WIDTH, S10, owner_has_a_guard, .helper = "guard_limits", .args = { "own_file" },
