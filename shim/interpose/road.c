@@ -276,20 +276,16 @@ long road_remap_file_pages(const struct call *call, const struct remap_request *
 
 /* ---- what areas have: protection, lock, advice ---- */
 
-/* The call is made so that nothing comes between the lease thread's look at an area and its
- * replacement. */
-#define AREAS_HELD(ours, call)                                 \
-	({                                                     \
-		struct scope scope_;                           \
-		bool held_ = unlikely(ours) && enter(&scope_); \
-		if (held_)                                     \
-			snapshot_lock();                       \
-		long result_ = call;                           \
-		if (held_) {                                   \
-			snapshot_unlock();                     \
-			scope_leave(&scope_);                  \
-		}                                              \
-		result_;                                       \
+/* Makes the call, and again where areas of ours were replaced meanwhile: the lease thread had
+ * perhaps looked at what they had before. Nothing is held around it: it waits for pages, which a
+ * thread of the program's may have to give. */
+#define AREAS_KEPT(ours, call)                                                              \
+	({                                                                                  \
+		unsigned int since_ = snapshot_replacements();                              \
+		long result_ = call;                                                        \
+		while (unlikely(ours) && IN_SCOPE(snapshot_replaced_since(&since_), false)) \
+			(void)call;                                                         \
+		result_;                                                                    \
 	})
 
 /* A guarded mapping is preserved before it can be stored to: then no store races with it. */
@@ -317,7 +313,7 @@ long road_mprotect(const struct call *call, uintptr_t address, size_t length, in
 	long r = before_protect(address, length, protection);
 
 	if (!r)
-		r = AREAS_HELD(has_snapshots(address, length),
+		r = AREAS_KEPT(has_snapshots(address, length),
 			       sys_mprotect(address, length, protection));
 	return look_at_error(call, r);
 }
@@ -335,7 +331,7 @@ long road_pkey_mprotect(uintptr_t address, size_t length, int protection, int ke
 
 	note_attributes(address, address + PAGE_UP(length));
 	return r ? r
-		 : AREAS_HELD(has_snapshots(address, length),
+		 : AREAS_KEPT(has_snapshots(address, length),
 			      sys_pkey_mprotect(address, length, protection, key));
 }
 
@@ -347,26 +343,26 @@ static void note_lock(uintptr_t address, size_t length)
 long road_mlock(uintptr_t address, size_t length)
 {
 	note_lock(address, length);
-	return AREAS_HELD(has_snapshots(address, length), sys_mlock(address, length));
+	return AREAS_KEPT(has_snapshots(address, length), sys_mlock(address, length));
 }
 
 long road_mlock2(uintptr_t address, size_t length, unsigned int flags)
 {
 	note_lock(address, length);
-	return AREAS_HELD(has_snapshots(address, length), sys_mlock2(address, length, flags));
+	return AREAS_KEPT(has_snapshots(address, length), sys_mlock2(address, length, flags));
 }
 
 long road_munlock(uintptr_t address, size_t length)
 {
 	note_lock(address, length);
-	return AREAS_HELD(has_snapshots(address, length), sys_munlock(address, length));
+	return AREAS_KEPT(has_snapshots(address, length), sys_munlock(address, length));
 }
 
 long road_mlockall(int flags)
 {
 	attributes_note();
 	road_trim();
-	long r = AREAS_HELD(guard_any(), sys_mlockall(flags));
+	long r = AREAS_KEPT(guard_any(), sys_mlockall(flags));
 	if (!r) {
 		emulate_note_lock_all(flags);
 		road_trim(); /* what was doubled meanwhile inherits no lock */
@@ -377,7 +373,7 @@ long road_mlockall(int flags)
 long road_munlockall(void)
 {
 	attributes_note();
-	long r = AREAS_HELD(guard_any(), sys_munlockall());
+	long r = AREAS_KEPT(guard_any(), sys_munlockall());
 	if (!r)
 		emulate_note_lock_all(0);
 	return r;
@@ -400,6 +396,13 @@ static bool advice_stays(int advice)
 	default:
 		return false;
 	}
+}
+
+/* Or takes one away. */
+static bool advice_marks(int advice)
+{
+	return advice_stays(advice) || advice == MADV_NORMAL || advice == MADV_DOFORK ||
+	       advice == MADV_DODUMP || advice == MADV_UNMERGEABLE;
 }
 
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, since Linux 6.13 */
@@ -431,6 +434,5 @@ long road_madvise(uintptr_t address, size_t length, int advice)
 	if (unlikely(selfmem_has_views()) && converted_gives_up(advice))
 		return IN_SCOPE(give_up(address, length, advice),
 				sys_madvise(address, length, advice));
-	return AREAS_HELD(ours && advice != MADV_DONTNEED && advice != MADV_WILLNEED,
-			  sys_madvise(address, length, advice));
+	return AREAS_KEPT(ours && advice_marks(advice), sys_madvise(address, length, advice));
 }

@@ -456,6 +456,30 @@ void snapshot_unlock(void)
 	lock_drop(&snapshots_lock);
 }
 
+static atomic_uint replacements; /* twice their number; odd: one is under way */
+
+void snapshot_replaces(void)
+{
+	atomic_fetch_add(&replacements, 1);
+}
+
+unsigned int snapshot_replacements(void)
+{
+	return atomic_load(&replacements);
+}
+
+bool snapshot_replaced_since(unsigned int *since)
+{
+	unsigned int now = atomic_load(&replacements);
+
+	if (now == *since && !(now & 1))
+		return false;
+	snapshot_lock();
+	*since = atomic_load(&replacements);
+	snapshot_unlock();
+	return true;
+}
+
 void snapshot_before_fork(void)
 {
 	gate_close(&snapshots_lock);
@@ -465,6 +489,7 @@ void snapshot_after_fork(void)
 {
 	gate_open();
 	lock_reset(&snapshots_lock);
+	atomic_store(&replacements, 0);
 	family_after_fork();
 	budget_after_fork();
 	totals_reset();

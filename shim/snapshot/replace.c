@@ -282,11 +282,13 @@ int lease_replace(const struct lease *lease, struct preserve *preserve)
 {
 	struct replacing replacing = { .lease = lease, .read_only = -1 };
 
+	snapshot_replaces();
 	vma_walk_begin(&replacing.areas, lease_thread_files.maps);
 	attributes_walk_begin(&replacing.attributes, lease_thread_files.proc);
 	int r = replace_all(&replacing, preserve);
 	attributes_walk_end(&replacing.attributes);
 	vma_walk_end(&replacing.areas);
+	snapshot_replaces();
 	sys_close_if_open(replacing.read_only);
 	spare_area_keep();
 	return r;

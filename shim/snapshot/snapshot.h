@@ -80,6 +80,11 @@ long snapshot_create(const struct call *call, const struct map_request *request,
 /* What the index lists is read and changed under this lock. */
 void snapshot_lock(void);
 void snapshot_unlock(void);
+/* Under the lock, before and after areas are replaced. */
+void snapshot_replaces(void);
+/* Whether any were since then, or are being at the moment: then waits for the end of that. */
+unsigned int snapshot_replacements(void);
+bool snapshot_replaced_since(unsigned int *since);
 /* Nobody gets the lock any more, until support/gate.h's gate is opened again. */
 void snapshot_before_fork(void);
 /* In a child. */

@@ -5,7 +5,9 @@
  * unmounting.
  */
 #include <linux/sched.h>
+#include <linux/userfaultfd.h>
 #include <sys/fanotify.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 #include "../mounts.h"
@@ -156,6 +158,63 @@ PROMISE_WIDTHS(S4, future_locks_lose_nothing_at_their_limit)
 	other_go(&other);
 	view_check(view, 1, 0, PAGES, "locked with all to come");
 	other_end(&other);
+}
+
+/* --- P2: a page between two views that a thread of the program gives, which maps files itself ---
+ */
+
+static void *gap_lock(void *gap)
+{
+	must(mlock(gap, PAGE) == 0);
+	return NULL;
+}
+
+static void *gap_populate(void *gap)
+{
+	must(madvise(gap, PAGE, MADV_POPULATE_WRITE) == 0 || errno == EINVAL);
+	return NULL;
+}
+
+/* Behind it a page of the caller's, which it waits for. */
+static int gap_make(char *at)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register missing = { .mode = UFFDIO_REGISTER_MODE_MISSING,
+					   .range = { (uintptr_t)at, PAGE } };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &missing))
+		skip("userfaultfd: %s", strerror(errno));
+	return fd;
+}
+
+static void gap_fill(thread_act *act)
+{
+	static char page[PAGE];
+	char *room = sure(
+		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	int fd = file_open(FILE_NAME);
+	struct uffdio_copy copy = { (uintptr_t)room + PAGE, (uintptr_t)page, PAGE, 0, 0 };
+	struct uffd_msg message;
+
+	for (int i = 0; i < 3; i += 2)
+		must(mmap(room + i * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) ==
+		     room + i * PAGE);
+	int faults = gap_make(room + PAGE);
+	pthread_t thread = thread_start(act, room + PAGE);
+	must(read(faults, &message, sizeof(message)) == sizeof(message));
+	view_check(sure(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0)), 1, 0, 1, "meanwhile");
+	must(ioctl(faults, UFFDIO_COPY, &copy) == 0);
+	thread_end(thread);
+}
+
+PROMISE(P2, whoever_gives_a_page_may_map_files, HOLDS_BARE)
+{
+	alarm(PATIENT);
+	file_make(FILE_NAME, 1, PAGES);
+	gap_fill(gap_lock);
+	if (!madvise(NULL, 0, MADV_POPULATE_WRITE))
+		gap_fill(gap_populate);
 }
 
 /* --- areas that could not be replaced later --- */
