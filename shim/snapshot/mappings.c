@@ -286,7 +286,8 @@ static void report_grow(const struct call *call, const struct piece *piece, size
 /* Growth shows more of the file: pages that are held, or pages past its end. */
 static bool grows_beyond_capture(uintptr_t old, size_t new_size, struct piece *piece)
 {
-	if (old + PAGE_UP(new_size) <= old || !index_next(old, piece) || piece->start > old)
+	if (old + PAGE_UP(new_size) <= old || !index_next(old, piece) || piece->start > old ||
+	    old + PAGE_UP(new_size) <= piece->end)
 		return false;
 	const struct snapshot *snapshot = piece->snapshot;
 	int64_t here = piece->offset + (int64_t)(piece->end - piece->start);
@@ -295,6 +296,20 @@ static bool grows_beyond_capture(uintptr_t old, size_t new_size, struct piece *p
 		return false;
 	return end > (int64_t)PAGE_UP((uint64_t)snapshot->captured_end) ||
 	       snapshot->captured_start == snapshot->captured_end;
+}
+
+/* A new view, as long as it likes, of what a shared mapping shows from there on. */
+static void index_view(uintptr_t old, size_t size, uintptr_t target, struct snapshot **ended)
+{
+	struct piece piece;
+	bool found = index_next(old, &piece) && piece.start <= old;
+
+	index_remove(target, target + size, piece_removed, ended);
+	piece.offset += (int64_t)(old - piece.start);
+	piece.start = target;
+	piece.end = target + size;
+	if (found)
+		piece_add(&piece);
 }
 
 /* The old range stays, and shows the same file: the new one is a second view of it. */
@@ -334,8 +349,12 @@ static bool doubles(size_t old_size, int flags)
 static void index_mremap(uintptr_t old, size_t old_size, size_t new_size, int flags,
 			 uintptr_t target, struct snapshot **ended)
 {
-	if (doubles(old_size, flags)) {
-		index_double(old, old_size ? old_size : new_size, target, ended);
+	if (!old_size) {
+		index_view(old, new_size, target, ended);
+		return;
+	}
+	if (flags & MREMAP_DONTUNMAP) {
+		index_double(old, old_size, target, ended);
 		return;
 	}
 	if (new_size < old_size) {
@@ -393,14 +412,32 @@ static long mremap_locked(const struct move_request *request, struct snapshot **
 	return result;
 }
 
-/* The kernel would grow the mapping, and it is not one that holds what would be shown. */
+#define ADDRESS_BITS 56 /* that a process has at most */
+
+/* What the kernel looks at before it looks at the mapping; of what it refuses then it says why. */
+static bool arguments_are_right(const struct move_request *request)
+{
+	uint64_t old = request->old, old_size = PAGE_UP(request->old_size);
+	uint64_t target = request->new_address, size = PAGE_UP(request->new_size);
+
+	if (request->flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED) || old % PAGE_BYTES ||
+	    size >> ADDRESS_BITS)
+		return false;
+	return !(request->flags & MREMAP_FIXED) ||
+	       (request->flags & MREMAP_MAYMOVE && !(target % PAGE_BYTES) &&
+		!((target + size) >> ADDRESS_BITS) &&
+		(target >= old + old_size || target + size <= old));
+}
+
+/* The kernel would grow the mapping, and it is not one that holds what would be shown. Without an
+ * old size it makes another view of a shared one. */
 static bool must_not_grow(const struct move_request *request, struct piece *piece)
 {
 	uintptr_t old = request->old;
 
-	return request->old_size && request->new_size > request->old_size &&
-	       !(request->flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) &&
+	return request->new_size > request->old_size && arguments_are_right(request) &&
 	       grows_beyond_capture(old, request->new_size, piece) &&
+	       (request->old_size || piece->snapshot->shared) &&
 	       piece_is_there(piece, old, old + 1) && is_one_area(old, request->old_size);
 }
 

@@ -882,6 +882,19 @@ static void add_all(void)
 		case_make(setns_as_bare, &spaces[i], false, "setns/%s", spaces[i].name);
 }
 
+/* Another view of a shared one may be longer than that is. */
+PROMISE_WIDTHS(S5, a_longer_view_of_a_shared_one_is_fenced)
+{
+	file_make(FILE_NAME, 1, PAGES);
+	int fd = file_open(FILE_NAME);
+	char *view = sure(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0));
+
+	guarded_check(view, "before");
+	char *longer = sure(mremap(view, 0, BYTES, MREMAP_MAYMOVE));
+	file_overwrite(FILE_NAME, 2, 0, PAGES);
+	view_check(longer, 1, 0, PAGES, "the longer one");
+}
+
 static const int private = MAP_PRIVATE, shared = MAP_SHARED;
 CASE_OF("in_another_root/private", in_another_root, &private)
 CASE_OF("in_another_root/shared", in_another_root, &shared)

@@ -71,6 +71,28 @@ PROMISE_WIDTHS(P1, mremap_of_a_copy_fails_as_the_kernel_has_it, HOLDS_BARE)
 		"unknown flags: %s", strerror(errno));
 }
 
+/* Nothing may be grown here, which is not what the kernel says of wrong arguments. */
+PROMISE_WIDTHS(P1, mremap_of_a_copy_looks_at_its_arguments_first, HOLDS_BARE)
+{
+	static const struct {
+		const char *what;
+		size_t to, size; /* from view on */
+		int flags;
+	} wrong[] = {
+		{ "without MREMAP_MAYMOVE", 8 * BYTES, BYTES, MREMAP_FIXED },
+		{ "to no page", 8 * BYTES + 1, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED },
+		{ "onto itself", 0, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED },
+	};
+
+	file_make(FILE_NAME, 1, PAGES);
+	char *view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES / 2);
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		promise(mremap(view, BYTES / 2, wrong[i].size, wrong[i].flags,
+			       view + wrong[i].to) == MAP_FAILED &&
+				errno == EINVAL,
+			"%s: %s", wrong[i].what, strerror(errno));
+}
+
 /* --- a scanner that is asked before a file is opened, and maps it --- */
 
 CASE(answers_for_opens)
