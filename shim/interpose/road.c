@@ -177,11 +177,12 @@ static long map_anonymous(struct map_request *request)
 long road_mmap(const struct call *call, uintptr_t address, size_t length, int protection, int flags,
 	       int fd, int64_t offset)
 {
+	bool asked = flags & MAP_SNAPSHOT && (flags & MAP_TYPE_BITS) == MAP_PRIVATE;
 	struct map_request request = {
-		address, length, protection, flags & ~MAP_SNAPSHOT, fd, offset, false,
+		address, length, protection, asked ? flags & ~MAP_SNAPSHOT : flags,
+		fd,	 offset, asked,
 	};
 
-	request.asked = flags & MAP_SNAPSHOT && (flags & MAP_TYPE_BITS) == MAP_PRIVATE;
 	return look_at_error(call, flags & MAP_ANONYMOUS ? map_anonymous(&request)
 							 : map_file(call, &request));
 }

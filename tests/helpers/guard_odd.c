@@ -93,6 +93,18 @@ PROMISE_WIDTHS(P1, mremap_of_a_copy_looks_at_its_arguments_first, HOLDS_BARE)
 			"%s: %s", wrong[i].what, strerror(errno));
 }
 
+/* A flag of ours with MAP_PRIVATE is none with others, and these may be asked to know all. */
+PROMISE_WIDTHS(P1, an_unknown_flag_is_refused, HOLDS_BARE)
+{
+	file_make(FILE_NAME, 1, PAGES);
+	int fd = file_open(FILE_NAME);
+	void *at = mmap(NULL, BYTES, PROT_READ, MAP_SHARED_VALIDATE | MAP_SNAPSHOT, fd, 0);
+
+	if (at == MAP_FAILED && errno == EINVAL)
+		skip("no MAP_SHARED_VALIDATE before Linux 4.15");
+	promise(at == MAP_FAILED && errno == EOPNOTSUPP, "mmap: %s", strerror(errno));
+}
+
 /* --- a scanner that is asked before a file is opened, and maps it --- */
 
 CASE(answers_for_opens)
