@@ -99,12 +99,20 @@ static long map(void *argument)
 			request->fd, request->offset);
 }
 
+#define HUGEST_PAGE (1UL << 30)
+
 static long map_in_place(struct map_request *request)
 {
 	uintptr_t end = request->address + PAGE_UP(request->length);
 
-	return request->flags & MAP_FIXED ? road_replace(request->address, end, map, request)
-					  : map(request);
+	if (!(request->flags & MAP_FIXED))
+		return map(request);
+	long r = road_replace(request->address, end, map, request);
+	/* The kernel rounds up to a huge page. */
+	if (unlikely(request->flags & MAP_HUGETLB) && !sys_failed(r) &&
+	    index_may_touch(end, end + HUGEST_PAGE))
+		DO_IN_SCOPE(snapshot_look_again(end, end + HUGEST_PAGE));
+	return r;
 }
 
 /* Memory of devices is mapped by nobody who could write to it. */

@@ -22,25 +22,60 @@
 
 /* ---- what is mapped ---- */
 
+/* What a child did not inherit (MADV_DONTFORK), or a call took away that is not wrapped, is still
+ * listed. Pieces come upwards. */
+static bool is_mapped(struct vma_walk *areas, const struct piece *piece,
+		      const struct vma_file *file)
+{
+	struct vma vma;
+
+	for (uintptr_t at = piece->start; at < piece->end; at = vma.end) {
+		int r = vma_walk_to(areas, at, &vma, NULL, 0);
+		if (r)
+			return r != -ENOENT; /* nobody can tell */
+		at = vma.start > at ? vma.start : at;
+		if (at >= piece->end)
+			return false;
+		if (vma_shows(&vma, file, at, piece->offset + (int64_t)(at - piece->start)))
+			return true;
+	}
+	return false;
+}
+
+/* Under the lock. 0 or -ENOMEM. */
+static int windows_of(const struct lease *lease, const struct pieces *pieces,
+		      struct windows *windows, bool *mapped)
+{
+	struct vma_walk areas;
+	struct window window;
+	int r = windows_alloc(windows, pieces->count);
+
+	vma_walk_begin(&areas, lease_thread_files.maps);
+	for (size_t i = 0; !r && i < pieces->count; i++)
+		if (is_mapped(&areas, &pieces->list[i], &lease->shown)) {
+			*mapped = true;
+			lease_window(lease, &pieces->list[i], &window);
+			windows_add(windows, &window);
+		}
+	vma_walk_end(&areas);
+	windows_join(windows);
+	return r;
+}
+
 /* 0 or -ENOMEM. */
 static int windows_get(struct lease *lease, struct windows *windows, bool *needed)
 {
 	struct pieces pieces;
-	struct window window;
 
+	*needed = false;
 	*windows = (struct windows){ .count = 0 };
 	snapshot_lock();
 	lease->state = LEASE_BREAKING;
-	*needed = lease->snapshots;
 	int r = lease_pieces(lease, &pieces);
-	snapshot_unlock();
 	if (!r)
-		r = windows_alloc(windows, pieces.count);
-	for (size_t i = 0; !r && i < pieces.count; i++) {
-		lease_window(lease, &pieces.list[i], &window);
-		windows_add(windows, &window);
-	}
-	windows_join(windows);
+		r = windows_of(lease, &pieces, windows, needed);
+	*needed |= r && lease->snapshots;
+	snapshot_unlock();
 	pieces_free(&pieces);
 	return r;
 }
@@ -307,14 +342,26 @@ static int job_check(struct job *job)
 	return r;
 }
 
+/* Nothing is mapped of them. */
+static void snapshots_let_go(struct lease *lease)
+{
+	snapshot_lock();
+	for (struct snapshot *one = lease->snapshots; one; one = one->next_guarded)
+		one->lease = NULL;
+	lease->snapshots = NULL;
+	snapshot_unlock();
+}
+
 static int job_end(struct job *job)
 {
 	int r = job_check(job);
 
-	if (!r && !job->needed)
+	if (!r && !job->needed) {
+		snapshots_let_go(job->lease);
 		lease_end(job->lease);
-	else if (!r)
+	} else if (!r) {
 		r = job_replace(job);
+	}
 	if (r)
 		lease_lose(job->lease, job->preserve.reason ? job->preserve.reason : "no memory");
 	if (job->turn == FAMILY_MINE && job->preserve.copy.target >= 0) /* it was not kept */

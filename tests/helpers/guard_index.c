@@ -285,6 +285,40 @@ CASE_NAMED("child/executes", child_executes, HOLDS_BARE)
 	in_a_child(executes_in_the_hole);
 }
 
+/* A huge page covers more than was asked for. */
+PROMISE(S5, a_huge_page_ends_what_it_covers)
+{
+	enum { HUGE = 2 << 20 };
+	char *room = sure(mmap(NULL, 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *at = room + -(uintptr_t)room % HUGE;
+
+	file_make(FILE_NAME, 1, PAGES);
+	int fd = file_open(FILE_NAME);
+	must(mmap(at, BYTES, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == at);
+	guarded_check(at, "before");
+	if (mmap(at, PAGE, PROT_READ,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | 21 << MAP_HUGE_SHIFT, -1,
+		 0) != at)
+		skip("no huge pages: %s", strerror(errno));
+	promise(!strcmp(engine_at(at + PAGE), "none"), "still a snapshot: %s",
+		engine_at(at + PAGE));
+}
+
+/* Its process has nothing to preserve. */
+PROMISE(S4, what_a_child_does_not_inherit_is_not_preserved)
+{
+	struct other other = other_start(change, NULL);
+
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	must(madvise(view, BYTES, MADV_DONTFORK) == 0);
+	IN_CHILD {
+		other_go(&other);
+		promise(strcmp(fate_at(view), "preserved") != 0, "it is preserved");
+	}
+	view_check(view, 1, 0, PAGES, "in the parent");
+	other_end(&other);
+}
+
 static const int read_only = PROT_READ, writable = PROT_READ | PROT_WRITE;
 CASE_OF("segment_replaces/libc", segment_replaces, &by_libc, HOLDS_BARE)
 CASE_OF("segment_replaces/number", segment_replaces, &by_number, HOLDS_BARE)
