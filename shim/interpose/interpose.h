@@ -237,6 +237,9 @@ long road_mremap(const struct call *call, const struct move_request *request);
 long road_mprotect(const struct call *call, uintptr_t address, size_t length, int protection);
 long road_pkey_mprotect(uintptr_t address, size_t length, int protection, int key);
 long road_madvise(uintptr_t address, size_t length, int advice);
+struct iovec;
+long road_process_madvise(int pidfd, const struct iovec *areas, size_t count, int advice,
+			  unsigned int flags);
 long road_remap_file_pages(const struct call *call, const struct remap_request *request);
 long road_mlock(uintptr_t address, size_t length);
 long road_mlock2(uintptr_t address, size_t length, unsigned int flags);

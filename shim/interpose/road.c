@@ -19,6 +19,7 @@
 #include "selfmem/selfmem.h"
 #include "snapshot/guard.h"
 #include "snapshot/snapshot.h"
+#include "support/user.h"
 
 #define MAP_TYPE_BITS 0x0f
 
@@ -444,4 +445,15 @@ long road_madvise(uintptr_t address, size_t length, int advice)
 		return IN_SCOPE(give_up(address, length, advice),
 				sys_madvise(address, length, advice));
 	return AREAS_KEPT(ours && advice_marks(advice), sys_madvise(address, length, advice));
+}
+
+/* Of these advices a process may give itself the guard alone. */
+long road_process_madvise(int pidfd, const struct iovec *areas, size_t count, int advice,
+			  unsigned int flags)
+{
+	bool settles = advice == GUARD_INSTALL && guard_any() && !scope_silent();
+
+	for (size_t i = 0; settles && i < count && user_readable(&areas[i], sizeof(*areas)); i++)
+		road_settle((uintptr_t)areas[i].iov_base, areas[i].iov_len);
+	return sys_call(SYS_process_madvise, pidfd, (long)areas, (long)count, advice, flags, 0);
 }

@@ -116,6 +116,9 @@ _Static_assert(PAGE_UP(UINT64_C(1) << 40 | 1) == (UINT64_C(1) << 40 | 4096), "cu
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
 #endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
 #ifndef SYS_mseal
 #define SYS_mseal 462
 #endif

@@ -9,6 +9,7 @@
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 
 #include "../mounts.h"
 #include "guard_helper.h"
@@ -260,6 +261,21 @@ PROMISE_WIDTHS(S1, guard_regions_lose_nothing)
 
 	if (madvise(view + PAGE, PAGE, 102 /* MADV_GUARD_INSTALL */))
 		skip("this kernel has no guard regions");
+	other_go(&other);
+	view_check(view, 1, 0, 1, "before the guard region");
+	view_check(view + 2 * PAGE, 1, 2, PAGES - 2, "after the guard region");
+	other_end(&other);
+}
+
+PROMISE_WIDTHS(S1, guard_regions_by_process_madvise_lose_nothing)
+{
+	struct other other = other_start(change, NULL);
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	struct iovec area = { view + PAGE, PAGE };
+
+	if (syscall(440 /* process_madvise */, syscall(SYS_pidfd_open, getpid(), 0), &area, 1,
+		    102 /* MADV_GUARD_INSTALL */, 0) != PAGE)
+		skip("this kernel has no guard regions by process_madvise");
 	other_go(&other);
 	view_check(view, 1, 0, 1, "before the guard region");
 	view_check(view + 2 * PAGE, 1, 2, PAGES - 2, "after the guard region");
