@@ -298,33 +298,46 @@ long road_remap_file_pages(const struct call *call, const struct remap_request *
 		result_;                                                                    \
 	})
 
-/* A guarded mapping is preserved before it can be stored to: then no store races with it. */
-static long protection_allowed(uintptr_t address, size_t length, int protection)
+static long protect(uintptr_t address, size_t length, int protection, int key)
 {
+	return key < 0 ? sys_mprotect(address, length, protection)
+		       : sys_pkey_mprotect(address, length, protection, key);
+}
+
+/* A guarded mapping is preserved before it can be stored to: then no store races with it. */
+static long protection_allowed(uintptr_t address, size_t length, int protection, int key)
+{
+	uintptr_t refused;
 	long r = 0;
 
 	if (protection & PROT_WRITE && ranges_any())
 		r = selfmem_check_protect(address, length);
-	if (!r && protection & PROT_EXEC && snapshot_forbids_exec(address, length))
-		r = -EACCES;
-	return !r && protection & PROT_WRITE ? snapshot_before_write(address, length) : r;
+	bool part =
+		!r && protection & PROT_EXEC && snapshot_forbids_exec(address, length, &refused);
+	if (part)
+		length = refused - address;
+	if (!r && protection & PROT_WRITE)
+		r = snapshot_before_write(address, length);
+	if (!r && part) /* the kernel gets as far as there */
+		r = protect(address, length, protection, key);
+	return !r && part ? -EACCES : r;
 }
 
-static long before_protect(uintptr_t address, size_t length, int protection)
+static long before_protect(uintptr_t address, size_t length, int protection, int key)
 {
 	if (likely(!(protection & (PROT_WRITE | PROT_EXEC))) ||
 	    (!has_snapshots(address, length) && !ranges_any()))
 		return 0;
-	return IN_SCOPE(protection_allowed(address, length, protection), 0);
+	return IN_SCOPE(protection_allowed(address, length, protection, key), 0);
 }
 
 long road_mprotect(const struct call *call, uintptr_t address, size_t length, int protection)
 {
-	long r = before_protect(address, length, protection);
+	long r = before_protect(address, length, protection, -1);
 
 	if (!r)
 		r = AREAS_KEPT(has_snapshots(address, length),
-			       sys_mprotect(address, length, protection));
+			       protect(address, length, protection, -1));
 	return look_at_error(call, r);
 }
 
@@ -337,12 +350,12 @@ static void note_attributes(uintptr_t start, uintptr_t end)
 
 long road_pkey_mprotect(uintptr_t address, size_t length, int protection, int key)
 {
-	long r = before_protect(address, length, protection);
+	long r = before_protect(address, length, protection, key);
 
 	note_attributes(address, address + PAGE_UP(length));
 	return r ? r
 		 : AREAS_KEPT(has_snapshots(address, length),
-			      sys_pkey_mprotect(address, length, protection, key));
+			      protect(address, length, protection, key));
 }
 
 static void note_lock(uintptr_t address, size_t length)

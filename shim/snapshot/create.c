@@ -231,7 +231,7 @@ long snapshot_create(const struct call *call, const struct map_request *request,
 }
 
 /* A memfd is never on such a mount, so that the kernel would allow it. */
-bool snapshot_forbids_exec(uintptr_t address, size_t length)
+bool snapshot_forbids_exec(uintptr_t address, size_t length, uintptr_t *from)
 {
 	struct piece piece;
 	bool forbids = false;
@@ -239,9 +239,11 @@ bool snapshot_forbids_exec(uintptr_t address, size_t length)
 	snapshot_lock();
 	for (uintptr_t at = address;
 	     !forbids && index_next(at, &piece) && piece.start < address + PAGE_UP(length);
-	     at = piece.end)
+	     at = piece.end) {
 		forbids = piece.snapshot->noexec &&
 			  piece_is_there(&piece, at, address + PAGE_UP(length));
+		*from = piece.start > at ? piece.start : at;
+	}
 	snapshot_unlock();
 	return forbids;
 }

@@ -67,9 +67,9 @@ void snapshot_look_again(uintptr_t start, uintptr_t end);
  * that failed and the policy is to deny. */
 long snapshot_before_write(uintptr_t address, size_t length);
 
-/* Whether the range shows a file of a mount without execution: mprotect(PROT_EXEC) is EACCES there.
- */
-bool snapshot_forbids_exec(uintptr_t address, size_t length);
+/* Whether the range shows a file of a mount without execution, and from where on:
+ * mprotect(PROT_EXEC) is EACCES there. */
+bool snapshot_forbids_exec(uintptr_t address, size_t length, uintptr_t *from);
 
 /* Whether a file mapping with these flags could become a snapshot at all: no system call. */
 bool snapshot_possible(const struct map_request *request);

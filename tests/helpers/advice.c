@@ -359,6 +359,25 @@ CASE_OF("advice_hugepage", advice_stays, &hugepage)
 CASE_OF("advice_nohugepage", advice_stays, &nohugepage)
 CASE_OF("advice_random", advice_stays, &random_access)
 CASE_OF("advice_sequential", advice_stays, &sequential)
+/* The kernel gets as far as the first area that it refuses. */
+CASE(noexec_behind_memory, HOLDS_BARE)
+{
+	char line[256];
+
+	must(mkdir("noexec", 0700) == 0 || errno == EEXIST);
+	if (!own_mounts(0) || mount("noexec", "noexec", "tmpfs", MS_NOEXEC, NULL))
+		skip("only root can mount: %s", strerror(errno));
+	file_make("noexec/data", 1, PAGES);
+	int fd = file_open("noexec/data");
+	char *at = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(at != MAP_FAILED &&
+	     mmap(at + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == at + PAGE);
+	promise(mprotect(at, 2 * PAGE, PROT_READ | PROT_EXEC) == -1 && errno == EACCES,
+		"mprotect with PROT_EXEC was allowed");
+	promise(strstr(smaps_line(at, "VmFlags:", line, sizeof(line)), " ex"),
+		"the memory before it is not executable:%s", line);
+}
+
 CASE_OF("noexec_ro", noexec_stays, &ro, HOLDS_BARE)
 CASE_OF("noexec_rw", noexec_stays, &rw, HOLDS_BARE)
 CASE_OF("map_locked", mmap_flag, &locked)
