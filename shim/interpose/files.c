@@ -112,6 +112,7 @@ struct opening {
 	const char *path;
 	int flags;
 	uint64_t resolve; /* RESOLVE_*, of openat2 */
+	bool by_handle;	  /* which path is then: open_by_handle_at */
 };
 
 /* A thread of ours may map it again, and take a lease, before it is open. */
@@ -122,19 +123,29 @@ static int open_path(const struct opening *opening, struct file *file)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC | (opening->flags & O_NOFOLLOW),
 				.resolve = opening->resolve };
-	int fd = how.resolve ? sys_openat2(opening->directory, opening->path, &how, sizeof(how))
-			     : sys_openat(opening->directory, opening->path, (int)how.flags, 0);
+	int fd;
 
+	if (opening->by_handle)
+		fd = (int)sys_call(SYS_open_by_handle_at, opening->directory, (long)opening->path,
+				   (long)how.flags, 0, 0, 0);
+	else if (how.resolve)
+		fd = sys_openat2(opening->directory, opening->path, &how, sizeof(how));
+	else
+		fd = sys_openat(opening->directory, opening->path, (int)how.flags, 0);
 	if (fd < 0 || !file_identify(fd, file))
 		return fd;
 	sys_close(fd);
 	return -EBADF;
 }
 
-static enum lease_owner owner_of(const struct file *file)
+/* Who is in the way of a writer, of what is open as a path: this process's guard is not any more.
+ * On other file systems it is no lease. */
+static enum lease_owner let_in(int path, const struct file *file)
 {
-	return file->kind == FILE_ORDINARY ? IN_SCOPE(lease_owner_of(file->inode), LEASE_FOREIGN)
-					   : LEASE_FOREIGN;
+	if (!lease_is_trusted(file))
+		return LEASE_FOREIGN;
+	guard_let_in(path, "");
+	return lease_owner_of(file->inode);
 }
 
 /* As one who waits: as long as it does, nobody is given a new lease. It is the file that was looked
@@ -152,31 +163,25 @@ static long open_waiting(int path, int flags)
 	return r;
 }
 
-static bool let_in(const struct opening *opening)
-{
-	return lease_thread_running() && guard_let_in(opening->directory, opening->path);
-}
-
 /* A lease refuses a writer that does not wait. Ours is released; other fenced processes have been
  * told, and are at it. */
 static bool refused_for_us(long *result, const struct opening *opening)
 {
-	bool again = IN_SCOPE(let_in(opening), false);
 	struct file file;
 	int fd = open_path(opening, &file);
 
 	if (fd < 0)
-		return again;
-	enum lease_owner owner = owner_of(&file);
+		return false;
+	enum lease_owner owner = IN_SCOPE(let_in(fd, &file), LEASE_FOREIGN);
 	long opened = owner == LEASE_FENCED ? open_waiting(fd, opening->flags) : -EAGAIN;
 	if (opened >= 0)
 		*result = opened;
 	else
 		sys_close(fd);
-	return opened < 0 && (again || owner == LEASE_NOBODYS || opened == -EINTR);
+	return opened < 0 && owner != LEASE_FOREIGN;
 }
 
-/* A writer that waits for a lease can be interrupted; for nothing else on such a file system. */
+/* A writer that waits for a lease can be interrupted. */
 static bool interrupted_for_us(const struct opening *opening)
 {
 	struct file file;
@@ -184,11 +189,9 @@ static bool interrupted_for_us(const struct opening *opening)
 
 	if (fd < 0)
 		return false;
+	enum lease_owner owner = let_in(fd, &file);
 	sys_close(fd);
-	if (!lease_is_trusted(&file))
-		return false;
-	let_in(opening);
-	return true;
+	return owner != LEASE_FOREIGN;
 }
 
 /* It ended with *result, -errno, the turn-th time: whether a lease of ours was the reason, so that
@@ -210,7 +213,7 @@ static bool open_again(long *result, const struct opening *opening, int turn)
 static __attribute__((noinline, cold)) bool
 failed_for_us(int *result, int directory, const char *path, int flags, int before, int turn)
 {
-	struct opening opening = { directory, path, flags, 0 };
+	struct opening opening = { directory, path, flags, 0, false };
 	long opened = -errno;
 	bool again = open_again(&opened, &opening, turn);
 	if (opened >= 0)
@@ -318,6 +321,7 @@ static int open_flags(long nr, long b, long c)
 	case SYS_open:
 		return (int)b;
 	case SYS_openat:
+	case SYS_open_by_handle_at:
 		return (int)c;
 	case SYS_creat:
 		return O_WRONLY;
@@ -328,7 +332,8 @@ static int open_flags(long nr, long b, long c)
 
 long open_by_number(const struct call *call, long nr, long a, long b, long c, long d)
 {
-	bool at = nr == SYS_openat || nr == SYS_openat2;
+	bool by_handle = nr == SYS_open_by_handle_at;
+	bool at = nr == SYS_openat || nr == SYS_openat2 || by_handle;
 	int directory = at ? (int)a : AT_FDCWD, turn = 0;
 	const char *path = (const char *)(at ? b : a);
 	long fd;
@@ -338,11 +343,11 @@ long open_by_number(const struct call *call, long nr, long a, long b, long c, lo
 	while (unlikely(fd == -EAGAIN || fd == -EINTR) &&
 	       open_again(&fd,
 			  &(struct opening){ directory, path, open_flags(nr, b, c),
-					     open_resolve(nr, c) },
+					     open_resolve(nr, c), by_handle },
 			  turn++));
 	if (fd >= 0)
 		return opened(call, fd, open_flags(nr, b, c));
-	if (unlikely(is_denial((int)-fd)))
+	if (unlikely(is_denial((int)-fd)) && !by_handle)
 		open_failed(call, directory, path, open_flags(nr, b, c), (int)-fd);
 	return fd;
 }
@@ -413,11 +418,28 @@ static FILE *finish_fopen(const struct call *call, FILE *file, const char *path,
 		return finish_fopen(CALL_HERE(#name), file, path, plain);                \
 	}
 
+/* A stream whose file could not be opened again is lost: who would wait for a lease of ours, and
+ * could be interrupted, waits before. */
+static void wait_to_reopen(const char *path, int flags)
+{
+	struct opening opening = { AT_FDCWD, path, flags, 0, false };
+	struct file file;
+	int fd = path && flags & O_ACCMODE && !scope_silent() ? open_path(&opening, &file) : -1;
+
+	if (fd < 0)
+		return;
+	if (IN_SCOPE(let_in(fd, &file), LEASE_FOREIGN) == LEASE_FENCED)
+		while (open_waiting(fd, flags) == -EINTR)
+			;
+	sys_close(fd);
+}
+
 #define DEFINE_FREOPEN(name)                                                                  \
 	EXPORT FILE *name(const char *path, const char *mode, FILE *file)                     \
 	{                                                                                     \
 		char buffer[MODE_BYTES];                                                      \
 		const char *plain = mode_without_map(mode, buffer);                           \
+		wait_to_reopen(path, mode_flags(plain));                                      \
 		return finish_fopen(CALL_HERE(#name), NEXT_OF(name)(path, plain, file), path, \
 				    plain);                                                   \
 	}

@@ -12,6 +12,7 @@
 #include "kernel/file.h"
 #include "kernel/lease_thread.h"
 #include "kernel/vma.h"
+#include "support/arena.h"
 #include "support/sys.h"
 #include "support/text.h"
 
@@ -49,27 +50,22 @@ int lease_release(int fd)
 
 #define TEXT_BYTES 4096
 
-/* The text has a line with this in it. */
-static bool text_has(const char *path, const char *wanted)
+static enum lease_owner owner_is(uint64_t pid, char *buffer)
 {
-	char buffer[TEXT_BYTES];
+	enum lease_owner owner = LEASE_FOREIGN;
 	struct proc_text text;
-	bool has = false;
-	char *line;
-
-	proc_text_begin(&text, sys_open(path, O_RDONLY | O_CLOEXEC, 0), buffer, sizeof(buffer));
-	while (!has && (line = proc_text_next(&text)))
-		has = strstr(line, wanted);
-	proc_text_end(&text);
-	return has;
-}
-
-static bool is_fenced(uint64_t pid)
-{
-	char path[40];
+	char path[40], *line;
 
 	text_make(path, sizeof(path), "/proc/%u/maps", (unsigned int)pid);
-	return pid != (uint64_t)sys_getpid() && text_has(path, "/libmmfence.so");
+	int fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd == -ENOENT || pid == (uint64_t)sys_getpid())
+		owner = LEASE_UNSURE;
+	proc_text_begin(&text, fd, buffer, TEXT_BYTES);
+	while (owner == LEASE_FOREIGN && (line = proc_text_next(&text)))
+		if (strstr(line, "/libmmfence.so"))
+			owner = LEASE_FENCED;
+	proc_text_end(&text);
+	return owner;
 }
 
 static uint64_t number_at(const char *at)
@@ -100,20 +96,23 @@ static uint64_t owner_if_of(const char *line, uint64_t inode)
 enum lease_owner lease_owner_of(uint64_t inode)
 {
 	enum lease_owner owner = LEASE_NOBODYS;
-	char buffer[TEXT_BYTES];
+	char *buffer = scratch_take(); /* a handler's stack may be small */
 	struct proc_text text;
 	uint64_t last = 0;
 	char *line;
 
 	proc_text_begin(&text, sys_open("/proc/locks", O_RDONLY | O_CLOEXEC, 0), buffer,
-			sizeof(buffer));
+			TEXT_BYTES);
 	while (owner != LEASE_FOREIGN && (line = proc_text_next(&text))) {
 		uint64_t process = owner_if_of(line, inode);
-		if (process && process != last)
-			owner = is_fenced(process) ? LEASE_FENCED : LEASE_FOREIGN;
-		last = process ? process : last;
+		if (!process || process == last)
+			continue;
+		enum lease_owner one = owner_is(process, buffer + TEXT_BYTES);
+		owner = one > owner ? one : owner;
+		last = process;
 	}
 	proc_text_end(&text);
+	scratch_put(buffer);
 	return owner;
 }
 

@@ -252,6 +252,38 @@ CASE(writable_meanwhile)
 		view_check(scene.view + i * PAGE, i % 2 ? 1 : 9, i, 1, "own stores and old pages");
 }
 
+/* The thread waits and is signalled: a stream would be lost. */
+static void signalled(int signal)
+{
+	(void)signal;
+}
+
+static void *reopen(void *argument)
+{
+	FILE *file = fopen("/dev/null", "re");
+
+	must(file);
+	caller_starts(argument);
+	promise(freopen(FILE_NAME, "r+e", file), "freopen: %m");
+	return NULL;
+}
+
+CASE(freopen_meanwhile)
+{
+	struct sigaction action = { .sa_handler = signalled };
+	struct scene scene = scene_make();
+	struct caller caller = { 0, scene.view, gate_make() };
+
+	must(sigaction(SIGUSR1, &action, NULL) == 0);
+	pthread_t thread = thread_start(reopen, &caller);
+	gate_wait(&caller.started);
+	wait_until_stuck(getpid(), caller.thread);
+	must(pthread_kill(thread, SIGUSR1) == 0);
+	scene_end(&scene);
+	thread_end(thread);
+	view_check(scene.view, 1, 0, PAGES, "after it was opened for writing");
+}
+
 /* Several files break at once. */
 static void cut_second(const void *unused)
 {

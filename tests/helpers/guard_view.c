@@ -3,8 +3,10 @@
  * S1, S3 to S5, S11 for read-only mappings, which are guarded: they show the file itself until
  * somebody comes to write, and the old pages afterwards.
  */
+#include <sys/auxv.h>
 #include <sys/sendfile.h>
 #include <sys/statfs.h>
+#include <sys/time.h>
 
 #include "guard_helper.h"
 
@@ -642,6 +644,26 @@ static int open_own_by_link(void)
 	return fd;
 }
 
+/* Without the right to (CAP_DAC_READ_SEARCH), by its name. */
+static int open_own_by_handle(void)
+{
+	struct {
+		struct file_handle handle;
+		char room[MAX_HANDLE_SZ];
+	} file = { .handle.handle_bytes = MAX_HANDLE_SZ };
+	int mount, directory = sure(open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), fd = -1;
+
+	errno = EPERM;
+	if (!geteuid() && !name_to_handle_at(AT_FDCWD, FILE_NAME, &file.handle, &mount, 0)) {
+		errno = 0;
+		fd = open_by_handle_at(directory, &file.handle, OWN_FLAGS);
+	}
+	bool tried = fd >= 0 || (errno != EPERM && errno != EOPNOTSUPP);
+	must(close(directory) == 0);
+	errno = tried ? errno : 0;
+	return tried ? fd : open_own();
+}
+
 static void own_nonblocking(const void *argument)
 {
 	int (*const *open_it)(void) = argument;
@@ -656,6 +678,48 @@ static void own_nonblocking(const void *argument)
 	must(mkfifo("pipe", 0600) == 0);
 	promise(open("pipe", OWN_FLAGS) == -1 && errno == ENXIO, "a pipe: %s", strerror(errno));
 	must(unlink("pipe") == 0);
+}
+
+/* --- P1: somebody else's lease, which mmfence's runner holds on FOREIGN, is as it is --- */
+
+#define FOREIGN "foreign"
+
+static void interrupted(int signal)
+{
+	(void)signal;
+}
+
+CASE_NAMED("foreign/interrupted", foreign_lease_can_be_interrupted)
+{
+	struct sigaction action = { .sa_handler = interrupted };
+	struct itimerval tick = { { 0, 10000 }, { 0, 10000 } };
+
+	must(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &tick, NULL) == 0);
+	promise(open(FOREIGN, O_WRONLY | O_CLOEXEC) == -1 && errno == EINTR, "open: %m");
+	promise(truncate(FOREIGN, 0) == -1 && errno == EINTR, "truncate: %m");
+	promise(open(FOREIGN, OWN_FLAGS) == -1 && errno == EAGAIN, "open without waiting: %m");
+}
+
+static int handler_errno;
+
+static void open_in_handler(int signal)
+{
+	(void)signal;
+	handler_errno = open(FOREIGN, OWN_FLAGS) < 0 ? errno : 0;
+}
+
+/* P2: what a handler needs that opens, and a page for what it calls. */
+CASE_NAMED("foreign/small_stack", small_signal_stack_is_enough_for_an_open)
+{
+	size_t size = (getauxval(AT_MINSIGSTKSZ) + 2 * PAGE) & ~(PAGE - 1);
+	struct sigaction action = { .sa_handler = open_in_handler, .sa_flags = SA_ONSTACK };
+	char *room = sure(mmap(NULL, 16 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	stack_t stack = { .ss_sp = room + 8 * PAGE, .ss_size = size };
+
+	must(mprotect(stack.ss_sp, size, PROT_READ | PROT_WRITE) == 0);
+	must(sigaltstack(&stack, NULL) == 0 && sigaction(SIGUSR1, &action, NULL) == 0);
+	must(raise(SIGUSR1) == 0);
+	promise(handler_errno == EAGAIN, "%s", strerror(handler_errno));
 }
 
 /* --- S7: shared read-only snapshots --- */
@@ -763,7 +827,8 @@ static void add_ways(const char *kind, void (*run)(const void *))
 static const int locked = MAP_LOCKED, no_reserve = MAP_NORESERVE, populated = MAP_POPULATE;
 static int (*const by_open)(void) = open_own, (*const by_openat)(void) = openat_own,
 		   (*const by_number)(void) = open_own_by_number,
-		   (*const by_link)(void) = open_own_by_link;
+		   (*const by_link)(void) = open_own_by_link,
+		   (*const by_handle)(void) = open_own_by_handle;
 CASE_OF("map/locked", map_flags_stay, &locked)
 CASE_OF("map/no_reserve", map_flags_stay, &no_reserve)
 CASE_OF("map/populated", map_flags_stay, &populated)
@@ -771,6 +836,7 @@ CASE_OF("own_nonblocking/open", own_nonblocking, &by_open)
 CASE_OF("own_nonblocking/openat", own_nonblocking, &by_openat)
 CASE_OF("own_nonblocking/number", own_nonblocking, &by_number)
 CASE_OF("own_nonblocking/link", own_nonblocking, &by_link)
+CASE_OF("own_nonblocking/handle", own_nonblocking, &by_handle)
 
 int main(int argc, char **argv)
 {

@@ -3,7 +3,11 @@
  * S1 to S5, S7, S11 for mappings that are guarded: nothing is copied until somebody comes to
  * write, and then all promises hold as if it had been.
  */
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "test_guard_stage.h"
 
@@ -78,6 +82,42 @@ WIDTHS_HOLD(S11, another_writer_that_does_not_wait_gets_ewouldblock_once, "guard
 	    "nonblocking_writer")
 WIDTHS_HOLD(S15, fenced_writer_that_does_not_wait_is_not_refused, "guard_view",
 	    "nonblocking_fenced")
+
+static void hold(int ready)
+{
+	int fd = open("foreign", O_RDONLY | O_CLOEXEC);
+	char failed = signal(SIGIO, SIG_IGN) == SIG_ERR || prctl(PR_SET_PDEATHSIG, SIGKILL) ||
+		      fcntl(fd, F_SETLEASE, F_RDLCK);
+
+	if (write(ready, &failed, 1) == 1)
+		for (int other = 0; other < 3; other++)
+			close(other);
+	while (!failed)
+		pause();
+	_exit(1);
+}
+
+/* By a process without mmfence, as long as the program lasts. */
+static void hold_foreign_lease(struct run *run)
+{
+	char failed = 1;
+	int ready[2];
+
+	(void)run;
+	cr_assert(!pipe2(ready, O_CLOEXEC));
+	if (!fork())
+		hold(ready[1]);
+	if (read(ready[0], &failed, 1) != 1 || failed)
+		_exit(77);
+}
+
+#define FOREIGN(suite, name, pattern)                                                  \
+	WIDTHS_HOLD(suite, name, "guard_view", pattern, .prepare = hold_foreign_lease, \
+		    .files = { TEXT("foreign", "x") })
+
+FOREIGN(P1, waiting_for_a_foreign_lease_can_be_interrupted, "foreign/interrupted")
+FOREIGN(P2, open_needs_little_of_a_signal_stack, "foreign/small_stack")
+
 WIDTHS_HOLD(P1, own_open_without_waiting_is_not_refused, "guard_view", "own_nonblocking/*")
 
 /* The pages go to a file system that is frozen while the case runs: what waits for them hangs. */
@@ -98,6 +138,7 @@ SLOW(S11, mapping_another_file_does_not_wait_for_the_copy, "another_file_does_no
 SLOW(S11, what_is_unmapped_during_the_copy_is_not_replaced, "unmapped_meanwhile")
 SLOW(S11, two_files_break_at_once, "two_breaks")
 SLOW(S3, stores_after_a_copy_under_way_stay, "writable_meanwhile")
+SLOW(S15, freopen_during_the_copy_is_not_interrupted, "freopen_meanwhile")
 SLOW(S6, fork_while_a_break_is_served, "fork_meanwhile")
 
 /* --- S7 --- */
