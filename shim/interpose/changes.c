@@ -45,14 +45,21 @@ static void log_before_limit(int resource, uint64_t limit)
 		sink_stay();
 }
 
+/* A thread's number stands for its process. */
+static bool is_this_process(pid_t number)
+{
+	return !number || !sys_tgkill(sys_getpid(), number, 0);
+}
+
 void limits_change(pid_t process, int resource, const void *soft, size_t size)
 {
-	bool matters =
-		resource == RLIMIT_NOFILE || resource == RLIMIT_AS || resource == RLIMIT_FSIZE;
+	bool space = resource == RLIMIT_AS || resource == RLIMIT_DATA;
+	bool matters = space || resource == RLIMIT_NOFILE || resource == RLIMIT_FSIZE ||
+		       resource == RLIMIT_MEMLOCK;
 
-	if (resource == RLIMIT_AS && soft)
+	if (space && soft)
 		road_trim();
-	if (!matters || !soft || (process && process != sys_getpid()) || !home_is_here())
+	if (!matters || !soft || !is_this_process(process) || !home_is_here())
 		return;
 	uint64_t limit = limit_in(soft, size);
 	if (limit == UINT64_MAX)
@@ -86,7 +93,7 @@ DEFINE_PRLIMIT(prlimit64, struct rlimit64)
 
 void credentials_change(void)
 {
-	DO_IN_SCOPE(sink_stay(), sink_share());
+	DO_IN_SCOPE(sink_stay(), sink_share(), guard_before_limit(RLIMIT_MEMLOCK, 0));
 }
 
 void credentials_changed(void)

@@ -46,6 +46,11 @@ void attributes_note(void)
 	atomic_store_explicit(&noted, true, memory_order_relaxed);
 }
 
+bool attributes_noted(void)
+{
+	return atomic_load_explicit(&noted, memory_order_relaxed);
+}
+
 /* ---- smaps ---- */
 
 static bool is_header(const char *line)
@@ -115,9 +120,7 @@ static void begin(struct attributes_walk *walk, int fd)
 
 void attributes_walk_begin(struct attributes_walk *walk, int proc)
 {
-	bool any = atomic_load_explicit(&noted, memory_order_relaxed);
-
-	begin(walk, any ? proc_open_own(proc, "smaps", O_RDONLY) : -1);
+	begin(walk, attributes_noted() ? proc_open_own(proc, "smaps", O_RDONLY) : -1);
 }
 
 const struct attributes *attributes_at(struct attributes_walk *walk, uintptr_t address)

@@ -120,6 +120,7 @@ struct attributes {
 
 /* The program made a call that sets any. */
 void attributes_note(void);
+bool attributes_noted(void);
 
 /* A walk through the areas, upwards. Without anything noted it finds nothing to keep. */
 struct attributes_walk {

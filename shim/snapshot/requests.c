@@ -232,11 +232,56 @@ static bool can_serve_under(int resource, uint64_t limit)
 	}
 }
 
+static bool is_locked(struct attributes_walk *areas, const struct piece *piece)
+{
+	for (uintptr_t at = piece->start; at < piece->end; at = areas->end) {
+		if (attributes_at(areas, at)->flags & ATTRIBUTE_LOCKED)
+			return true;
+		if (areas->end <= at)
+			break;
+	}
+	return false;
+}
+
+/* From *at on. */
+static struct lease *next_locked(struct attributes_walk *areas, uintptr_t *at)
+{
+	struct piece piece;
+
+	while (index_next(*at, &piece)) {
+		*at = piece.end;
+		if (piece.snapshot->lease && is_locked(areas, &piece))
+			return piece.snapshot->lease;
+	}
+	return NULL;
+}
+
+/* What is locked could not be locked again: neither what replaces it, nor, after mlockall, anything
+ * that is mapped. */
+static void preserve_locked(const char *trigger)
+{
+	struct attributes_walk areas;
+	struct lease *lease;
+	uintptr_t at = 0;
+
+	attributes_walk_begin(&areas, lease_thread_files.proc);
+	do {
+		snapshot_lock();
+		lease = next_locked(&areas, &at);
+		snapshot_unlock();
+		if (lease)
+			lease_preserve(lease, trigger);
+	} while (lease);
+	attributes_walk_end(&areas);
+}
+
 static void limit_task(void *argument)
 {
 	struct lower_limit *lower = argument;
 
-	if (!can_serve_under(lower->resource, lower->limit))
+	if (lower->resource == RLIMIT_MEMLOCK)
+		preserve_locked(lower->wish.trigger);
+	else if (!can_serve_under(lower->resource, lower->limit))
 		preserve_all_task(&lower->wish);
 }
 
@@ -244,7 +289,8 @@ void guard_before_limit(int resource, uint64_t limit)
 {
 	struct lower_limit lower = { { .trigger = "limit" }, resource, limit };
 
-	lease_thread_call_running(limit_task, &lower);
+	if (home_is_here() && (resource != RLIMIT_MEMLOCK || attributes_noted()))
+		lease_thread_call_running(limit_task, &lower);
 }
 
 /* ---- credentials ---- */

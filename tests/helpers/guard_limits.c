@@ -213,6 +213,19 @@ static void by_number(const struct rlimit *limit)
 	must(syscall(SYS_prlimit64, getpid(), RLIMIT_NOFILE, wide, NULL) == 0);
 }
 
+static void *by_thread_number(void *limit)
+{
+	must(prlimit((pid_t)syscall(SYS_gettid), RLIMIT_NOFILE, limit, NULL) == 0);
+	return NULL;
+}
+
+static void by_a_thread(const struct rlimit *limit)
+{
+	struct rlimit copy = *limit;
+
+	in_thread(by_thread_number, &copy);
+}
+
 struct lowering {
 	void (*by)(const struct rlimit *);
 	rlim_t to;
@@ -228,6 +241,44 @@ static void limit_is_lowered(const void *argument)
 	lowering->by(&limit);
 	other_go(&other);
 	view_check(view, 1, 0, PAGES, "after the limit was lowered");
+	other_end(&other);
+}
+
+/* What is needed to preserve that many is memory, too. */
+CASE(data_limit_is_lowered)
+{
+	struct rlimit limit = { 0, 0 };
+	struct other other = other_start(change_by_other, NULL);
+	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+
+	for (size_t i = 0; i < 3000; i++)
+		view_make(FILE_NAME, PROT_READ, i % 2 * 8, 1);
+	must(setrlimit(RLIMIT_DATA, &limit) == 0);
+	other_go(&other);
+	view_check(view, 1, 0, PAGES, "after the limit was lowered");
+	other_end(&other);
+}
+
+/* Who gives up the right to lock memory keeps what is locked. */
+static void lock_outlives_the_right(const void *by_address)
+{
+	struct rlimit limit = { 2 * PAGE, 2 * PAGE };
+	struct other other;
+	char *view, line[256];
+
+	if (geteuid())
+		skip("only root has the right to lock memory");
+	must(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+	other = other_start(change_by_other, NULL);
+	must(by_address || mlockall(MCL_CURRENT | MCL_FUTURE) == 0);
+	view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	must(!by_address || mlock(view, BYTES) == 0);
+	must(strstr(smaps_line(view, "VmFlags:", line, sizeof(line)), " lo"));
+	must(setgroups(0, NULL) == 0 && setgid(40000) == 0 && setuid(40000) == 0);
+	other_go(&other);
+	view_check(view, 1, 0, PAGES, "after the change");
+	promise(strstr(smaps_line(view, "VmFlags:", line, sizeof(line)), " lo"), "not locked:%s",
+		line);
 	other_end(&other);
 }
 
@@ -446,11 +497,15 @@ CASE(own_file)
 }
 
 static const struct lowering to_zero = { by_libc, 0 }, to_three = { by_libc, 3 },
-			     by_other_name = { by_prlimit, 0 }, raw = { by_number, 0 };
+			     by_other_name = { by_prlimit, 0 }, raw = { by_number, 0 },
+			     by_thread = { by_a_thread, 0 };
 CASE_OF("limit_is_lowered/zero", limit_is_lowered, &to_zero)
 CASE_OF("limit_is_lowered/three", limit_is_lowered, &to_three)
 CASE_OF("limit_is_lowered/prlimit", limit_is_lowered, &by_other_name)
 CASE_OF("limit_is_lowered/number", limit_is_lowered, &raw)
+CASE_OF("limit_is_lowered/thread", limit_is_lowered, &by_thread)
+CASE_OF("lock_outlives_the_right/mlock", lock_outlives_the_right, "by address")
+CASE_OF("lock_outlives_the_right/mlockall", lock_outlives_the_right, NULL)
 CASE_OF("somebody_elses_file", somebody_elses_file, NULL)
 CASE_OF("somebody_elses_new_file", somebody_elses_file, "hasty")
 

@@ -79,6 +79,10 @@ WIDTHS_HOLD(S9, clone_only_where_there_is_none_is_lost_and_said, "guard_limits",
 
 WIDTHS_HOLD(S9, files_beyond_the_descriptor_limit_are_copied, "guard_limits", "descriptors")
 WIDTHS_HOLD(S9, descriptor_limit_that_is_lowered_later, "guard_limits", "limit_is_lowered/*")
+WIDTHS_HOLD(S9, data_limit_that_is_lowered_later, "guard_limits", "data_limit_is_lowered",
+	    .finds = { "snapshot.lost 0" })
+WIDTHS_HOLD(S4, lock_outlives_the_right_to_lock, "guard_limits", "lock_outlives_the_right/*",
+	    .finds = { "snapshot.lost 0" })
 
 WIDTHS_HOLD(S9, no_lease_thread_leaves_the_plain_mapping_and_says_so, "guard_limits",
 	    "no_lease_thread", .as_root = true,
