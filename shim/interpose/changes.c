@@ -10,15 +10,18 @@
  * open files would be in the way of: unmounting, and being told of (or asked about) every open of a
  * file, which would leave a program waiting for itself.
  */
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
 #include "audit/event.h"
 #include "audit/sink.h"
 #include "interpose/interpose.h"
+#include "kernel/guarded.h"
 #include "kernel/program.h"
 #include "kernel/thread.h"
 #include "kernel/lease_thread.h"
+#include "kernel/file.h"
 #include "snapshot/guard.h"
 #include "support/user.h"
 
@@ -117,9 +120,18 @@ void credentials_signalled(pid_t thread, int signal)
 		be_alone("signal");
 }
 
+/* Of /proc the lease thread has files open, and the program's table one. */
 long files_unmount(const char *target, int flags)
 {
+	struct file file, proc;
+
 	DO_IN_SCOPE(guard_drop_now());
+	long r = sys_umount2(target, flags);
+	if (r != -EBUSY || file_at(AT_FDCWD, target, &file) ||
+	    file_at(AT_FDCWD, "/proc/self", &proc) || file.device != proc.device)
+		return r;
+	be_alone("unmount");
+	DO_IN_SCOPE(guarded_drop(GUARDED_MAPS));
 	return sys_umount2(target, flags);
 }
 

@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <stdatomic.h>
 #include <sys/fsuid.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #if __has_include(<sys/single_threaded.h>)
@@ -827,6 +828,16 @@ CASE(fork_in_another_root)
 	}
 	view_check(view, 1, 0, PAGES, "the parent");
 	other_end(&other);
+}
+
+CASE(proc_is_unmounted)
+{
+	if (mount("proc", "/proc", "proc", 0, NULL))
+		skip("no /proc can be mounted: %m");
+	char *view = fresh();
+	promise(umount("/proc") == 0, "umount: %m");
+	change();
+	view_check(view, 1, 0, PAGES, "without /proc");
 }
 
 /* --- a signal to each thread that is listed --- */
