@@ -536,8 +536,6 @@ CHANGE_IS(setresuid, must(setresuid(USER, USER, USER) == 0))
 CHANGE_IS(setresgid, must(setresgid(USER, USER, USER) == 0))
 CHANGE_IS(setgroups, must(setgroups(3, some_groups) == 0))
 CHANGE_IS(initgroups, must(initgroups("nobody", USER) == 0))
-CHANGE_IS(setfsuid, setfsuid(USER))
-CHANGE_IS(setfsgid, setfsgid(USER))
 
 #ifdef __i386__
 #define NUMBER_setuid SYS_setuid32
@@ -602,6 +600,29 @@ static void identity(const void *argument)
 	guard_works(&other, view, what->name);
 	same_identity("in the end");
 	other_end(&other);
+}
+
+static void *set_file_system_ids(void *unused)
+{
+	setfsgid(USER);
+	setfsuid(USER);
+	return unused;
+}
+
+/* These are of one thread. */
+PROMISE_WIDTHS(P5, lease_thread_stays_when_a_thread_opens_files_as_another, HOLDS_BARE)
+{
+	struct identity before, after;
+	pid_t threads[4];
+
+	root_only();
+	fresh();
+	pid_t last = threads[threads_get(threads, COUNT(threads)) - 1];
+	identity_get(last, &before);
+	in_thread(set_file_system_ids, NULL);
+	identity_get(last, &after);
+	promise(!strcmp(before.uid, after.uid) && !strcmp(before.gid, after.gid),
+		"the lease thread became uid%s gid%s", after.uid, after.gid);
 }
 
 /* Writers wait for it, however little the program wants of the processor. */
