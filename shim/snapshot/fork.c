@@ -23,8 +23,13 @@
 
 #define BATCH 253 /* SCM_MAX_FD: no message takes more */
 
-/* The two ends, in the program's table, while the gate is closed. */
-static int ends[2] = { -1, -1 };
+/* The two ends, in the program's table, while the gate is closed; and their inodes: another thread
+ * of the program's may close whatever it finds, and have the numbers for something else. A thread
+ * that forks may even have a table of its own. */
+static struct end {
+	int fd;
+	uint64_t inode;
+} ends[2] = { { -1, 0 }, { -1, 0 } };
 
 /* A message: second leases, and what the signal of a break will call each. It is kept small, as
  * some 20,000 leases are to fit into the socket before the child reads any. */
@@ -148,10 +153,27 @@ static void hand_over(struct lease *lease, int socket, struct parcel *parcel)
 		flush(socket, parcel);
 }
 
+static uint64_t inode_of(int fd)
+{
+	struct statx st;
+
+	return fd < 0 || sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO, &st) ? 0 : st.stx_ino;
+}
+
+static int end_fetch(const struct end *end)
+{
+	int fd = end->fd < 0 ? -1 : thread_fetch(0, end->fd);
+
+	if (fd < 0 || inode_of(fd) == end->inode)
+		return fd;
+	sys_close(fd);
+	return -1;
+}
+
 static void hand_over_all(void *pair)
 {
 	struct parcel *parcel = arena_alloc(sizeof(*parcel));
-	int socket = parcel && *(const int *)pair >= 0 ? thread_fetch(0, *(const int *)pair) : -1;
+	int socket = parcel ? end_fetch(pair) : -1;
 	struct lease *lease, *following;
 
 	guard_drop_unused(NULL);
@@ -172,9 +194,10 @@ static void hand_over_all(void *pair)
 static void close_ends(void)
 {
 	for (int i = 0; i < 2; i++)
-		if (ends[i] >= 0) {
-			sys_close(ends[i]);
-			ends[i] = -1;
+		if (ends[i].fd >= 0) {
+			if (inode_of(ends[i].fd) == ends[i].inode)
+				sys_close(ends[i].fd);
+			ends[i].fd = -1;
 		}
 }
 
@@ -194,22 +217,29 @@ static bool can_hand_over(void)
 	return home_is_here() && proc_is_open();
 }
 
+static void make_pair(struct end pair[2])
+{
+	int fds[2];
+
+	if (!can_hand_over() || sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return;
+	for (int i = 0; i < 2; i++)
+		pair[i] = (struct end){ fds[i], inode_of(fds[i]) };
+}
+
 void guard_before_fork(void)
 {
-	int pair[2] = { -1, -1 };
+	struct end pair[2] = { { -1, 0 }, { -1, 0 } };
 
 	lease_thread_hold();
 	family_grows();
 	if (guard_any()) {
-		if (!can_hand_over() ||
-		    sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-			pair[0] = pair[1] = -1;
+		make_pair(pair);
 		lease_thread_call_held(hand_over_all, pair);
 	}
 	snapshot_before_fork(); /* another thread's fork is over by then */
 	lease_thread_release();
-	ends[0] = pair[0];
-	ends[1] = pair[1];
+	memcpy(ends, pair, sizeof(ends));
 }
 
 void guard_after_fork_in_parent(void)
@@ -306,7 +336,7 @@ static void lease_missing_again(const char *reason)
 static void adopt_all(void *unused)
 {
 	struct parcel *parcel = arena_alloc(sizeof(*parcel));
-	int socket = thread_fetch(0, ends[1]);
+	int socket = end_fetch(&ends[1]);
 
 	(void)unused;
 	while (parcel && socket >= 0 && receive(socket, parcel))

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
 #else
@@ -859,6 +860,91 @@ CASE(proc_is_unmounted)
 	promise(umount("/proc") == 0, "umount: %m");
 	change();
 	view_check(view, 1, 0, PAGES, "without /proc");
+}
+
+/* --- threads with a descriptor table of their own --- */
+
+static void *map_unreadable(void *unused)
+{
+	(void)unused;
+	must(unshare(CLONE_FILES) == 0);
+	int fd = file_open("guard.second");
+	must(fchmod(fd, 0) == 0 && dup2(fd, 20) == 20);
+	return sure(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, 20, 0));
+}
+
+/* Not the one that has the number in the process's table. */
+CASE(unreadable_file_of_own_table, HOLDS_BARE)
+{
+	root_only();
+	file_make(FILE_NAME, 1, PAGES);
+	file_make("guard.second", 2, PAGES);
+	must(dup2(file_open(FILE_NAME), 20) == 20);
+	must(chown("guard.second", USER, USER) == 0 && seteuid(USER) == 0);
+	view_check(in_thread(map_unreadable, NULL), 2, 0, PAGES, "of its own table");
+}
+
+static void *fork_with_own_table(void *unused)
+{
+	must(unshare(CLONE_FILES) == 0);
+	closefrom(3);
+	fresh();
+	IN_CHILD {
+	}
+	return unused;
+}
+
+PROMISE_WIDTHS(P5, no_message_of_ours_comes_to_the_programs_sockets, HOLDS_BARE)
+{
+	char byte;
+	int ends[2];
+
+	closefrom(3);
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);
+	in_thread(fork_with_own_table, NULL);
+	for (int i = 0; i < 2; i++)
+		promise(recv(ends[i], &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN,
+			"a message came");
+}
+
+/* --- a fork, while another thread closes all that it finds --- */
+
+static atomic_int taken; /* a number that was not the program's */
+
+static void *take_number(void *number)
+{
+	int fd = *(const int *)number;
+	struct stat file;
+
+	while (!taken) {
+		if (fstat(fd, &file) || !S_ISSOCK(file.st_mode))
+			continue;
+		close(fd);
+		must(dup2(STDIN_FILENO, fd) == fd);
+		taken = fd;
+	}
+	return NULL;
+}
+
+PROMISE_WIDTHS(P5, fork_closes_no_number_that_was_taken_meanwhile, HOLDS_BARE)
+{
+	char *large = sure(mmap(NULL, 64UL << 20, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
+	char *view = fresh();
+	int number = sure(dup(STDIN_FILENO));
+
+	if (!mmfence_active())
+		return;
+	must(large && close(number) == 0);
+	pthread_t thread = thread_start(take_number, &number);
+	for (int turn = 0; turn < 1000 && !taken; turn++)
+		IN_CHILD {
+		}
+	if (!taken)
+		skip("no fork took long enough");
+	thread_end(thread);
+	promise(fcntl(number, F_GETFD) != -1, "the fork closed %d", number);
+	view_check(view, 1, 0, PAGES, "the mapping");
 }
 
 /* --- a signal to each thread that is listed --- */

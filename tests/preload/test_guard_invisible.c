@@ -19,6 +19,8 @@ UNSEEN(P5, lease_thread_follows_there_and_back, "identity/there_and_back")
 UNSEEN(P5, lease_thread_follows_step_by_step, "identity/[aes]*[deltp]")
 UNSEEN(P5, lease_thread_has_no_capability_that_was_given_up, "identity/*cap*")
 UNSEEN(P1, proc_can_be_unmounted, "proc_is_unmounted", .in_mounts = true)
+WIDTHS_HOLD(S1, file_of_a_threads_own_table_is_shown, "guard_invisible",
+	    "unreadable_file_of_own_table", .expects = { "snapshot.unprotected" })
 /* A process whose children are in another namespace can have no thread. */
 UNSEEN(P5, unshare_succeeds_as_bare, "unshare/*", .expects = { "snapshot.unprotected" })
 UNSEEN(P5, unshare_by_number_succeeds_as_bare, "unshare_by_number/*",
