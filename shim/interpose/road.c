@@ -102,18 +102,21 @@ static long map(void *argument)
 
 #define HUGEST_PAGE (1UL << 30)
 
-static long map_in_place(struct map_request *request)
+static __attribute__((noinline)) long map_over(struct map_request *request)
 {
 	uintptr_t end = request->address + PAGE_UP(request->length);
-
-	if (!(request->flags & MAP_FIXED))
-		return map(request);
 	long r = road_replace(request->address, end, map, request);
+
 	/* The kernel rounds up to a huge page. */
 	if (unlikely(request->flags & MAP_HUGETLB) && !sys_failed(r) &&
 	    index_may_touch(end, end + HUGEST_PAGE))
 		DO_IN_SCOPE(snapshot_look_again(end, end + HUGEST_PAGE));
 	return r;
+}
+
+static long map_in_place(struct map_request *request)
+{
+	return request->flags & MAP_FIXED ? map_over(request) : map(request);
 }
 
 /* Memory of devices is mapped by nobody who could write to it. */
@@ -289,13 +292,14 @@ long road_remap_file_pages(const struct call *call, const struct remap_request *
 /* Makes the call, and again where areas of ours were replaced meanwhile: the lease thread had
  * perhaps looked at what they had before. Nothing is held around it: it waits for pages, which a
  * thread of the program's may have to give. */
-#define AREAS_KEPT(ours, call)                                                              \
-	({                                                                                  \
-		unsigned int since_ = snapshot_replacements();                              \
-		long result_ = call;                                                        \
-		while (unlikely(ours) && IN_SCOPE(snapshot_replaced_since(&since_), false)) \
-			(void)call;                                                         \
-		result_;                                                                    \
+#define AREAS_KEPT(ours, call)                                                     \
+	({                                                                         \
+		bool ours_ = unlikely(ours);                                       \
+		unsigned int since_ = ours_ ? snapshot_replacements() : 0;         \
+		long result_ = call;                                               \
+		while (ours_ && IN_SCOPE(snapshot_replaced_since(&since_), false)) \
+			(void)call;                                                \
+		result_;                                                           \
 	})
 
 static long protect(uintptr_t address, size_t length, int protection, int key)
