@@ -18,7 +18,9 @@ H := $(B)/helpers
 T := $(B)/tests
 
 HELPERS := $(basename $(notdir $(wildcard tests/helpers/*.c)))
-HELPER_CFLAGS := -std=gnu17 -D_GNU_SOURCE $(WARN) -g -MMD -MP
+# Much is called back, with what it does not look at.
+TEST_CFLAGS := -g -Wno-unused-parameter
+HELPER_CFLAGS := -std=gnu17 -D_GNU_SOURCE $(WARN) $(TEST_CFLAGS) -MMD -MP
 
 HELPER_plain   := -O1 -m64
 HELPER_large   := -O1 -m64 -D_FILE_OFFSET_BITS=64 -D_LARGEFILE64_SOURCE
@@ -27,9 +29,9 @@ HELPER_m32     := -O1 -m32
 
 HELPER_PROGRAMS := $(foreach v,plain large fortify $(call 32BIT,m32),$(HELPERS:%=$(H)/$(v)/%)) \
 	$(H)/plain/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop $(H)/fixed/holes \
-	$(H)/plain/chain_gnu.so $(H)/plain/chain_sysv.so $(H)/tsan/ended $(H)/tsan/noop $(H)/tsan/sigbus \
+	$(H)/plain/chain_gnu.so $(H)/plain/chain_sysv.so $(foreach h,ended noop sigbus rescue,$(H)/tsan/$(h)) \
 	$(call 32BIT,$(H)/m32/early.so $(H)/m32/selfmem_alias $(H)/m32/chain_gnu.so $(H)/m32/chain_sysv.so) \
-	$(foreach v,asan asan_static,$(H)/$(v)/overwrite $(H)/$(v)/storm $(H)/$(v)/sigbus)
+	$(foreach v,asan asan_static,$(foreach h,overwrite storm sigbus rescue,$(H)/$(v)/$(h)))
 
 define helper_rule
 $(H)/$(1)/%: tests/helpers/%.c $(B)/flags
@@ -109,12 +111,12 @@ PRELOAD_TESTS := $(patsubst tests/preload/%.c,$(T)/obj/preload/%.o,$(sort $(wild
 $(T)/obj/unit/%.o: tests/unit/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) -O1 -g $(COMMON) -c -o $@ $<
+	$(Q)$(CC) -O1 $(COMMON) $(TEST_CFLAGS) -c -o $@ $<
 
 $(T)/obj/preload/%.o: tests/preload/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) -O1 -g $(COMMON) -c -o $@ $<
+	$(Q)$(CC) -O1 $(COMMON) $(TEST_CFLAGS) -c -o $@ $<
 
 # The tests that stand in helpers (tests/preload/test_promises.c).
 $(T)/promises.h: $(wildcard tests/helpers/*.c) tests/tests.mk
@@ -132,7 +134,7 @@ $(T)/obj/preload/test_promises.o: COMMON += -I$(T)
 $(T)/obj/shm.o: tests/shm.c
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) -O1 -g $(COMMON) -c -o $@ $<
+	$(Q)$(CC) -O1 $(COMMON) $(TEST_CFLAGS) -c -o $@ $<
 
 $(T)/unit: $(T)/obj/shm.o $(UNIT_TESTS) $(UNIT_OBJ) $(UNIT_CLI)
 	$(call say,LD)
@@ -156,7 +158,7 @@ $(T)/preload: $(T)/obj/shm.o $(PRELOAD_TESTS)
 
 $(T)/as_kernel: tests/kernels/as_kernel.c tests/preload/filter.c tests/preload/filter.h
 	@mkdir -p $(@D)
-	$(CC) -O1 -g $(COMMON) -o $@ $(filter %.c,$^)
+	$(CC) -O1 $(COMMON) $(TEST_CFLAGS) -o $@ $(filter %.c,$^)
 
 .PHONY: check-build check-run check-all-run mutate
 check-build: all $(HELPER_PROGRAMS) $(T)/unit $(T)/preload $(T)/guest $(T)/as_kernel torture-build

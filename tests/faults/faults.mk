@@ -31,7 +31,7 @@ $(H)/faults/%: tests/faults/helpers/%.c
 $(T)/obj/faults/%.o: tests/faults/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) -O1 -g $(COMMON) -Itests/preload -c -o $@ $<
+	$(Q)$(CC) -O1 $(COMMON) $(TEST_CFLAGS) -Itests/preload -c -o $@ $<
 
 $(T)/faults: $(T)/obj/shm.o $(FAULT_TESTS)
 	$(call say,LD)

@@ -15,7 +15,6 @@ static inline void make_page(struct run *run)
 {
 	int fd = open("../page", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
-	(void)run;
 	if (fd < 0 || ftruncate(fd, sizeof(struct fault_page)))
 		_exit(98);
 	close(fd);

@@ -211,17 +211,21 @@ static void without_userfaultfd(struct run *run)
 }
 
 /* All of them, for what the test build itself looks at: see fault_after(). */
-#define MAKES_SENSE(prepared, pattern)                                                     \
-	TRY(FAULTY_BY(prepared, "views", pattern), .seconds = 120,                         \
+#define MAKES_SENSE(prepared, helper, pattern)                                             \
+	TRY(FAULTY_BY(prepared, helper, pattern), .seconds = 120,                          \
 	    .options = { "selfmem.map=emulate", "selfmem.fork=split", "snapshot.paths=**", \
 			 "snapshot.shared=**" })
 
 ONCE(M4, every_call_for_views_makes_sense)
 {
-	MAKES_SENSE(make_page, "[!dfrs]*");
-	MAKES_SENSE(make_page, "s[!e]*");
-	MAKES_SENSE(make_page, "several_areas*");
-	MAKES_SENSE(without_userfaultfd, "split/*");
+	static const char *const helpers[] = { "views", "view_places", "view_refused" };
+
+	for (size_t i = 0; i < 3; i++) {
+		MAKES_SENSE(make_page, helpers[i], "[!dfrs]*");
+		MAKES_SENSE(make_page, helpers[i], "s[!e]*");
+	}
+	MAKES_SENSE(make_page, "views", "several_areas*");
+	MAKES_SENSE(without_userfaultfd, "view_places", "split/*");
 }
 
 static void keep_records(int listener, struct run *run)

@@ -83,7 +83,6 @@ static void prepare_noexec(struct run *run)
 
 static void need_mounts(struct run *run)
 {
-	(void)run;
 	skip_without_mounts();
 }
 

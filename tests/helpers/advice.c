@@ -33,7 +33,7 @@ static void dontneed_brings_back_the_capture(const void *prot)
 
 CASE(dontneed_drops_stores, HOLDS_BARE)
 {
-	char *view = fresh(PROT_READ | PROT_WRITE);
+	char *view = fresh(RW);
 
 	memset(view, 'x', BYTES);
 	must(madvise(view, BYTES, MADV_DONTNEED) == 0);
@@ -42,7 +42,7 @@ CASE(dontneed_drops_stores, HOLDS_BARE)
 
 CASE(dontneed_drops_stores_when_cut)
 {
-	char *view = fresh(PROT_READ | PROT_WRITE);
+	char *view = fresh(RW);
 
 	memset(view, 'x', BYTES);
 	must(truncate(FILE_NAME, 0) == 0);
@@ -65,13 +65,6 @@ struct advice {
 	int value;
 	const char *flag;
 };
-
-static const struct advice dontfork = { MADV_DONTFORK, "dc" };
-static const struct advice dontdump = { MADV_DONTDUMP, "dd" };
-static const struct advice hugepage = { MADV_HUGEPAGE, "hg" };
-static const struct advice nohugepage = { MADV_NOHUGEPAGE, "nh" };
-static const struct advice random_access = { MADV_RANDOM, "rr" };
-static const struct advice sequential = { MADV_SEQUENTIAL, "sr" };
 
 static void advice_stays(const void *argument)
 {
@@ -336,29 +329,9 @@ CASE(holes_stay_holes)
 	printf("%jd blocks\n", (intmax_t)blocks);
 }
 
-static const int ro = PROT_READ, rw = PROT_READ | PROT_WRITE;
-static const int hint = 0, fixed = MAP_FIXED, noreplace = MAP_FIXED_NOREPLACE;
-static const struct flag locked = { PROT_READ, MAP_LOCKED };
-static const struct flag populate = { PROT_READ, MAP_POPULATE };
-static const struct flag nonblock = { PROT_READ, MAP_POPULATE | MAP_NONBLOCK };
-static const struct flag noreserve = { PROT_READ | PROT_WRITE, MAP_NORESERVE };
-static const struct flag executable = { PROT_READ | PROT_EXEC, 0 };
-static const struct flag none = { PROT_NONE, 0 };
-static const struct flag write_only = { PROT_WRITE, 0 };
-static const struct flag denywrite = { PROT_READ, MAP_DENYWRITE | MAP_EXECUTABLE };
-static const struct flag stack = { PROT_READ | PROT_WRITE, MAP_STACK };
 #ifdef __x86_64__
-static const struct flag low = { PROT_READ, MAP_32BIT };
 #endif
 
-CASE_OF("dontneed_ro", dontneed_brings_back_the_capture, &ro)
-CASE_OF("dontneed_rw", dontneed_brings_back_the_capture, &rw)
-CASE_OF("advice_dontfork", advice_stays, &dontfork)
-CASE_OF("advice_dontdump", advice_stays, &dontdump)
-CASE_OF("advice_hugepage", advice_stays, &hugepage)
-CASE_OF("advice_nohugepage", advice_stays, &nohugepage)
-CASE_OF("advice_random", advice_stays, &random_access)
-CASE_OF("advice_sequential", advice_stays, &sequential)
 /* The kernel gets as far as the first area that it refuses. */
 CASE(noexec_behind_memory, HOLDS_BARE)
 {
@@ -378,22 +351,30 @@ CASE(noexec_behind_memory, HOLDS_BARE)
 		"the memory before it is not executable:%s", line);
 }
 
-CASE_OF("noexec_ro", noexec_stays, &ro, HOLDS_BARE)
-CASE_OF("noexec_rw", noexec_stays, &rw, HOLDS_BARE)
-CASE_OF("map_locked", mmap_flag, &locked)
-CASE_OF("map_populate", mmap_flag, &populate)
-CASE_OF("map_nonblock", mmap_flag, &nonblock)
-CASE_OF("map_noreserve", mmap_flag, &noreserve)
-CASE_OF("map_exec", mmap_flag, &executable)
-CASE_OF("map_none", mmap_flag, &none)
-CASE_OF("map_write_only", mmap_flag, &write_only)
-CASE_OF("map_denywrite", mmap_flag, &denywrite)
-CASE_OF("map_stack", mmap_flag, &stack)
+CASE_OF("dontneed_ro", dontneed_brings_back_the_capture, AS(int, PROT_READ))
+CASE_OF("dontneed_rw", dontneed_brings_back_the_capture, AS(int, RW))
+CASE_OF("advice_dontfork", advice_stays, AS(struct advice, MADV_DONTFORK, "dc"))
+CASE_OF("advice_dontdump", advice_stays, AS(struct advice, MADV_DONTDUMP, "dd"))
+CASE_OF("advice_hugepage", advice_stays, AS(struct advice, MADV_HUGEPAGE, "hg"))
+CASE_OF("advice_nohugepage", advice_stays, AS(struct advice, MADV_NOHUGEPAGE, "nh"))
+CASE_OF("advice_random", advice_stays, AS(struct advice, MADV_RANDOM, "rr"))
+CASE_OF("advice_sequential", advice_stays, AS(struct advice, MADV_SEQUENTIAL, "sr"))
+CASE_OF("noexec_ro", noexec_stays, AS(int, PROT_READ), HOLDS_BARE)
+CASE_OF("noexec_rw", noexec_stays, AS(int, RW), HOLDS_BARE)
+CASE_OF("map_locked", mmap_flag, AS(struct flag, PROT_READ, MAP_LOCKED))
+CASE_OF("map_populate", mmap_flag, AS(struct flag, PROT_READ, MAP_POPULATE))
+CASE_OF("map_nonblock", mmap_flag, AS(struct flag, PROT_READ, MAP_POPULATE | MAP_NONBLOCK))
+CASE_OF("map_noreserve", mmap_flag, AS(struct flag, RW, MAP_NORESERVE))
+CASE_OF("map_exec", mmap_flag, AS(struct flag, PROT_READ | PROT_EXEC, 0))
+CASE_OF("map_none", mmap_flag, AS(struct flag, PROT_NONE, 0))
+CASE_OF("map_write_only", mmap_flag, AS(struct flag, PROT_WRITE, 0))
+CASE_OF("map_denywrite", mmap_flag, AS(struct flag, PROT_READ, MAP_DENYWRITE | MAP_EXECUTABLE))
+CASE_OF("map_stack", mmap_flag, AS(struct flag, RW, MAP_STACK))
 #ifdef __x86_64__
-CASE_OF("map_32bit", mmap_flag, &low)
+CASE_OF("map_32bit", mmap_flag, AS(struct flag, PROT_READ, MAP_32BIT))
 #endif
-CASE_OF("map_hint", mmap_at, &hint)
-CASE_OF("map_fixed", mmap_at, &fixed)
-CASE_OF("map_fixed_noreplace", mmap_at, &noreplace)
+CASE_OF("map_hint", mmap_at, AS(int, 0))
+CASE_OF("map_fixed", mmap_at, AS(int, MAP_FIXED))
+CASE_OF("map_fixed_noreplace", mmap_at, AS(int, MAP_FIXED_NOREPLACE))
 
 CASES_MAIN

@@ -8,8 +8,6 @@
 #define PAGES	  16
 #define BYTES	  (PAGES * PAGE)
 
-static const int read_only = PROT_READ, writable = PROT_READ | PROT_WRITE;
-
 static char *ask(int prot)
 {
 	file_make(FILE_NAME, 1, PAGES);
@@ -73,7 +71,7 @@ CASE(preserved)
 		strerror(errno));
 }
 
-CASE_OF("refreshed/read_only", refreshed, &read_only)
-CASE_OF("refreshed/writable", refreshed, &writable)
+CASE_OF("refreshed/read_only", refreshed, AS(int, PROT_READ))
+CASE_OF("refreshed/writable", refreshed, AS(int, RW))
 
 CASES_MAIN

@@ -23,16 +23,10 @@
 #define AT_ANON 20
 #define AT_C	24
 #define AT_END	32
-#define ROOM	96
+#define ROOM	96 /* pages, into which nothing else of the process will be put */
 
 static const char *const names[] = { "areas.a", "areas.b", "areas.c" };
 static const size_t places[] = { AT_A, AT_B, AT_C };
-
-/* Room that nothing else of the process will be put into. */
-static char *reserve(void)
-{
-	return sure(mmap(NULL, ROOM * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-}
 
 static void place(char *at, const char *name, int prot)
 {
@@ -44,15 +38,15 @@ static void place(char *at, const char *name, int prot)
 
 static char *row(int prot)
 {
-	char *base = reserve();
+	char *base = reserve(ROOM * PAGE);
 
 	for (size_t i = 0; i < COUNT(names); i++) {
 		file_make(names[i], (unsigned int)(1 + i), PAGES);
 		place(base + places[i] * PAGE, names[i], prot);
 	}
 	must(munmap(base + AT_GAP * PAGE, 4 * PAGE) == 0);
-	must(mmap(base + AT_ANON * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	must(mmap(base + AT_ANON * PAGE, 4 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		  0) != MAP_FAILED);
 	memset(base + AT_ANON * PAGE, 'n', 4 * PAGE);
 	return base;
 }
@@ -86,7 +80,7 @@ PROMISE(S5, munmap_across_snapshots)
 
 PROMISE(S5, munmap_in_the_middle)
 {
-	char *base = row(PROT_READ | PROT_WRITE);
+	char *base = row(RW);
 
 	must(munmap(base + 2 * PAGE, 3 * PAGE) == 0);
 	promise(!is_mapped(base + 3 * PAGE), "the middle is still there");
@@ -100,8 +94,7 @@ PROMISE(S5, mprotect_splits)
 	char *base = row(PROT_READ);
 
 	for (size_t page = 0; page < PAGES; page += 2)
-		must(mprotect(base + page * PAGE, PAGE,
-			      page % 4 ? PROT_NONE : PROT_READ | PROT_WRITE) == 0);
+		must(mprotect(base + page * PAGE, PAGE, page % 4 ? PROT_NONE : RW) == 0);
 	promise(touch(base + 2 * PAGE) == SIGSEGV, "PROT_NONE can be read");
 	change_all();
 	promise(touch(base + 2 * PAGE) == SIGSEGV, "PROT_NONE can be read after the change");
@@ -114,7 +107,7 @@ PROMISE(S5, mprotect_across_snapshots)
 {
 	char *base = row(PROT_READ);
 
-	must(mprotect(base + 14 * PAGE, 14 * PAGE, PROT_READ | PROT_WRITE) == 0);
+	must(mprotect(base + 14 * PAGE, 14 * PAGE, RW) == 0);
 	memset(base + 15 * PAGE, 's', PAGE);
 	memset(base + 25 * PAGE, 's', PAGE);
 	change_all();
@@ -205,7 +198,7 @@ PROMISE(S5, mremap_without_room_changes_nothing)
 
 PROMISE(S5, mremap_moves)
 {
-	char *base = row(PROT_READ | PROT_WRITE), *to = base + 40 * PAGE;
+	char *base = row(RW), *to = base + 40 * PAGE;
 
 	pattern_fill(base + PAGE, 7, 1);
 	must(mremap(base, BYTES, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
@@ -255,8 +248,8 @@ PROMISE(S5, map_fixed_anonymous_over_the_middle)
 {
 	char *base = row(PROT_READ);
 
-	must(mmap(base + 6 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	must(mmap(base + 6 * PAGE, 8 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+	     MAP_FAILED);
 	memset(base + 6 * PAGE, 'c', 8 * PAGE);
 	change_all();
 	still(base, 0, 0, 6, "left of the cover");
@@ -286,8 +279,7 @@ PROMISE(S5, map_fixed_shared_over_the_middle)
 
 	file_make("areas.shared", 5, PAGES);
 	fd = open("areas.shared", O_RDWR | O_CLOEXEC);
-	must(mmap(base + 2 * PAGE, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-		  0) == base + 2 * PAGE);
+	must(mmap(base + 2 * PAGE, 3 * PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0) == base + 2 * PAGE);
 	change_all();
 	file_fill(fd, 6, 0, 3);
 	still(base, 0, 0, 2, "left of the cover");
@@ -320,8 +312,8 @@ PROMISE(S5, address_can_be_used_again, HOLDS_BARE)
 	char *base = row(PROT_READ);
 
 	must(munmap(base, AT_END * PAGE) == 0);
-	must(mmap(base, AT_END * PAGE, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == base);
+	must(mmap(base, AT_END * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		  0) == base);
 	memset(base, 'u', AT_END * PAGE);
 	change_all();
 	for (size_t i = 0; i < AT_END * PAGE; i++)

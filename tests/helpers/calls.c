@@ -373,7 +373,7 @@ static void errno_of_success(void)
 	int fd = open("calls.file", O_RDONLY);
 	void *at = mmap(NULL, 4 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
 	printf("open and mmap: %d\n", errno);
-	mprotect(at, PAGE, PROT_READ | PROT_WRITE);
+	mprotect(at, PAGE, RW);
 	madvise(at, PAGE, MADV_DONTNEED);
 	printf("mprotect and madvise: %d\n", errno);
 	at = mremap(at, 4 * PAGE, 8 * PAGE, MREMAP_MAYMOVE);

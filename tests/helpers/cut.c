@@ -9,9 +9,6 @@
 #define PAGES	  16
 #define TAIL	  100
 
-static const int read_only = PROT_READ;
-static const int writable = PROT_READ | PROT_WRITE;
-
 static void to_zero(const void *prot)
 {
 	file_make(FILE_NAME, 1, PAGES);
@@ -115,7 +112,6 @@ static siginfo_t seen;
 
 static void on_bus(int signal, siginfo_t *info, void *context)
 {
-	(void)context;
 	seen = *info;
 	siglongjmp(touch_jump, signal);
 }
@@ -161,9 +157,9 @@ static void system_calls_see_the_capture(const void *prot)
 	promise(page_is(page, 1, 1), "write from the view wrote something else");
 }
 
-#define BOTH(function, ...)                                         \
-	CASE_OF(#function "/ro", function, &read_only, __VA_ARGS__) \
-	CASE_OF(#function "/rw", function, &writable, __VA_ARGS__)
+#define BOTH(function, ...)                                                 \
+	CASE_OF(#function "/ro", function, AS(int, PROT_READ), __VA_ARGS__) \
+	CASE_OF(#function "/rw", function, AS(int, RW), __VA_ARGS__)
 
 BOTH(to_zero)
 BOTH(to_mid_page)

@@ -98,8 +98,7 @@ static void *by_old_number(void *at, int protection, int flags, int fd)
 
 static char *make_room(void)
 {
-	char *room =
-		sure(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *room = anonymous(PAGE);
 
 	*room = 'r';
 	return room;
@@ -133,10 +132,8 @@ static void every_way(int fd)
 
 static void stays_readonly(void *at)
 {
-	promise(mprotect(at, PAGE, PROT_READ | PROT_WRITE) && errno == EACCES,
-		"a read-only mapping was made writable");
-	promise(remap_file_pages(at, PAGE, PROT_READ | PROT_WRITE, 0, 0) != 0,
-		"remap_file_pages made it writable");
+	promise(mprotect(at, PAGE, RW) && errno == EACCES, "a read-only mapping was made writable");
+	promise(remap_file_pages(at, PAGE, RW, 0, 0) != 0, "remap_file_pages made it writable");
 	remap_file_pages(at, PAGE, 0, 0, 0);
 	void *twin = mremap(at, 0, PAGE, MREMAP_MAYMOVE);
 	promise(twin == MAP_FAILED || (mprotect(twin, PAGE, PROT_WRITE) && errno == EACCES),
@@ -171,8 +168,7 @@ static void readonly_stays_so(const void *argument)
 	if (at == MAP_FAILED)
 		skip("the kernel maps nothing of it: %s", strerror(errno));
 	stays_readonly(at);
-	promise(mmap64(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset) == MAP_FAILED &&
-			errno == EACCES,
+	promise(mmap64(NULL, PAGE, RW, MAP_SHARED, fd, offset) == MAP_FAILED && errno == EACCES,
 		"mapped writable");
 }
 
@@ -191,7 +187,7 @@ PROMISE(M5, ports_are_refused)
 	int fd = open_node(4, O_RDWR);
 
 	promise(lseek(fd, 0, SEEK_CUR) == 0, "the position is not 0 after open");
-	refused(by_mmap, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	refused(by_mmap, RW, MAP_SHARED, fd);
 }
 
 /* A path is no descriptor to map: the kernel's own answer. */
@@ -199,8 +195,7 @@ CASE(path_is_not_mapped, HOLDS_BARE)
 {
 	int fd = open_node(1, O_PATH);
 
-	promise(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED &&
-			errno == EBADF,
+	promise(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EBADF,
 		"a path: %s", strerror(errno));
 }
 
@@ -219,13 +214,11 @@ PROMISE(M5, others_are_as_ever, HOLDS_BARE)
 		"procfs: %s", strerror(errno));
 }
 
-static open_device *const memory = open_memory, *const bar = open_bar;
-
-CASE_OF("memory_nothing_writable", nothing_writable, &memory)
-CASE_OF("memory_readonly_stays_so", readonly_stays_so, &memory, HOLDS_BARE)
-CASE_OF("memory_private_is_given", private_is_given, &memory, HOLDS_BARE)
-CASE_OF("pci_nothing_writable", nothing_writable, &bar)
-CASE_OF("pci_readonly_stays_so", readonly_stays_so, &bar, HOLDS_BARE)
-CASE_OF("pci_private_is_given", private_is_given, &bar, HOLDS_BARE)
+CASE_OF("memory_nothing_writable", nothing_writable, AS(open_device *, open_memory))
+CASE_OF("memory_readonly_stays_so", readonly_stays_so, AS(open_device *, open_memory), HOLDS_BARE)
+CASE_OF("memory_private_is_given", private_is_given, AS(open_device *, open_memory), HOLDS_BARE)
+CASE_OF("pci_nothing_writable", nothing_writable, AS(open_device *, open_bar))
+CASE_OF("pci_readonly_stays_so", readonly_stays_so, AS(open_device *, open_bar), HOLDS_BARE)
+CASE_OF("pci_private_is_given", private_is_given, AS(open_device *, open_bar), HOLDS_BARE)
 
 CASES_MAIN

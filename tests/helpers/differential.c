@@ -178,7 +178,7 @@ static void step_map(void)
 				     MAP_SHARED,  MAP_PRIVATE | MAP_ANONYMOUS,
 				     MAP_PRIVATE, MAP_SHARED | MAP_ANONYMOUS };
 	struct range range = random_range();
-	int prot = one_in(4) ? PROT_READ : PROT_READ | PROT_WRITE;
+	int prot = one_in(4) ? PROT_READ : RW;
 	int flags = kinds[random_below(COUNT(kinds))];
 	size_t page = flags & MAP_ANONYMOUS ? 0 : random_below(FILE_PAGES);
 
@@ -190,8 +190,7 @@ static void step_map(void)
 
 static void step_protect(void)
 {
-	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE,
-				     PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC };
+	static const int prots[] = { PROT_NONE, PROT_READ, RW, RW, PROT_READ | PROT_EXEC };
 	struct range range = random_range();
 	int prot = prots[random_below(COUNT(prots))];
 
@@ -383,8 +382,8 @@ static void begin(void)
 		if (side->fd < 0)
 			side->fd = open(side->name, O_RDWR | O_CLOEXEC);
 		must(side->fd >= 0);
-		must(map_at(side->base + range.page * PAGE, range.pages * PAGE,
-			    PROT_READ | PROT_WRITE, MAP_SHARED, side->fd, first) == 0);
+		must(map_at(side->base + range.page * PAGE, range.pages * PAGE, RW, MAP_SHARED,
+			    side->fd, first) == 0);
 	}
 }
 

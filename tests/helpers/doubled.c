@@ -14,8 +14,7 @@ int main(void)
 	file_make("kept", 1, 8);
 	file_make("covered", 1, 4);
 	char *kept = view_make("kept", PROT_READ, 0, 8);
-	char *covered = sure(
-		mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *covered = anonymous(8 * PAGE);
 	int fd = file_open("covered");
 
 	for (size_t i = 4; i < 8; i++)

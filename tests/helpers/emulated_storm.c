@@ -176,8 +176,7 @@ static void *take(void *unused)
 		size_t pages = (size_t)64 << random_below(&random, 5);
 
 		for (size_t i = 0; i < COUNT(views); i++) {
-			views[i] = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-					other, 0);
+			views[i] = mmap(NULL, pages * PAGE, RW, MAP_SHARED, other, 0);
 			must(views[i] != MAP_FAILED);
 		}
 		for (size_t i = 0; i < COUNT(views); i++)
@@ -189,7 +188,7 @@ static void *take(void *unused)
 static void play_round(void)
 {
 	size_t length = THREADS * PART * PAGE;
-	char *window = sure(mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+	char *window = sure(mmap(NULL, length, RW, MAP_SHARED, file, 0));
 
 	for (size_t i = 0; i < THREADS; i++) {
 		players[i].part = window + i * PART * PAGE;
@@ -211,16 +210,16 @@ static void storm(void)
 	must(!pthread_barrier_init(&end, NULL, THREADS + 1));
 	for (size_t i = 0; i < THREADS; i++) {
 		players[i].random = i + 1;
-		players[i].protection = i % 2 ? PROT_READ : PROT_READ | PROT_WRITE;
-		must(!pthread_create(&players[i].thread, NULL, live, &players[i]));
+		players[i].protection = i % 2 ? PROT_READ : RW;
+		players[i].thread = thread_start(live, &players[i]);
 	}
-	must(!pthread_create(&taker, NULL, take, NULL));
+	taker = thread_start(take, NULL);
 	for (size_t round = 0; round < rounds; round++)
 		play_round();
 	for (size_t i = 0; i < THREADS; i++)
-		must(!pthread_join(players[i].thread, NULL));
+		thread_end(players[i].thread);
 	atomic_store(&over, true);
-	must(!pthread_join(taker, NULL));
+	thread_end(taker);
 }
 
 int main(int argc, char **argv)

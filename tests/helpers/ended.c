@@ -22,7 +22,6 @@ static void *use_stack(void *unused)
 {
 	volatile char stack[100000];
 
-	(void)unused;
 	for (size_t i = 0; i < sizeof(stack); i++)
 		stack[i] = 1;
 	return NULL;

@@ -9,24 +9,15 @@
 #include <sys/socket.h>
 
 #include "../mounts.h"
-#include "guard_helper.h"
-
-#define FILE_NAME "guard.data"
-#define PAGES	  4
-#define BYTES	  (PAGES * PAGE)
-
-static void change(const void *unused)
-{
-	(void)unused;
-	file_overwrite(FILE_NAME, 2, 0, PAGES);
-}
+#define PAGES 4
+#include "guard_file.h"
 
 #define HOLE (16 * PAGE)
 
 /* Two places where nothing is. */
 static char *holes(char **other)
 {
-	char *one = sure(mmap(NULL, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *one = reserve(HOLE);
 
 	*other = mmap(NULL, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(*other != MAP_FAILED && munmap(one, HOLE) == 0 && munmap(*other, HOLE) == 0);
@@ -102,18 +93,16 @@ static void *attach_by_hand(int id, const void *at, int flags)
 #endif
 }
 
-static const struct segment {
-	const char *name;
+struct segment {
 	attach *attach;
 	bool seen;
-} by_libc = { "libc", shmat, true }, by_number = { "number", attach_by_number, true },
-  unseen = { "hand", attach_by_hand, false };
+};
 
 static void segment_replaces(const void *argument)
 {
 	const struct segment *segment = argument;
 	int id = twin_segment();
-	struct other other = other_start(change, NULL);
+	struct other other = other_start(change_by_other, NULL);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 
 	guarded_check(view, "before the segment");
@@ -158,7 +147,7 @@ PROMISE_WIDTHS(P1, segments_attach_as_the_kernel_has_it, HOLDS_BARE)
 /* The second area cannot be moved; Linux 6.17 has moved the first by then. */
 static void moved_in_part(const void *prot)
 {
-	struct other other = other_start(change, NULL);
+	struct other other = other_start(change_by_other, NULL);
 	char *to, *from = holes(&to);
 
 	file_make(FILE_NAME, 1, PAGES);
@@ -174,9 +163,8 @@ static void moved_in_part(const void *prot)
 		not_listed(from, "moved away");
 	view = moved ? to : view;
 	promise(!mmfence_active() || strcmp(engine_at(view), "none"), "not listed where it is");
-	other_go(&other);
-	view_check(view, 1, 0, PAGES, moved ? "moved" : "not moved");
-	other_end(&other);
+	other_last(&other);
+	check(view, moved ? "moved" : "not moved");
 }
 
 /* What was at the target may be unmapped although nothing came there. */
@@ -186,7 +174,7 @@ PROMISE_WIDTHS(S5, target_of_a_failed_move_is_looked_at, HOLDS_BARE)
 
 	file_make(FILE_NAME, 1, PAGES);
 	memory_at(from, PROT_READ);
-	char *sealed = memory_at(from + PAGE, PROT_READ | PROT_WRITE);
+	char *sealed = memory_at(from + PAGE, RW);
 	char *first = map_at(to, PROT_READ, 0, 1), *second = map_at(to + PAGE, PROT_READ, 2, 1);
 	if (by_hand(462, (long)sealed, PAGE, 0, 0, 0))
 		skip("this kernel seals no memory");
@@ -201,7 +189,7 @@ PROMISE_WIDTHS(S5, target_of_a_failed_move_is_looked_at, HOLDS_BARE)
 /* Between two areas that are moved is a gap: what the target has there stays. */
 PROMISE_WIDTHS(S5, target_between_moved_areas_is_kept)
 {
-	struct other other = other_start(change, NULL);
+	struct other other = other_start(change_by_other, NULL);
 	char *to, *from = holes(&to);
 
 	file_make(FILE_NAME, 1, PAGES);
@@ -210,9 +198,8 @@ PROMISE_WIDTHS(S5, target_between_moved_areas_is_kept)
 	map_at(to + PAGE, PROT_READ, 1, 1);
 	if (mremap(from, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
 		skip("this kernel moves one area at a time");
-	other_go(&other);
+	other_last(&other);
 	view_check(to + PAGE, 1, 1, 1, "in the gap");
-	other_end(&other);
 }
 
 /* mmap has unmapped what was there before the socket refuses. */
@@ -225,8 +212,7 @@ PROMISE_WIDTHS(S5, what_a_failed_mmap_unmapped_is_gone, HOLDS_BARE)
 	guarded_check(view, "at first");
 	if (fd < 0)
 		skip("no sockets here");
-	promise(mmap(view, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-			MAP_FAILED,
+	promise(mmap(view, BYTES, RW, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED,
 		"a socket was mapped for writing");
 	if (!is_mapped(view))
 		not_listed(view, "unmapped by a call that failed");
@@ -259,11 +245,10 @@ static void executes_in_the_hole(char *at, char *memory)
 
 static void in_a_child(void (*act)(char *, char *))
 {
-	char *memory =
-		sure(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *memory = anonymous(PAGE);
 
 	file_make(FILE_NAME, 1, PAGES);
-	char *view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, 1);
+	char *view = view_make(FILE_NAME, RW, 0, 1);
 	must(madvise(view, PAGE, MADV_DONTFORK) == 0);
 	IN_CHILD {
 		act(view, memory);
@@ -307,7 +292,7 @@ PROMISE(S5, a_huge_page_ends_what_it_covers)
 /* Its process has nothing to preserve. */
 PROMISE(S4, what_a_child_does_not_inherit_is_not_preserved)
 {
-	struct other other = other_start(change, NULL);
+	struct other other = other_start(change_by_other, NULL);
 
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	must(madvise(view, BYTES, MADV_DONTFORK) == 0);
@@ -319,11 +304,12 @@ PROMISE(S4, what_a_child_does_not_inherit_is_not_preserved)
 	other_end(&other);
 }
 
-static const int read_only = PROT_READ, writable = PROT_READ | PROT_WRITE;
-CASE_OF("segment_replaces/libc", segment_replaces, &by_libc, HOLDS_BARE)
-CASE_OF("segment_replaces/number", segment_replaces, &by_number, HOLDS_BARE)
-CASE_OF("segment_replaces/hand", segment_replaces, &unseen, HOLDS_BARE)
-CASE_OF("moved_in_part/guarded", moved_in_part, &read_only)
-CASE_OF("moved_in_part/copied", moved_in_part, &writable)
+CASE_OF("segment_replaces/libc", segment_replaces, AS(struct segment, shmat, true), HOLDS_BARE)
+CASE_OF("segment_replaces/number", segment_replaces, AS(struct segment, attach_by_number, true),
+	HOLDS_BARE)
+CASE_OF("segment_replaces/hand", segment_replaces, AS(struct segment, attach_by_hand, false),
+	HOLDS_BARE)
+CASE_OF("moved_in_part/guarded", moved_in_part, AS(int, PROT_READ))
+CASE_OF("moved_in_part/copied", moved_in_part, AS(int, RW))
 
 CASES_MAIN

@@ -6,23 +6,9 @@
 #include <grp.h>
 #include <sys/resource.h>
 
-#include "guard_helper.h"
+#include "guard_file.h"
 
-#define FILE_NAME "guard.data"
-#define PAGES	  16
-#define BYTES	  (PAGES * PAGE)
-#define MANY	  40
-
-static void change(void)
-{
-	file_overwrite(FILE_NAME, 2, 0, PAGES);
-}
-
-static void change_by_other(const void *unused)
-{
-	(void)unused;
-	change();
-}
+#define MANY 40
 
 /* A user whose processes and signals nobody else counts. */
 static void become_somebody(void)
@@ -40,7 +26,7 @@ static void become_somebody(void)
 CASE(lost_is_said)
 {
 	char *small = guarded_make("guard.small", PROT_READ, 2);
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *view = fresh();
 
 	alarm(PATIENT);
 	change();
@@ -54,45 +40,44 @@ CASE(lost_is_said)
 CASE(lost_lets_the_writer_in)
 {
 	struct other other = other_start(change_by_other, NULL);
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *view = fresh();
 
 	alarm(PATIENT);
-	other_go(&other);
-	other_end(&other);
+	other_last(&other);
 	promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
 }
 
 /* Made writable, and there is no room: nothing is half done. */
 CASE(lost_when_made_writable)
 {
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
-	int r = mprotect(view, BYTES, PROT_READ | PROT_WRITE);
+	char *view = fresh();
+	int r = mprotect(view, BYTES, RW);
 
 	promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
 	printf("%s\n", r ? strerrorname_np(errno) : "writable");
-	view_check(view, 1, 0, PAGES, "the file as it is");
+	check(view, "the file as it is");
 }
 
 CASE(put_aside_somewhere)
 {
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *view = fresh();
 
 	change();
 	must(truncate(FILE_NAME, 0) == 0);
 	preserved_check(view, "after the change");
 	printf("%s\n", engine_at(view));
 	fflush(stdout);
-	view_check(view, 1, 0, PAGES, "after the change");
+	check(view, "after the change");
 }
 
 /* What is unmapped is given back, so that the next one has room. */
 CASE(room_is_given_back)
 {
 	for (int i = 0; i < 50; i++) {
-		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+		char *view = fresh();
 		change();
 		preserved_check(view, "after the change");
-		view_check(view, 1, 0, PAGES, "after the change");
+		check(view, "after the change");
 		must(munmap(view, BYTES) == 0);
 	}
 }
@@ -107,11 +92,10 @@ static void name_of(size_t i, char name[32])
 /* The table of leases is full: the rest is copied. */
 CASE(descriptors)
 {
-	struct rlimit limit = { 24, 24 };
 	char *views[MANY], name[32];
 	size_t guarded = 0;
 
-	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit_set(RLIMIT_NOFILE, 24);
 	for (size_t i = 0; i < MANY; i++) {
 		name_of(i, name);
 		file_make(name, (unsigned int)i, 2);
@@ -151,14 +135,13 @@ static void fill_areas(void)
 CASE(at_the_limit_of_areas)
 {
 	struct other other = other_start(change_by_other, NULL);
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
-	char *second = guarded_make("guard.second", PROT_READ, PAGES);
+	char *view = fresh();
+	char *second = guarded_make(SECOND, PROT_READ, PAGES);
 
 	fill_areas();
-	other_go(&other);
-	other_end(&other);
-	view_check(view, 1, 0, PAGES, "the first");
-	promise(mprotect(second, BYTES, PROT_READ | PROT_WRITE) == 0, "mprotect: %m");
+	other_last(&other);
+	check(view, "the first");
+	promise(mprotect(second, BYTES, RW) == 0, "mprotect: %m");
 	second[0]++;
 	view_check(second + PAGE, 1, 1, PAGES - 1, "the second");
 }
@@ -166,11 +149,10 @@ CASE(at_the_limit_of_areas)
 /* No lease thread, no capture: a plain mapping, and no waiting. */
 CASE(no_lease_thread, HOLDS_BARE)
 {
-	struct rlimit limit = { 1, 1 };
 
 	become_somebody();
 	file_make(FILE_NAME, 1, PAGES);
-	must(setrlimit(RLIMIT_NPROC, &limit) == 0);
+	limit_set(RLIMIT_NPROC, 1);
 	alarm(PATIENT);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	promise(!strcmp(engine_at(view), "none"), "engine %s", engine_at(view));
@@ -181,18 +163,17 @@ CASE(no_lease_thread, HOLDS_BARE)
 /* The child has none: it says so, the parent keeps its own, the writer need not wait. */
 CASE(no_lease_thread_in_the_child)
 {
-	struct rlimit limit = { 3, 3 };
 
 	become_somebody();
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
-	must(setrlimit(RLIMIT_NPROC, &limit) == 0);
+	char *view = fresh();
+	limit_set(RLIMIT_NPROC, 3);
 	alarm(PATIENT);
 	IN_CHILD {
 		promise(!strcmp(fate_at(view), "lost"), "fate %s, not lost", fate_at(view));
 	}
 	guarded_check(view, "the parent");
 	change();
-	view_check(view, 1, 0, PAGES, "the parent");
+	check(view, "the parent");
 }
 
 /* The program shuts itself in when it has its files: the old pages need no descriptor of it. */
@@ -236,12 +217,11 @@ static void limit_is_lowered(const void *argument)
 	const struct lowering *lowering = argument;
 	struct rlimit limit = { lowering->to, lowering->to };
 	struct other other = other_start(change_by_other, NULL);
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *view = fresh();
 
 	lowering->by(&limit);
-	other_go(&other);
-	view_check(view, 1, 0, PAGES, "after the limit was lowered");
-	other_end(&other);
+	other_last(&other);
+	check(view, "after the limit was lowered");
 }
 
 /* What is needed to preserve that many is memory, too. */
@@ -286,7 +266,6 @@ static void lock_outlives_the_right(const void *by_address)
 
 static void fill_the_queue(void)
 {
-	struct rlimit limit = { 2, 2 };
 	union sigval value = { 0 };
 	sigset_t set;
 
@@ -294,7 +273,7 @@ static void fill_the_queue(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN + 5);
 	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
-	must(setrlimit(RLIMIT_SIGPENDING, &limit) == 0);
+	limit_set(RLIMIT_SIGPENDING, 2);
 	while (sigqueue(getpid(), SIGRTMIN + 5, value) == 0)
 		;
 	must(errno == EAGAIN);
@@ -307,7 +286,7 @@ PROMISE_WIDTHS(S9, full_signal_queue_and_a_break)
 	file_make(FILE_NAME, 1, PAGES);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 	change();
-	view_check(view, 1, 0, PAGES, "after the change");
+	check(view, "after the change");
 }
 
 /* The queue fills when the guard is there already. */
@@ -316,18 +295,18 @@ PROMISE_WIDTHS(S9, signal_queue_that_fills_later)
 	char *view;
 
 	become_somebody();
-	view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	view = fresh();
 	fill_the_queue();
 	change();
-	view_check(view, 1, 0, PAGES, "after the change");
+	check(view, "after the change");
 }
 
 PROMISE_WIDTHS(S9, full_signal_queue_and_own_stores)
 {
 	become_somebody();
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *view = fresh();
 	fill_the_queue();
-	must(mprotect(view, BYTES, PROT_READ | PROT_WRITE) == 0);
+	must(mprotect(view, BYTES, RW) == 0);
 	pattern_fill(view, 9, 0);
 	change();
 	view_check(view, 9, 0, 1, "the store");
@@ -337,19 +316,19 @@ PROMISE_WIDTHS(S9, full_signal_queue_and_own_stores)
 PROMISE_WIDTHS(S9, full_signal_queue_and_fork)
 {
 	become_somebody();
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *view = fresh();
 	fill_the_queue();
 	IN_CHILD {
 		change();
-		view_check(view, 1, 0, PAGES, "the child");
+		check(view, "the child");
 	}
-	view_check(view, 1, 0, PAGES, "the parent");
+	check(view, "the parent");
 }
 
 PROMISE_WIDTHS(S9, full_signal_queue_and_munmap, HOLDS_BARE)
 {
 	become_somebody();
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *view = fresh();
 	fill_the_queue();
 	must(munmap(view, BYTES) == 0);
 	wait_until(!leases_of(id_of(FILE_NAME), NULL));
@@ -365,7 +344,7 @@ CASE(stopped_too_long)
 
 	must(child >= 0);
 	if (!child) {
-		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+		char *view = fresh();
 		raise(SIGSTOP);
 		gate_wait(&lost);
 		alarm(PATIENT);
@@ -403,23 +382,22 @@ CASE(stopped_a_while)
 {
 	struct other other = other_start(change_by_other, NULL);
 	struct gate changed = gate_make();
-	char byte = 0;
 	int status;
 	pid_t child = sure(fork());
 
 	if (!child) {
-		char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+		char *view = fresh();
 		raise(SIGSTOP);
 		gate_wait(&changed);
 		preserved_check(view, "after SIGCONT");
-		view_check(view, 1, 0, PAGES, "after SIGCONT");
+		check(view, "after SIGCONT");
 		_exit(0);
 	}
 	must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
-	must(write(other.go, &byte, 1) == 1);
+	other_begin(&other);
 	wait_until_stuck(other.pid, other.pid);
 	must(kill(child, SIGCONT) == 0);
-	must(read(other.done, &byte, 1) == 1);
+	other_wait(&other);
 	gate_open(&changed);
 	child_wait(child);
 	other_end(&other);
@@ -446,9 +424,8 @@ static void somebody_elses_file(const void *hasty)
 		skip("the machine is too busy to be hasty");
 	printf("%s\n", engine_at(view));
 	fflush(stdout);
-	other_go(&other);
-	view_check(view, 1, 0, PAGES, "after the change");
-	other_end(&other);
+	other_last(&other);
+	check(view, "after the change");
 }
 
 /* The file cannot be opened again, and so not be asked for its holes. */
@@ -489,21 +466,17 @@ CASE(own_file)
 	char *view;
 
 	become_somebody();
-	view = guarded_make(FILE_NAME, PROT_READ, PAGES);
-	other_go(&other);
+	view = fresh();
+	other_last(&other);
 	preserved_check(view, "after the change");
-	view_check(view, 1, 0, PAGES, "after the change");
-	other_end(&other);
+	check(view, "after the change");
 }
 
-static const struct lowering to_zero = { by_libc, 0 }, to_three = { by_libc, 3 },
-			     by_other_name = { by_prlimit, 0 }, raw = { by_number, 0 },
-			     by_thread = { by_a_thread, 0 };
-CASE_OF("limit_is_lowered/zero", limit_is_lowered, &to_zero)
-CASE_OF("limit_is_lowered/three", limit_is_lowered, &to_three)
-CASE_OF("limit_is_lowered/prlimit", limit_is_lowered, &by_other_name)
-CASE_OF("limit_is_lowered/number", limit_is_lowered, &raw)
-CASE_OF("limit_is_lowered/thread", limit_is_lowered, &by_thread)
+CASE_OF("limit_is_lowered/zero", limit_is_lowered, AS(struct lowering, by_libc, 0))
+CASE_OF("limit_is_lowered/three", limit_is_lowered, AS(struct lowering, by_libc, 3))
+CASE_OF("limit_is_lowered/prlimit", limit_is_lowered, AS(struct lowering, by_prlimit, 0))
+CASE_OF("limit_is_lowered/number", limit_is_lowered, AS(struct lowering, by_number, 0))
+CASE_OF("limit_is_lowered/thread", limit_is_lowered, AS(struct lowering, by_a_thread, 0))
 CASE_OF("lock_outlives_the_right/mlock", lock_outlives_the_right, "by address")
 CASE_OF("lock_outlives_the_right/mlockall", lock_outlives_the_right, NULL)
 CASE_OF("somebody_elses_file", somebody_elses_file, NULL)

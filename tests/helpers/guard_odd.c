@@ -12,17 +12,8 @@
 #include <sys/uio.h>
 
 #include "../mounts.h"
-#include "guard_helper.h"
-
-#define FILE_NAME "guard.data"
-#define PAGES	  32
-#define BYTES	  (PAGES * PAGE)
-
-static void change(const void *unused)
-{
-	(void)unused;
-	file_overwrite(FILE_NAME, 2, 0, PAGES);
-}
+#define PAGES 32
+#include "guard_file.h"
 
 /* --- P1: what the kernel says of a pointer to nowhere --- */
 
@@ -30,7 +21,7 @@ PROMISE_WIDTHS(P1, pointers_to_nowhere_are_the_kernels, HOLDS_BARE)
 {
 	char *const *const volatile lost = (char *const *)8; /* volatile: gcc warns of it */
 	char *const nowhere[] = { (char *)lost, NULL }, *const argv[] = { (char *)"x", NULL };
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *view = fresh();
 
 	promise(syscall(SYS_clone3, NULL, 0) == -1 && (errno == EINVAL || errno == ENOSYS),
 		"clone3 of nothing: %s", strerror(errno));
@@ -62,7 +53,7 @@ PROMISE_WIDTHS(P1, mremap_of_a_copy_fails_as_the_kernel_has_it, HOLDS_BARE)
 	char *plain = mmap(NULL, BYTES / 2, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	file_make(FILE_NAME, 1, PAGES);
-	char *view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES / 2);
+	char *view = view_make(FILE_NAME, RW, 0, PAGES / 2);
 	promise(mremap(view, 0, BYTES, MREMAP_MAYMOVE) == MAP_FAILED && errno == EINVAL,
 		"doubling a private mapping: %s", strerror(errno));
 	int error = error_of_a_size_that_wraps(view);
@@ -111,8 +102,7 @@ PROMISE_WIDTHS(P1, an_unknown_flag_is_refused, HOLDS_BARE)
 CASE(answers_for_opens)
 {
 	struct fanotify_event_metadata event;
-	char done;
-	struct other other = other_start(change, NULL);
+	struct other other = other_start(change_by_other, NULL);
 
 	char *before = guarded_make("guard.before", PROT_READ, PAGES);
 	file_make(FILE_NAME, 1, PAGES);
@@ -120,15 +110,15 @@ CASE(answers_for_opens)
 	if (group < 0)
 		skip("no fanotify for this user");
 	must(fanotify_mark(group, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, FILE_NAME) == 0);
-	must(write(other.go, "", 1) == 1); /* it waits for us, not we for it */
+	other_begin(&other); /* it waits for us, not we for it */
 	must(read(group, &event, sizeof(event)) == sizeof(event));
 	char *view = sure(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, event.fd, 0));
 	struct fanotify_response yes = { event.fd, FAN_ALLOW };
 	must(write(group, &yes, sizeof(yes)) == sizeof(yes) && close(event.fd) == 0);
-	must(read(other.done, &done, 1) == 1);
+	other_wait(&other);
 	other_end(&other);
-	view_check(view, 1, 0, PAGES, "mapped while the writer was held");
-	view_check(before, 1, 0, PAGES, "mapped before");
+	check(view, "mapped while the writer was held");
+	check(before, "mapped before");
 }
 
 /* --- S9: limits that shrink when the guard is there already --- */
@@ -137,19 +127,18 @@ static void shrinks(const void *argument)
 {
 	int resource = *(const int *)argument;
 	struct rlimit limit = { BYTES / 2, RLIM_INFINITY };
-	struct other other = other_start(change, NULL);
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	struct other other = other_start(change_by_other, NULL);
+	char *view = fresh();
 
 	must(setrlimit((__rlimit_resource_t)resource, &limit) == 0);
-	other_go(&other);
-	view_check(view, 1, 0, PAGES, "after the limit");
-	other_end(&other);
+	other_last(&other);
+	check(view, "after the limit");
 }
 
 CASE(larger_than_fsize, HOLDS_BARE)
 {
 	struct rlimit limit = { BYTES / 2, RLIM_INFINITY };
-	struct other other = other_start(change, NULL);
+	struct other other = other_start(change_by_other, NULL);
 
 	file_make(FILE_NAME, 1, PAGES);
 	must(setrlimit(RLIMIT_FSIZE, &limit) == 0);
@@ -164,35 +153,31 @@ CASE(larger_than_fsize, HOLDS_BARE)
 
 PROMISE_WIDTHS(S4, locks_stay_at_their_limit)
 {
-	struct rlimit limit = { BYTES / 2, BYTES / 2 };
-	struct other other = other_start(change, NULL);
+	struct other other = other_start(change_by_other, NULL);
 	char line[128], before[128];
 
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
-	must(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+	char *view = fresh();
+	limit_set(RLIMIT_MEMLOCK, BYTES / 2);
 	if (mlock(view, BYTES))
 		skip("only root locks beyond the limit");
 	snprintf(before, sizeof(before), "%s",
 		 proc_line("/proc/self/status", "VmLck:", line, sizeof(line)));
-	other_go(&other);
-	view_check(view, 1, 0, PAGES, "locked");
+	other_last(&other);
+	check(view, "locked");
 	promise(!strcmp(before, proc_line("/proc/self/status", "VmLck:", line, sizeof(line))),
 		"locked:%s, and then%s", before, line);
-	other_end(&other);
 }
 
 PROMISE_WIDTHS(S4, future_locks_lose_nothing_at_their_limit)
 {
-	struct rlimit limit = { 1 << 16, 1 << 16 };
-	struct other other = other_start(change, NULL);
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	struct other other = other_start(change_by_other, NULL);
+	char *view = fresh();
 
-	must(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+	limit_set(RLIMIT_MEMLOCK, 1 << 16);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		skip("only root locks beyond the limit");
-	other_go(&other);
-	view_check(view, 1, 0, PAGES, "locked with all to come");
-	other_end(&other);
+	other_last(&other);
+	check(view, "locked with all to come");
 }
 
 /* --- P2: a page between two views that a thread of the program gives, which maps files itself ---
@@ -256,20 +241,19 @@ PROMISE(P2, whoever_gives_a_page_may_map_files, HOLDS_BARE)
 
 PROMISE_WIDTHS(S1, guard_regions_lose_nothing)
 {
-	struct other other = other_start(change, NULL);
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	struct other other = other_start(change_by_other, NULL);
+	char *view = fresh();
 
 	if (madvise(view + PAGE, PAGE, 102 /* MADV_GUARD_INSTALL */))
 		skip("this kernel has no guard regions");
-	other_go(&other);
+	other_last(&other);
 	view_check(view, 1, 0, 1, "before the guard region");
 	view_check(view + 2 * PAGE, 1, 2, PAGES - 2, "after the guard region");
-	other_end(&other);
 }
 
 PROMISE_WIDTHS(S1, guard_regions_by_process_madvise_lose_nothing)
 {
-	struct other other = other_start(change, NULL);
+	struct other other = other_start(change_by_other, NULL);
 	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
 	struct iovec area = { view + PAGE, PAGE };
 
@@ -284,14 +268,13 @@ PROMISE_WIDTHS(S1, guard_regions_by_process_madvise_lose_nothing)
 
 PROMISE_WIDTHS(S1, sealed_memory_loses_nothing)
 {
-	struct other other = other_start(change, NULL);
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	struct other other = other_start(change_by_other, NULL);
+	char *view = fresh();
 
 	if (syscall(462 /* mseal */, view, BYTES, 0))
 		skip("this kernel seals no memory");
-	other_go(&other);
-	view_check(view, 1, 0, PAGES, "sealed");
-	other_end(&other);
+	other_last(&other);
+	check(view, "sealed");
 }
 
 /* --- S10: cut off by an open that breaks no lease, and no writer after it --- */
@@ -307,7 +290,7 @@ static void cut_quietly(const void *how)
 {
 	bool renamed = !strcmp(how, "renamed");
 	struct other other = other_start(cut, renamed ? "another" : FILE_NAME);
-	char *view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	char *view = fresh();
 
 	must(!renamed || rename(FILE_NAME, "another") == 0);
 	other_go(&other);
@@ -331,9 +314,8 @@ PROMISE_WIDTHS(P1, unmounting_finds_no_file_of_ours, HOLDS_BARE)
 	}
 }
 
-static const int space = RLIMIT_AS, size = RLIMIT_FSIZE;
-CASE_OF("shrinks/space", shrinks, &space)
-CASE_OF("shrinks/size", shrinks, &size)
+CASE_OF("shrinks/space", shrinks, AS(int, RLIMIT_AS))
+CASE_OF("shrinks/size", shrinks, AS(int, RLIMIT_FSIZE))
 CASE_OF("cut/unmapped", cut_quietly, "unmapped", HOLDS_BARE)
 CASE_OF("cut/renamed", cut_quietly, "renamed", HOLDS_BARE)
 CASE_OF("cut/exits", cut_quietly, "exits", HOLDS_BARE)

@@ -7,11 +7,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
-#include "guard_helper.h"
-
-#define FILE_NAME "guard.data"
-#define PAGES	  16
-#define BYTES	  (PAGES * PAGE)
+#include "guard_file.h"
 
 /* --- a file system that is frozen until the word is given, or all others are gone --- */
 
@@ -59,7 +55,6 @@ static void thaw(const struct frost *frost)
 
 static void cut(const void *unused)
 {
-	(void)unused;
 	must(truncate(FILE_NAME, 0) == 0);
 	file_make(FILE_NAME, 2, PAGES / 2);
 }
@@ -92,11 +87,9 @@ static struct scene scene_prepare(void)
 
 static void scene_begin(struct scene *scene)
 {
-	char byte = 0;
-
-	scene->view = guarded_make(FILE_NAME, PROT_READ, PAGES);
+	scene->view = fresh();
 	alarm(30); /* whoever waits for the copy waits for ever */
-	must(write(scene->writer.go, &byte, 1) == 1);
+	other_begin(&scene->writer);
 	wait_until(leases_of(id_of(FILE_NAME), "BREAKING") == 1);
 	wait_until(copy_is_stuck());
 }
@@ -111,9 +104,7 @@ static struct scene scene_make(void)
 
 static void writer_is_in(struct scene *scene)
 {
-	char byte;
-
-	must(read(scene->writer.done, &byte, 1) == 1);
+	other_wait(&scene->writer);
 	other_end(&scene->writer);
 }
 
@@ -129,18 +120,18 @@ static void scene_end(struct scene *scene)
 CASE(calls_do_not_wait)
 {
 	struct scene scene = scene_prepare();
-	char *other = guarded_make("guard.second", PROT_READ, PAGES), *more;
+	char *other = guarded_make(SECOND, PROT_READ, PAGES), *more;
 
 	scene_begin(&scene);
-	view_check(scene.view, 1, 0, PAGES, "while the writer waits");
+	check(scene.view, "while the writer waits");
 	must(munmap(scene.view + 3 * PAGE, PAGE) == 0);
 	must(mprotect(scene.view + 5 * PAGE, PAGE, PROT_NONE) == 0);
 	must(madvise(scene.view, BYTES / 8, MADV_DONTNEED) == 0);
-	must(mmap(scene.view + 7 * PAGE, PAGE, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	must(mmap(scene.view + 7 * PAGE, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		  0) != MAP_FAILED);
 	memset(scene.view + 7 * PAGE, 'x', PAGE);
 	must(munmap(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), PAGE) == 0);
-	more = view_make("guard.second", PROT_READ, 0, PAGES);
+	more = view_make(SECOND, PROT_READ, 0, PAGES);
 	must(munmap(other, BYTES) == 0);
 	char *moved = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(mremap(scene.view + 9 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, moved) ==
@@ -157,21 +148,21 @@ CASE(calls_do_not_wait)
 	promise(!is_mapped(scene.view + 9 * PAGE), "what was moved is there again");
 	view_check(moved, 1, 9, 1, "what was moved");
 	view_check(scene.view + 10 * PAGE, 1, 10, PAGES - 10, "the rest");
-	view_check(more, 1, 0, PAGES, "another file");
+	check(more, "another file");
 }
 
 /* Nor does a file that is mapped for the first time. It is small enough for the memory that there
  * is: snapshot.memory sends only the large one to the spill directory. */
 CASE(another_file_does_not_wait)
 {
-	file_make("guard.second", 3, 2);
+	file_make(SECOND, 3, 2);
 	struct scene scene = scene_make();
-	char *view = view_make("guard.second", PROT_READ, 0, 2);
+	char *view = view_make(SECOND, PROT_READ, 0, 2);
 
 	scene_end(&scene);
-	must(truncate("guard.second", 0) == 0);
+	must(truncate(SECOND, 0) == 0);
 	view_check(view, 3, 0, 2, "the other file");
-	view_check(scene.view, 1, 0, PAGES, "the file");
+	check(scene.view, "the file");
 }
 
 /* All of it is unmapped meanwhile: nothing is replaced there any more. */
@@ -180,8 +171,8 @@ CASE(unmapped_meanwhile)
 	struct scene scene = scene_make();
 
 	must(munmap(scene.view, BYTES) == 0);
-	must(mmap(scene.view, BYTES, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == scene.view);
+	must(mmap(scene.view, BYTES, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		  0) == scene.view);
 	memset(scene.view, 'x', BYTES);
 	scene_end(&scene);
 	for (size_t i = 0; i < BYTES; i++)
@@ -220,7 +211,7 @@ static void *fork_and_check(void *argument)
 	struct caller *caller = caller_starts(argument);
 
 	IN_CHILD {
-		view_check(caller->view, 1, 0, PAGES, "the child");
+		check(caller->view, "the child");
 	}
 	return NULL;
 }
@@ -230,14 +221,14 @@ CASE(fork_meanwhile)
 	struct scene scene = scene_make();
 
 	stuck_then_thaw(&scene, fork_and_check);
-	view_check(scene.view, 1, 0, PAGES, "the parent");
+	check(scene.view, "the parent");
 }
 
 static void *protect_and_store(void *argument)
 {
 	struct caller *caller = caller_starts(argument);
 
-	must(mprotect(caller->view, BYTES, PROT_READ | PROT_WRITE) == 0);
+	must(mprotect(caller->view, BYTES, RW) == 0);
 	for (size_t i = 0; i < PAGES; i += 2)
 		pattern_fill(caller->view + i * PAGE, 9, i);
 	return NULL;
@@ -287,24 +278,23 @@ CASE(freopen_meanwhile)
 /* Several files break at once. */
 static void cut_second(const void *unused)
 {
-	(void)unused;
-	must(truncate("guard.second", PAGE / 2) == 0);
+	must(truncate(SECOND, PAGE / 2) == 0);
 }
 
 CASE(two_breaks)
 {
 	struct other second = other_start(cut_second, NULL);
 	struct scene scene = scene_prepare();
-	char *view = guarded_make("guard.second", PROT_READ, PAGES), byte = 0;
+	char *view = guarded_make(SECOND, PROT_READ, PAGES);
 
 	scene_begin(&scene);
-	must(write(second.go, &byte, 1) == 1);
-	wait_until(leases_of(id_of("guard.second"), "BREAKING") == 1);
+	other_begin(&second);
+	wait_until(leases_of(id_of(SECOND), "BREAKING") == 1);
 	scene_end(&scene);
-	must(read(second.done, &byte, 1) == 1);
+	other_wait(&second);
 	other_end(&second);
-	view_check(scene.view, 1, 0, PAGES, "the first file");
-	view_check(view, 1, 0, PAGES, "the second file");
+	check(scene.view, "the first file");
+	check(view, "the second file");
 }
 
 CASES_MAIN

@@ -21,10 +21,8 @@ static void *open_for_ever(void *count)
 
 int main(int argc, char **argv)
 {
-	pthread_t thread;
-
 	for (int i = 0; i < THREADS; i++)
-		must(pthread_create(&thread, NULL, open_for_ever, &opened[i]) == 0);
+		thread_start(open_for_ever, &opened[i]);
 	for (int i = 0; i < THREADS; i++)
 		while (opened[i] < 100)
 			sched_yield();

@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -39,6 +40,7 @@
 #include "state.h"
 
 #define PAGE	    4096UL
+#define RW	    (PROT_READ | PROT_WRITE)
 #define EXIT_BROKEN 1
 #define EXIT_SKIP   77
 #define EXIT_TRIAL  99
@@ -246,6 +248,17 @@ static inline char *view_make(const char *path, int prot, size_t first, size_t p
 	return view;
 }
 
+static inline char *anonymous(size_t length)
+{
+	return sure(mmap(NULL, length, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
+/* Addresses without memory. */
+static inline char *reserve(size_t length)
+{
+	return sure(mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
 /* --- touching what may not be there --- */
 
 static sigjmp_buf touch_jump;
@@ -341,14 +354,24 @@ static inline bool child_goes(pid_t *child)
 /* What a child does, which must end well before its parent goes on. */
 #define IN_CHILD for (pid_t child_ = sure(fork()); child_goes(&child_); _exit(0))
 
+static inline void other_begin(const struct other *other)
+{
+	must(write(other->go, "", 1) == 1);
+}
+
+static inline void other_wait(const struct other *other)
+{
+	char byte;
+
+	if (read(other->done, &byte, 1) != 1)
+		child_wait(other->pid);
+}
+
 /* Has the act done, and returns when it is. */
 static inline void other_go(const struct other *other)
 {
-	char byte = 0;
-
-	must(write(other->go, &byte, 1) == 1);
-	if (read(other->done, &byte, 1) != 1)
-		child_wait(other->pid);
+	other_begin(other);
+	other_wait(other);
 }
 
 static inline void other_end(const struct other *other)
@@ -356,6 +379,22 @@ static inline void other_end(const struct other *other)
 	close(other->go);
 	close(other->done);
 	child_wait(other->pid);
+}
+
+/* For the last time. */
+static inline void other_last(const struct other *other)
+{
+	other_go(other);
+	other_end(other);
+}
+
+/* --- limits --- */
+
+static inline void limit_set(__rlimit_resource_t resource, rlim_t most)
+{
+	struct rlimit limit = { most, most };
+
+	must(setrlimit(resource, &limit) == 0);
 }
 
 /* --- what /proc says --- */
@@ -550,7 +589,7 @@ case_make(void (*run)(const void *), const void *argument, bool holds_bare, cons
 #define CASE_NAMED(text, function, ...)                       \
 	static void function(const void *unused);             \
 	CASE_LISTED(__COUNTER__, text, function, __VA_ARGS__) \
-	static void function(__attribute__((unused)) const void *unused)
+	static void function(const void *unused)
 #define CASE(function, ...) CASE_NAMED(#function, function, __VA_ARGS__)
 /* A case that is a test by itself, about this promise, in each variant or in both widths: it needs
  * no line in tests/preload, where test_promises.c has those of all helpers. */
@@ -558,6 +597,8 @@ case_make(void (*run)(const void *), const void *argument, bool holds_bare, cons
 #define PROMISE_WIDTHS(promise, function, ...) CASE(function, __VA_ARGS__)
 #define CASE_OF(text, function, with, ...) \
 	CASE_LISTED(__COUNTER__, text, function, .argument = (with), __VA_ARGS__)
+/* A value that it is called with: AS(int, PROT_READ). */
+#define AS(type, ...) (&(type const){ __VA_ARGS__ })
 
 static inline int case_run(const struct test_case *test)
 {

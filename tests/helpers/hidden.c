@@ -13,8 +13,6 @@ static char *header, *frames; /* the ELF header; .eh_frame_hdr */
 
 static int find(struct dl_phdr_info *info, size_t size, void *unused)
 {
-	(void)size;
-	(void)unused;
 	header = (char *)((uintptr_t)__ehdr_start & ~(PAGE - 1));
 	for (int i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
@@ -44,7 +42,7 @@ static void move_away(char *page, bool hidden)
 
 static void exchange(char *page, const char *other, char *before)
 {
-	must(mprotect(page, PAGE, PROT_READ | PROT_WRITE) == 0);
+	must(mprotect(page, PAGE, RW) == 0);
 	if (before)
 		memcpy(before, page, PAGE);
 	memcpy(page, other, PAGE);
@@ -96,14 +94,10 @@ static void record(const void *argument)
 	must(open_hidden(way->hide, *way->page, path) >= 0);
 }
 
-static const struct way ways[] = {
-	{ forbid, &header }, { move_away, &header }, { redirect, &header },
-	{ forbid, &frames }, { move_away, &frames },
-};
-CASE_OF("header/forbid", record, &ways[0], HOLDS_BARE)
-CASE_OF("header/move", record, &ways[1], HOLDS_BARE)
-CASE_OF("header/redirect", record, &ways[2], HOLDS_BARE)
-CASE_OF("frames/forbid", record, &ways[3], HOLDS_BARE)
-CASE_OF("frames/move", record, &ways[4], HOLDS_BARE)
+CASE_OF("header/forbid", record, AS(struct way, forbid, &header), HOLDS_BARE)
+CASE_OF("header/move", record, AS(struct way, move_away, &header), HOLDS_BARE)
+CASE_OF("header/redirect", record, AS(struct way, redirect, &header), HOLDS_BARE)
+CASE_OF("frames/forbid", record, AS(struct way, forbid, &frames), HOLDS_BARE)
+CASE_OF("frames/move", record, AS(struct way, move_away, &frames), HOLDS_BARE)
 
 CASES_MAIN

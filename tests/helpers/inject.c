@@ -27,7 +27,7 @@ static long hidden(long nr, long a, long b, long c)
 
 static char *hidden_map(size_t length, int flags, int fd)
 {
-	long result = map_by_hand(length, PROT_READ | PROT_WRITE, flags, fd);
+	long result = map_by_hand(length, RW, flags, fd);
 
 	must(result > 0 || result < -4095);
 	return (char *)result;
@@ -44,7 +44,7 @@ static int hidden_open(const char *path, int flags)
 /* --- every call once --- */
 
 static int file, memory;
-static char *shared, *anonymous;
+static char *shared, *unnamed;
 
 static bool injected(long result)
 {
@@ -62,8 +62,8 @@ CALL_IS(anonymous, injected((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_
 CALL(fixed)
 {
 	own[0] = 'k';
-	bool failed = injected((long)mmap(own, PAGE, PROT_READ | PROT_WRITE,
-					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	bool failed =
+		injected((long)mmap(own, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 
 	promise(own[0] == (failed ? 'k' : 0), "a mapping that failed replaced what was there");
 	return failed;
@@ -90,10 +90,10 @@ CALL(munmap)
 
 CALL(mremap)
 {
-	void *r = mremap(anonymous, 4 * PAGE, 2 * PAGE, 0);
+	void *r = mremap(unnamed, 4 * PAGE, 2 * PAGE, 0);
 	bool failed = injected((long)r);
 
-	promise(failed == is_mapped(anonymous + 3 * PAGE), "mremap that failed cut the mapping");
+	promise(failed == is_mapped(unnamed + 3 * PAGE), "mremap that failed cut the mapping");
 	return failed;
 }
 
@@ -102,7 +102,7 @@ static bool protect(int result)
 	bool failed = injected(result);
 
 	promise(!failed || !touch(own + PAGE), "a protection that failed was set");
-	hidden(SYS_mprotect, (long)own + (long)PAGE, PAGE, PROT_READ | PROT_WRITE);
+	hidden(SYS_mprotect, (long)own + (long)PAGE, PAGE, RW);
 	return failed;
 }
 
@@ -201,7 +201,7 @@ static void prepare_file(void)
 	file = fd;
 	memory = hidden_open("/proc/self/mem", O_RDONLY);
 	shared = hidden_map(4 * PAGE, MAP_SHARED, file);
-	anonymous = hidden_map(4 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	unnamed = hidden_map(4 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
 static int each_call(void)
@@ -254,7 +254,7 @@ static int in_threads(size_t threads, size_t count)
 
 	must(threads <= COUNT(all));
 	for (size_t i = 0; i < threads; i++)
-		must(pthread_create(&all[i], NULL, thread, &count) == 0);
+		all[i] = thread_start(thread, &count);
 	for (size_t i = 0; i < threads; i++) {
 		void *result;
 
@@ -379,7 +379,7 @@ static void past_the_limit(void)
 	TRY(remap_file_pages(shared, PAGE, 0, 3, 0));
 	TRY(remap_file_pages(shared, PAGE, PROT_READ, 3, 0));
 	TRY(remap_file_pages(own, PAGE, 0, 3, 0));
-	TRY(mprotect(window, 64 * PAGE, PROT_READ | PROT_WRITE)); /* makes one of two */
+	TRY(mprotect(window, 64 * PAGE, RW)); /* makes one of two */
 	TRY(munmap(window, 64 * PAGE));
 	TRY(one_more());
 	TRY(one_more());
@@ -395,8 +395,8 @@ static int areas(size_t wanted)
 	strip = mmap(NULL, 2 * limit * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		     -1, 0);
 	/* Shared: areas of different objects never merge. */
-	window = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, SHARE, -1, 0);
-	moved_window = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, SHARE, -1, 0);
+	window = mmap(NULL, 64 * PAGE, RW, SHARE, -1, 0);
+	moved_window = mmap(NULL, 8 * PAGE, RW, SHARE, -1, 0);
 	must(strip != MAP_FAILED && window != MAP_FAILED && moved_window != MAP_FAILED);
 	near_the_limit();
 	at_the_limit();

@@ -136,9 +136,7 @@ WAY(fork)
 
 WAY(vfork)
 {
-	pid_t child = vfork();
-
-	must(child >= 0);
+	pid_t child = sure(vfork());
 	if (child)
 		end_as(child);
 	execve(argv[0], argv, nothing);

@@ -94,9 +94,7 @@ static int by_spawnp(char **environment)
 
 static int by_vfork(char **environment)
 {
-	pid_t child = vfork();
-
-	must(child >= 0);
+	pid_t child = sure(vfork());
 	if (!child) {
 		execve(TRUE_PATH, arguments, environment);
 		_exit(errno);
@@ -118,21 +116,17 @@ static int started(start *way, size_t count, char *entry)
 	return ended(child);
 }
 
-struct way {
-	start *start;
-};
-
 /* Also larger than the stack. */
-static void skip_if_missing(const struct way *way, int error)
+static void skip_if_missing(start *way, int error)
 {
-	if (way->start == by_execveat && error == ENOSYS)
+	if (way == by_execveat && error == ENOSYS)
 		skip("no execveat before Linux 3.19");
 }
 
 static void too_large(const void *argument)
 {
-	const struct way *way = argument;
-	int error = started(way->start, 3000000, (char *)"A=1");
+	start *way = *(start *const *)argument;
+	int error = started(way, 3000000, (char *)"A=1");
 
 	skip_if_missing(way, error);
 	promise(error == E2BIG, "%s", strerror(error));
@@ -141,7 +135,7 @@ static void too_large(const void *argument)
 /* What just fits does so although the preload is put back, if there is room, and if not. */
 static void just_fits(const void *argument)
 {
-	const struct way *way = argument;
+	start *way = *(start *const *)argument;
 	const struct rlimit limit = { 1 << 20, RLIM_INFINITY };
 	char entry[] = "LONG=01234567890123456789012345678901234567890123456789";
 	size_t fits = 1, fails = 100000;
@@ -155,7 +149,7 @@ static void just_fits(const void *argument)
 		*(error ? &fails : &fits) = middle;
 	}
 	for (size_t less = 0; less <= 4; less++) {
-		int error = started(way->start, fits - less, entry);
+		int error = started(way, fits - less, entry);
 		skip_if_missing(way, error);
 		promise(!error, "%zu of %zu: %s", fits - less, fits, strerror(error));
 	}
@@ -214,18 +208,13 @@ static long next_call(pid_t child)
 	return number_of(child);
 }
 
-struct ending {
-	end_call *end;
-};
-
 static void nothing_before_the_end(const void *argument)
 {
-	const struct ending *ending = argument;
 	int status;
 	pid_t child = sure(fork());
 
 	if (!child)
-		traced(ending->end);
+		traced(*(end_call *const *)argument);
 	must(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
 	while (next_call(child) != SYS_getppid)
 		;
@@ -292,7 +281,7 @@ static __attribute__((noinline)) int fail_here(void *nowhere)
 
 static __attribute__((noinline)) int fail_there(void *nowhere)
 {
-	return mprotect(nowhere, 2 * PAGE, PROT_READ | PROT_WRITE) ? errno : 0;
+	return mprotect(nowhere, 2 * PAGE, RW) ? errno : 0;
 }
 
 /* Not each of them is reason to list all areas, though they come from two places in turn. A line of
@@ -302,7 +291,7 @@ PROMISE_WIDTHS(P8, failing_calls_list_the_areas_now_and_then, HOLDS_BARE)
 	char *areas = sure(mmap(NULL, AREAS * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
 	for (size_t i = 0; i < AREAS; i += 2)
-		must(mprotect(areas + i * PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
+		must(mprotect(areas + i * PAGE, PAGE, RW) == 0);
 	char *nowhere = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(nowhere != MAP_FAILED && munmap(nowhere, 2 * PAGE) == 0);
 	long long before = bytes_read();
@@ -312,30 +301,25 @@ PROMISE_WIDTHS(P8, failing_calls_list_the_areas_now_and_then, HOLDS_BARE)
 	promise(lists < CALLS / 4, "the areas were listed %lld times", lists);
 }
 
-static const struct way ways[] = {
-	{ by_execve }, { by_execvpe }, { by_fexecve }, { by_execveat }, { by_execle },
-	{ by_number }, { by_environ }, { by_spawn },   { by_spawnp },	{ by_vfork },
-};
-static const struct ending endings[] = { { _exit }, { _Exit }, { quick_exit }, { exit } };
-CASE_OF("large/execve", too_large, &ways[0], HOLDS_BARE)
-CASE_OF("large/execvpe", too_large, &ways[1], HOLDS_BARE)
-CASE_OF("large/fexecve", too_large, &ways[2], HOLDS_BARE)
-CASE_OF("large/execveat", too_large, &ways[3], HOLDS_BARE)
-CASE_OF("large/execle", too_large, &ways[4], HOLDS_BARE)
-CASE_OF("large/number", too_large, &ways[5], HOLDS_BARE)
-CASE_OF("large/environ", too_large, &ways[6], HOLDS_BARE)
-CASE_OF("large/spawn", too_large, &ways[7], HOLDS_BARE)
-CASE_OF("large/spawnp", too_large, &ways[8], HOLDS_BARE)
-CASE_OF("large/vfork", too_large, &ways[9], HOLDS_BARE)
-CASE_OF("fits/execve", just_fits, &ways[0], HOLDS_BARE)
-CASE_OF("fits/execvpe", just_fits, &ways[1], HOLDS_BARE)
-CASE_OF("fits/execveat", just_fits, &ways[3], HOLDS_BARE)
-CASE_OF("fits/number", just_fits, &ways[5], HOLDS_BARE)
-CASE_OF("fits/spawn", just_fits, &ways[7], HOLDS_BARE)
-CASE_OF("fits/vfork", just_fits, &ways[9], HOLDS_BARE)
-CASE_OF("end/_exit", nothing_before_the_end, &endings[0], HOLDS_BARE)
-CASE_OF("end/_Exit", nothing_before_the_end, &endings[1], HOLDS_BARE)
-CASE_OF("end/quick_exit", nothing_before_the_end, &endings[2], HOLDS_BARE)
-CASE_OF("end/exit", nothing_before_the_end, &endings[3], HOLDS_BARE)
+#define TOO_LARGE(way) CASE_OF("large/" #way, too_large, AS(start *, by_##way), HOLDS_BARE)
+#define ANY_SIZE(way)  \
+	TOO_LARGE(way) \
+	CASE_OF("fits/" #way, just_fits, AS(start *, by_##way), HOLDS_BARE)
+ANY_SIZE(execve)
+ANY_SIZE(execvpe)
+TOO_LARGE(fexecve)
+ANY_SIZE(execveat)
+TOO_LARGE(execle)
+ANY_SIZE(number)
+TOO_LARGE(environ)
+ANY_SIZE(spawn)
+TOO_LARGE(spawnp)
+ANY_SIZE(vfork)
+
+#define ENDS(end) CASE_OF("end/" #end, nothing_before_the_end, AS(end_call *, end), HOLDS_BARE)
+ENDS(_exit)
+ENDS(_Exit)
+ENDS(quick_exit)
+ENDS(exit)
 
 CASES_MAIN

@@ -239,8 +239,7 @@ CASE_NAMED("vfork", child_of_vfork_leaves_nothing, HOLDS_BARE)
 	int count = list(before);
 
 	for (int i = 0; i < RECORDS; i++) {
-		pid_t child = vfork();
-		must(child >= 0);
+		pid_t child = sure(vfork());
 		if (!child) {
 			take_all(before, count, own, i % 2);
 			record();
@@ -343,9 +342,8 @@ CASE_NAMED("stderr", without_standard_error, HOLDS_BARE)
 
 CASE_NAMED("full", with_a_full_table, HOLDS_BARE)
 {
-	struct rlimit limit = { 64, 64 };
 
-	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit_set(RLIMIT_NOFILE, 64);
 	open_own();
 	closefrom(4);
 	while (dup(3) >= 0)
@@ -390,13 +388,13 @@ CASE_NAMED("threads", while_threads_close)
 
 	wanted = number_of_log();
 	own = open_own();
-	must(pthread_create(&threads[2], NULL, closes, &own) == 0);
+	threads[2] = thread_start(closes, &own);
 	for (int i = 0; i < 2; i++)
-		must(pthread_create(&threads[i], NULL, writes, NULL) == 0);
+		threads[i] = thread_start(writes, NULL);
 	for (int i = 0; i < 2; i++)
-		must(pthread_join(threads[i], NULL) == 0);
+		thread_end(threads[i]);
 	atomic_store(&over, true);
-	must(pthread_join(threads[2], NULL) == 0);
+	thread_end(threads[2]);
 	own_is_empty();
 }
 
@@ -404,7 +402,6 @@ static void handler(int signal)
 {
 	int saved = errno;
 
-	(void)signal;
 	close_range(512, ~0U, 0);
 	errno = saved;
 }
@@ -424,10 +421,10 @@ CASE_NAMED("handler", while_a_handler_closes, HOLDS_BARE)
 	pthread_t self = pthread_self(), other;
 
 	must(sigaction(SIGUSR1, &action, NULL) == 0);
-	must(pthread_create(&other, NULL, signals, &self) == 0);
+	other = thread_start(signals, &self);
 	writes(NULL);
 	atomic_store(&over, true);
-	must(pthread_join(other, NULL) == 0);
+	thread_end(other);
 }
 
 CASE_OF("listed.close", until_nothing_is_left, BY(by_libc), HOLDS_BARE)

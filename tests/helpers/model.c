@@ -315,7 +315,7 @@ int main(int argc, char **argv)
 	printf("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	state = seed ? seed : 1;
-	base = sure(mmap(NULL, SLOTS * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	base = anonymous(SLOTS * PAGE);
 	for (long i = 0; i < sequences; i++)
 		sequence();
 	printf("%ld sequences\n", sequences);

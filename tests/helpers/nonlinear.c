@@ -107,7 +107,7 @@ int main(int argc, char **argv)
 		return 0;
 	file_make(FILE_NAME, 1, PAGES);
 	fd = open(FILE_NAME, O_RDWR | O_CLOEXEC);
-	window = mmap(NULL, WINDOW * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, FIRST * PAGE);
+	window = mmap(NULL, WINDOW * PAGE, RW, MAP_SHARED, fd, FIRST * PAGE);
 	must(fd >= 0 && window != MAP_FAILED);
 	must(close(fd) == 0);
 	call_all();

@@ -123,7 +123,6 @@ static int nameless = -1;
 
 static void overwrite(const void *unused)
 {
-	(void)unused;
 	if (nameless >= 0)
 		file_fill(nameless, 2, 0, want.pages);
 	else
@@ -145,10 +144,7 @@ static void hold_then_overwrite(const void *unused)
 /* A child of the other process writes as long as that one lives. */
 static void write_all_the_time(const void *unused)
 {
-	int fd = open(file_name(0), O_RDWR | O_CLOEXEC);
-
-	(void)unused;
-	must(fd >= 0);
+	int fd = sure(open(file_name(0), O_RDWR | O_CLOEXEC));
 	if (fork() != 0)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -237,7 +233,7 @@ static const char *judge(const char *view)
 
 static void say_writable(char *view)
 {
-	if (mprotect(view, PAGE, PROT_READ | PROT_WRITE))
+	if (mprotect(view, PAGE, RW))
 		printf(" mprotect=%s", strerrorname_np(errno));
 	else
 		printf(" mprotect=0");

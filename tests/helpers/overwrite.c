@@ -55,7 +55,7 @@ WAY(pwritev)
 WAY(shared)
 {
 	int fd = open_for_writing(0);
-	char *shared = sure(mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	char *shared = sure(mmap(NULL, PAGES * PAGE, RW, MAP_SHARED, fd, 0));
 
 	for (size_t i = 0; i < PAGES; i++)
 		pattern_fill(shared + i * PAGE, 2, i);

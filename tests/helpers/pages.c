@@ -10,7 +10,6 @@
  * exit it ends with all descriptors "closed", its table "full", or its privileges "dropped".
  */
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
 #include "helper.h"
@@ -34,8 +33,7 @@ static FILE *expected;
 /* Between pages of PROT_NONE, so that no two areas become one. */
 static char *place(size_t pages)
 {
-	char *at =
-		sure(mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *at = reserve((pages + 2) * PAGE);
 
 	return at + PAGE;
 }
@@ -99,7 +97,7 @@ static void load(const volatile char *at, size_t first, size_t pages)
 
 static void make_anonymous(void)
 {
-	char *at = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = map(8, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	store(at, 0, 2);
 	load(at, 2, 1);
@@ -116,7 +114,7 @@ static void make_private_file(int fd, const char *what)
 	load(at, 0, 8);
 	snprintf(name, sizeof(name), "read of %s", what);
 	expect(at, 8, name, .file = 8);
-	at = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 8);
+	at = map(8, RW, MAP_PRIVATE, fd, 8);
 	store(at, 0, 3);
 	load(at, 3, 5);
 	snprintf(name, sizeof(name), "written of %s", what);
@@ -131,7 +129,7 @@ static void make_private_file(int fd, const char *what)
 /* As many runs of like pages as there are pages: more than one call of PAGEMAP_SCAN returns. */
 static void make_stripes(int fd)
 {
-	char *at = map(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	char *at = map(4096, RW, MAP_PRIVATE, fd, 0);
 
 	load(at, 0, 4096);
 	for (size_t i = 0; i < 4096; i += 2)
@@ -143,7 +141,7 @@ static void make_stripes(int fd)
 static void make_large(void)
 {
 	size_t pages = 76800;
-	char *at = map(pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = map(pages, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	load(at, 0, pages);
 	expect(at, pages, "zeros", .zeros = pages);
@@ -153,7 +151,7 @@ static void make_guarded(void)
 {
 	struct utsname name;
 	int major = 0, minor = 0;
-	char *at = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = map(8, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	store(at, 0, 8);
 	/* Kernels 6.13 and 6.14 have guard pages, but do not tell them from swapped ones. */
@@ -169,8 +167,7 @@ static char *map_huge(int flags, int fd)
 	char *at = place(3 * HUGE_PAGE / PAGE);
 
 	at = (char *)(((uintptr_t)at + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
-	must(mmap(at, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | flags, fd,
-		  0) == at);
+	must(mmap(at, 2 * HUGE_PAGE, RW, MAP_PRIVATE | MAP_FIXED | flags, fd, 0) == at);
 	madvise(at, 2 * HUGE_PAGE, MADV_HUGEPAGE);
 	return at;
 }
@@ -191,15 +188,10 @@ static void make_huge(void)
 
 /* ---- shared mappings ---- */
 
-static bool can_look_at_files(void)
-{
-	return geteuid() == 0;
-}
-
 static void make_shared_file(int fd)
 {
 	struct statfs fs;
-	char *at = map(8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *at = map(8, RW, MAP_SHARED, fd, 0);
 
 	store(at, 0, 8);
 	expect(at, 8, "shared file", .shared = 8);
@@ -216,20 +208,19 @@ static void make_memfd(void)
 	int fd = file_in_memory();
 	char *at;
 
-	must(fd >= 0 && !ftruncate(fd, 11 * PAGE));
+	must(!ftruncate(fd, 11 * PAGE));
 	must(!fchmod(fd, 0400)); /* its owner may ask all the same */
 	file_fill(fd, 1, 0, 2);	 /* none of the mapping's */
 	file_fill(fd, 1, 3, 3);	 /* in memory, though in no page table */
-	at = map(8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 3);
+	at = map(8, RW, MAP_SHARED, fd, 3);
 	store(at, 4, 2);
 	expect(at, 8, "shared memfd", .shared = 5, .never = 3);
 	fd = file_in_memory();
-	must(fd >= 0);
 	file_fill(fd, 1, 0, 16);
 	make_private_file(fd, "a memfd");
 	/* Past the end of what mincore is asked at a time. */
 	fd = file_in_memory();
-	must(fd >= 0 && !ftruncate(fd, 20480 * PAGE));
+	must(!ftruncate(fd, 20480 * PAGE));
 	for (size_t i = 0; i < 20480; i += 4096)
 		file_fill(fd, 1, i + 7, 1);
 	expect(map(20480, PROT_READ, MAP_SHARED, fd, 0), 20480, "sparse memfd", .shared = 5,
@@ -238,11 +229,11 @@ static void make_memfd(void)
 
 static void make_shared_anonymous(void)
 {
-	char *at = map(8, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *at = map(8, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	store(at, 0, 3);
 	must(!madvise(at, PAGE, MADV_DONTNEED)); /* the page table forgets it */
-	if (can_look_at_files())
+	if (geteuid() == 0)			 /* may look at files */
 		expect(at, 8, "shared anonymous", .shared = 3, .never = 5);
 	else
 		expect(at, 8, "shared anonymous", .shared = 2, .unknown = 6);
@@ -288,8 +279,7 @@ static void kinds(void)
 static void many(void)
 {
 	size_t count = 700;
-	char *at = sure(mmap(NULL, 2 * count * PAGE, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *at = anonymous(2 * count * PAGE);
 
 	for (size_t i = 0; i < count; i++) {
 		char *page = at + (2 * i + 1) * PAGE;
@@ -315,7 +305,7 @@ static void ranked(void)
 /* What a fork shares is nobody's own, until somebody writes. */
 static void family(void)
 {
-	char *at = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), byte;
+	char *at = map(8, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), byte;
 	int both[2], status;
 
 	must(!pipe2(both, O_CLOEXEC));
@@ -372,7 +362,7 @@ static void one_processor(void)
 
 static void swapped(void)
 {
-	int prot = PROT_READ | PROT_WRITE, fd = make_file("swapped.data", 16);
+	int prot = RW, fd = make_file("swapped.data", 16);
 	char *at;
 
 	one_processor();
@@ -388,7 +378,7 @@ static void swapped(void)
 	swap_out_shared(map(8, prot, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
 			"shared anonymous, swapped");
 	fd = file_in_memory();
-	must(fd >= 0 && !ftruncate(fd, 8 * PAGE));
+	must(!ftruncate(fd, 8 * PAGE));
 	at = map(8, prot, MAP_SHARED, fd, 0);
 	swap_out_shared(at, "memfd, swapped");
 	at = map(8, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -400,8 +390,7 @@ static void swapped(void)
 static _Noreturn void churn(void)
 {
 	for (;;) {
-		char *at = sure(mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+		char *at = anonymous(64 * PAGE);
 		store(at, 0, 64);
 		must(!mprotect(at + 8 * PAGE, 8 * PAGE, PROT_READ));
 		must(!munmap(at + 16 * PAGE, 8 * PAGE));
@@ -411,13 +400,21 @@ static _Noreturn void churn(void)
 
 static void fill_table(void)
 {
-	struct rlimit limit = { 64, 64 };
 
-	must(!setrlimit(RLIMIT_NOFILE, &limit));
+	limit_set(RLIMIT_NOFILE, 64);
 	while (dup(STDOUT_FILENO) >= 0)
 		;
 	must(errno == EMFILE);
 }
+
+static const struct {
+	const char *name;
+	void (*make)(void);
+} cases[] = { { "kinds", kinds },
+	      { "many", many },
+	      { "family", family },
+	      { "ranked", ranked },
+	      { "swapped", swapped } };
 
 int main(int argc, char **argv)
 {
@@ -426,16 +423,9 @@ int main(int argc, char **argv)
 	alarm(120);
 	expected = fopen("expected", "we");
 	must(expected);
-	if (!strcmp(name, "kinds"))
-		kinds();
-	else if (!strcmp(name, "many"))
-		many();
-	else if (!strcmp(name, "family"))
-		family();
-	else if (!strcmp(name, "ranked"))
-		ranked();
-	else if (!strcmp(name, "swapped"))
-		swapped();
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (!strcmp(name, cases[i].name))
+			cases[i].make();
 	must(!fclose(expected));
 	if (!strcmp(then, "wait") || !strcmp(then, "storm"))
 		must(!raise(SIGSTOP));

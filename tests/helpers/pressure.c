@@ -54,7 +54,7 @@ static void fail_in_turn(char *at, size_t i)
 
 static void drive(const char *how)
 {
-	char *window = mmap(NULL, WINDOW_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *window = mmap(NULL, WINDOW_PAGES * PAGE, RW, MAP_SHARED, fd, 0);
 	size_t calls = 0;
 
 	must(window != MAP_FAILED);

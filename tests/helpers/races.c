@@ -19,7 +19,6 @@ static atomic_bool stop;
 
 static void *switch_link(void *unused)
 {
-	(void)unused;
 	for (unsigned int i = 0; !atomic_load(&stop); i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "races.%u", i % 2);
@@ -64,7 +63,7 @@ static void race(const void *argument)
 	file_make("races.file", 1, 1);
 	unlink(LINK);
 	must(symlink("races.file", LINK) == 0);
-	must(!pthread_create(&thread, NULL, switch_link, NULL));
+	thread = thread_start(switch_link, NULL);
 	for (long i = 0; i < MOST_ROUNDS && (given < OFTEN || refused < OFTEN); i++) {
 		struct statfs fs;
 		int fd = (*opener)();
@@ -78,7 +77,7 @@ static void race(const void *argument)
 		given++;
 	}
 	atomic_store(&stop, true);
-	must(!pthread_join(thread, NULL));
+	thread_end(thread);
 	if (given < OFTEN || refused < OFTEN)
 		skip("the link was hardly switched (%lu, %lu)", given, refused);
 }

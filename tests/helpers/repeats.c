@@ -27,8 +27,7 @@ static void map_all(void)
 	int files[] = { file_open("first"), file_open("second") };
 
 	for (int i = 0; i < TIMES; i++) {
-		must(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, files[1], 0) !=
-		     MAP_FAILED);
+		must(mmap(NULL, PAGE, RW, MAP_PRIVATE, files[1], 0) != MAP_FAILED);
 		const int numbers[] = { i, 0 };
 		for (int file = 0; file < files_from_one_site; file++)
 			unmap_odd(again(files[file]), numbers[file]);

@@ -60,12 +60,11 @@ PROMISE(P4, runs_at_the_descriptor_limit)
 /* A program whose limit is 32 has all 32: ours may not take one of them away. */
 PROMISE(P4, has_all_its_descriptors)
 {
-	struct rlimit limit = { 32, 32 };
 	int opened = 0;
 
 	holds(fresh(), "before");
 	closefrom(3);
-	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit_set(RLIMIT_NOFILE, 32);
 	while (open("/dev/null", O_RDONLY) >= 0)
 		opened++;
 	promise(opened == 29, "only %d of 29 descriptors were free", opened);
@@ -151,7 +150,6 @@ static bool locked_by_other(short type)
 
 static void check_lock(const void *unused)
 {
-	(void)unused;
 	promise(locked_by_other(F_WRLCK), "the record lock is gone");
 }
 
@@ -168,18 +166,16 @@ PROMISE(P5, record_locks_stay, HOLDS_BARE)
 	other_go(&other);
 	char *view = sure(mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0));
 	other_go(&other);
-	must(mprotect(view, BYTES, PROT_READ | PROT_WRITE) == 0);
+	must(mprotect(view, BYTES, RW) == 0);
 	other_go(&other);
 	must(munmap(view, BYTES) == 0);
-	other_go(&other);
-	other_end(&other);
+	other_last(&other);
 }
 
 static volatile sig_atomic_t lease_signals;
 
 static void on_lease(int signal)
 {
-	(void)signal;
 	lease_signals++;
 }
 
@@ -295,9 +291,8 @@ PROMISE(P5, pthread_exit_of_the_last_thread)
 	pid_t child = sure(fork());
 
 	if (!child) {
-		pthread_t thread;
 		alarm(20);
-		must(pthread_create(&thread, NULL, finish_later, fresh()) == 0);
+		thread_start(finish_later, fresh());
 		pthread_exit(NULL);
 	}
 	child_wait(child);
@@ -309,7 +304,6 @@ static void *small_thread(void *unused)
 {
 	char *view = fresh();
 
-	(void)unused;
 	holds(view, "mapped by a thread with a small stack");
 	close(open("/proc/self/mem", O_RDONLY));
 	return NULL;
@@ -324,7 +318,7 @@ PROMISE(P2, small_stack)
 	/* view_check and file_fill need a few pages of their own. */
 	must(pthread_attr_setstacksize(&attributes, 32768) == 0);
 	must(pthread_create(&thread, &attributes, small_thread, NULL) == 0);
-	must(pthread_join(thread, NULL) == 0);
+	thread_end(thread);
 }
 
 static char *signal_view;
@@ -333,7 +327,6 @@ static void map_in_handler(int signal)
 {
 	int fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
 
-	(void)signal;
 	signal_view = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
 	close(fd);
 	close(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
@@ -343,8 +336,7 @@ static void map_in_handler(int signal)
 PROMISE(P2, signal_stack)
 {
 	size_t size = (getauxval(AT_MINSIGSTKSZ) + 8192 + PAGE - 1) / PAGE * PAGE;
-	char *room =
-		mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *room = mmap(NULL, size + PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	stack_t stack = { .ss_sp = room + PAGE, .ss_size = size };
 	struct sigaction action = { .sa_handler = map_in_handler, .sa_flags = SA_ONSTACK };
 
@@ -361,7 +353,6 @@ static volatile sig_atomic_t opening, jumps;
 
 static void jump_out(int signal)
 {
-	(void)signal;
 	if (!opening)
 		return;
 	opening = 0;
@@ -413,7 +404,6 @@ PROMISE(P2, siglongjmp_out_of_a_blocking_open)
 
 static void *opens_a_fifo(void *unused)
 {
-	(void)unused;
 	open("fifo", O_RDONLY);
 	return NULL;
 }
@@ -427,7 +417,7 @@ PROMISE(P2, cancelled_in_a_blocking_open)
 	char *view = fresh();
 	must(mkfifo("fifo", 0600) == 0 || errno == EEXIST);
 	for (int i = 0; i < 10; i++) {
-		must(pthread_create(&thread, NULL, opens_a_fifo, NULL) == 0);
+		thread = thread_start(opens_a_fifo, NULL);
 		must(pthread_cancel(thread) == 0);
 		must(pthread_join(thread, &result) == 0);
 		promise(result == PTHREAD_CANCELED, "the thread was not cancelled");
@@ -436,13 +426,10 @@ PROMISE(P2, cancelled_in_a_blocking_open)
 	view_check(view_make(FILE_NAME, PROT_READ, 0, 1), 2, 0, 1, "mapped after");
 }
 
-static const int read_lease = F_RDLCK, write_lease = F_WRLCK;
-static const int user_namespace = CLONE_NEWUSER, mounts = CLONE_NEWNS, files = CLONE_FILES;
-
-CASE_OF("keeps_its_read_lease", keeps_its_lease, &read_lease, HOLDS_BARE)
-CASE_OF("keeps_its_write_lease", keeps_its_lease, &write_lease, HOLDS_BARE)
-CASE_OF("unshares_users", unshares, &user_namespace)
-CASE_OF("unshares_mounts", unshares, &mounts)
-CASE_OF("unshares_files", unshares, &files)
+CASE_OF("keeps_its_read_lease", keeps_its_lease, AS(int, F_RDLCK), HOLDS_BARE)
+CASE_OF("keeps_its_write_lease", keeps_its_lease, AS(int, F_WRLCK), HOLDS_BARE)
+CASE_OF("unshares_users", unshares, AS(int, CLONE_NEWUSER))
+CASE_OF("unshares_mounts", unshares, AS(int, CLONE_NEWNS))
+CASE_OF("unshares_files", unshares, AS(int, CLONE_FILES))
 
 CASES_MAIN

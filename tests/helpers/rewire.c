@@ -18,8 +18,7 @@ static void put(size_t slot, size_t pages, int file, size_t page, int flags)
 {
 	char *at = window + slot * PAGE;
 
-	must(mmap(at, pages * PAGE, PROT_READ | PROT_WRITE, flags | MAP_FIXED, file,
-		  (off_t)(page * PAGE)) == at);
+	must(mmap(at, pages * PAGE, RW, flags | MAP_FIXED, file, (off_t)(page * PAGE)) == at);
 }
 
 static void many(size_t count)
@@ -70,7 +69,7 @@ int main(int argc, char **argv)
 
 	file_make(NAME, 1, PAGES);
 	fd = open(NAME, O_RDWR | O_CLOEXEC);
-	window = mmap(NULL, WINDOW * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	window = mmap(NULL, WINDOW * PAGE, RW, MAP_SHARED, fd, 0);
 	must(fd >= 0 && window != MAP_FAILED);
 	if (!strcmp(what, "many"))
 		many(strtoul(argv[2], NULL, 10));

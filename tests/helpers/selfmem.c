@@ -229,15 +229,11 @@ static int receive_descriptor(int socket)
 ROAD(socket)
 {
 	int pair[2];
-	pid_t child;
 
 	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
-	child = sure(fork());
-	if (!child) {
+	IN_CHILD {
 		send_descriptor(pair[1], open_unseen());
-		_exit(0);
 	}
-	child_wait(child);
 	return receive_descriptor(pair[0]);
 }
 
@@ -318,8 +314,8 @@ static void try_mapping(int fd)
 {
 	uintptr_t source = (uintptr_t)marker & ~(PAGE - 1);
 	char *room = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	void *view = mmap64(room, PAGE, mode == O_RDONLY ? PROT_READ : PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_FIXED, fd, (off64_t)source);
+	void *view = mmap64(room, PAGE, mode == O_RDONLY ? PROT_READ : RW, MAP_SHARED | MAP_FIXED,
+			    fd, (off64_t)source);
 
 	printf(" map=%s", view == MAP_FAILED ? strerrorname_np(errno) : "0");
 	printf(" room=%s", touch(room) == SIGSEGV ? "untouched" : "changed");

@@ -18,7 +18,6 @@ static void check_and_map(const void *unused)
 {
 	static unsigned int round;
 
-	(void)unused;
 	view_check(view, 1, 0, PAGES, "a process of the family");
 	if (round++ == 0)
 		view_again = view_make(FILE_NAME, PROT_READ, 0, PAGES);
@@ -85,11 +84,11 @@ PROMISE_WIDTHS(S13, parts_that_differ)
 /* Writable, and so copied at once; what is stored there is nobody else's. */
 static void map_and_store(const void *generation)
 {
-	char *mine = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES);
+	char *mine = view_make(FILE_NAME, RW, 0, PAGES);
 
 	view_check(mine, *(const unsigned int *)generation, 0, PAGES, "who maps what another has");
 	memset(mine, 'x', PAGE);
-	mine = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES);
+	mine = view_make(FILE_NAME, RW, 0, PAGES);
 	view_check(mine, *(const unsigned int *)generation, 0, PAGES, "who maps it again");
 	view_again = mine;
 }
@@ -128,17 +127,17 @@ CASE(copy_that_is_gone, HOLDS_BARE)
 	file_make(FILE_NAME, 1, PAGES);
 	file_make(OTHER, 2, PAGES);
 	file_settle(OTHER);
-	view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES);
+	view = view_make(FILE_NAME, RW, 0, PAGES);
 	must(munmap(view, PAGES * PAGE) == 0);
-	view_again = view_make(OTHER, PROT_READ | PROT_WRITE, 0, PAGES);
-	view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES);
+	view_again = view_make(OTHER, RW, 0, PAGES);
+	view = view_make(FILE_NAME, RW, 0, PAGES);
 	view_check(view, 1, 0, PAGES, "who maps a file again");
 	view_check(view_again, 2, 0, PAGES, "who maps the other one");
 }
 
 static void map_and_expect(char first)
 {
-	char *mine = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES);
+	char *mine = view_make(FILE_NAME, RW, 0, PAGES);
 
 	promise(mine[0] == first, "a mapping begins with %d, the file with %d", mine[0], first);
 	must(mine[PAGES * PAGE - 1] && munmap(view, PAGES * PAGE) == 0);
@@ -151,10 +150,10 @@ CASE(stores_without_a_time, HOLDS_BARE)
 {
 	file_make(FILE_NAME, 1, PAGES);
 	file_settle(FILE_NAME);
-	view = view_make(FILE_NAME, PROT_READ | PROT_WRITE, 0, PAGES);
+	view = view_make(FILE_NAME, RW, 0, PAGES);
 	for (char letter = 'a'; letter <= 'c'; letter++) {
 		int fd = open(FILE_NAME, O_RDWR);
-		char *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		char *shared = mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0);
 		must(shared != MAP_FAILED && close(fd) == 0);
 		map_and_expect(*(volatile char *)shared);
 		*shared = letter;
@@ -179,9 +178,7 @@ CASE(map_once, HOLDS_BARE)
 
 static void map_in_another_program(void)
 {
-	pid_t child = fork();
-
-	must(child >= 0);
+	pid_t child = sure(fork());
 	if (!child) {
 		execl("/proc/self/exe", "shared_copy", "map_once", NULL);
 		die("exec");
@@ -222,7 +219,6 @@ PROMISE_WIDTHS(P1, table_that_is_none, HOLDS_BARE)
 /* A child's copy uses up what all have; when it is gone, so is its charge. */
 static void map_and_overwrite(const void *unused)
 {
-	(void)unused;
 	view = view_make(OTHER, PROT_READ, 0, PAGES);
 	file_overwrite(OTHER, 2, 0, PAGES);
 	view_check(view, 1, 0, PAGES, "the child");
@@ -304,13 +300,12 @@ static _Noreturn void fill_and_map(void)
 {
 	size_t bytes = (CGROUP_MIB - LEFT_MIB) * 1048576;
 
-	view_make(small_name(0), PROT_READ | PROT_WRITE, 0, PAGES);
-	char *filled =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	view_make(small_name(0), RW, 0, PAGES);
+	char *filled = mmap(NULL, bytes, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(filled != MAP_FAILED);
 	memset(filled, 1, bytes);
 	for (int i = 1; i < SMALL_FILES; i++)
-		view_make(small_name(i), PROT_READ | PROT_WRITE, 0, PAGES);
+		view_make(small_name(i), RW, 0, PAGES);
 	exit(0);
 }
 

@@ -95,14 +95,10 @@ static void compare(void (*act)(size_t twin))
 
 static void first(int signal)
 {
-	(void)signal;
 }
 
 static void second(int signal, siginfo_t *info, void *context)
 {
-	(void)signal;
-	(void)info;
-	(void)context;
 }
 
 /* ---- the families ---- */
@@ -219,7 +215,6 @@ static void recorder(int signal, siginfo_t *info, void *context)
 {
 	char here;
 
-	(void)context;
 	called.signal = signal;
 	called.code = info->si_code;
 	called.own_stack = &here > stack_start && &here < stack_start + STACK;
@@ -365,8 +360,7 @@ static void ask_vfork(size_t twin)
 	pid_t pid;
 
 	note(twin, 0);
-	pid = vfork();
-	must(pid >= 0);
+	pid = sure(vfork());
 	if (!pid) {
 		struct sigaction normal = { .sa_handler = SIG_DFL, .sa_flags = SA_NODEFER };
 		signal(twins[twin], first);
@@ -400,9 +394,9 @@ CASE(threads, HOLDS_BARE)
 	pthread_t thread[3];
 
 	for (size_t i = 0; i < 3; i++)
-		must(pthread_create(&thread[i], NULL, setter, handlers[i]) == 0);
+		thread[i] = thread_start(setter, handlers[i]);
 	for (size_t i = 0; i < 3; i++)
-		must(pthread_join(thread[i], NULL) == 0);
+		thread_end(thread[i]);
 	must(sigaction(SIGBUS, &action, NULL) == 0 && sigaction(SIGBUS, NULL, &before) == 0);
 	promise(before.sa_handler == first, "what was set is not there");
 }

@@ -26,7 +26,6 @@ static volatile sig_atomic_t signals;
 
 static void on_signal(int signal)
 {
-	(void)signal;
 	signals++;
 }
 
@@ -79,7 +78,6 @@ static void *work(void *unused)
 {
 	int fd = file_open(file_name);
 
-	(void)unused;
 	for (size_t i = 1; i <= want.count; i++) {
 		one(fd, (uint32_t)i);
 		make_trouble(i);
@@ -93,10 +91,10 @@ static void work_in_threads(void)
 	pthread_t threads[64];
 
 	for (size_t i = 1; i < want.threads; i++)
-		must(pthread_create(&threads[i], NULL, work, NULL) == 0);
+		threads[i] = thread_start(work, NULL);
 	work(NULL);
 	for (size_t i = 1; i < want.threads; i++)
-		must(pthread_join(threads[i], NULL) == 0);
+		thread_end(threads[i]);
 }
 
 static void work_in_processes(void)

@@ -45,7 +45,7 @@ static void even_is(const char *view, unsigned int generation, const char *what)
 
 PROMISE(S3, stores_never_reach_the_file, HOLDS_BARE)
 {
-	char *view = fresh(PROT_READ | PROT_WRITE);
+	char *view = fresh(RW);
 	char *second = view_make(FILE_NAME, PROT_READ, 0, PAGES);
 
 	store_even(view, 7);
@@ -58,7 +58,7 @@ PROMISE(S3, stores_never_reach_the_file, HOLDS_BARE)
 
 PROMISE(S3, stores_survive_overwriting)
 {
-	char *view = fresh(PROT_READ | PROT_WRITE);
+	char *view = fresh(RW);
 
 	store_even(view, 7);
 	file_overwrite(FILE_NAME, 2, 0, PAGES);
@@ -67,7 +67,7 @@ PROMISE(S3, stores_survive_overwriting)
 
 PROMISE(S3, stores_survive_truncation)
 {
-	char *view = fresh(PROT_READ | PROT_WRITE);
+	char *view = fresh(RW);
 
 	store_even(view, 7);
 	must(truncate(FILE_NAME, 0) == 0);
@@ -80,7 +80,7 @@ CASE(stay_when_made_writable)
 {
 	char *view = fresh(PROT_READ);
 
-	must(mprotect(view, PAGES * PAGE, PROT_READ | PROT_WRITE) == 0);
+	must(mprotect(view, PAGES * PAGE, RW) == 0);
 	store_even(view, 7);
 	must(mprotect(view, PAGES * PAGE, PROT_READ) == 0);
 	must(truncate(FILE_NAME, 0) == 0);
@@ -89,25 +89,21 @@ CASE(stay_when_made_writable)
 
 PROMISE(S3, stores_are_apart_after_fork)
 {
-	char *view = fresh(PROT_READ | PROT_WRITE);
-	pid_t child;
+	char *view = fresh(RW);
 
 	store_even(view, 7);
-	child = sure(fork());
-	if (!child) {
+	IN_CHILD {
 		even_is(view, 7, "the child at first");
 		store_even(view, 9);
 		must(truncate(FILE_NAME, 0) == 0);
 		even_is(view, 9, "the child's own");
-		_exit(0);
 	}
-	child_wait(child);
 	even_is(view, 7, "the parent's own");
 }
 
 PROMISE(S3, stores_of_the_kernel_stay)
 {
-	char *view = fresh(PROT_READ | PROT_WRITE);
+	char *view = fresh(RW);
 	char page[PAGE];
 	int fds[2];
 
@@ -141,7 +137,7 @@ PROMISE(S3, stores_of_a_debugger_stay)
 
 PROMISE(S3, stores_survive_paging_out)
 {
-	char *view = fresh(PROT_READ | PROT_WRITE);
+	char *view = fresh(RW);
 
 	store_even(view, 7);
 	if (madvise(view, PAGES * PAGE, MADV_PAGEOUT))

@@ -88,7 +88,7 @@ static void one_round(void *(*body)(void *), size_t pieces)
 	atomic_store(&started, 0);
 	for (long i = 0; i < THREADS; i++) {
 		atomic_store(&stored[i], 0);
-		must(!pthread_create(&threads[i], NULL, body, (void *)i));
+		threads[i] = thread_start(body, (void *)i);
 	}
 	while (atomic_load(&started) < THREADS)
 		sched_yield();
@@ -98,7 +98,7 @@ static void one_round(void *(*body)(void *), size_t pieces)
 	}
 	atomic_store(&stop, true);
 	for (int i = 0; i < THREADS; i++)
-		must(!pthread_join(threads[i], NULL));
+		thread_end(threads[i]);
 	judge();
 }
 
@@ -144,19 +144,18 @@ CASE(without)
 {
 	source = anonymous(LENGTH);
 	pthread_t thread;
-	must(!pthread_create(&thread, NULL, store, (void *)0));
+	thread = thread_start(store, (void *)0);
 	while (!atomic_load(&started))
 		sched_yield();
 	char *view = view_of(source, LENGTH);
 	atomic_store(&stop, true);
-	must(!pthread_join(thread, NULL));
+	thread_end(thread);
 	must_be_coherent(source, view, LENGTH, "afterwards");
 }
 
 /* A thread forks all the time: no child finds memory that is away. */
 static void *fork_often(void *unused)
 {
-	(void)unused;
 	while (!atomic_load(&stop)) {
 		IN_CHILD {
 			for (size_t page = 0; page < PAGES; page += 16)
@@ -174,7 +173,7 @@ CASE(forks)
 
 	source = anonymous(LENGTH);
 	memset(source, 'x', LENGTH);
-	must(!pthread_create(&thread, NULL, fork_often, NULL));
+	thread = thread_start(fork_often, NULL);
 	for (size_t i = 0; i < 256; i++) {
 		int before = atomic_load(&started);
 		must(munmap(view_of(source + i * (LENGTH / 256), LENGTH / 256), LENGTH / 256) == 0);
@@ -182,7 +181,7 @@ CASE(forks)
 			sched_yield();
 	}
 	atomic_store(&stop, true);
-	must(!pthread_join(thread, NULL));
+	thread_end(thread);
 }
 
 CASES_MAIN

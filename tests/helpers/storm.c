@@ -64,7 +64,6 @@ static void on_timer(int signal)
 	int fd = open("storm.steady", O_RDONLY | O_CLOEXEC);
 	char page[PAGE];
 
-	(void)signal;
 	handled++;
 	promise(fd >= 0, "open in a handler: %s", strerror(errno));
 	promise(pread(fd, page, PAGE, 0) == (ssize_t)PAGE && page_is(page, 1, 0),
@@ -103,7 +102,7 @@ static void meddle(char *view, unsigned int generation, unsigned int turn)
 {
 	switch (turn % 6) {
 	case 0:
-		must(mprotect(view, PAGE, PROT_READ | PROT_WRITE) == 0);
+		must(mprotect(view, PAGE, RW) == 0);
 		pattern_fill(view, generation, 0);
 		break;
 	case 1:
@@ -143,8 +142,7 @@ static void map_file(const char *name, unsigned int generation)
 static void map_anonymous(unsigned int turn)
 {
 	size_t length = (1 + turn % 7) * PAGE;
-	char *memory =
-		mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = mmap(NULL, length, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	must(memory != MAP_FAILED);
 	memset(memory, (int)turn, length);
@@ -196,7 +194,6 @@ static void *forker(void *unused)
 			allocate(7);
 		}
 	}
-	(void)unused;
 	return NULL;
 }
 
@@ -210,7 +207,6 @@ static void *loader(void *unused)
 		if (handle)
 			dlclose(handle);
 	}
-	(void)unused;
 	return NULL;
 }
 

@@ -6,10 +6,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-#include "views.h"
-
-#define PAGES 16
-#define BYTES (PAGES * PAGE)
+#include "view_source.h"
 
 static void zeros_check(const char *at, size_t pages, const char *what)
 {
@@ -21,10 +18,8 @@ static void zeros_check(const char *at, size_t pages, const char *what)
 
 CASE(given_up)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view = view_of(source, BYTES);
 
-	fill_pages(source, 1, PAGES);
-	view = view_of(source, BYTES);
 	promise(madvise(source + 4 * PAGE, 3 * PAGE - 1, MADV_DONTNEED) == 0, "madvise: %s",
 		strerrorname_np(errno));
 	view_check(source, 1, 0, 4, "before what was given up");
@@ -39,9 +34,8 @@ CASE(given_up)
 /* What is not mapped is no reason to leave the rest. */
 CASE(given_up_with_a_hole)
 {
-	char *source = anonymous(BYTES);
+	char *source = filled();
 
-	fill_pages(source, 1, PAGES);
 	view_of(source + 2 * PAGE, 8 * PAGE);
 	must(munmap(source + 5 * PAGE, PAGE) == 0);
 	promise(madvise(source, BYTES, MADV_DONTNEED) && errno == ENOMEM, "a hole: %s",
@@ -53,10 +47,8 @@ CASE(given_up_with_a_hole)
 /* Another mapping of the same pages does not give them up. */
 CASE(view_given_up)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view = view_of(source, BYTES);
 
-	fill_pages(source, 1, PAGES);
-	view = view_of(source, BYTES);
 	must(madvise(view, BYTES, MADV_DONTNEED) == 0);
 	view_check(source, 1, 0, PAGES, "the source");
 	view_check(view, 1, 0, PAGES, "the view");
@@ -65,9 +57,8 @@ CASE(view_given_up)
 /* The source is where it was moved to, and what is there instead is not it. */
 CASE(given_up_elsewhere)
 {
-	char *source = anonymous(BYTES), *place = anonymous(BYTES), *view, *moved;
+	char *source = filled(), *place = anonymous(BYTES), *view, *moved;
 
-	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	moved = mremap(source, BYTES, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, place);
 	must(moved == place);
@@ -82,10 +73,8 @@ CASE(given_up_elsewhere)
 
 CASE(view_instead_of_its_source)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view = view_of(source, BYTES);
 
-	fill_pages(source, 1, PAGES);
-	view = view_of(source, BYTES);
 	must(mremap(view, BYTES, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, source) == source);
 	must(madvise(source, BYTES, MADV_DONTNEED) == 0);
 	view_check(source, 1, 0, PAGES, "the view where its source was");
@@ -93,10 +82,9 @@ CASE(view_instead_of_its_source)
 
 CASE(view_over_its_source)
 {
-	char *source = anonymous(BYTES);
+	char *source = filled();
 
-	fill_pages(source, 1, PAGES);
-	must(view_try(source, source, BYTES, RW, MAP_SHARED | MAP_FIXED) == source);
+	view_over(source, source, BYTES);
 	must(madvise(source, BYTES, MADV_DONTNEED) == 0);
 	view_check(source, 1, 0, PAGES, "the view over its source");
 }
@@ -104,9 +92,8 @@ CASE(view_over_its_source)
 /* A shared mapping would refuse. Whether and when pages go is the kernel's to say. */
 PROMISE(M4, turned_memory_may_be_freed)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view;
 
-	fill_pages(source, 1, PAGES);
 	view = view_of(source + 4 * PAGE, 4 * PAGE);
 	if (madvise(anonymous(PAGE), PAGE, MADV_FREE))
 		skip("no MADV_FREE before Linux 4.5");
@@ -154,10 +141,8 @@ PROMISE(M4, locked_memory_given_up_is_zero)
 
 PROMISE(M4, memory_guarded_for_a_while_is_zero)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view = view_of(source, BYTES);
 
-	fill_pages(source, 1, PAGES);
-	view = view_of(source, BYTES);
 	if (madvise(source, PAGE, 102 /* MADV_GUARD_INSTALL */))
 		skip("this kernel has no MADV_GUARD_INSTALL");
 	promise(touch(source) == SIGSEGV, "the guard page is not there");
@@ -226,10 +211,8 @@ static char *grow(char *old, size_t old_pages, size_t new_pages)
 /* What lies behind a part in the file is its neighbour. */
 PROMISE(M4, parts_grow_by_zeros_of_their_own)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view = view_of(source, BYTES);
 
-	fill_pages(source, 1, PAGES);
-	view = view_of(source, BYTES);
 	char *first = grow(source, 4, 3 * PAGES);
 	view_check(first, 1, 0, 4, "the first part");
 	zeros_check(first + 4 * PAGE, 3 * PAGES - 4, "what the first part grew by");
@@ -249,9 +232,8 @@ PROMISE(M4, parts_grow_by_zeros_of_their_own)
 /* As realloc does it: again and again. */
 PROMISE(M4, grows_again_and_again)
 {
-	char *source = anonymous(BYTES), *view, *at;
+	char *source = filled(), *view, *at;
 
-	fill_pages(source, 1, PAGES);
 	view = view_of(source, BYTES);
 	at = source;
 	for (size_t pages = PAGES; pages < 64 * PAGES; pages *= 2) {
@@ -304,10 +286,8 @@ PROMISE(M4, grows_under_a_limit_on_file_size)
 /* Its pages are elsewhere, and what stays is empty. */
 PROMISE(M4, what_mremap_leaves_behind_is_zero)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view = view_of(source, BYTES);
 
-	fill_pages(source, 1, PAGES);
-	view = view_of(source, BYTES);
 	char *moved = mremap(source, BYTES, BYTES, MREMAP_MAYMOVE | 4 /* MREMAP_DONTUNMAP */, NULL);
 	if (moved == MAP_FAILED)
 		skip("this kernel has no MREMAP_DONTUNMAP: %s", strerrorname_np(errno));
@@ -321,7 +301,6 @@ PROMISE(M4, what_mremap_leaves_behind_is_zero)
 
 static void give_up_half(char *source, char *view)
 {
-	(void)view;
 	must(madvise(source, BYTES / 2, MADV_DONTNEED) == 0);
 	zeros_check(source, PAGES / 2, "given up in the child");
 	source[0] = 77;
@@ -331,10 +310,8 @@ static void give_up_half(char *source, char *view)
 /* The pages are the parent's, who has given nothing up. */
 PROMISE(M4, child_gives_up_nothing_of_its_parents)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view = view_of(source, BYTES);
 
-	fill_pages(source, 1, PAGES);
-	view = view_of(source, BYTES);
 	must(mprotect(source, PAGE, PROT_READ) == 0 && mprotect(source, PAGE, RW) == 0);
 	views_in_child(give_up_half, source, view);
 	view_check(source, 1, 0, PAGES, "the parent's source");
@@ -353,7 +330,6 @@ static void grow_in_child(char *source, char *view)
 {
 	char *at = grow(source, PAGES, 2 * PAGES);
 
-	(void)view;
 	zeros_check(at + BYTES, PAGES, "what the child's grew by");
 	memset(at + BYTES, 7, BYTES);
 }
@@ -361,10 +337,8 @@ static void grow_in_child(char *source, char *view)
 /* What it grew by is nobody else's. */
 PROMISE(M4, parent_and_child_grow_apart)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view = view_of(source, BYTES);
 
-	fill_pages(source, 1, PAGES);
-	view = view_of(source, BYTES);
 	views_in_child(grow_in_child, source, view);
 	char *at = grow(source, PAGES, 2 * PAGES);
 	zeros_check(at + BYTES, PAGES, "what the parent's grew by");
@@ -375,10 +349,8 @@ PROMISE(M4, parent_and_child_grow_apart)
 /* With selfmem.fork=split they are its own. */
 CASE_NAMED("split/gives_up", split_child_gives_up)
 {
-	char *source = anonymous(BYTES), *view;
+	char *source = filled(), *view = view_of(source, BYTES);
 
-	fill_pages(source, 1, PAGES);
-	view = view_of(source, BYTES);
 	views_in_child(give_up_its_own, source, view);
 	view_check(source, 1, 0, PAGES, "the parent's source");
 	view_check(view, 1, 0, PAGES, "the parent's view");
@@ -394,12 +366,9 @@ static void try_to_protect(char *source, char *view)
 /* M3: the child's view is a copy of a mapping that could be written. */
 CASE_NAMED("split/stays_readonly", split_child_stays_readonly)
 {
-	char *source = anonymous(BYTES);
+	char *source = filled();
 
-	fill_pages(source, 1, PAGES);
-	char *view = view_through("/proc/self/mem", O_RDONLY, NULL, source, BYTES, PROT_READ,
-				  MAP_SHARED);
-	promise(view != MAP_FAILED, "no view: %s", strerrorname_np(errno));
+	char *view = view_readonly(source, BYTES);
 	views_in_child(try_to_protect, source, view);
 	promise(source[1] != 11, "the parent sees a store of its child");
 }

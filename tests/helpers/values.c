@@ -226,13 +226,13 @@ int main(void)
 {
 	residency();
 	syncing(PROT_READ);
-	syncing(PROT_READ | PROT_WRITE);
+	syncing(RW);
 	advising(PROT_READ);
-	advising(PROT_READ | PROT_WRITE);
+	advising(RW);
 	protecting(PROT_READ);
-	protecting(PROT_READ | PROT_WRITE);
+	protecting(RW);
 	moving(PROT_READ);
-	moving(PROT_READ | PROT_WRITE);
+	moving(RW);
 	unmapping();
 	nonlinear();
 	covering();

@@ -7,8 +7,6 @@
 
 #include "helper.h"
 
-#define RW (PROT_READ | PROT_WRITE)
-
 static inline void *view_through(const char *path, int mode, void *at, const volatile void *source,
 				 size_t length, int prot, int flags)
 {
@@ -27,18 +25,36 @@ static inline void *view_try(void *at, const volatile void *source, size_t lengt
 	return view_through("/proc/self/mem", O_RDWR, at, source, length, prot, flags);
 }
 
-/* A shared writable view of whole pages. */
-static inline char *view_of(const volatile void *source, size_t length)
+/* The same, where there must be one: at that very place with MAP_FIXED. */
+static inline char *view_get(void *at, const volatile void *source, size_t length, int prot,
+			     int flags)
 {
-	char *view = view_try(NULL, source, length, RW, MAP_SHARED);
+	char *view = view_try(at, source, length, prot, flags);
 
 	promise(view != MAP_FAILED, "no view: %s", strerrorname_np(errno));
+	promise(view == at || !(flags & MAP_FIXED), "the view is at %p, not %p", (void *)view, at);
 	return view;
 }
 
-static inline char *anonymous(size_t length)
+/* A shared writable view of whole pages. */
+static inline char *view_of(const volatile void *source, size_t length)
 {
-	return sure(mmap(NULL, length, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	return view_get(NULL, source, length, RW, MAP_SHARED);
+}
+
+static inline char *view_over(void *at, const volatile void *source, size_t length)
+{
+	return view_get(at, source, length, RW, MAP_SHARED | MAP_FIXED);
+}
+
+/* Through a descriptor that can only read. */
+static inline char *view_readonly(const volatile void *source, size_t length)
+{
+	char *view = view_through("/proc/self/mem", O_RDONLY, NULL, source, length, PROT_READ,
+				  MAP_SHARED);
+
+	promise(view != MAP_FAILED, "no view: %s", strerrorname_np(errno));
+	return view;
 }
 
 static inline void fill_pages(char *at, unsigned int generation, size_t pages)

@@ -11,7 +11,6 @@
 
 static void open_and_write(const void *unused)
 {
-	(void)unused;
 	alarm(PATIENT);
 	file_overwrite(FILE_NAME, 2, 0, PAGES);
 }
@@ -21,7 +20,6 @@ static void open_nonblocking(const void *unused)
 {
 	int fd;
 
-	(void)unused;
 	alarm(PATIENT);
 	while ((fd = open(FILE_NAME, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0)
 		promise(errno == EWOULDBLOCK, "open: %s", strerror(errno));
@@ -34,7 +32,6 @@ static void open_and_read(const void *unused)
 	int fd = file_open(FILE_NAME);
 	char page[PAGE];
 
-	(void)unused;
 	alarm(PATIENT);
 	must(pread(fd, page, PAGE, 0) == (ssize_t)PAGE && page_is(page, 1, 0));
 	close(fd);
@@ -47,9 +44,8 @@ static void by_other(other_act *act)
 	file_make(FILE_NAME, 1, PAGES);
 	other = other_start(act, NULL);
 	char *view = view_make(FILE_NAME, PROT_READ, 0, PAGES);
-	other_go(&other);
+	other_last(&other);
 	view_check(view, 1, 0, PAGES, "the mapping");
-	other_end(&other);
 }
 
 CASE(nonblocking)
@@ -113,7 +109,6 @@ static const char *numbered(size_t number)
 /* All leases are broken as fast as a program can. */
 static void write_all(const void *unused)
 {
-	(void)unused;
 	for (size_t i = 0; i < FILES; i++)
 		if (i % 2)
 			file_overwrite(numbered(i), 2, 0, 2);
@@ -168,8 +163,7 @@ CASE(unmapped, HOLDS_BARE)
 	file_make(FILE_NAME, 1, PAGES);
 	other = other_start(open_and_write, NULL);
 	must(munmap(view_make(FILE_NAME, PROT_READ, 0, PAGES), BYTES) == 0);
-	other_go(&other);
-	other_end(&other);
+	other_last(&other);
 }
 
 CASE(exited, HOLDS_BARE)

@@ -53,7 +53,6 @@ void filter_install(struct filter *filter)
 
 void filter_as_before_6_7(struct run *run)
 {
-	(void)run;
 	filter_as_kernel("6.6");
 }
 

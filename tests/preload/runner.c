@@ -80,7 +80,6 @@ void skip_without_mounts(void)
 
 void prepare_mounts(struct run *run)
 {
-	(void)run;
 	if (!own_mounts(0))
 		_exit(98);
 }
@@ -473,9 +472,6 @@ void run_again(struct run *run)
 
 static int remove_one(const char *path, const struct stat *file, int type, struct FTW *place)
 {
-	(void)file;
-	(void)type;
-	(void)place;
 	remove(path);
 	return 0;
 }

@@ -23,7 +23,8 @@ FAILS_BARE(cut)
 FAILS_BARE(stores)
 FAILS_BARE(advice)
 FAILS_BARE(areas)
-FAILS_BARE(family)
+FAILS_BARE(guard_fork)
+FAILS_BARE(guard_spawn)
 
 /* Whether a plain mapping changes while it is looked at depends on luck: without that case. */
 RUNS(EACH_WIDTH, bare, writer, .helper = "writer", .args = { "--bare", "[!b]*" },

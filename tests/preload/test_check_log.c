@@ -212,7 +212,6 @@ static void meanwhile(const char *script)
 /* As nobody, while root puts a file there. */
 static void make_foreign(struct run *run)
 {
-	(void)run;
 	if (mkfifo("go", 0666) || mkfifo("done", 0666) || chmod("go", 0666) ||
 	    chmod("done", 0666) || chown(".", 65534, 65534))
 		_exit(98);
@@ -229,7 +228,6 @@ GIVEN(check, log_of_somebody_else_under_the_pattern_is_not_read,
 /* A7: the forked shell has the other's file under its name. */
 static void take_the_name(struct run *run)
 {
-	(void)run;
 	if (mkdir("logs", 0700) || mkfifo("go", 0600) || mkfifo("done", 0600))
 		_exit(98);
 	meanwhile("exec >/dev/null 2>&1; read pid <go; cd logs; echo >$pid; chown 65534 $pid; "

@@ -67,7 +67,6 @@ static void write_pages(const char *path, size_t pages)
 /* In the child, and so in run.dir/work. */
 static void with_two_pages(struct run *run)
 {
-	(void)run;
 	write_pages("data", 2);
 }
 

@@ -23,13 +23,11 @@ static void install(unsigned int error)
 
 static void answer_enosys(struct run *run)
 {
-	(void)run;
 	install(ENOSYS);
 }
 
 static void answer_eperm(struct run *run)
 {
-	(void)run;
 	install(EPERM);
 }
 
@@ -127,19 +125,18 @@ static void by_path(struct run *run)
 
 /* prepared: the way of a call with `always`, which keeps one from the start; way: under a filter.
  */
-#define IN_EACH_WAY(audit, name, prepared, way)                                       \
-	TRY(.helper = "emulated", .args = { name },                                   \
-	    .options = { "nonlinear.emulate=always", audit }, .look = prepared);      \
-	TRY(.helper = "emulated", .args = { name },                                   \
-	    .options = { "nonlinear.emulate=auto", audit }, .prepare = answer_enosys, \
-	    .look = way);                                                             \
-	TRY(.helper = "emulated", .args = { name },                                   \
-	    .options = { "nonlinear.emulate=auto", audit }, .prepare = answer_eperm, .look = way)
+#define IN_EACH_WAY(program, audit, name, prepared, way)                                           \
+	TRY(.helper = program, .args = { name }, .options = { "nonlinear.emulate=always", audit }, \
+	    .look = prepared);                                                                     \
+	TRY(.helper = program, .args = { name }, .options = { "nonlinear.emulate=auto", audit },   \
+	    .prepare = answer_enosys, .look = way);                                                \
+	TRY(.helper = program, .args = { name }, .options = { "nonlinear.emulate=auto", audit },   \
+	    .prepare = answer_eperm, .look = way)
 
-#define TOGETHER(name)                                            \
-	EACH_WIDTH(N2, name)                                      \
-	{                                                         \
-		IN_EACH_WAY(NULL, #name, by_mapping, by_mapping); \
+#define TOGETHER(name)                                                             \
+	EACH_WIDTH(N2, name)                                                       \
+	{                                                                          \
+		IN_EACH_WAY("emulated_left", NULL, #name, by_mapping, by_mapping); \
 	}
 
 TOGETHER(threads)
@@ -154,12 +151,15 @@ TOGETHER(fork_meanwhile)
 STORM(storm_in_a_window_that_grows, "growing")
 STORM(storm_in_a_window_that_is_given_back, "given_back")
 
-#define HOLDS(name, prepared, way)                                          \
-	EACH_VARIANT(N2, name)                                              \
-	{                                                                   \
-		skip_unless_root();                                         \
-		IN_EACH_WAY("audit.nonlinear=every", #name, prepared, way); \
+#define HOLDS_OF(program, name, prepared, way)                                       \
+	EACH_VARIANT(N2, name)                                                       \
+	{                                                                            \
+		skip_unless_root();                                                  \
+		IN_EACH_WAY(program, "audit.nonlinear=every", #name, prepared, way); \
 	}
+
+#define HOLDS(...)	    HOLDS_OF("emulated", __VA_ARGS__)
+#define LEAVES_NOTHING(...) HOLDS_OF("emulated_left", __VA_ARGS__)
 
 HOLDS(closed, by_mapping, by_mapping)
 HOLDS(unlinked, by_mapping, by_mapping)
@@ -173,23 +173,23 @@ HOLDS(lower_page_by_path, by_mapping, by_path)
 HOLDS(lower_page_replaced, by_mapping, by_map_files)
 HOLDS(read_only_descriptor, by_mapping, by_mapping)
 HOLDS(read_only_beside, by_mapping, by_mapping)
-HOLDS(children, by_mapping, by_mapping)
-HOLDS(cut, by_mapping, by_map_files)
-HOLDS(moved, by_mapping, by_mapping)
-HOLDS(nothing_left, by_mapping, by_mapping)
-HOLDS(no_areas_pile_up, by_mapping, by_map_files)
-HOLDS(no_descriptors, by_mapping, by_map_files)
-HOLDS(locked, by_mapping, by_mapping)
-HOLDS(lock_future, by_mapping, by_mapping)
-HOLDS(lock_current, by_mapping, by_mapping)
+LEAVES_NOTHING(children, by_mapping, by_mapping)
+LEAVES_NOTHING(cut, by_mapping, by_map_files)
+LEAVES_NOTHING(moved, by_mapping, by_mapping)
+LEAVES_NOTHING(nothing_left, by_mapping, by_mapping)
+LEAVES_NOTHING(no_areas_pile_up, by_mapping, by_map_files)
+LEAVES_NOTHING(no_descriptors, by_mapping, by_map_files)
+LEAVES_NOTHING(locked, by_mapping, by_mapping)
+LEAVES_NOTHING(lock_future, by_mapping, by_mapping)
+LEAVES_NOTHING(lock_current, by_mapping, by_mapping)
 HOLDS(sealed, by_mapping, by_mapping)
-HOLDS(not_inherited, by_mapping, by_mapping)
-HOLDS(address_space_limit, by_mapping, by_mapping)
-HOLDS(address_space_limit_later, by_mapping, by_mapping)
+LEAVES_NOTHING(not_inherited, by_mapping, by_mapping)
+LEAVES_NOTHING(address_space_limit, by_mapping, by_mapping)
+LEAVES_NOTHING(address_space_limit_later, by_mapping, by_mapping)
 HOLDS(far_page, by_mapping, by_mapping)
 
 /* P8: where areas are listed to be looked at. */
-ONE_HOLDS(N2, given_back_downwards_on_an_old_kernel, "emulated", "given_back_downwards",
+ONE_HOLDS(N2, given_back_downwards_on_an_old_kernel, "emulated_left", "given_back_downwards",
 	  .options = { "nonlinear.emulate=always" }, .prepare = filter_as_before_6_7)
 
 EACH_WIDTH(N2, subvolumes)
@@ -200,7 +200,7 @@ EACH_WIDTH(N2, subvolumes)
 	    .options = { "nonlinear.emulate=always" });
 }
 
-RUNS_AND(EACH_WIDTH, N2, huge, .helper = "emulated", .args = { "huge" },
+RUNS_AND(EACH_WIDTH, N2, huge, .helper = "emulated_left", .args = { "huge" },
 	 .options = { "nonlinear.emulate=always" })
 {
 	if (strstr(run->output, "no huge pages"))
@@ -220,7 +220,7 @@ EACH_WIDTH(N2, out_of_reach)
 	    .options = { "nonlinear.emulate=auto" }, .says = "EPERM\n");
 }
 
-WIDTHS_HOLD(N2, cut_in_two, "emulated", "cut_in_two", .as_root = true,
+WIDTHS_HOLD(N2, cut_in_two, "emulated_left", "cut_in_two", .as_root = true,
 	    .options = { "nonlinear.emulate=always" }, .look = by_mapping)
 
 /* ---- never, and where the kernel answers ---- */

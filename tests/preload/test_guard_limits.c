@@ -54,7 +54,6 @@ PUT_ASIDE(spill_directory_is_used_when_it_is_asked_for, "spill",
 	  .options = { "snapshot.preserve=spill", "snapshot.spill-dir=." })
 static void as_before_unnamed_files(struct run *run)
 {
-	(void)run;
 	filter_as_kernel("3.10");
 }
 PUT_ASIDE(spill_file_has_a_name_for_a_moment, "spill", .prepare = as_before_unnamed_files,

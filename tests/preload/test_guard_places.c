@@ -67,9 +67,9 @@ static void holds_on(const char *variant, enum stage stage, const char *helper, 
 	ON(stage, name##_survives_cutting, "cut", "*", 0)                          \
 	ON(stage, name##_guards_as_root, "guard_view", "survives/*", 0)            \
 	ON(stage, name##_guards_as_owner, "guard_view", "survives/*", SOMEBODY)    \
-	ON(stage, name##_guards_shared_mappings, "guard_view", "shared/*", 0)      \
+	ON(stage, name##_guards_shared_mappings, "guard_shared", "shared/*", 0)    \
 	ON(stage, name##_guards_windows_and_times, "guard_view", "[mos]*[snw]", 0) \
-	ON(stage, name##_keeps_own_stores, "guard_view", "writable*", 0)           \
+	ON(stage, name##_keeps_own_stores, "guard_areas", "writable*", 0)          \
 	ON(stage, name##_hands_guards_to_children, "guard_fork", "[cpgm]*", 0)
 
 PLACE(STAGE_TMPFS, tmpfs)

@@ -297,7 +297,6 @@ static void lease_time_lock(int how)
 
 void lease_time_keep(struct run *run)
 {
-	(void)run;
 	lease_time_lock(LOCK_SH);
 }
 
@@ -322,7 +321,6 @@ void lease_time_shorten(struct run *run)
 	char value[32] = "";
 	int ends[2], fd;
 
-	(void)run;
 	skip_unless_root();
 	lease_time_lock(LOCK_EX);
 	fd = open(LEASE_TIME, O_RDWR | O_CLOEXEC);

@@ -32,7 +32,6 @@ static void skip_unless_huge(struct run *run)
 	char line[128] = "";
 	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "re");
 
-	(void)run;
 	if (!file || !fgets(line, sizeof(line), file) || strstr(line, "[never]") ||
 	    strstr(line, "[deny]") || strstr(line, "[advise]"))
 		cr_skip_test("memfds have no huge pages here (shmem_enabled: %s)", line);

@@ -36,18 +36,18 @@ WIDTHS_HOLD(S1, all_windows_of_a_file_survive_its_break, "guard_view", "many_win
 
 /* --- S3 --- */
 
-WIDTHS_HOLD(S3, guarded_mapping_is_preserved_before_it_is_writable, "guard_view",
+WIDTHS_HOLD(S3, guarded_mapping_is_preserved_before_it_is_writable, "guard_areas",
 	    "writable_is_preserved_first",
 	    .finds = { "snapshot.preserve 1",
 		       "snapshot.preserve[*] mmfence.snapshot.trigger=protect" })
-WIDTHS_HOLD(S3, guarded_mapping_made_writable_by_number, "guard_view", "writable_by_number")
-WIDTHS_HOLD(S3, guarded_mappings_made_writable_across, "guard_view", "writable_across")
-WIDTHS_HOLD(S3, mprotect_that_fails_over_a_gap_breaks_no_promise, "guard_view",
+WIDTHS_HOLD(S3, guarded_mapping_made_writable_by_number, "guard_areas", "writable_by_number")
+WIDTHS_HOLD(S3, guarded_mappings_made_writable_across, "guard_areas", "writable_across")
+WIDTHS_HOLD(S3, mprotect_that_fails_over_a_gap_breaks_no_promise, "guard_areas",
 	    "writable_over_a_gap")
 
 /* --- S4 --- */
 
-#define PIECE(name, piece) WIDTHS_HOLD(S4, name, "guard_view", piece)
+#define PIECE(name, piece) WIDTHS_HOLD(S4, name, "guard_areas", piece)
 
 PIECE(protections_of_pieces_stay_over_the_preserve, "piece/protection")
 PIECE(locked_pieces_stay_locked_over_the_preserve, "piece/mlock")
@@ -145,14 +145,15 @@ SLOW(S6, fork_while_a_break_is_served, "fork_meanwhile")
 
 #define NAMED .options = { "snapshot.shared=**/guard.data" }
 
-RUNS(EACH_WIDTH, S7, shared_read_only_snapshot_is_guarded_and_survives, .helper = "guard_view",
+RUNS(EACH_WIDTH, S7, shared_read_only_snapshot_is_guarded_and_survives, .helper = "guard_shared",
      .args = { "shared/*" }, NAMED, .breaks = 36, .look = guard_events)
 
-WIDTHS_HOLD(S7, shared_snapshot_refuses_stores_and_stays_guarded, "guard_view",
+WIDTHS_HOLD(S7, shared_snapshot_refuses_stores_and_stays_guarded, "guard_shared",
 	    "shared_refuses_stores_while_guarded", NAMED)
-WIDTHS_HOLD(S7, shared_snapshot_beside_a_writable_mapping, "guard_view",
+WIDTHS_HOLD(S7, shared_snapshot_beside_a_writable_mapping, "guard_shared",
 	    "shared_beside_a_writable_mapping", NAMED)
-WIDTHS_HOLD(S7, shared_and_private_snapshots_of_one_file, "guard_view", "shared_and_private", NAMED)
+WIDTHS_HOLD(S7, shared_and_private_snapshots_of_one_file, "guard_shared", "shared_and_private",
+	    NAMED)
 
 /* Not named: it stays what it was, and the others are snapshots. */
 WIDTHS_HOLD(S7, shared_mapping_that_is_not_named_is_plain, "observe", "map=shared",
@@ -165,8 +166,12 @@ WIDTHS_HOLD(S7, shared_mapping_that_is_not_named_is_plain, "observe", "map=share
 	WIDTHS_HOLD(bare, helper_name, #helper_name, "--bare", .preload = RUN_BARE, .seconds = 120)
 
 GUARD_FAILS_BARE(guard_view)
-GUARD_FAILS_BARE(guard_fork)
+GUARD_FAILS_BARE(guard_areas)
+GUARD_FAILS_BARE(guard_shared)
 GUARD_FAILS_BARE(guard_invisible)
+GUARD_FAILS_BARE(guard_end)
+GUARD_FAILS_BARE(guard_identity)
+GUARD_FAILS_BARE(guard_spaces)
 
 /* Without a guard the snapshots are copies, and the cases notice. */
 RUNS_AND(EACH_WIDTH, bare, guard_none_is_no_guard, .helper = "guard_view",

@@ -89,7 +89,6 @@ static void without_long_clock(struct run *run)
 	pid_t program = fork();
 	int status;
 
-	(void)run;
 	if (!program) {
 		filter_fail(&filter, 403, 403, 0, ENOSYS);
 		filter_install(&filter);
@@ -147,13 +146,11 @@ static uint32_t wanted, told;
 
 static void open_tell_pipe(struct run *run)
 {
-	(void)run;
 	cr_assert(pipe2(tell_pipe, O_CLOEXEC) == 0);
 }
 
 static void hand_pipe(struct run *run)
 {
-	(void)run;
 	if (dup2(tell_pipe[1], 17) != 17)
 		_exit(98);
 	fcntl(17, F_SETFD, 0);
@@ -207,7 +204,6 @@ static void mount_small(struct run *run)
 	static const char kilobyte[1024];
 	char *filler = small.make_room + strlen("unlink=");
 
-	(void)run;
 	skip_unless_root();
 	snprintf(small.dir, sizeof(small.dir), "%s/small.XXXXXX", getenv("MMFENCE_TMP") ?: "/tmp");
 	cr_assert(mkdtemp(small.dir));
@@ -245,7 +241,6 @@ RUNS(EACH_WIDTH, A4, directory_instead_of_log, STEADY("count=20"), .log = "/tmp"
 
 static void make_logs(struct run *run)
 {
-	(void)run;
 	if (mkdir("logs", 0777))
 		_exit(98);
 }
@@ -272,7 +267,6 @@ static pid_t reader;
 
 static void make_fifo(struct run *run)
 {
-	(void)run;
 	snprintf(fifo, sizeof(fifo), "%s/fifo.%d", getenv("MMFENCE_TMP") ?: "/tmp", getpid());
 	cr_assert(mkfifo(fifo, 0600) == 0);
 }
@@ -292,7 +286,6 @@ static void make_fifo_with_reader(struct run *run)
 
 static void remove_fifo(struct run *run)
 {
-	(void)run;
 	if (reader)
 		kill(reader, SIGKILL);
 	unlink(fifo);
@@ -311,7 +304,6 @@ RUNS(EACH_WIDTH, A4, fifo_whose_reader_goes, STEADY("count=400"), .log = fifo, .
 
 static void no_umask(struct run *run)
 {
-	(void)run;
 	umask(0);
 }
 
@@ -325,14 +317,12 @@ RUNS_AND(EACH_WIDTH, A5, log_is_private, STEADY("count=1"), .prepare = no_umask)
 
 static void link_to_a_file(struct run *run)
 {
-	(void)run;
 	if (close(creat("victim", 0644)) || symlink("victim", "link"))
 		_exit(98);
 }
 
 static void link_to_nothing(struct run *run)
 {
-	(void)run;
 	if (symlink("victim", "link"))
 		_exit(98);
 }
@@ -385,7 +375,6 @@ static bool preload_everywhere(const char *library, const char *dir)
 /* With variables that the dynamic linker takes out of the environment of a secure process. */
 static void become_nobody(struct run *run)
 {
-	(void)run;
 	setenv("LD_LIBRARY_PATH", "/nowhere", 1);
 	setenv("GCONV_PATH", "/nowhere", 1);
 	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))

@@ -82,18 +82,28 @@ HELPER_HOLDS(S5, mremap_beyond_a_copied_window, "areas", "grow_beyond_window",
 
 /* --- S6 --- */
 
-HELPER_HOLDS(S6, grandchildren, "family", "grandchildren")
+/* With copies; test_guard_fork.c has more, of what is guarded. */
+#define COPIED				   .env = { "COPIED=1" }
+#define COPIES_HOLD(name, helper, pattern) HELPER_HOLDS(S6, name, helper, pattern, COPIED)
+
+COPIES_HOLD(child_exits_first, "guard_fork", "child_exits_at_once")
+COPIES_HOLD(parent_exits_first, "guard_fork", "parent_exits_at_once")
+COPIES_HOLD(grandchildren, "guard_fork", "grandchildren")
+COPIES_HOLD(child_has_its_own, "guard_fork", "child_has_its_own")
+COPIES_HOLD(threads, "guard_spawn", "threads")
+COPIES_HOLD(clone_that_shares_memory, "guard_spawn", "sharer_that_maps/later")
+COPIES_HOLD(vfork_is_not_disturbed, "guard_spawn", "vfork_and_exec")
+COPIES_HOLD(posix_spawn_is_not_disturbed, "guard_spawn", "spawn")
+COPIES_HOLD(popen_and_system_are_not_disturbed, "guard_spawn", "shell")
+COPIES_HOLD(raw_clone_by_syscall, "guard_spawn", "raw_clone/libc")
 /* Each counts its own. */
-HELPER_HOLDS(S6, child_maps_more, "family", "child_maps_more",
-	     .finds = { "process.end 2", "process.end[*] mmfence.snapshots=1" })
-HELPER_HOLDS(S6, vfork_is_not_disturbed, "family", "vfork_and_exec")
-HELPER_HOLDS(S6, posix_spawn_is_not_disturbed, "family", "spawn")
-HELPER_HOLDS(S6, popen_and_system_are_not_disturbed, "family", "shell")
-HELPER_HOLDS(S6, raw_clone_by_syscall, "family", "raw_clone_by_libc")
+HELPER_HOLDS(S6, child_maps_more, "guard_fork", "child_maps_more", COPIED,
+	     .finds = { "process.end 2", "process.end mmfence.snapshots=2",
+			"process.end[1] mmfence.snapshots=1" })
 
 /* Its records are its own, not its parent's. */
-RUNS_AND(EACH_VARIANT, S6, raw_clone_by_hand, .helper = "family", .args = { "raw_clone_by_hand" },
-	 .finds = { "snapshot.create 2", "process.start 2" })
+RUNS_AND(EACH_VARIANT, S6, raw_clone_by_hand, .helper = "guard_spawn", .args = { "raw_clone/hand" },
+	 COPIED, .finds = { "snapshot.create 2", "process.start 2" })
 {
 	json_int_t parent =
 		field_number(find_event_number(run, "snapshot.create", 0), "process.pid");

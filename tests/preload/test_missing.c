@@ -232,7 +232,8 @@ static void misses_none_of_many(struct run *run)
 
 EACH_WIDTH(report, processes_of_every_kind_leave_no_holes)
 {
-	TRY(.helper = "family", .look = misses_none_of_many);
+	TRY(.helper = "guard_spawn", .args = { "[!i]*" }, .expects = { "snapshot.lost" },
+	    .look = misses_none_of_many);
 	TRY(.helper = "steady", .args = { "count=50", "threads=4", "processes=3" },
 	    .look = misses_none_of_many);
 }

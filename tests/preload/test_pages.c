@@ -39,7 +39,6 @@ static void become_nobody(struct run *run)
 {
 	char name[PATH_MAX];
 
-	(void)run;
 	snprintf(name, sizeof(name), "%s/foreign.%d", getenv("MMFENCE_SHM") ?: "/dev/shm",
 		 getpid());
 	int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
@@ -549,7 +548,6 @@ static void *second_thread(void *unused)
 	pid_t tid = (pid_t)syscall(SYS_gettid);
 	char go;
 
-	(void)unused;
 	if (write(thread_pipe[1], &tid, sizeof(tid)) != sizeof(tid) ||
 	    read(leave_pipe[0], &go, 1) != 1)
 		_exit(1);
@@ -612,7 +610,6 @@ static void need_a_kernel_thread(struct run *run)
 {
 	char *name = read_whole("/proc/2/comm");
 
-	(void)run;
 	if (strcmp(name, "kthreadd\n"))
 		cr_skip_test("process 2 is no kernel thread here");
 	free(name);

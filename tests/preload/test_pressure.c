@@ -213,7 +213,6 @@ static void as_the_kernel(struct run *run)
 
 static void limit_in_reach(struct run *run)
 {
-	(void)run;
 	area_limit();
 }
 

@@ -495,7 +495,6 @@ static void little_memory(struct run *run)
 {
 	struct rlimit limit = { 160 << 20, 160 << 20 };
 
-	(void)run;
 	setrlimit(RLIMIT_AS, &limit);
 }
 

@@ -145,7 +145,6 @@ BY_PATH(command, signals_reach_the_command)
 
 static void ignore_some(struct run *run)
 {
-	(void)run;
 	signal(SIGINT, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
 }
@@ -176,7 +175,6 @@ static void have_terminal(struct run *run)
 {
 	int other = posix_openpt(O_RDWR | O_NOCTTY), terminal;
 
-	(void)run;
 	if (other < 0 || grantpt(other) || unlockpt(other))
 		_exit(98);
 	terminal = open(ptsname(other), O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -188,7 +186,6 @@ static void skip_without_terminals(struct run *run)
 {
 	int terminal = posix_openpt(O_RDWR | O_NOCTTY);
 
-	(void)run;
 	if (terminal < 0)
 		cr_skip_test("no terminals here: %s", strerror(errno));
 	close(terminal);
@@ -231,7 +228,6 @@ GIVEN(command, run_within_run_preloads_once,
 
 static void require_static_program(struct run *run)
 {
-	(void)run;
 	if (access(STATIC_PROGRAM, X_OK))
 		cr_skip_test("no " STATIC_PROGRAM);
 }
@@ -290,7 +286,6 @@ static void write_program(const char *name, unsigned char class, Elf32_Half mach
 
 static void write_foreign(struct run *run)
 {
-	(void)run;
 	write_program("arm", ELFCLASS32, EM_ARM, "/bin/sh");
 	write_program("x32", ELFCLASS32, EM_X86_64, "/bin/sh");
 	write_program("musl", ELFCLASS32, EM_386, "./ld-musl-i386.so.1");
@@ -372,7 +367,6 @@ BY_PATH(command, long_name_of_a_command_is_shortened_for_its_log)
 
 static void go_to_proc(struct run *run)
 {
-	(void)run;
 	if (chdir("/proc"))
 		_exit(98);
 }

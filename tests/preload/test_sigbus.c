@@ -33,16 +33,16 @@ static void with_cores(struct run *run)
 {
 	struct rlimit limit = { 1 << 26, 1 << 26 };
 
-	(void)run;
 	if (setrlimit(RLIMIT_CORE, &limit))
 		_exit(98);
 }
 
 /* The same end, with the same core flag, as bare. */
-#define DIES_BY(prepared, name, ...)                                                \
-	.helper = "sigbus", .args = { name }, .prepare = prepared, .as_bare = true, \
+#define DIES_BY(prepared, program, name, ...)                                      \
+	.helper = program, .args = { name }, .prepare = prepared, .as_bare = true, \
 	.ends_with = 128 + SIGBUS, .expects = { "snapshot.lost", __VA_ARGS__ }
-#define DIES(...) DIES_BY(with_cores, __VA_ARGS__)
+#define DIES(...)    DIES_BY(with_cores, "sigbus", __VA_ARGS__)
+#define HANDLED(...) DIES_BY(with_cores, "sigbus_handled", __VA_ARGS__)
 
 #define IS_ONE "mapping.sigbus 1", "mapping.rescued 0"
 #define OFFERS_NO_RESCUE                                                             \
@@ -136,7 +136,7 @@ EACH_WIDTH(S17, what_may_be_executed_is_not_rescued)
 	    .finds = { OFFERS_NO_RESCUE });
 }
 
-#define IS_SAID(test, name) RUNS(EACH_WIDTH, S17, test, DIES(name), .finds = { IS_ONE })
+#define IS_SAID(test, name) RUNS(EACH_WIDTH, S17, test, HANDLED(name), .finds = { IS_ONE })
 
 IS_SAID(a_thread_is_said, "dies/in_a_thread")
 IS_SAID(a_handler_on_an_own_stack_is_said, "dies/on_an_own_stack")
@@ -150,23 +150,23 @@ IS_SAID(a_child_of_vfork_is_said, "dies/child_of_vfork")
 EACH_WIDTH(S17, threads_that_fault_at_once_are_said_once)
 {
 	for (int i = 0; i < 20; i++)
-		TRY(DIES("dies/threads"), .finds = { IS_ONE });
+		TRY(HANDLED("dies/threads"), .finds = { IS_ONE });
 }
 
 /* Most of the time its fault falls into the other thread's call. */
 EACH_WIDTH(S17, a_fault_while_a_thread_leaves_the_signal_to_the_kernel_is_said)
 {
 	for (int i = 0; i < 10; i++) {
-		TRY(DIES("dies/left_by_sigaction"), .finds = { IS_ONE });
-		TRY(DIES("dies/left_by_signal"), .finds = { IS_ONE });
-		TRY(DIES("dies/left_by_sigset"), .finds = { IS_ONE });
-		TRY(DIES("dies/left_by_number"), .finds = { IS_ONE });
+		TRY(HANDLED("dies/left_by_sigaction"), .finds = { IS_ONE });
+		TRY(HANDLED("dies/left_by_signal"), .finds = { IS_ONE });
+		TRY(HANDLED("dies/left_by_sigset"), .finds = { IS_ONE });
+		TRY(HANDLED("dies/left_by_number"), .finds = { IS_ONE });
 	}
 }
 
 /* By a handler of the program's, which came first and is none of ours to rescue. */
 #define SENT_AGAIN(name)                                                               \
-	TRY(DIES(name), .options = { "sigbus.rescue=**" },                             \
+	TRY(HANDLED(name), .options = { "sigbus.rescue=**" },                          \
 	    .finds = { OFFERS_NO_RESCUE, "mapping.sigbus mmfence.sigbus.offset=36864", \
 		       "mapping.sigbus mmfence.sigbus.access=read" })
 
@@ -179,8 +179,8 @@ EACH_WIDTH(S17, a_fault_that_a_handler_sends_again_is_said)
 }
 
 /* Nothing of ours: neither is it said. */
-#define NOT_SAID(name)                                                     \
-	TRY(DIES(name, "coverage.gap"), .options = { "sigbus.rescue=**" }, \
+#define NOT_SAID(name)                                                        \
+	TRY(HANDLED(name, "coverage.gap"), .options = { "sigbus.rescue=**" }, \
 	    .finds = { "mapping.sigbus 0" })
 
 EACH_WIDTH(S17, a_signal_that_was_sent_is_no_fault)
@@ -211,35 +211,35 @@ EACH_WIDTH(S17, a_program_under_a_filter_dies_as_without)
 }
 
 RUNS(EACH_WIDTH, S17, a_filter_that_failed_changes_nothing,
-     DIES("dies/not_filtered", "coverage.gap"), .finds = { IS_ONE })
+     HANDLED("dies/not_filtered", "coverage.gap"), .finds = { IS_ONE })
 
-WIDTHS_HOLD(S17, it_dies_of_the_fault_as_it_came, "sigbus", "traced", .finds = { IS_ONE })
-WIDTHS_HOLD(S17, it_dies_of_what_its_handler_sent, "sigbus", "traced_sent_again",
+WIDTHS_HOLD(S17, it_dies_of_the_fault_as_it_came, "sigbus_handled", "traced", .finds = { IS_ONE })
+WIDTHS_HOLD(S17, it_dies_of_what_its_handler_sent, "sigbus_handled", "traced_sent_again",
 	    .finds = { IS_ONE })
 
 /* By then the page is inside the file. */
 WIDTHS_HOLD(
-	S17, it_dies_though_the_file_grew_again, "sigbus", "back_again",
+	S17, it_dies_though_the_file_grew_again, "sigbus_handled", "back_again",
 	.finds = {
 		IS_ONE,
 		"mapping.sigbus error.message=beyond the file's end, which has grown again since",
 		"mapping.sigbus mmfence.sigbus.cure~--snapshot-shared" })
 
-RUNS(EACH_WIDTH, S17, it_is_said_where_there_is_no_proc, .as_root = true, DIES("dies/without_proc"),
+RUNS(EACH_WIDTH, S17, it_is_said_where_there_is_no_proc, .as_root = true,
+     HANDLED("dies/without_proc"),
      .finds = { IS_ONE,
 		"mapping.sigbus error.message=what is mapped there could not be looked up in /proc",
 		"mapping.sigbus mmfence.stack" })
 
 static void with_a_small_disk(struct run *run)
 {
-	(void)run;
 	if (!own_mounts(0) || mkdir("full", 0700) || mount("small", "full", "tmpfs", 0, "size=64k"))
 		_exit(77);
 }
 
 /* With this reason, and never rescued. */
 #define TROUBLE(prepared, name, reason, ...)                                            \
-	TRY(DIES_BY(prepared, name), .options = { "sigbus.rescue=**" },                 \
+	TRY(DIES_BY(prepared, "sigbus", name), .options = { "sigbus.rescue=**" },       \
 	    .finds = { IS_ONE, "mapping.sigbus error.message=inside the file: " reason, \
 		       "mapping.sigbus mmfence.sigbus.device", __VA_ARGS__ })
 #define NO_SPACE "no space left for the page"
@@ -265,7 +265,6 @@ EACH_WIDTH(S17, a_huge_page_that_cannot_be_had_is_said)
 
 static void with_a_disk(struct run *run)
 {
-	(void)run;
 	if (!own_mounts(0) || mkdir("full", 0700) ||
 	    system("truncate -s 4M disk && mkfs.ext4 -q disk && mount -o loop,nodelalloc disk full"))
 		_exit(77);
@@ -302,7 +301,7 @@ RUNS_AND(EACH_WIDTH, S17, who_writes_is_said, DIES("dies/held"),
 #define RESCUE "sigbus.rescue=**/sigbus.data"
 
 #define IS_RESCUED(test, pattern, events)                                \
-	WIDTHS_HOLD(S17, test, "sigbus", pattern, .options = { RESCUE }, \
+	WIDTHS_HOLD(S17, test, "rescue", pattern, .options = { RESCUE }, \
 		    .expects = { "snapshot.lost" },                      \
 		    .finds = { "mapping.rescued " #events, "mapping.sigbus 0" })
 
@@ -327,22 +326,22 @@ IS_RESCUED(threads_that_fault_at_once_lose_no_store, "rescue/threads/shared", 20
 IS_RESCUED(threads_in_private_mappings_lose_no_store, "rescue/threads/private", 200)
 
 /* And is a snapshot no more. */
-WIDTHS_HOLD(S17, a_lost_snapshot_is_rescued, "sigbus", "rescue/lost", .options = { RESCUE },
+WIDTHS_HOLD(S17, a_lost_snapshot_is_rescued, "rescue", "rescue/lost", .options = { RESCUE },
 	    .expects = { "snapshot.lost" },
 	    .finds = {
 		    "mapping.rescued mmfence.sigbus.snapshot=lost & mmfence.sigbus.size_then=65536",
 		    "snapshot.end 1" })
 
 /* From the page that is touched, since nobody tells where the file ends. */
-WIDTHS_HOLD(S17, a_rescue_leaves_nothing_of_an_emulated_mapping, "sigbus", "rescue/emulated",
+WIDTHS_HOLD(S17, a_rescue_leaves_nothing_of_an_emulated_mapping, "rescue", "rescue/emulated",
 	    .options = { RESCUE, "nonlinear.emulate=always" },
 	    .finds = { "mapping.rescued 2", "nonlinear.remap" })
 
-WIDTHS_HOLD(S17, a_file_that_nobody_may_ask_is_rescued, "sigbus", "rescue/unlinked_unprivileged",
+WIDTHS_HOLD(S17, a_file_that_nobody_may_ask_is_rescued, "rescue", "rescue/unlinked_unprivileged",
 	    .options = { RESCUE }, .finds = { "mapping.rescued" })
 
 WIDTHS_HOLD(
-	S17, rescued_shared_mappings_keep_stores_from_the_file, "sigbus", "rescue/store/shared",
+	S17, rescued_shared_mappings_keep_stores_from_the_file, "rescue", "rescue/store/shared",
 	.options = { RESCUE },
 	.finds = {
 		"mapping.rescued 1", "mapping.sigbus 0",
@@ -353,9 +352,9 @@ WIDTHS_HOLD(
 RUNS(EACH_WIDTH, S17, what_was_not_named_is_not_rescued, DIES("dies/shared"),
      .options = { "sigbus.rescue=/sigbus.data:**/other.data" }, .finds = { IS_ONE })
 
-WIDTHS_HOLD(S17, rescue_needs_no_log, "sigbus", "rescue/store/*", .options = { RESCUE }, .log = "")
+WIDTHS_HOLD(S17, rescue_needs_no_log, "rescue", "rescue/store/*", .options = { RESCUE }, .log = "")
 
-RUNS(EACH_WIDTH, S17, rescue_fails_bare, .helper = "sigbus", .args = { "--bare", "rescue/*" },
+RUNS(EACH_WIDTH, S17, rescue_fails_bare, .helper = "rescue", .args = { "--bare" },
      .preload = RUN_BARE)
 
 /* ---- sanitizers ---- */
@@ -375,7 +374,7 @@ RUNS(EACH_WIDTH, S17, rescue_fails_bare, .helper = "sigbus", .args = { "--bare",
 		    .as_bare = true, .ends_with = status, .options = { RESCUE },               \
 		    .finds = { "mapping.sigbus 0" });                                          \
 		TRY(DIES("dies/shared"), .env = LEAVE, .finds = { IS_ONE });                   \
-		TRY(.helper = "sigbus", .args = { "rescue/threads/*" }, .options = { RESCUE }, \
+		TRY(.helper = "rescue", .args = { "rescue/threads/*" }, .options = { RESCUE }, \
 		    .env = LEAVE, .finds = { "mapping.rescued 400", "mapping.sigbus 0" });     \
 	}
 
@@ -393,11 +392,11 @@ GIVEN(S17, the_summary_says_it_first,
 		 "protected unless asked, such as ",
 		 "                 cure: --snapshot-shared FILE" })
 GIVEN(S17, the_summary_says_what_was_rescued,
-      "run --log run.jsonl --rescue=**/sigbus.data -- $HELPERS/sigbus rescue/again",
+      "run --log run.jsonl --rescue=**/sigbus.data -- $HELPERS/rescue rescue/again",
       .warns = { "2 mappings of files that were cut off went on with zeros\n" })
 /* Without a record: what came from elsewhere, or a handler's own end. */
 GIVEN(S17, the_summary_says_where_it_was_not_seen,
-      "run --log run.jsonl --rescue=/no/file -- $HELPERS/sigbus dies/sent",
+      "run --log run.jsonl --rescue=/no/file -- $HELPERS/sigbus_handled dies/sent",
       .ends_with = 128 + SIGBUS,
       .warns = { "  SIGBUS       the command died of it, but not of a file mapping that mmfence "
 		 "saw: " })

@@ -64,7 +64,6 @@ static const char *socket_path(void)
 
 static void name_socket(struct run *run)
 {
-	(void)run;
 	snprintf(where, sizeof(where), "unix:/tmp/mmfence-sink.%d", getpid());
 }
 
@@ -227,7 +226,6 @@ static void give_nine(struct run *run)
 
 static void give_stderr(struct run *run)
 {
-	(void)run;
 	give(2);
 }
 
@@ -235,7 +233,6 @@ static char given_path[32];
 
 static void open_file(struct run *run)
 {
-	(void)run;
 	strcpy(given_path, "/tmp/mmfence-fd.XXXXXX");
 	given = mkstemp(given_path);
 }
@@ -273,7 +270,6 @@ static size_t lines_in(int pipe)
 
 static void open_pipe(struct run *run)
 {
-	(void)run;
 	cr_assert(pipe2(ends, O_CLOEXEC) == 0);
 	given = ends[1];
 }
@@ -287,14 +283,12 @@ static void open_gated_pipe(struct run *run)
 /* A socket as descriptor, as systemd gives its services. */
 static void open_pair(struct run *run)
 {
-	(void)run;
 	cr_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	given = ends[1];
 }
 
 static void is_as_it_was(struct run *run)
 {
-	(void)run;
 	cr_assert(!(fcntl(ends[1], F_GETFL) & O_NONBLOCK), "the program's pipe was changed");
 }
 
@@ -317,7 +311,6 @@ static void give_to_nobody(struct run *run)
 
 static void reader_goes(struct run *run)
 {
-	(void)run;
 	close(ends[1]);
 	steps_take(100);
 	cr_assert(lines_in(ends[0]) > 10);
@@ -378,7 +371,6 @@ static void nine_is(const char *name)
 
 static void give_other_nine(struct run *run)
 {
-	(void)run;
 	nine_is("other");
 }
 
@@ -396,7 +388,6 @@ RUNS(EACH_WIDTH, A3, pinned_descriptor_is_another_file, SENDS("fd:9@0:1:2", "cou
 
 static void pin_nine(struct run *run)
 {
-	(void)run;
 	nine_is("meant");
 }
 
@@ -467,21 +458,18 @@ static void keep_record(struct run *run, const char *text)
 
 static void open_dev_log(struct run *run)
 {
-	(void)run;
 	private_dev();
 	receiver = receiver_bind("/dev/log", SOCK_DGRAM);
 }
 
 static void open_dev_log_stream(struct run *run)
 {
-	(void)run;
 	private_dev();
 	receiver = receiver_bind("/dev/log", SOCK_STREAM);
 }
 
 static void open_no_dev_log(struct run *run)
 {
-	(void)run;
 	private_dev();
 }
 
@@ -531,7 +519,6 @@ RUNS(EACH_WIDTH, A4, no_syslog, TO_SYSLOG("count=20"), .before = open_no_dev_log
 
 static void open_journal(struct run *run)
 {
-	(void)run;
 	private_run();
 	cr_assert(mkdir("/run/systemd", 0755) == 0 && mkdir("/run/systemd/journal", 0755) == 0);
 	receiver = receiver_bind(JOURNAL, SOCK_DGRAM);
@@ -540,7 +527,6 @@ static void open_journal(struct run *run)
 
 static void open_no_journal(struct run *run)
 {
-	(void)run;
 	private_run();
 }
 

@@ -144,13 +144,11 @@ static void limit_files(rlim_t size)
 
 static void limit_to_less_than_a_record(struct run *run)
 {
-	(void)run;
 	limit_files(400);
 }
 
 static void limit_to_some_records(struct run *run)
 {
-	(void)run;
 	limit_files(2048);
 }
 

@@ -14,20 +14,20 @@
 #define READONLY "selfmem.map=emulate-readonly"
 #define SPLIT	 "selfmem.fork=split"
 
-#define VIEWS_HOLD(suite, name, pattern, ...) \
-	HELPER_HOLDS(suite, name, "views", pattern, .options = { __VA_ARGS__ }, .seconds = 120)
+#define VIEWS_HOLD(suite, name, helper, pattern, ...) \
+	HELPER_HOLDS(suite, name, helper, pattern, .options = { __VA_ARGS__ }, .seconds = 120)
 
-VIEWS_HOLD(M4, bss, "bss", EMULATE)
-VIEWS_HOLD(M4, data, "data", EMULATE)
-VIEWS_HOLD(M4, guarded_shared_file, "shared/guarded", EMULATE, "snapshot.shared=**")
-VIEWS_HOLD(M4, several_areas, "several_areas*", EMULATE)
-VIEWS_HOLD(M4, private_view_is_a_copy, "private_view", EMULATE)
-VIEWS_HOLD(M4, private_view_is_a_copy_in_emulate_readonly, "private_view", READONLY)
-VIEWS_HOLD(M4, lock_and_advice_stay, "*advice_stay*", EMULATE)
-VIEWS_HOLD(M4, fork_splits, "split/*", EMULATE, SPLIT)
-VIEWS_HOLD(M4, past_the_end_of_a_file, "past_the_end", EMULATE, "snapshot.paths=**")
-VIEWS_HOLD(M3, readonly_view_stays_readonly, "readonly_descriptor", EMULATE)
-VIEWS_HOLD(M3, emulate_readonly_gives_no_writable_view, "readonly/policy", READONLY)
+VIEWS_HOLD(M4, bss, "views", "bss", EMULATE)
+VIEWS_HOLD(M4, data, "views", "data", EMULATE)
+VIEWS_HOLD(M4, guarded_shared_file, "views", "shared/guarded", EMULATE, "snapshot.shared=**")
+VIEWS_HOLD(M4, several_areas, "views", "several_areas*", EMULATE)
+VIEWS_HOLD(M4, private_view_is_a_copy, "views", "private_view", EMULATE)
+VIEWS_HOLD(M4, private_view_is_a_copy_in_emulate_readonly, "views", "private_view", READONLY)
+VIEWS_HOLD(M4, lock_and_advice_stay, "views", "*advice_stay*", EMULATE)
+VIEWS_HOLD(M4, fork_splits, "view_places", "split/*", EMULATE, SPLIT)
+VIEWS_HOLD(M4, past_the_end_of_a_file, "view_refused", "past_the_end", EMULATE, "snapshot.paths=**")
+VIEWS_HOLD(M3, readonly_view_stays_readonly, "view_refused", "readonly_descriptor", EMULATE)
+VIEWS_HOLD(M3, emulate_readonly_gives_no_writable_view, "view_refused", "readonly/policy", READONLY)
 
 #define TURNED_HOLDS(suite, name, pattern, ...)                                           \
 	HELPER_HOLDS(suite, name, "turned", pattern, .options = { EMULATE, __VA_ARGS__ }, \
@@ -52,7 +52,7 @@ ONE_HOLDS(M4, jemalloc_finds_zeros, "turned", "allocator", .options = { EMULATE 
 	  .env = { "MALLOC_CONF=dirty_decay_ms:0,muzzy_decay_ms:0" }, .before = with_jemalloc)
 
 /* M3: without the option nothing is given. */
-WIDTHS_HOLD(M3, default_gives_no_view, "views", "default/refused",
+WIDTHS_HOLD(M3, default_gives_no_view, "view_refused", "default/refused",
 	    .finds = { "selfmem.map 3", "selfmem.map[*] error.code=ENODEV" })
 
 /* --- a filter that was there before the program --- */
@@ -61,7 +61,6 @@ static void without_memfd(struct run *run)
 {
 	struct filter filter = { .length = 0 };
 
-	(void)run;
 	filter_fail(&filter, SYS_memfd_create, 356, 0, EPERM);
 	filter_install(&filter);
 }
@@ -71,14 +70,14 @@ static void without_userfaultfd(struct run *run)
 {
 	struct filter filter = { .length = 0 };
 
-	(void)run;
 	filter_fail(&filter, SYS_userfaultfd, 374, 0, EPERM);
 	filter_fail(&filter, SYS_ioctl, 54, 0xaa00, EPERM);
 	filter_install(&filter);
 }
 
 WIDTHS_HOLD(
-	M4, no_memfd, "views", "seccomp/memfd", .options = { EMULATE }, .prepare = without_memfd,
+	M4, no_memfd, "view_refused", "seccomp/memfd", .options = { EMULATE },
+	.prepare = without_memfd,
 	.finds = {
 		"selfmem.map event.outcome=failure & error.code=ENOMEM & error.message~memory file" })
 
@@ -98,22 +97,22 @@ HELPER_HOLDS(M4, same_source_again, "views", "same_source_again", .options = { E
 			"selfmem.map[1] mmfence.selfmem.turned=0",
 			"selfmem.map[2] mmfence.selfmem.turned=0" })
 
-HELPER_HOLDS(M4, what_cannot_be_turned_is_refused, "views", "what_cannot_be_turned",
+HELPER_HOLDS(M4, what_cannot_be_turned_is_refused, "view_refused", "what_cannot_be_turned",
 	     .options = { EMULATE }, .seconds = 120,
 	     .finds = { "selfmem.map error.code=ENODEV & error.message=the source is a stack",
 			"selfmem.map[1] error.message~executable text" })
 
-WIDTHS_HOLD(M4, split_is_recorded, "views", "split/at_once", .options = { EMULATE, SPLIT },
+WIDTHS_HOLD(M4, split_is_recorded, "view_places", "split/at_once", .options = { EMULATE, SPLIT },
 	    .finds = { "selfmem.split event.outcome=success & mmfence.selfmem.views=2",
 		       "selfmem.split mmfence.selfmem.bytes=4096" })
 
-WIDTHS_HOLD(M4, split_copies_what_is_there, "views", "split/areas", .options = { EMULATE, SPLIT },
-	    .since = "5.11",
+WIDTHS_HOLD(M4, split_copies_what_is_there, "view_places", "split/areas",
+	    .options = { EMULATE, SPLIT }, .since = "5.11",
 	    .finds = { "selfmem.split event.outcome=success & mmfence.selfmem.views=96",
 		       "selfmem.split mmfence.selfmem.bytes=4096" })
 
 /* M3: the attempt to make a read-only view writable. */
-RUNS_AND(EACH_WIDTH, M3, readonly_view_made_writable_is_recorded, .helper = "views",
+RUNS_AND(EACH_WIDTH, M3, readonly_view_made_writable_is_recorded, .helper = "view_refused",
 	 .args = { "readonly_descriptor" }, .options = { EMULATE })
 {
 	size_t refused = 0;
@@ -204,6 +203,9 @@ WIDTHS_HOLD(M1, switched_link_fools_nobody, "races", "*", .options = { "selfmem.
 
 /* --- that all this can fail --- */
 
-WIDTHS_HOLD(bare, views, "views", "--bare", .preload = RUN_BARE)
+#define FAILS_BARE(helper) WIDTHS_HOLD(bare, helper, #helper, "--bare", .preload = RUN_BARE)
 
-WIDTHS_HOLD(bare, races, "races", "--bare", .preload = RUN_BARE)
+FAILS_BARE(views)
+FAILS_BARE(view_places)
+FAILS_BARE(view_refused)
+FAILS_BARE(races)

@@ -230,7 +230,6 @@ static struct pair in_handler;
 
 static void on_signal(int signal)
 {
-	(void)signal;
 	capture(&in_handler);
 }
 
@@ -252,7 +251,6 @@ static sigjmp_buf back;
 
 static void on_overflow(int signal)
 {
-	(void)signal;
 	TRACE_HERE(&in_handler.ours);
 	siglongjmp(back, 1);
 }
@@ -402,7 +400,6 @@ static int compare_module(struct dl_phdr_info *info, size_t size, void *data)
 	struct expected *expected = data;
 	uintptr_t low = UINTPTR_MAX, high = 0;
 
-	(void)size;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
 		uintptr_t start = info->dlpi_addr + segment->p_vaddr;

@@ -78,7 +78,7 @@ static inline void actor_start(struct actor *actor, void (*act)(void *), void *a
 	actor->argument = argument;
 	atomic_store(&actor->ended, false);
 	atomic_store(&actor->tid, 0);
-	must(!pthread_create(&actor->thread, NULL, actor_main, actor));
+	actor->thread = thread_start(actor_main, actor);
 	wait_until(atomic_load(&actor->tid));
 }
 
@@ -107,7 +107,7 @@ static inline bool actor_goes_on(struct actor *actor)
 
 static inline void actor_join(struct actor *actor)
 {
-	must(!pthread_join(actor->thread, NULL));
+	thread_end(actor->thread);
 }
 
 #endif

@@ -96,7 +96,6 @@ static size_t file_pages;
 
 static void overwrite(const void *unused)
 {
-	(void)unused;
 	file_overwrite(NAME, 2, 0, file_pages);
 }
 

@@ -52,19 +52,6 @@ static char *guarded(size_t pages)
 	return view;
 }
 
-static void write_begin(const struct other *other)
-{
-	must(write(other->go, "", 1) == 1);
-}
-
-static void write_done(const struct other *other)
-{
-	char byte;
-
-	/* It ends with this process: a child has its pipe too. */
-	must(read(other->done, &byte, 1) == 1);
-}
-
 /* ---- where the lease thread is held ---- */
 
 static void hold_call(long number)
@@ -132,13 +119,13 @@ static void change_waits(const void *argument)
 		view_of(anonymous(PAGE), PAGE);
 	char *view = guarded(PAGES);
 	hold_before_replacement();
-	write_begin(&other);
+	other_begin(&other);
 	hold_wait(hold);
 	actor_start(&actor, change->act, view);
 	promise(!actor_goes_on(&actor), "the area changed while the lease thread replaces it");
 	hold_end(hold);
 	actor_join(&actor);
-	write_done(&other);
+	other_wait(&other);
 	int signal = change->act == unmap ? 0 : touch(view);
 	promise(signal == change->touched, "a touch raises %d, not %d", signal, change->touched);
 	if (change->act != unmap)
@@ -203,9 +190,8 @@ CASE(given_away_again)
 	actor_join(&first);
 	actor_join(&second);
 	guarded_check(view, "mapped where a snapshot was a moment ago");
-	other_go(&other);
+	other_last(&other);
 	view_check(view, 1, 0, PAGES, "mapped where a snapshot was a moment ago");
-	other_end(&other);
 }
 
 /* ---- while the pages are copied ---- */
@@ -215,7 +201,7 @@ static char *while_copied(struct other *other, const size_t *pages, size_t mappe
 	*other = writer(pages);
 	char *view = guarded(mapped);
 	hold_before_copy();
-	write_begin(other);
+	other_begin(other);
 	hold_wait(hold);
 	return view;
 }
@@ -223,7 +209,7 @@ static char *while_copied(struct other *other, const size_t *pages, size_t mappe
 static void go_on(const struct other *other)
 {
 	hold_end(hold);
-	write_done(other);
+	other_wait(other);
 }
 
 static void own_memory_stays(char *at)
@@ -296,7 +282,7 @@ CASE(mapped_again)
 	actor_goes_on(&actor);
 	hold_end(hold);
 	actor_join(&actor);
-	write_done(&other);
+	other_wait(&other);
 	view_check(view, 1, 0, PAGES, "copied");
 	promise(!strcmp(engine_at(second), "none") || !memcmp(second, seen, sizeof(seen)),
 		"mapped while another was copied: it changed");
@@ -317,9 +303,8 @@ CASE(mapped_while_let_go)
 	actor_goes_on(&actor);
 	hold_end(hold);
 	actor_join(&actor);
-	other_go(&other);
+	other_last(&other);
 	view_check(second, 1, 0, PAGES, "mapped while the lease was given back");
-	other_end(&other);
 }
 
 /* ---- a number that the program takes while the log comes there ---- */
@@ -342,7 +327,6 @@ static int log_closed(void)
 
 static void record(void *unused)
 {
-	(void)unused;
 	must(!munmap(view_make(NAME, PROT_READ, 0, 1), PAGE));
 }
 
@@ -350,7 +334,6 @@ static int own, number;
 
 static void take_number(void *unused)
 {
-	(void)unused;
 	promise(syscall(SYS_dup3, own, number, O_CLOEXEC) == number, "dup3: %s", strerror(errno));
 }
 
@@ -446,17 +429,11 @@ static struct gate written;
 
 static void fork_and_check(void *unused)
 {
-	pid_t pid = fork();
-
-	(void)unused;
-	must(pid >= 0);
-	if (!pid) {
+	IN_CHILD {
 		alarm(PATIENT);
 		gate_wait(&written);
 		view_check(shared_view, 1, 0, *shared_pages, "in a child");
-		_exit(0);
 	}
-	child_wait(pid);
 }
 
 static void forked_while_copied(const void *pages)
@@ -481,7 +458,6 @@ static atomic_int signals;
 
 static void count_signal(int unused)
 {
-	(void)unused;
 	atomic_fetch_add(&signals, 1);
 }
 
@@ -537,7 +513,6 @@ static void interrupted(const void *call)
 
 static void map_both(const void *unused)
 {
-	(void)unused;
 	view_make(NAME, PROT_READ, 0, PAGES);
 	view_make(OUTSIDE, PROT_READ, 0, PAGES);
 }
@@ -629,16 +604,16 @@ CASE(short_goes_first)
 	for (size_t i = 0; i < 3; i++)
 		views[i] = view_make(names[i], PROT_READ, 0, pages[i]);
 	hold_before_copy();
-	write_begin(&writers[0]);
+	other_begin(&writers[0]);
 	hold_wait(hold);
-	write_begin(&writers[1]);
+	other_begin(&writers[1]);
 	wait_until(leases_of(id_of(names[1]), "BREAKING") == 1);
-	write_begin(&writers[2]);
-	write_done(&writers[2]);
+	other_begin(&writers[2]);
+	other_wait(&writers[2]);
 	promise(leases_of(id_of(names[1]), "BREAKING") == 1, "a long copy was made first");
 	hold_end(hold);
-	write_done(&writers[0]);
-	write_done(&writers[1]);
+	other_wait(&writers[0]);
+	other_wait(&writers[1]);
 	for (size_t i = 0; i < 3; i++)
 		view_check(views[i], 1, 0, pages[i], names[i]);
 }
@@ -667,7 +642,7 @@ static void held_for_all(struct other children[2], struct other *writing)
 	children[1] = other_start(check_shared_view, "another child");
 	unmap(shared_view);
 	hold_before_copy();
-	write_begin(writing);
+	other_begin(writing);
 	hold_wait(hold);
 	if (!is_of(atomic_load(&hold->reached_by), &children[0])) {
 		struct other first = children[0];
@@ -682,7 +657,7 @@ CASE(copier_is_killed)
 
 	held_for_all(children, &writing);
 	must(!kill(children[0].pid, SIGKILL) && waitpid(children[0].pid, NULL, 0) > 0);
-	write_done(&writing);
+	other_wait(&writing);
 	other_go(&children[1]);
 }
 
@@ -694,7 +669,7 @@ CASE(copier_is_slow)
 	wait_until(leases_of(id_of(NAME), "BREAKING") == 1); /* the other one is done */
 	other_go(&children[1]);
 	hold_end(hold);
-	write_done(&writing);
+	other_wait(&writing);
 	other_go(&children[0]);
 	other_go(&children[1]);
 }
@@ -745,7 +720,7 @@ CASE(grown_while_waiting)
 	both_go(children);
 	must(!munmap(shared_view, PAGES / 2 * PAGE));
 	hold_before_copy();
-	write_begin(&writing);
+	other_begin(&writing);
 	hold_wait(hold);
 	waiting->number = SYS_futex;
 	waiting->argument = 1;
@@ -758,7 +733,7 @@ CASE(grown_while_waiting)
 	hold_end(hold);
 	wait_until(leases_of(id_of(NAME), "BREAKING") == 1);
 	hold_end(waiting);
-	write_done(&writing);
+	other_wait(&writing);
 	both_go(children);
 	promise(inodes[0] != inodes[1], "what was missing was put into the copy of another");
 }
@@ -776,7 +751,7 @@ CASE(broken_before_adoption)
 	hold_arm(hold);
 	actor_start(&actor, fork_and_check, NULL);
 	hold_wait(hold);
-	write_begin(&other);
+	other_begin(&other);
 	wait_until(leases_of(id_of(NAME), "BREAKING"));
 	go_on(&other);
 	gate_open(&written);
@@ -789,17 +764,11 @@ static char *late_view;
 
 static void fork_and_check_late(void *unused)
 {
-	pid_t pid = fork();
-
-	(void)unused;
-	must(pid >= 0);
-	if (!pid) {
+	IN_CHILD {
 		gate_open(&there);
 		gate_wait(&written);
 		view_check(late_view, 1, 0, PAGES, "in the child");
-		_exit(0);
 	}
-	child_wait(pid);
 }
 
 /* The thread that forks waits for somebody, its leases are handed over, and another is granted. */
@@ -817,8 +786,8 @@ CASE(granted_while_a_fork_waits)
 	late_view = guarded(PAGES);
 	hold_end(hold);
 	gate_wait(&there);
-	write_begin(&other);
-	write_done(&other);
+	other_begin(&other);
+	other_wait(&other);
 	gate_open(&written);
 	actor_join(&actor);
 	view_check(late_view, 1, 0, PAGES, "in the parent");
@@ -861,15 +830,10 @@ static void remap_window(void *window)
 
 static void fork_and_remap(void *window)
 {
-	pid_t pid = fork();
-
-	must(pid >= 0);
-	if (!pid) {
+	IN_CHILD {
 		alarm(PATIENT);
 		remap_window(window);
-		_exit(0);
 	}
-	child_wait(pid);
 }
 
 /* The areas are counted at the first call, in a child too. */
@@ -894,15 +858,9 @@ static volatile char *split_source;
 
 static void fork_and_store(void *unused)
 {
-	pid_t pid = fork();
-
-	(void)unused;
-	must(pid >= 0);
-	if (!pid) {
+	IN_CHILD {
 		split_source[0] = 1;
-		_exit(0);
 	}
-	child_wait(pid);
 }
 
 /* selfmem.fork=split: a view goes while all are copied. */
@@ -972,9 +930,9 @@ CASE(copy_takes_too_long)
 	char *view = guarded(PAGES);
 
 	hold_before_copy();
-	write_begin(&other);
+	other_begin(&other);
 	hold_wait(hold);
-	write_done(&other);
+	other_wait(&other);
 	hold_end(hold);
 	wait_until(!strcmp(fate_at(view), "lost"));
 	must(munmap(view, PAGES * PAGE) == 0);
@@ -1002,7 +960,6 @@ CASE(granted_twice)
 
 static void open_memory(void *unused)
 {
-	(void)unused;
 	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 
 	must(fd >= 0 && !close(fd));
@@ -1049,7 +1006,6 @@ CASE(ends_unfinished)
 /* Something of everything that has a table, a lock or a buffer. */
 static void all_rooms(void *unused)
 {
-	(void)unused;
 	char *view = view_make("scene", PROT_READ, 0, PAGES);
 	view_check(view, 1, 0, PAGES, "a snapshot");
 	int fd = sure(open("window", O_RDWR | O_CLOEXEC));
@@ -1118,14 +1074,11 @@ static void fork_at(char *by_libc, int place)
 	actor_join(&first);
 }
 
-static const struct change protected = { protect, false, SIGSEGV },
-			   locked = { lock_memory, false, 0 }, advised = { advise, false, 0 },
-			   given_up = { give_up, true, 0 }, unmapped = { unmap, false, 0 };
-CASE_OF("protect", change_waits, &protected)
-CASE_OF("lock", change_waits, &locked)
-CASE_OF("advise", change_waits, &advised)
-CASE_OF("give_up", change_waits, &given_up)
-CASE_OF("unmap", change_waits, &unmapped)
+CASE_OF("protect", change_waits, AS(struct change, protect, false, SIGSEGV))
+CASE_OF("lock", change_waits, AS(struct change, lock_memory, false, 0))
+CASE_OF("advise", change_waits, AS(struct change, advise, false, 0))
+CASE_OF("give_up", change_waits, AS(struct change, give_up, true, 0))
+CASE_OF("unmap", change_waits, AS(struct change, unmap, false, 0))
 CASE_OF("replaced_unheard", replaced, NULL)
 CASE_OF("replaced", replaced, "libc")
 CASE_OF("forked_while_copied", forked_while_copied, &few)
