@@ -128,6 +128,10 @@ Test(file, empty_and_private)
 	cr_assert_eq(identify(fd).kind, FILE_ORDINARY);
 	cr_assert_not(file_is_suspect(fd));
 	unlink(path);
+	/* nor has its file system a device */
+	fd = unnamed_memory("file", 0);
+	cr_assert_eq(fchmod(fd, 0600), 0);
+	cr_assert_eq(identify(fd).kind, FILE_ORDINARY);
 }
 
 Test(file, anonymous)

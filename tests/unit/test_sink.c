@@ -180,6 +180,22 @@ Test(sink, start_says_who_it_is)
 	cr_assert_eq(member(0, "mmfence", "bits"), 8 * (int)sizeof(long));
 }
 
+/* P4: a number that no slot took is the program's once it is closed. */
+Test(sink, number_that_is_given_up_is_free)
+{
+	int first = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int second = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	cr_assert(guarded_keep(GUARDED_LOG, &first));
+	cr_assert_not(guarded_keep(GUARDED_LOG, &second));
+	cr_assert(guarded_take_begin(second), "it is still ours");
+	guarded_take_end(second, false);
+	guarded_close(second);
+	cr_assert_not(guarded_take_begin(second), "nobody has it");
+	guarded_take_end(second, false);
+	guarded_drop(GUARDED_LOG);
+}
+
 Test(sink, nowhere_is_off)
 {
 	sink_configure("");
