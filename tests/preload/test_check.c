@@ -168,6 +168,13 @@ BY_PATH(check, dynamic_linker_started_by_hand_is_no_gap)
 		cr_skip_test("no " LOADER);
 	TRY(.mmfence = "check -- " LOADER " /bin/true");
 	TRY(.mmfence = "check -- sh -c '" LOADER " /bin/true; true'");
+}
+
+/* The doctor agrees. */
+BY_PATH(command, doctor_knows_the_dynamic_linker)
+{
+	if (access(LOADER, X_OK))
+		cr_skip_test("no " LOADER);
 	TRY(.mmfence = "doctor " LOADER, .shows = { "\nok  program: " });
 }
 
