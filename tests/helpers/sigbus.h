@@ -6,6 +6,7 @@
 #ifndef MMFENCE_TESTS_SIGBUS_H
 #define MMFENCE_TESTS_SIGBUS_H
 
+#include <sys/auxv.h>
 #include <sys/ptrace.h>
 
 #include "helper.h"
@@ -75,7 +76,7 @@ static inline void own_stack(size_t size)
 /* Two frames of the kernel's and little more, and nothing is mapped below. */
 static inline void small_own_stack(void)
 {
-	size_t least = 2 * (size_t)sysconf(_SC_MINSIGSTKSZ) + 1024;
+	size_t least = 2 * (size_t)getauxval(AT_MINSIGSTKSZ) + 1024;
 	size_t size = (least + PAGE - 1) & ~(PAGE - 1);
 	char *low = mmap(NULL, size + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	stack_t stack = { .ss_sp = low + PAGE, .ss_size = least };

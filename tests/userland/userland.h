@@ -4,6 +4,7 @@
 #define MMFENCE_TESTS_USERLAND_H
 
 #include <errno.h>
+#include <spawn.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@ __attribute__((weak)) int close_range(unsigned int first, unsigned int last, int
 __attribute__((weak)) void closefrom(int first);
 __attribute__((weak)) int execveat(int directory, const char *path, char *const argv[],
 				   char *const envp[], int flags);
+__attribute__((weak)) int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *,
+								   int first);
 #endif
 
 #if !__GLIBC_PREREQ(2, 32)
