@@ -45,10 +45,10 @@ void sink_share(void);
 /* The program is about to lose the right, or the sight, to open the log: its descriptor sits in the
  * table again, if the program closed it. */
 void sink_stay(void);
-/* Whether files of this size at most leave the log no room for another record. */
-bool sink_outgrows(uint64_t limit);
 /* The same, if only the lease thread has it, which is about to end, or which a child has not. */
 void sink_take_back(void);
+/* Whether files of this size at most leave the log no room for another record. */
+bool sink_outgrows(uint64_t limit);
 /* For the program that is about to replace this one, and would not find the log by its name: as
  * guarded_hand_on. HAND_NEEDLESS where it would, or there is no such log; HAND_IMPOSSIBLE where
  * nothing can be handed on. */

@@ -15,7 +15,6 @@
 
 #include "audit/medium.h"
 #include "support/sys.h"
-#include "support/text.h"
 
 enum how {
 	PLAIN,	/* files do not block */
@@ -43,11 +42,11 @@ static bool configure(const struct target *target)
  * being so. */
 static int open_anew(void)
 {
-	char path[32];
+	char path[FD_LINK_BYTES];
 	struct statx st;
 	int fd;
 
-	text_make(path, sizeof(path), "/proc/self/fd/%u", (unsigned int)number);
+	sys_fd_link(number, path);
 	fd = sys_open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd >= 0 && (sys_fstat(fd, &st) || !place_equals(&place, &st))) {
 		sys_close(fd);

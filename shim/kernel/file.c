@@ -178,20 +178,20 @@ int file_at(int directory, const char *path, struct file *out)
 	return r;
 }
 
-static int file_is(int directory, const char *path, const struct file_id *id)
+int file_is(int directory, const char *path, const struct file_id *id, struct file *now)
 {
-	struct file file;
-	int r = file_at(directory, path, &file);
+	int r = file_at(directory, path, now);
 
-	return r || file_id_equals(&file.id, id) ? r : -ESTALE;
+	return r || file_id_equals(&now->id, id) ? r : -ESTALE;
 }
 
 int file_open_same(const char *path, const struct file_id *id)
 {
-	int r = file_is(AT_FDCWD, path, id);
+	struct file now;
+	int r = file_is(AT_FDCWD, path, id, &now);
 	int fd = r ? r : sys_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
-	if (fd < 0 || !(r = file_is(fd, "", id)))
+	if (fd < 0 || !(r = file_is(fd, "", id, &now)))
 		return fd;
 	sys_close(fd);
 	return r;

@@ -59,6 +59,9 @@ int file_identify(int fd, struct file *out);
  * descriptor itself). 0, or -errno. */
 int file_at(int directory, const char *path, struct file *out);
 
+/* The same, if it is that one: 0; -ESTALE if it is another, or -errno. */
+int file_is(int directory, const char *path, const struct file_id *id, struct file *now);
+
 /* By its name, if that is still its own: nothing else is opened, least of all a device or a pipe. A
  * descriptor for reading; -ESTALE when another one has the name, or -errno. */
 int file_open_same(const char *path, const struct file_id *id);

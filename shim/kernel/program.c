@@ -15,7 +15,6 @@
 
 #include "kernel/program.h"
 #include "support/sys.h"
-#include "support/text.h"
 
 #define HEAD_BYTES	  256
 #define INTERPRETER_DEPTH 5 /* as the kernel has it */
@@ -177,13 +176,14 @@ static void inspect_unreadable(int directory, const char *path, struct program *
 
 void program_inspect(int directory, const char *path, struct program *out)
 {
-	char head[HEAD_BYTES] __attribute__((aligned(8))), link[32];
+	char head[HEAD_BYTES] __attribute__((aligned(8))), link[FD_LINK_BYTES];
 
 	*out = (struct program){ .kind = PROGRAM_UNKNOWN };
 	/* A descriptor that only names its file cannot be read from. */
-	if (path && !path[0] && sys_fcntl(directory, F_GETFL, 0) & O_PATH &&
-	    text_make(link, sizeof(link), "/proc/self/fd/%u", (unsigned int)directory))
+	if (path && !path[0] && sys_fcntl(directory, F_GETFL, 0) & O_PATH) {
+		sys_fd_link(directory, link);
 		path = link;
+	}
 	for (int depth = 0; path && depth <= INTERPRETER_DEPTH; depth++) {
 		bool empty = !path[0];
 		int fd = empty ? directory

@@ -65,17 +65,10 @@ static void copy_all(struct work *work)
 	work->preserve.no_copy = decide_copy(work->preserve.most, capture->decision->named);
 }
 
-/* A thread that maps it may have a table of its own, and a tracer may lead elsewhere. */
-static bool is_the_file(const struct capture *capture, int fd)
-{
-	struct file file;
-
-	return !file_identify(fd, &file) && file_id_equals(&file.id, &capture->file->id);
-}
-
 static int source_open(struct work *work)
 {
 	struct capture *capture = work->capture;
+	struct file now;
 
 	if (!capture->borrow) {
 		work->preserve.copy.source =
@@ -88,7 +81,9 @@ static int source_open(struct work *work)
 		work->preserve.copy.source = thread_fetch(0, capture->request->fd);
 		copy_all(work);
 	}
-	if (work->preserve.copy.source >= 0 && !is_the_file(capture, work->preserve.copy.source)) {
+	/* A thread that maps it may have a table of its own, and a tracer may lead elsewhere. */
+	if (work->preserve.copy.source >= 0 &&
+	    file_is(work->preserve.copy.source, "", &capture->file->id, &now)) {
 		sys_close(work->preserve.copy.source);
 		work->preserve.copy.source = -EBADF;
 	}

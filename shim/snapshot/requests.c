@@ -112,17 +112,12 @@ static void look_task(void *argument)
 	look->loss = lease ? lease_loss(lease, sys_microseconds()) : NULL;
 }
 
-/* By its name, which costs no other thread's time. */
-static bool has_its_name(const char *path, const struct file_id *id, struct file *now)
-{
-	return !file_at(AT_FDCWD, path, now) && file_id_equals(&now->id, id);
-}
-
 const char *guard_loss(const struct snapshot *snapshot)
 {
 	struct look look = { &snapshot->file, NULL };
 	struct file now;
-	bool as_it_was = has_its_name(snapshot->path, &snapshot->file, &now) &&
+	/* By its name, which costs no other thread's time. */
+	bool as_it_was = !file_is(AT_FDCWD, snapshot->path, &snapshot->file, &now) &&
 			 now.size >= snapshot->file_size;
 
 	/* Only under the lease: once that is gone, which may be since a moment ago, writers may cut
@@ -154,8 +149,8 @@ void guard_look_at_end(void)
 	snapshot_lock();
 	for (struct lease *lease = leases; lease && !doubtful; lease = lease->hh.next)
 		doubtful = lease->snapshots &&
-			   !(has_its_name(lease->path, &lease->file.id, &now) &&
-			     file_is_unchanged(&lease->file.version, &now.version));
+			   (file_is(AT_FDCWD, lease->path, &lease->file.id, &now) ||
+			    !file_is_unchanged(&lease->file.version, &now.version));
 	snapshot_unlock();
 	if (doubtful)
 		lease_thread_call_running(lose_task, NULL);

@@ -127,13 +127,18 @@ int sys_open_in(int directory, const char *path, int flags)
 	return sys_openat(directory, path, flags | O_CLOEXEC | KERNEL_O_LARGEFILE, 0);
 }
 
+void sys_fd_link(int fd, char out[FD_LINK_BYTES])
+{
+	text_make(out, FD_LINK_BYTES, "/proc/self/fd/%u", (unsigned int)fd);
+}
+
 int sys_fd_path(int fd, char *out, size_t size)
 {
-	char link[32];
+	char link[FD_LINK_BYTES];
 
 	if (fd < 0)
 		return -EBADF;
-	text_make(link, sizeof(link), "/proc/self/fd/%u", (unsigned int)fd);
+	sys_fd_link(fd, link);
 	int length = sys_readlinkat(AT_FDCWD, link, out, size - 1);
 	if (length >= 0)
 		out[length] = 0;

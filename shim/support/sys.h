@@ -431,6 +431,9 @@ int sys_fstat(int fd, struct statx *out);
 int sys_open(const char *path, int flags, mode_t mode);
 int sys_open_in(int directory, const char *path, int flags);
 
+/* The link that /proc/self/fd has for it. */
+#define FD_LINK_BYTES 32
+void sys_fd_link(int fd, char out[FD_LINK_BYTES]);
 /* Where fd leads, as /proc/self/fd has it: the length, the text ended with a NUL; or -errno. */
 int sys_fd_path(int fd, char *out, size_t size);
 
