@@ -48,12 +48,11 @@ static int64_t size_of(const struct sigbus *it)
 
 static void strip_deleted(struct sigbus *it)
 {
-	static const char mark[] = " (deleted)";
-	size_t length = strlen(it->path), end = sizeof(mark) - 1;
+	char *mark = sys_deleted_mark(it->path);
 
-	it->unnamed = length > end && !strcmp(it->path + length - end, mark);
-	if (it->unnamed)
-		it->path[length - end] = 0;
+	it->unnamed = mark;
+	if (mark)
+		*mark = 0;
 }
 
 int sigbus_look(struct sigbus *it)

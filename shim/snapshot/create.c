@@ -39,7 +39,7 @@ struct creation {
 	const struct call *call;
 	const struct map_request *request;
 	const struct file *file;
-	const char *path;
+	char *path;
 	uintptr_t address;
 	uint64_t started;
 };

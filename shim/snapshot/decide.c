@@ -92,14 +92,28 @@ static bool could_write(int fd)
 	return (sys_fcntl(fd, F_GETFL, 0) & O_ACCMODE) != O_RDONLY;
 }
 
-void decide(const struct map_request *request, const struct file *file, const char *path,
+/* A file that was deleted or replaced after it was opened goes by the name that it had, too. */
+static bool is_listed(const char *globs, const struct file *file, char *path)
+{
+	char *mark = file->deleted ? sys_deleted_mark(path) : NULL;
+	bool is = glob_list_match(globs, path);
+
+	if (!mark || is)
+		return is;
+	*mark = 0;
+	is = glob_list_match(globs, path);
+	*mark = ' ';
+	return is;
+}
+
+void decide(const struct map_request *request, const struct file *file, char *path,
 	    struct decision *out)
 {
 	*out = (struct decision){ .verdict = VERDICT_IGNORE };
-	bool named = request->asked || glob_list_match(the_policy.snapshot_paths, path);
+	bool named = request->asked || is_listed(the_policy.snapshot_paths, file, path);
 	out->shared = (request->flags & MAP_TYPE_BITS) != MAP_PRIVATE;
 	if (out->shared &&
-	    (could_write(request->fd) || !glob_list_match(the_policy.snapshot_shared, path)))
+	    (could_write(request->fd) || !is_listed(the_policy.snapshot_shared, file, path)))
 		return;
 	if (!named && (file->deleted || glob_list_match(the_policy.snapshot_exclude, path)))
 		return;

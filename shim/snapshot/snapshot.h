@@ -110,7 +110,7 @@ struct decision {
 };
 
 /* Of an ordinary file or a block device; path is what the kernel calls it. */
-void decide(const struct map_request *request, const struct file *file, const char *path,
+void decide(const struct map_request *request, const struct file *file, char *path,
 	    struct decision *out);
 
 /* Why so much must not be copied for it, or NULL. */

@@ -145,6 +145,14 @@ int sys_fd_path(int fd, char *out, size_t size)
 	return length;
 }
 
+char *sys_deleted_mark(char *path)
+{
+	static const char mark[] = " (deleted)";
+	size_t length = strlen(path), end = sizeof(mark) - 1;
+
+	return length > end && !strcmp(path + length - end, mark) ? path + length - end : NULL;
+}
+
 long sys_read_text(int fd, char *out, size_t size)
 {
 	size_t used = 0;

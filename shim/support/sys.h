@@ -436,6 +436,8 @@ int sys_open_in(int directory, const char *path, int flags);
 void sys_fd_link(int fd, char out[FD_LINK_BYTES]);
 /* Where fd leads, as /proc/self/fd has it: the length, the text ended with a NUL; or -errno. */
 int sys_fd_path(int fd, char *out, size_t size);
+/* Where the kernel says behind a name that the file was deleted or replaced; NULL: it does not. */
+char *sys_deleted_mark(char *path);
 
 /* The whole (or first size - 1 bytes) of a small file such as those of /proc, which is closed then:
  * the bytes read, the text ended with a NUL; or -errno, which fd may be. */

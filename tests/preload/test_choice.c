@@ -161,6 +161,10 @@ EACH_WIDTH(S7, deleted_file_only_when_named)
 	OBSERVE("plain", 0, 0, .args = { "kind=tmpfile" });
 	OBSERVE("captured", 1, 0, .args = { "kind=deleted" },
 		.options = { "snapshot.paths=**/observe.data*" });
+	OBSERVE("captured", 1, 0, .args = { "kind=deleted" },
+		.options = { "snapshot.paths=**/observe.data" });
+	OBSERVE("plain", 0, 0, .args = { "kind=deleted" },
+		.options = { "snapshot.paths=**/observe.dat" });
 }
 
 /* --- S8: the default policy and its limits --- */
