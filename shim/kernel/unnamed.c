@@ -30,7 +30,7 @@ static int named_for_a_moment(const char *directory, const char *name)
 		if (!text_make(path, sizeof(path), "%s/%s.%u.%u", directory, name,
 			       (unsigned int)sys_getpid(), atomic_fetch_add(&count, 1)))
 			return -ENAMETOOLONG;
-		fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
 	}
 	if (fd >= 0)
 		sys_unlink(path);
