@@ -20,10 +20,6 @@
 #include "support/arena.h"
 #include "support/fault.h"
 
-#ifndef MADV_WIPEONFORK
-#define MADV_WIPEONFORK 18
-#endif
-
 /* ---- which process this is ---- */
 
 /* One word on a page of its own: 1, and 0 in a process that was copied from this one. Before Linux

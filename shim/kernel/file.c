@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,12 +18,6 @@
 #include "support/sys.h"
 #include "support/text.h"
 
-#ifndef BLKGETSIZE64
-#define BLKGETSIZE64 _IOR(0x12, 114, size_t)
-#endif
-#ifndef STATX_ATTR_DAX
-#define STATX_ATTR_DAX 0x00200000
-#endif
 #define MEM_MAJOR 1
 
 static int64_t nanoseconds(const struct statx_timestamp *t)

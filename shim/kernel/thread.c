@@ -20,10 +20,6 @@
 #include "support/arena.h"
 #include "support/text.h"
 
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE 2U
-#endif
-
 #define THREAD_FLAGS                                                                        \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
 	 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)

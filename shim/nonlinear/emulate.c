@@ -17,10 +17,6 @@
 #include "kernel/vma.h"
 #include "support/arena.h"
 
-#ifndef MADV_COLD
-#define MADV_COLD 20
-#endif
-
 static atomic_bool absent; /* the kernel or a filter has no such call */
 
 /* Where a lock, advice or a protection key was seen. */

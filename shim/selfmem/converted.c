@@ -12,9 +12,6 @@
 #include "kernel/vma.h"
 #include "selfmem/selfmem.h"
 
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24
-#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif

@@ -11,13 +11,6 @@
 #include "support/sys.h"
 #include "selfmem/view.h"
 
-#ifndef UFFD_USER_MODE_ONLY
-#define UFFD_USER_MODE_ONLY 1
-#endif
-#ifndef USERFAULTFD_IOC_NEW
-#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
-#endif
-
 static int from_device(void)
 {
 	int device = sys_open("/dev/userfaultfd", O_RDWR, 0);

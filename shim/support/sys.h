@@ -91,67 +91,20 @@ _Static_assert(PAGE_UP(UINT64_C(1) << 40 | 1) == (UINT64_C(1) << 40 | 4096), "cu
 
 /* ---- numbers ---- */
 
-/* The same on both since Linux 5.1; what old headers do not have. */
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
-#ifndef SYS_clone3
-#define SYS_clone3 435
-#endif
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-#ifndef SYS_openat2
-#define SYS_openat2 437
-#endif
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd 438
-#endif
-#ifndef SYS_faccessat2
-#define SYS_faccessat2 439
-#endif
-#ifndef SYS_landlock_restrict_self
-#define SYS_landlock_restrict_self 446
-#endif
+/* What Debian 12's headers do not have. */
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
-#endif
-#ifndef SYS_process_madvise
-#define SYS_process_madvise 440
 #endif
 #ifndef SYS_mseal
 #define SYS_mseal 462
 #endif
 
 #ifdef __i386__
-#ifndef SYS_shmat
-#define SYS_shmat 397
-#define SYS_shmdt 398
-#endif
-#ifndef SYS_clock_gettime64
-#define SYS_clock_gettime64 403
-#endif
 /* System V's calls by ipc(2), as all kernels have them: linux/ipc.h. */
 #define IPC_CALL_SHMAT	21
 #define IPC_CALL_SHMDT	22
 #define IPC_CALL_SHMCTL 24
 #define IPC_64		0x100
-#endif
-
-/* ---- flags, of younger kernels too ---- */
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
-#ifndef MLOCK_ONFAULT
-#define MLOCK_ONFAULT 1
-#endif
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ  22
-#define MADV_POPULATE_WRITE 23
 #endif
 
 /* ---- calls ---- */
