@@ -104,8 +104,9 @@ class Copy:
 
     def make(self, *targets):
         # Warnings are nobody's: an unused variable is no reason not to try a change.
-        return subprocess.run(["make", "-s", "-j2", "BITS=64", "WARN=-w", *targets], cwd=self.place / "copy",
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        # It looks at itself as the build in tests/sanitize does.
+        command = ["make", "-s", "-j2", "BITS=64", "WARN=-w", "CC=gcc -DMMFENCE_TEST_TRAPS", *targets]
+        return subprocess.run(command, cwd=self.place / "copy", stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def prepare(self):
         names = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT,

@@ -3,7 +3,8 @@
 #
 # The unit suite with the address and the undefined behaviour sanitizer, what several threads share
 # with the thread sanitizer, and a part of preload with a library that traps where behaviour is
-# undefined and with a sanitized command. Built in build/sanitize, where it stays.
+# undefined or a lock is dropped that nobody holds, and with a sanitized command. Built in
+# build/sanitize, where it stays.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -39,7 +40,7 @@ fi
 libraries=lib/x86_64-linux-gnu/libmmfence.so
 [ ! -f "$MMFENCE_BUILD/lib32/libmmfence.so" ] || libraries="$libraries lib32/libmmfence.so"
 # shellcheck disable=SC2086
-if built trap "-fsanitize=undefined -fsanitize-undefined-trap-on-error" $libraries; then
+if built trap "-DMMFENCE_TEST_TRAPS -fsanitize=undefined -fsanitize-undefined-trap-on-error" $libraries; then
 	sanitized=$MMFENCE_TMP/sanitized
 	cp -a "$MMFENCE_BUILD" "$sanitized"
 	for library in $libraries; do
