@@ -207,11 +207,10 @@ static uint64_t count_lines(int fd)
 	bool gated = false;
 	long got;
 
-	while ((got = sys_read(fd, buffer, SCRATCH_BYTES)) > 0 || got == -EINTR) {
+	while ((got = sys_read(fd, buffer, SCRATCH_BYTES)) > 0) {
 		for (long i = 0; i < got; i++)
 			lines += buffer[i] == '\n';
-		if (got > 0)
-			gated = got >= (long)tail && !memcmp(buffer + got - tail, gate, tail);
+		gated = got >= (long)tail && !memcmp(buffer + got - tail, gate, tail);
 	}
 	scratch_put(buffer);
 	return got ? 0 : lines - gated;

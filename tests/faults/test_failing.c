@@ -57,8 +57,8 @@ static bool log_says_so(const struct run *run)
 	return old_log_says_so(run);
 }
 
-/* False: nothing failed. */
-static bool try(const struct run *how, const char *scenario, int n, const char *onward)
+/* mode: of the helper. False: nothing failed. */
+static bool try(const struct run *how, const char *scenario, int n, const char *mode)
 {
 	struct run run = *how;
 	char number[16];
@@ -66,22 +66,20 @@ static bool try(const struct run *how, const char *scenario, int n, const char *
 	snprintf(number, sizeof(number), "%d", n);
 	run.args[0] = scenario;
 	run.args[1] = number;
-	run.args[2] = onward;
+	run.args[2] = mode;
 	run_helper(&run);
-	cr_assert(run_exit(&run) == 0, "%s, call %d%s fails: status %d\n%s%s", scenario, n,
-		  onward ? " and all after it" : "", run_exit(&run), run.output, run.errors);
+	cr_assert(run_exit(&run) == 0, "%s, call %d fails, %s: status %d\n%s%s", scenario, n,
+		  mode ? mode : "alone", run_exit(&run), run.output, run.errors);
 	cr_assert(!strstr(run.output, "changed") || log_says_so(&run),
-		  "%s, call %d%s fails: bytes changed, and no record says so\n%s", scenario, n,
-		  onward ? " and all after it" : "", run.output);
+		  "%s, call %d fails, %s: bytes changed, and no record says so\n%s", scenario, n,
+		  mode ? mode : "alone", run.output);
 	bool fired = strstr(run.output, "fired");
 	run_end(&run);
 	return fired;
 }
 
-static void each_fails(struct run *how, const char *scenario)
+static void each_fails_begin(struct run *how)
 {
-	int n = 1;
-
 	how->variant = "faults";
 	how->helper = "failing";
 	how->preload = build_path("faults/libmmfence.so");
@@ -93,6 +91,13 @@ static void each_fails(struct run *how, const char *scenario)
 			how->env[i] = "FENCE_TEST_PAGE=../page";
 			break;
 		}
+}
+
+static void each_fails(struct run *how, const char *scenario)
+{
+	int n = 1;
+
+	each_fails_begin(how);
 	bool all = getenv("MMFENCE_FAULTS");
 	int step = !all && how->seconds ? 5 : 1;
 	how->seconds = 30;
@@ -103,12 +108,25 @@ static void each_fails(struct run *how, const char *scenario)
 		try(how, scenario, first, "onward");
 }
 
-#define EACH_FAILS(suite, name, scenario, ...)    \
+/* Memory that nobody gives back any more once a call has failed. */
+static void each_failure_keeps_nothing(struct run *how, const char *scenario)
+{
+	int n = 1;
+
+	each_fails_begin(how);
+	how->seconds = 30;
+	while (n < MOST && try(how, scenario, n, "warm"))
+		n++;
+	cr_assert(n > 1 && n < MOST, "%s: %d calls", scenario, n - 1);
+}
+
+#define EACH(how_so, suite, name, scenario, ...)  \
 	Test(suite, name, .timeout = 300)         \
 	{                                         \
 		struct run how = { __VA_ARGS__ }; \
-		each_fails(&how, scenario);       \
+		how_so(&how, scenario);           \
 	}
+#define EACH_FAILS(...) EACH(each_fails, __VA_ARGS__)
 
 EACH_FAILS(S9, guarded_map_and_break, "guarded_break")
 EACH_FAILS(S9, writable_map, "writable")
@@ -132,6 +150,25 @@ EACH_FAILS(M4, split, "split", .options = { "selfmem.map=emulate", "selfmem.fork
 EACH_FAILS(M4, cut_views, "cut_views", .options = { "selfmem.map=emulate" })
 EACH_FAILS(A4, log_lost, "log_lost")
 EACH_FAILS(P4, exec_with_an_empty_environment, "executed")
+
+#define KEEPS_NOTHING(...) EACH(each_failure_keeps_nothing, __VA_ARGS__)
+
+KEEPS_NOTHING(S9, a_failure_of_a_break_keeps_nothing, "guarded_break")
+KEEPS_NOTHING(S9, a_failure_of_a_writable_map_keeps_nothing, "writable")
+KEEPS_NOTHING(S9, a_failure_of_mprotect_keeps_nothing, "made_writable")
+KEEPS_NOTHING(S9, a_failure_of_a_shared_map_keeps_nothing, "shared",
+	      .options = { "snapshot.shared=**" })
+KEEPS_NOTHING(S6, a_failure_of_fork_keeps_nothing, "fork_guards")
+KEEPS_NOTHING(S6, a_failure_of_raw_clone_keeps_nothing, "raw_clone")
+KEEPS_NOTHING(S9, a_failure_of_a_large_break_keeps_nothing, "large_break")
+KEEPS_NOTHING(S9, a_failure_of_what_covers_keeps_nothing, "covered")
+KEEPS_NOTHING(S9, a_failure_of_drift_keeps_nothing, "drift", .options = { "audit.drift=on" })
+KEEPS_NOTHING(S9, a_failure_of_a_spill_keeps_nothing, "guarded_break",
+	      .options = { "snapshot.preserve=spill", "snapshot.spill-dir=." })
+KEEPS_NOTHING(N2, a_failure_of_a_remap_keeps_nothing, "remap",
+	      .options = { "nonlinear.emulate=always" })
+KEEPS_NOTHING(M4, a_failure_of_an_alias_keeps_nothing, "alias",
+	      .options = { "selfmem.map=emulate" })
 
 Test(S9, clone, .timeout = 300)
 {
