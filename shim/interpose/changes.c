@@ -62,7 +62,7 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size)
 
 	if (space && soft)
 		road_trim();
-	if (!matters || !soft || !is_this_process(process) || !home_is_here())
+	if (!matters || !soft || scope_silent() || !is_this_process(process) || !home_is_here())
 		return;
 	uint64_t limit = limit_in(soft, size);
 	if (limit == UINT64_MAX)
@@ -127,7 +127,7 @@ long files_unmount(const char *target, int flags)
 
 	DO_IN_SCOPE(guard_drop_now());
 	long r = sys_umount2(target, flags);
-	if (r != -EBUSY || file_at(AT_FDCWD, target, &file) ||
+	if (r != -EBUSY || scope_silent() || file_at(AT_FDCWD, target, &file) ||
 	    file_at(AT_FDCWD, "/proc/self", &proc) || file.device != proc.device)
 		return r;
 	be_alone("unmount");

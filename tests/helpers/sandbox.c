@@ -6,7 +6,9 @@
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "helper.h"
 
@@ -32,6 +34,9 @@ static void enter(const char *how)
 		ALLOW(brk),
 		ALLOW(execve),
 		ALLOW(clone3),
+		ALLOW(prlimit64),
+		ALLOW(setrlimit),
+		ALLOW(umount2),
 #ifdef __i386__
 		ALLOW(mmap2),
 		ALLOW(mmap),
@@ -153,6 +158,8 @@ static int child_first(const char *how)
 int main(int argc, char **argv)
 {
 	char **volatile nowhere = (char **)8;
+	const struct rlimit files = { 100, 100 };
+	pid_t self = getpid();
 
 	must(argc == 2);
 	if (!strncmp(argv[1], "child_", 6))
@@ -170,6 +177,9 @@ int main(int argc, char **argv)
 	must(munmap(before, PAGES * PAGE) == 0 && munmap(after, PAGES * PAGE) == 0);
 	must(open("sandbox.none", O_RDONLY) == -1);
 	must(!leased || (open("sandbox.own", O_WRONLY | O_NONBLOCK) == -1 && errno == EAGAIN));
+	must(setrlimit(RLIMIT_NOFILE, &files) == 0);
+	must(prlimit(self, RLIMIT_NOFILE, &files, NULL) == 0);
+	must(umount2("/", 0) == -1);
 	must(execv("sandbox.none", argv) == -1 && errno == ENOENT);
 	must(execve("sandbox.none", argv, (char *[]){ NULL }) == -1 && errno == ENOENT);
 	must(execve("/proc/self/exe", argv, nowhere) == -1 && errno == EFAULT);
