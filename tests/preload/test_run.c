@@ -261,6 +261,20 @@ BY_PATH(command, set_id_program_is_refused)
 RUNS(BY_PATH, command, set_id_program_whose_ids_do_not_change_runs, .as_root = true,
      .sh = "cp /bin/true id && chmod 6755" RUN_ID)
 
+/* It can be fenced all the same, if it is not static. */
+#define UNREADABLE                                                \
+	"cp $HELPERS/drift . && chmod 111 drift && exec setpriv " \
+	"--bounding-set=-dac_override,-dac_read_search $mmfence "
+
+BY_PATH(command, program_that_is_not_to_be_read_runs)
+{
+	TRY(.as_root = true, .sh = UNREADABLE "run -- ./drift whole",
+	    .finds = { "snapshot.create 1", "coverage.gap 0" },
+	    .warns = { "mmfence: ./drift is not to be read, " });
+	TRY(.as_root = true, .sh = UNREADABLE "check --fail-on gap -- ./drift whole",
+	    .ends_with = 86, .warns = { "mmfence: gap: not looked into (unreadable), 1 time, /" });
+}
+
 /* The header of a program for this machine and class, with an interpreter that exists. */
 static void write_program(const char *name, unsigned char class, Elf32_Half machine,
 			  const char *loader)

@@ -220,13 +220,16 @@ static char *doubt_of(const struct check *check)
 			: NULL;
 }
 
-/* The command's, and those of every process that has a record. */
+/* The command's, and those of every process that has a record. What calls a command makes that is
+ * not to be read nobody knows, nor whether it is static. */
 static void look_for_own_calls(const struct check *check, struct model *model)
 {
 	const struct member *executable;
 	char *path = realpath(command_binary(&check->run.found), NULL);
 
-	if (path)
+	if (path && check->run.found.program.kind == PROGRAM_UNREADABLE)
+		model_note_gap(model, path, "unreadable");
+	else if (path)
 		executable_note(model, path);
 	free(path);
 	for (executable = model->executables; executable; executable = executable->hh.next)

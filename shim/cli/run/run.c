@@ -189,8 +189,12 @@ void run_settle(struct run *run)
 		exit(status);
 	}
 	sentence = command_gap(&run->found, &run->preload);
-	if (sentence)
+	/* The dynamic linker can read it all the same. */
+	if (sentence && run->found.program.kind != PROGRAM_UNREADABLE)
 		refuse("%s", sentence);
+	if (sentence && !run->quiet)
+		complain("%s", sentence);
+	free(sentence);
 }
 
 int run_main(int argc, char **argv)
