@@ -446,7 +446,8 @@ static long give_up(uintptr_t address, size_t length, int advice)
 	return r;
 }
 
-long road_madvise(uintptr_t address, size_t length, int advice)
+/* Whether it concerns ours. */
+static bool before_advice(uintptr_t address, size_t length, int advice)
 {
 	bool ours = has_snapshots(address, length);
 
@@ -458,19 +459,29 @@ long road_madvise(uintptr_t address, size_t length, int advice)
 		attributes_note();
 	if (advice_stays(advice))
 		emulate_note_attributes(address, address + PAGE_UP(length));
+	return ours;
+}
+
+long road_madvise(uintptr_t address, size_t length, int advice)
+{
+	bool ours = before_advice(address, length, advice);
+
 	if (unlikely(selfmem_has_views()) && converted_gives_up(advice))
 		return IN_SCOPE(give_up(address, length, advice),
 				sys_madvise(address, length, advice));
 	return AREAS_KEPT(ours && advice_marks(advice), sys_madvise(address, length, advice));
 }
 
-/* Of these advices a process may give itself the guard alone. */
+/* Since Linux 6.13 a process may give itself any advice. */
 long road_process_madvise(int pidfd, const struct iovec *areas, size_t count, int advice,
 			  unsigned int flags)
 {
-	bool settles = advice == GUARD_INSTALL && guard_any() && !scope_silent();
+	bool looks = (advice == GUARD_INSTALL || advice_marks(advice)) && !scope_silent();
+	bool ours = false;
 
-	for (size_t i = 0; settles && i < count && user_readable(&areas[i], sizeof(*areas)); i++)
-		road_settle((uintptr_t)areas[i].iov_base, areas[i].iov_len);
-	return sys_call(SYS_process_madvise, pidfd, (long)areas, (long)count, advice, flags, 0);
+	for (size_t i = 0; looks && i < count && user_readable(&areas[i], sizeof(*areas)); i++)
+		ours |= before_advice((uintptr_t)areas[i].iov_base, areas[i].iov_len, advice);
+	return AREAS_KEPT(
+		ours && advice_marks(advice),
+		sys_call(SYS_process_madvise, pidfd, (long)areas, (long)count, advice, flags, 0));
 }

@@ -3,6 +3,8 @@
  * S3, S4 for guarded mappings: areas keep what the program made of them when the old pages come in
  * their place, and its own stores.
  */
+#include <sys/uio.h>
+
 #include "guard_view.h"
 
 static void same_areas(const struct area *before, const char *view, size_t pages)
@@ -58,6 +60,15 @@ PIECE(advice)
 
 PIECE_IS(posix_advice, must(posix_madvise(view + 4 * PAGE, PAGE, POSIX_MADV_RANDOM) == 0))
 PIECE_IS(advice_by_number, must(syscall(SYS_madvise, view + 4 * PAGE, PAGE, MADV_DONTDUMP) == 0))
+
+PIECE(by_process_madvise)
+{
+	struct iovec area = { view + 4 * PAGE, PAGE };
+
+	if (syscall(440 /* process_madvise */, syscall(SYS_pidfd_open, getpid(), 0), &area, 1,
+		    MADV_DONTDUMP, 0) != PAGE)
+		skip("this kernel gives itself no advice by process_madvise");
+}
 
 PIECE(huge)
 {
