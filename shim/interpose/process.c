@@ -519,11 +519,32 @@ LISTED(execl, exec_path, environ)
 LISTED(execlp, exec_search, environ)
 LISTED(execle, exec_path, va_arg(list, char *const *))
 
-static atomic_bool closes_from; /* file actions that close the log's copy as well were made */
+/* Numbers that file actions close or take, for good, as nobody sees which actions a spawn is given:
+ * the log's copy may get one. The last stands for all beyond it. */
+#define LAST_NUMBER 1023
+static atomic_bool taken[LAST_NUMBER + 1];
+
+static atomic_bool *taken_at(int fd)
+{
+	return &taken[fd < 0 || fd > LAST_NUMBER ? LAST_NUMBER : fd];
+}
+
+EXPORT int posix_spawn_file_actions_addclose(posix_spawn_file_actions_t *actions, int fd)
+{
+	atomic_store(taken_at(fd), true);
+	return NEXT_OF(posix_spawn_file_actions_addclose)(actions, fd);
+}
+
+EXPORT int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions, int from, int onto)
+{
+	atomic_store(taken_at(onto), true);
+	return NEXT_OF(posix_spawn_file_actions_adddup2)(actions, from, onto);
+}
 
 EXPORT int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from)
 {
-	atomic_store(&closes_from, true);
+	for (int fd = from < 0 ? LAST_NUMBER : from; fd <= LAST_NUMBER; fd++)
+		atomic_store(taken_at(fd), true);
 	return NEXT_OF(posix_spawn_file_actions_addclosefrom_np)
 		       ? next.posix_spawn_file_actions_addclosefrom_np(actions, from)
 		       : ENOSYS;
@@ -532,7 +553,7 @@ EXPORT int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *
 static void look_at_actions(const struct call *call, const char *path, const void *actions,
 			    const struct followed *follow)
 {
-	if (unlikely(follow->log >= 0 && actions && atomic_load(&closes_from)))
+	if (unlikely(follow->log >= 0 && actions && atomic_load(taken_at(follow->log))))
 		DO_IN_SCOPE(process_report_gap(call, path, &log_gap));
 }
 

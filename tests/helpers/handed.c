@@ -90,16 +90,18 @@ static void spawn_self(const char *self)
 	must(waitpid(child, &status, 0) == child && status == 0);
 }
 
-/* With all descriptors closed. */
-static void spawn_closed(char *self)
+/* With all descriptors closed, or each. */
+static void spawn_closed(char *self, bool each)
 {
 	char *const argv[] = { self, (char *)"noop", NULL };
 	posix_spawn_file_actions_t actions;
 	pid_t child;
 	int status;
 
-	must(!posix_spawn_file_actions_init(&actions) &&
-	     !posix_spawn_file_actions_addclosefrom_np(&actions, 3));
+	must(!posix_spawn_file_actions_init(&actions));
+	for (int fd = 3; each && fd < 256; fd++)
+		must(!posix_spawn_file_actions_addclose(&actions, fd));
+	must(each || !posix_spawn_file_actions_addclosefrom_np(&actions, 3));
 	must(!posix_spawn(&child, self, &actions, NULL, argv, environ));
 	must(waitpid(child, &status, 0) == child && status == 0);
 }
@@ -154,8 +156,8 @@ int main(int argc, char **argv)
 	} else if (!strcmp(argv[1], "unlink")) {
 		must(argc == 3 && unlink(argv[2]) == 0);
 	}
-	if (argc == 3 && !strcmp(argv[2], "closed"))
-		spawn_closed(argv[0]);
+	if (argc == 3 && (!strcmp(argv[2], "closed") || !strcmp(argv[2], "each")))
+		spawn_closed(argv[0], !strcmp(argv[2], "each"));
 	else if (argc == 3 && (!strcmp(argv[2], "system") || !strcmp(argv[2], "popen")))
 		shell_self(argv[0], !strcmp(argv[2], "popen"));
 	else if (argc == 3 && !strcmp(argv[2], "vfork"))

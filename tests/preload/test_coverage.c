@@ -277,9 +277,12 @@ WRITES_ON(EACH_WIDTH, log_is_handed_on_by_system, SHELL, "drop", "system")
 WRITES_ON(EACH_WIDTH, log_is_handed_on_by_popen, SHELL, "drop", "popen")
 WRITES_ON(EACH_WIDTH, log_is_handed_to_who_may_open_it_until_exec, NO_GAP, "keep")
 
-RUNS(EACH_WIDTH, A7, log_is_not_handed_on_where_all_is_closed, .helper = "handed",
-     .args = { "drop", "closed" }, .as_root = true,
-     .finds = { "coverage.gap 1", "coverage.gap mmfence.gap.reason=log" })
+#define CLOSES_THE_LOG(name, how)                                                                \
+	RUNS(EACH_WIDTH, A7, name, .helper = "handed", .args = { "drop", how }, .as_root = true, \
+	     .finds = { "coverage.gap 1", "coverage.gap mmfence.gap.reason=log" })
+
+CLOSES_THE_LOG(log_is_not_handed_on_where_all_is_closed, "closed")
+CLOSES_THE_LOG(log_is_not_handed_on_where_each_is_closed, "each")
 /* Who may open it by its name hands it on no further. */
 WRITES_ON(EACH_WIDTH, log_that_was_handed_on_is_opened_by_its_name, NO_GAP, "keep", "twice")
 
