@@ -50,24 +50,6 @@ int lease_release(int fd)
 
 #define TEXT_BYTES 4096
 
-static enum lease_owner owner_is(uint64_t pid, char *buffer)
-{
-	enum lease_owner owner = LEASE_FOREIGN;
-	struct proc_text text;
-	char path[40], *line;
-
-	text_make(path, sizeof(path), "/proc/%u/maps", (unsigned int)pid);
-	int fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd == -ENOENT || pid == (uint64_t)sys_getpid())
-		owner = LEASE_UNSURE;
-	proc_text_begin(&text, fd, buffer, TEXT_BYTES);
-	while (owner == LEASE_FOREIGN && (line = proc_text_next(&text)))
-		if (strstr(line, "/libmmfence.so"))
-			owner = LEASE_FENCED;
-	proc_text_end(&text);
-	return owner;
-}
-
 static uint64_t number_at(const char *at)
 {
 	uint64_t number;
@@ -93,6 +75,45 @@ static uint64_t owner_if_of(const char *line, uint64_t inode)
 	return at ? number_at(at) : 0;
 }
 
+#define LOOKED_AT 1024
+
+/* A lease of ours is in no descriptor table of the program's. */
+static bool program_has(uint64_t inode, char *buffer)
+{
+	struct proc_text text;
+	char path[40], *line;
+	bool has = false;
+
+	for (unsigned int fd = 0; !has && fd < LOOKED_AT; fd++) {
+		text_make(path, sizeof(path), "/proc/self/fdinfo/%u", fd);
+		proc_text_begin(&text, sys_open(path, O_RDONLY, 0), buffer, TEXT_BYTES);
+		while (!has && (line = proc_text_next(&text)))
+			has = owner_if_of(line, inode);
+		proc_text_end(&text);
+	}
+	return has;
+}
+
+static enum lease_owner owner_is(uint64_t pid, uint64_t inode, char *buffer)
+{
+	enum lease_owner owner = LEASE_FOREIGN;
+	struct proc_text text;
+	char path[40], *line;
+
+	if (pid == (uint64_t)sys_getpid())
+		return program_has(inode, buffer) ? LEASE_FOREIGN : LEASE_UNSURE;
+	text_make(path, sizeof(path), "/proc/%u/maps", (unsigned int)pid);
+	int fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd == -ENOENT)
+		owner = LEASE_UNSURE;
+	proc_text_begin(&text, fd, buffer, TEXT_BYTES);
+	while (owner == LEASE_FOREIGN && (line = proc_text_next(&text)))
+		if (strstr(line, "/libmmfence.so"))
+			owner = LEASE_FENCED;
+	proc_text_end(&text);
+	return owner;
+}
+
 enum lease_owner lease_owner_of(uint64_t inode)
 {
 	enum lease_owner owner = LEASE_NOBODYS;
@@ -107,7 +128,7 @@ enum lease_owner lease_owner_of(uint64_t inode)
 		uint64_t process = owner_if_of(line, inode);
 		if (!process || process == last)
 			continue;
-		enum lease_owner one = owner_is(process, buffer + TEXT_BYTES);
+		enum lease_owner one = owner_is(process, inode, buffer + TEXT_BYTES);
 		owner = one > owner ? one : owner;
 		last = process;
 	}

@@ -100,7 +100,8 @@ bool lease_is_held(int fd);
 int lease_release(int fd);
 /* Who holds leases on this inode, or is about to release them: other processes in which mmfence is
  * (they are mmfence's then, or as good as); also this one, or one that has ended, as a lease is
- * said to be of who took it, before a fork; or also one in which mmfence is not. */
+ * said to be of who took it, before a fork; or also the program itself, or one in which mmfence is
+ * not. */
 enum lease_owner { LEASE_NOBODYS, LEASE_FENCED, LEASE_UNSURE, LEASE_FOREIGN };
 /* With signals blocked. */
 enum lease_owner lease_owner_of(uint64_t inode);

@@ -349,7 +349,7 @@ static void interrupted(int signal)
 {
 }
 
-CASE_NAMED("foreign/interrupted", foreign_lease_can_be_interrupted)
+static void opens_are_interrupted(void)
 {
 	struct sigaction action = { .sa_handler = interrupted };
 	struct itimerval tick = { { 0, 10000 }, { 0, 10000 } };
@@ -358,6 +358,24 @@ CASE_NAMED("foreign/interrupted", foreign_lease_can_be_interrupted)
 	promise(open(FOREIGN, O_WRONLY | O_CLOEXEC) == -1 && errno == EINTR, "open: %m");
 	promise(truncate(FOREIGN, 0) == -1 && errno == EINTR, "truncate: %m");
 	promise(open(FOREIGN, OWN_FLAGS) == -1 && errno == EAGAIN, "open without waiting: %m");
+}
+
+CASE_NAMED("foreign/interrupted", foreign_lease_can_be_interrupted)
+{
+	opens_are_interrupted();
+}
+
+/* The program's own, beside one of ours. */
+CASE_NAMED("program/interrupted", lease_of_the_program_can_be_interrupted)
+{
+	char *view = fresh();
+	int fd = sure(open(FOREIGN, O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+
+	must(signal(SIGIO, SIG_IGN) != SIG_ERR);
+	if (fcntl(fd, F_SETLEASE, F_RDLCK))
+		skip("no lease here: %m");
+	opens_are_interrupted();
+	check(view, "beside a lease of the program's");
 }
 
 static int handler_errno;

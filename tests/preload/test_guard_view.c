@@ -117,6 +117,8 @@ static void hold_foreign_lease(struct run *run)
 		    .files = { TEXT("foreign", "x") })
 
 FOREIGN(P1, waiting_for_a_foreign_lease_can_be_interrupted, "foreign/interrupted")
+WIDTHS_HOLD(P1, waiting_for_a_lease_of_the_program_can_be_interrupted, "guard_view",
+	    "program/interrupted")
 FOREIGN(P2, open_needs_little_of_a_signal_stack, "foreign/small_stack")
 
 WIDTHS_HOLD(P1, own_open_without_waiting_is_not_refused, "guard_view", "own_nonblocking/*")
