@@ -44,7 +44,7 @@ static void log_before_limit(int resource, uint64_t limit)
 
 	if (resource == RLIMIT_FSIZE && limit < sys_limit(RLIMIT_FSIZE) && sink_outgrows(limit))
 		process_report_gap(NULL, NULL, &gap);
-	if (resource == RLIMIT_NOFILE && limit < LEAST_DESCRIPTORS)
+	if (resource == RLIMIT_NOFILE && limit < LEAST_DESCRIPTORS && home_is_here())
 		sink_stay();
 }
 
@@ -62,7 +62,7 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size)
 
 	if (space && soft)
 		road_trim();
-	if (!matters || !soft || scope_silent() || !is_this_process(process) || !home_is_here())
+	if (!matters || !soft || scope_silent() || !is_this_process(process))
 		return;
 	uint64_t limit = limit_in(soft, size);
 	if (limit == UINT64_MAX)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A4: limits under which nothing more can be written, or opened. "size" and "descriptors".
+ * A4: limits under which nothing more can be written, or opened. "size" and "descriptors"; or
+ * "child", of vfork, which starts another program under the first.
  */
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "helper.h"
 
@@ -26,12 +28,27 @@ static void rearrange_without_files(void)
 	must(remap_file_pages(view, PAGE, 0, 1, 0) == 0);
 }
 
+static void start_under_limit(void)
+{
+	pid_t child = vfork();
+	int status;
+
+	if (!child) {
+		lower(RLIMIT_FSIZE);
+		execl("/bin/true", "true", (char *)NULL);
+		_exit(127);
+	}
+	must(waitpid(child, &status, 0) == child && status == 0);
+}
+
 int main(int argc, char **argv)
 {
 	must(argc == 2);
 	file_make("limited.data", 1, 2);
 	if (!strcmp(argv[1], "size"))
 		lower(RLIMIT_FSIZE);
+	else if (!strcmp(argv[1], "child"))
+		start_under_limit();
 	else
 		rearrange_without_files();
 	return 0;
