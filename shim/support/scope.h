@@ -23,8 +23,9 @@ void scope_leave(const struct scope *scope);
 /* From now on no scope is entered in this process, and no system call made that the program did not
  * ask for: it has put itself under a seccomp filter, which may kill for any. */
 void scope_silence(void); /* waits until the other threads are out of theirs */
-void scope_mute(void);	  /* in a child of vfork, not in the memory's own process */
-void scope_speak(void);	  /* it could not */
+void scope_silence_at_once(void);
+void scope_mute(void);	/* in a child of vfork, not in the memory's own process */
+void scope_speak(void); /* it could not */
 /* In a child the other threads are gone. */
 void scope_after_fork(void);
 bool scope_silent(void);

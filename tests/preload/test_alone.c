@@ -29,6 +29,8 @@ IS_LEFT_ALONE(filter_that_may_refuse_a_look_of_ours_is_a_gap, "reading")
 WIDTHS_HOLD(A6, filter_of_a_child_of_vfork_is_not_its_parents, "sandbox", "child_filtered",
 	    .options = { "selfmem.open=refuse" }, .says = "refused\n",
 	    .finds = { IS_A_GAP, "selfmem.open", "process.end", "snapshot.create" })
+WIDTHS_HOLD(P1, child_of_vfork_lives_under_two_filters, "sandbox", "child_filtered_twice",
+	    .finds = { IS_A_GAP })
 WIDTHS_HOLD(A6, fanotify_of_a_child_of_vfork_is_not_its_parents, "sandbox", "child_fanotify",
 	    .options = { "selfmem.open=refuse" }, .says = "refused\n",
 	    .finds = { "coverage.gap 0", "snapshot.create !mmfence.snapshot.reason" })
