@@ -37,14 +37,14 @@ static uint64_t limit_in(const void *soft, size_t size)
 /* The least with which a thread with a table of its own still opens the log. */
 #define LEAST_DESCRIPTORS 4
 
-static void log_before_limit(int resource, uint64_t limit)
+static void log_before_limit(bool own, int resource, uint64_t limit)
 {
 	static const struct gap gap = { "log", "the program lets files grow no further than the "
 					       "log has (RLIMIT_FSIZE): nothing more is recorded" };
 
 	if (resource == RLIMIT_FSIZE && limit < sys_limit(RLIMIT_FSIZE) && sink_outgrows(limit))
 		process_report_gap(NULL, NULL, &gap);
-	if (resource == RLIMIT_NOFILE && limit < LEAST_DESCRIPTORS && home_is_here())
+	if (resource == RLIMIT_NOFILE && limit < LEAST_DESCRIPTORS && own && home_is_here())
 		sink_stay();
 }
 
@@ -62,15 +62,16 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size)
 
 	if (space && soft)
 		road_trim();
-	if (!matters || !soft || scope_silent() || !is_this_process(process))
+	if (!matters || !soft || scope_silent())
 		return;
+	bool own = is_this_process(process);
 	uint64_t limit = limit_in(soft, size);
 	if (limit == UINT64_MAX)
 		return;
-	if (guard_any())
+	if (own && guard_any())
 		DO_IN_SCOPE(guard_before_limit(resource, limit));
 	if (audit_enabled())
-		DO_IN_SCOPE(log_before_limit(resource, limit));
+		DO_IN_SCOPE(log_before_limit(own, resource, limit));
 }
 
 #define DEFINE_SETRLIMIT(name, type)                                           \

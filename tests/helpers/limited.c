@@ -41,6 +41,17 @@ static void start_under_limit(void)
 	must(waitpid(child, &status, 0) == child && status == 0);
 }
 
+static void limit_other(void)
+{
+	static const struct rlimit none = { 0, 0 };
+	pid_t child = fork();
+
+	if (!child)
+		pause();
+	must(prlimit(child, RLIMIT_FSIZE, &none, NULL) == 0);
+	must(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+}
+
 int main(int argc, char **argv)
 {
 	must(argc == 2);
@@ -49,6 +60,8 @@ int main(int argc, char **argv)
 		lower(RLIMIT_FSIZE);
 	else if (!strcmp(argv[1], "child"))
 		start_under_limit();
+	else if (!strcmp(argv[1], "other"))
+		limit_other();
 	else
 		rearrange_without_files();
 	return 0;

@@ -257,6 +257,8 @@ WIDTHS_HOLD(A4, file_size_limit_that_ends_the_log_is_a_gap, "limited", "size",
 	    .finds = { "coverage.gap 1", "coverage.gap mmfence.gap.reason=log" })
 WIDTHS_HOLD(A4, file_size_limit_of_a_child_of_vfork_is_a_gap, "limited", "child",
 	    .finds = { "coverage.gap 1", "coverage.gap mmfence.gap.reason=log" })
+WIDTHS_HOLD(A4, file_size_limit_of_another_process_is_a_gap, "limited", "other",
+	    .finds = { "coverage.gap 1", "coverage.gap mmfence.gap.reason=log" })
 WIDTHS_HOLD(A4, log_stays_open_where_nothing_may_be_opened, "limited", "descriptors",
 	    .finds = { "nonlinear.remap 1", "process.end", "coverage.gap 0" })
 RUNS_AND(EACH_WIDTH, A4, file_size_limit, STEADY("count=100", "fsize=8192"), .may_be_torn = true)
