@@ -130,6 +130,8 @@ BY_PATH(check, log_by_template_that_was_emptied_does_not_pass)
 	    LOG_CUT);
 	TRY(.mmfence = "check --fail-on none --log %e.log -- sh -c ': >sh.log; " OPEN_MEMORY "'",
 	    .files = { TEXT("sh.log", FORGED_RESCUE) }, LOG_CUT);
+	TRY(.mmfence = "check --fail-on none --log %p.log -- sh -c ': >7.log'",
+	    .files = { TEXT("7.log", "{\"torn\n" FORGED_RESCUE) }, LOG_CUT);
 	TRY(.mmfence = "check --fail-on none --log %e.log -- sh -c '" OPEN_MEMORY
 		       "true; (" OPEN_MEMORY ")'",
 	    .files = { TEXT("sh.log", FORGED_RESCUE) });

@@ -169,17 +169,20 @@ static glob_t files_of(const struct log *log)
 	return found;
 }
 
+/* The first ones may be torn, where the disk was full, or who rotates it cut in the middle. */
+#define FIRST_LINES 16
+
 static bool begins_with_a_record(int fd)
 {
 	struct scan scan = { 0 };
 	struct lines lines;
+	bool does = false;
 	size_t length;
 	char *line;
 
 	lines_open(&lines, fd);
-	bool does = lines_next(&lines, &line, &length) > 0 && !scan_line(&scan, line, length) &&
-		    *scan_text(&scan, "event.action");
-
+	for (int i = 0; !does && i < FIRST_LINES && lines_next(&lines, &line, &length) > 0; i++)
+		does = !scan_line(&scan, line, length) && *scan_text(&scan, "event.action");
 	lines_close(&lines);
 	scan_free(&scan);
 	return does;
