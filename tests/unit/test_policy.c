@@ -62,17 +62,21 @@ static void expect_complaint(const char *part)
 	cr_expect(strstr(complaints, part), "no \"%s\" in:\n%s", part, complaints);
 }
 
-static int from_text(const char *text)
+/* size: of the file; NULs follow. */
+static int from_bytes(size_t size, const char *bytes)
 {
 	strcpy(file_path, "/tmp/mmfence-policy.XXXXXX");
 	int fd = mkstemp(file_path);
-
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-	int result = policy_from_file(&policy, file_path, note_complaint);
+	cr_assert(fd >= 0 && pwrite(fd, bytes, strlen(bytes), 0) == (ssize_t)strlen(bytes));
+	cr_assert(!ftruncate(fd, (off_t)size) && !close(fd));
+	int r = policy_from_file(&policy, file_path, note_complaint);
 	unlink(file_path);
-	return result;
+	return r;
+}
+
+static int from_text(const char *text)
+{
+	return from_bytes(strlen(text), text);
 }
 
 TestSuite(policy, .init = start);
@@ -319,6 +323,19 @@ Test(policy, file_that_cannot_be_read)
 	expect_complaint("/tmp: is a directory\n");
 	cr_expect_eq(policy_from_file(&policy, "/dev/zero", note_complaint), -EINVAL);
 	expect_complaint("/dev/zero: is not a regular file\n");
+}
+
+Test(policy, file_that_is_no_text_or_too_large_sets_nothing)
+{
+	char expected[128];
+
+	cr_expect_eq(from_bytes(64, "[snapshot]\nmode=off\n"), -EINVAL);
+	snprintf(expected, sizeof(expected), "%s: not a text file\n", file_path);
+	expect_complaint(expected);
+	cr_expect_eq(from_bytes(1 << 20, "[snapshot]\nmode=off\n"), -EFBIG);
+	snprintf(expected, sizeof(expected), "%s: is too large\n", file_path);
+	expect_complaint(expected);
+	expect_value("snapshot.mode", "on");
 }
 
 Test(policy, environment_wins_over_file)
