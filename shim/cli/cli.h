@@ -34,8 +34,9 @@ static inline bool same_file(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* launch.c: no output of this command raises a signal; what it starts finds these as they were. */
-void signals_ignore(void);
+/* launch.c: no output of this command raises a signal, and its children can be waited for; what it
+ * starts finds these signals as they were. */
+void signals_settle(void);
 void signals_restore(void);
 
 /* What is left of the output: 0, or -1 with a sentence said. A reader that has seen enough (head)

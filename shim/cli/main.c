@@ -140,7 +140,7 @@ int main(int argc, char **argv)
 						       .flags = OPTION_DOC,
 						       .doc = commands[i].help };
 	reserve_descriptors();
-	signals_ignore();
+	signals_settle();
 	argp_err_exit_status = STATUS_USAGE;
 	/* What is written is UTF-8, and tables must know how wide it is. */
 	setlocale(LC_CTYPE, "C.UTF-8");

@@ -153,12 +153,27 @@ GIVEN(command, ignored_signals_stay_so, "run -q -- sh -c",
       .args = { "sed -n 's/^SigIgn.*\\(...\\)$/\\1/p' /proc/$PPID/status" }, .prepare = ignore_some,
       .says = "202\n")
 
-/* Nor does it change the two that the command's own output could raise. */
+/* Nor does it change the two that the command's own output could raise, and that of children. */
 RUNS(BY_PATH, command, signals_of_output_stay_so,
-     .sh = "for script in '' 'trap \"\" PIPE;' 'trap \"\" XFSZ;'; do for way in "
+     .sh = "for script in '' 'trap \"\" PIPE;' 'trap \"\" XFSZ;' 'trap \"\" CHLD;'; do for way in "
 	   "'' '$mmfence run -q --log log --'; do sh -c \"$script exec $way grep SigIgn "
 	   "/proc/self/status\"; done | uniq | wc -l; done",
-     .says = "1\n1\n1\n")
+     .says = "1\n1\n1\n1\n")
+
+/* Whoever ignores SIGCHLD gives that to what it starts: of such a command's end nothing was left.
+ */
+static void ignore_children(struct run *run)
+{
+	signal(SIGCHLD, SIG_IGN);
+}
+
+BY_PATH(command, end_is_known_where_children_are_ignored)
+{
+	TRY(.mmfence = "doctor", .prepare = ignore_children, .shows_no = { "cannot be tried" });
+	for (int i = 0; i < 20; i++)
+		TRY(.mmfence = "run -q -- sh -c", .args = { "exit 7" }, .ends_with = 7,
+		    .prepare = ignore_children);
+}
 
 /* Standard error is closed before there is something to say. */
 BY_PATH(command, output_that_nobody_reads_ends_no_command)

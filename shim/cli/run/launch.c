@@ -12,25 +12,30 @@
 
 #include "cli/run/run.h"
 
-/* What a reader that has gone or a limit does to the output ends no command. */
-static const int by_output[] = { SIGPIPE, SIGXFSZ };
+/* What a reader that has gone or a limit does to the output ends no command. Where SIGCHLD is
+ * ignored, a child that ends before it is waited for leaves no status. */
+static const struct {
+	int signal;
+	sighandler_t handler;
+} settled[] = { { SIGPIPE, SIG_IGN }, { SIGXFSZ, SIG_IGN }, { SIGCHLD, SIG_DFL } };
 
-#define BY_OUTPUT (sizeof(by_output) / sizeof(*by_output))
+#define SETTLED (sizeof(settled) / sizeof(*settled))
 
-static struct sigaction output_before[BY_OUTPUT];
+static struct sigaction settled_before[SETTLED];
 
-void signals_ignore(void)
+void signals_settle(void)
 {
-	const struct sigaction ignored = { .sa_handler = SIG_IGN };
+	for (size_t i = 0; i < SETTLED; i++) {
+		const struct sigaction action = { .sa_handler = settled[i].handler };
 
-	for (size_t i = 0; i < BY_OUTPUT; i++)
-		sigaction(by_output[i], &ignored, &output_before[i]);
+		sigaction(settled[i].signal, &action, &settled_before[i]);
+	}
 }
 
 void signals_restore(void)
 {
-	for (size_t i = 0; i < BY_OUTPUT; i++)
-		sigaction(by_output[i], &output_before[i], NULL);
+	for (size_t i = 0; i < SETTLED; i++)
+		sigaction(settled[i].signal, &settled_before[i], NULL);
 }
 
 static sigset_t mask_before;
@@ -70,12 +75,10 @@ static void hold_signals(void)
 static void handle_signals(pid_t pid)
 {
 	struct sigaction send = { .sa_sigaction = forward, .sa_flags = SA_RESTART | SA_SIGINFO };
-	struct sigaction normal = { .sa_handler = SIG_DFL };
 	struct sigaction before;
 
 	child = pid;
-	sigfillset(&send.sa_mask);	   /* passed on in the order in which they came */
-	sigaction(SIGCHLD, &normal, NULL); /* ignored, waitpid would find nobody */
+	sigfillset(&send.sa_mask); /* passed on in the order in which they came */
 	for (size_t i = 0; i < PASSED_ON; i++) {
 		sigaction(passed_on[i], NULL, &before);
 		if (before.sa_handler != SIG_IGN)
