@@ -39,9 +39,9 @@ static inline bool same_file(const struct stat *a, const struct stat *b)
 void signals_settle(void);
 void signals_restore(void);
 
-/* What is left of the output: 0, or -1 with a sentence said. A reader that has seen enough (head)
- * is no failure. */
-int finish_output(void);
+/* At the exit: output of which something was lost ends the command with STATUS_USAGE and a
+ * sentence. A reader that has seen enough (head) is no failure. */
+void finish_output(void);
 /* That no line is a record, of one log or (NULL) of several: STATUS_USAGE. */
 int complain_of_logs(const char *path, int64_t damaged);
 

@@ -141,6 +141,7 @@ int main(int argc, char **argv)
 						       .doc = commands[i].help };
 	reserve_descriptors();
 	signals_settle();
+	atexit(finish_output);
 	argp_err_exit_status = STATUS_USAGE;
 	/* What is written is UTF-8, and tables must know how wide it is. */
 	setlocale(LC_CTYPE, "C.UTF-8");

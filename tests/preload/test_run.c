@@ -185,6 +185,23 @@ BY_PATH(command, output_that_nobody_reads_ends_no_command)
 	    .says = "3\n4\n5\n2\n");
 }
 
+/* Nor is it said that all went well, if it did not; a reader that has seen enough is no failure. */
+BY_PATH(command, output_that_is_lost_is_a_failure)
+{
+	static const char *const lines[] = { "log $DATA/two_hosts.log",
+					     "log -f $DATA/two_hosts.log",
+					     "report --json $DATA/two_hosts.log",
+					     "pages $$",
+					     "doctor",
+					     "--help" };
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		TRY(.sh = "eval \"exec $mmfence $0\" >/dev/full", .args = { lines[i] },
+		    .ends_with = 2, .warns = { "mmfence: standard output cannot be written: " });
+	TRY(.sh = "{ $mmfence log $DATA/two_hosts.log; echo $? >&2; } | head -n 1", .lines = 1,
+	    .complains = "0\n");
+}
+
 /* Standard input is a terminal, and 9 its other side. */
 static void have_terminal(struct run *run)
 {

@@ -208,7 +208,7 @@ static int examine(const struct subject *subject)
 		json_dumpf(lines, stdout, JSON_INDENT(2));
 		putchar('\n');
 	}
-	return finish_output() ? STATUS_USAGE : broken ? STATUS_BAD : 0;
+	return broken ? STATUS_BAD : 0;
 }
 
 int doctor_main(int argc, char **argv)

@@ -112,15 +112,13 @@ static bool wants_colour(const struct log_request *request)
 
 static int finish(const struct log_request *request)
 {
-	int status = finish_output() ? STATUS_USAGE : 0;
-
 	if (request->damaged && !request->records && !request->follow)
 		return complain_of_logs(request->count == 1 ? request->paths[0] : NULL,
 					request->damaged);
 	if (request->damaged)
 		complain("%lld damaged line%s left out", request->damaged,
 			 plural(request->damaged));
-	return status;
+	return 0;
 }
 
 int log_main(int argc, char **argv)

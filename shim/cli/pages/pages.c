@@ -56,5 +56,5 @@ int pages_main(int argc, char **argv)
 	if (view.limit > count.count)
 		view.limit = count.count;
 	(view.json ? pages_show_json : pages_show)(&count, &view, stdout);
-	return finish_output() ? STATUS_BAD : 0;
+	return 0;
 }

@@ -217,7 +217,7 @@ static int make_report(struct request *request)
 		report_prometheus(model, stdout);
 	else
 		write_form(report_document(model), model, request);
-	return finish_output() ? STATUS_USAGE : 0;
+	return 0;
 }
 
 int report_main(int argc, char **argv)

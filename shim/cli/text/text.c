@@ -4,8 +4,10 @@
  * and names for people's eyes.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/text/text.h"
 #include "support/text.h"
@@ -73,12 +75,17 @@ FILE *open_text(char **text)
 	return must(open_memstream(text, &size));
 }
 
-int finish_output(void)
+void finish_output(void)
 {
-	if (!fflush(stdout) || errno == EPIPE)
-		return 0;
-	complain("standard output cannot be written: %m");
-	return -1;
+	struct pollfd reader = { .fd = STDOUT_FILENO };
+	int error = fflush(stdout) ? errno : 0;
+
+	if (!ferror(stdout) || error == EPIPE ||
+	    (poll(&reader, 1, 0) > 0 && reader.revents & (POLLERR | POLLHUP)))
+		return;
+	complain("standard output cannot be written: %s",
+		 error ? strerror(error) : "a part of it was lost");
+	_exit(STATUS_USAGE);
 }
 
 int complain_of_logs(const char *path, int64_t damaged)
