@@ -260,6 +260,9 @@ BY_PATH(check, logs_that_are_there_are_judged)
 	JUDGES("$m check --fail-on lost --log a.jsonl", 0, "check passed");
 	JUDGES("echo '{\"event\":' >>b.jsonl; $m check --log b.jsonl", FOUND,
 	       "log: 1 line could not be read");
+	/* What a power failure leaves of a record that was on its way. */
+	JUDGES("head -c 4096 /dev/zero >>b.jsonl; $m check --log b.jsonl", FOUND,
+	       "log: 1 line could not be read");
 }
 
 BY_PATH(check, a_log_that_is_not_there_is_not_judged)

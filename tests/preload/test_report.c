@@ -356,6 +356,8 @@ BY_PATH(report, standard_input_is_a_file)
 	    .golden = "two_hosts.folded");
 	TRY(.sh = "{ read record; $mmfence report --json -; } <$DATA/two_hosts.log",
 	    .shows = { "\n  \"records\": 67,\n" });
+	TRY(.sh = "cat $DATA/two_hosts.log | $mmfence report --json -",
+	    .shows = { "\"bytes\": 39913" });
 }
 
 RUNS(BY_PATH, report, name_of_a_log_that_is_no_utf_8,

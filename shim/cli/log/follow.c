@@ -53,16 +53,16 @@ static void begin_anew(const struct follower *follow, struct lines *lines)
 
 	if (lines_rest(lines, &rest, &length))
 		follow->line(rest, 0, 1, follow->context);
-	rewind(lines->in);
+	lines->offset = lseek(lines->fd, 0, SEEK_SET);
 }
 
 static void read_file(const struct follower *follow, struct followed_log *source)
 {
 	struct stat st = { 0 }, named;
 
-	if (source->before.in)
+	if (source->before.buffer)
 		drain(follow, source, &source->before);
-	if (!fstat(fileno(source->now.in), &st) && st.st_size < ftello(source->now.in))
+	if (!fstat(source->now.fd, &st) && st.st_size < source->now.offset)
 		begin_anew(follow, &source->now);
 	drain(follow, source, &source->now);
 	if (stat(source->path, &named) || !S_ISREG(named.st_mode) || same_file(&st, &named))

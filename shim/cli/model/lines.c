@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines: see scan.h. Read by stdio, in large pieces.
+ * Lines: see scan.h. Not by stdio, which hides a NUL, and what stands behind it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include "cli/text/text.h"
 
 #define PIECE (1 << 18)
-#define ROOM  (LINE_LONGEST + 2) /* a newline and a NUL */
+#define ROOM  (LINE_LONGEST + PIECE)
 
 int lines_open_file(const char *path)
 {
@@ -29,62 +29,68 @@ int lines_open_file(const char *path)
 
 void lines_open(struct lines *lines, int fd)
 {
-	*lines = (struct lines){ .in = fdopen(fd, "r"), .buffer = take(ROOM) };
-	if (!lines->in)
-		refuse("a log cannot be read: %m");
-	setvbuf(lines->in, NULL, _IOFBF, PIECE);
+	off_t start = lseek(fd, 0, SEEK_CUR);
+
+	*lines = (struct lines){ .fd = fd, .buffer = take(ROOM), .offset = start > 0 ? start : 0 };
 }
 
 void lines_close(struct lines *lines)
 {
-	if (lines->in)
-		fclose(lines->in);
+	if (lines->buffer)
+		close(lines->fd);
 	free(lines->buffer);
 	memset(lines, 0, sizeof(*lines));
 }
 
-/* There is one newline or none in what fgets gives: without it the end was reached, or the room, or
- * a NUL hides it. */
+/* More behind what there is of a line: 1, 0 at the end, or -errno. */
+static int fill(struct lines *lines)
+{
+	size_t left = lines->to - lines->from;
+	ssize_t got;
+
+	memmove(lines->buffer, lines->buffer + lines->from, left);
+	lines->from = 0;
+	lines->to = left;
+	do
+		got = read(lines->fd, lines->buffer + left, PIECE);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	lines->to += (size_t)got;
+	lines->offset += got;
+	return got > 0;
+}
+
 int lines_whole(struct lines *lines, char **line, size_t *length)
 {
-	bool skipped, newline, full;
-	size_t got;
+	char *end;
+	int r;
 
-	do {
-		char *at = lines->buffer + lines->length;
-
-		if (!fgets_unlocked(at, (int)(ROOM - lines->length), lines->in)) {
-			int error = ferror(lines->in) ? -errno : 0;
-
-			clearerr(lines->in);
-			return error;
+	while (!(end = memchr(lines->buffer + lines->from, '\n', lines->to - lines->from))) {
+		if (lines->to - lines->from > LINE_LONGEST) {
+			lines->skipping = true;
+			lines->from = lines->to;
 		}
-		got = strlen(at);
-		newline = got && at[got - 1] == '\n';
-		lines->length += got;
-		full = lines->length == ROOM - 1 && !newline;
-		if (!newline && !full && feof(lines->in))
-			continue;
-		skipped = lines->skipping;
-		lines->skipping = full;
-		lines->bad = !newline;
-		*line = lines->buffer;
-		*length = lines->length - newline;
-		lines->length = 0;
-		if (!skipped)
-			return 1;
-	} while (true);
+		r = fill(lines);
+		if (r <= 0)
+			return r;
+	}
+	*line = lines->buffer + lines->from;
+	*length = (size_t)(end - *line);
+	lines->from += *length + 1;
+	lines->bad = lines->skipping;
+	lines->skipping = false;
+	return 1;
 }
 
 int lines_rest(struct lines *lines, char **line, size_t *length)
 {
-	bool there = !lines->skipping && lines->length;
-
-	*line = lines->buffer;
-	*length = lines->length;
-	lines->length = 0;
-	lines->bad = lines->skipping = false;
-	return there;
+	*line = lines->buffer + lines->from;
+	*length = lines->to - lines->from;
+	lines->bad = lines->skipping;
+	lines->skipping = false;
+	lines->from = lines->to = 0;
+	return *length || lines->bad;
 }
 
 int lines_next(struct lines *lines, char **line, size_t *length)

@@ -331,9 +331,9 @@ int model_read(struct model *model, int fd, void (*at)(void *context, off_t offs
 		else
 			read_line(model, &scan, line, length);
 		if (at && !(++turn % 4096))
-			at(context, ftello(lines.in));
+			at(context, lines.offset);
 	}
-	model->log->bytes = ftello(lines.in);
+	model->log->bytes = lines.offset;
 	lines_close(&lines);
 	scan_free(&scan);
 	return r;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <sys/types.h>
 
 enum scan_type {
 	SCAN_NULL,
@@ -67,11 +67,12 @@ const struct scan_value *scan_next(const struct scan *scan, const struct scan_va
 #define LINE_LONGEST (1 << 20)
 
 struct lines {
-	FILE *in; /* NULL: closed */
-	char *buffer;
-	size_t length; /* of what there is of a line */
-	bool skipping; /* the rest of a line that is too long */
-	bool bad;      /* the line that was just returned was too long, or has a NUL */
+	int fd;
+	char *buffer;	 /* NULL: closed */
+	size_t from, to; /* what was read, and not returned yet */
+	off_t offset;	 /* in the file, of what is read next */
+	bool skipping;	 /* the rest of a line that is too long */
+	bool bad;	 /* the line that was just returned was too long */
 };
 
 /* A log by its name, "-" for standard input. Ends the command where it is a directory, may not be
