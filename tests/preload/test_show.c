@@ -57,6 +57,7 @@ BY_PATH(show, refusals)
 		{ "--since=noon", "mmfence: --since: \"noon\"" NO_TIME },
 		{ "/no/such", "mmfence: /no/such cannot be read: No such file or directory\n" },
 		{ "/usr", "mmfence: /usr cannot be read: it is a directory, not a log\n" },
+		{ "/dev/zero", "mmfence: /dev/zero cannot be read: it is a device, not a log\n" },
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cli/model/scan.h"
@@ -15,15 +16,23 @@
 #define PIECE (1 << 18)
 #define ROOM  (LINE_LONGEST + PIECE)
 
+/* What has no end: a disk, or /dev/zero. A terminal has one, and so has /dev/null. */
+static bool is_endless(int fd, const struct stat *st)
+{
+	return S_ISBLK(st->st_mode) ||
+	       (S_ISCHR(st->st_mode) && !isatty(fd) && st->st_rdev != makedev(1, 3));
+}
+
 int lines_open_file(const char *path)
 {
 	int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC) : dup(0);
 	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st))
 		refuse("%s cannot be read: %m", path);
-	if (!fstat(fd, &st) && S_ISDIR(st.st_mode))
-		refuse("%s cannot be read: it is a directory, not a log", path);
+	if (S_ISDIR(st.st_mode) || is_endless(fd, &st))
+		refuse("%s cannot be read: it is a %s, not a log", path,
+		       S_ISDIR(st.st_mode) ? "directory" : "device");
 	return fd;
 }
 

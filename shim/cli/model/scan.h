@@ -75,8 +75,8 @@ struct lines {
 	bool bad;	 /* the line that was just returned was too long */
 };
 
-/* A log by its name, "-" for standard input. Ends the command where it is a directory, may not be
- * read or is not there. */
+/* A log by its name, "-" for standard input. Ends the command where it is a directory or a device,
+ * may not be read or is not there. */
 int lines_open_file(const char *path);
 
 /* The descriptor is closed by lines_close. */
