@@ -103,6 +103,11 @@ BY_PATH(show, times_that_are_none_are_refused)
 	}
 }
 
+RUNS(BY_PATH, show, logs_are_as_many_as_there_are_processes,
+     .sh = "for i in 1 2 3 4 5 6 7 8 9; do cp $DATA/two_hosts.log $i.log; done; ulimit -Sn 8; "
+	   "exec $mmfence log *.log",
+     .lines = 9 * (size_t)68)
+
 /* To a file there is no colour, unless it is asked for; what a program is called is no colour. */
 BY_PATH(show, colours)
 {

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/log/log.h"
@@ -101,6 +102,17 @@ static void show_line(char *line, size_t length, int cut, void *context)
 		log_line(stdout, &request->scan, request->colour);
 }
 
+/* Each process may have a log of its own, and all are open at once. */
+static void open_many(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static bool wants_colour(const struct log_request *request)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -150,6 +162,7 @@ int log_main(int argc, char **argv)
 	request.paths = line.operands;
 	request.count = line.count;
 	request.colour = wants_colour(&request);
+	open_many();
 	if (request.follow)
 		follow_run(request.paths, request.count, show_line, &request);
 	else
