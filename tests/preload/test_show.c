@@ -30,6 +30,8 @@ static const struct {
 	{ "--since", "2026-05-04T10:00:12Z", 6 },
 	{ "--since", "2026-05-04T10:00:12.1Z", 4 },
 	{ "--since", "2026-05-04 10:00:12", 6 },
+	{ "--since", "2026-5-4 9:00", 68 },
+	{ "--since", "2026-05-5", 0 },
 	{ "--since", "2999-01-01", 0 },
 	{ "--since", "5000w", 68 },
 	{ "--since", "90000w", 68 }, /* the year 301 */
@@ -53,6 +55,7 @@ BY_PATH(show, refusals)
 	static const char *const wrong[][2] = {
 		{ "--action=snapshots", "mmfence: --action: there is no event \"snapshots\"\n" },
 		{ "--pid=1,x", "mmfence: --pid: there can be no process \"x\"\n" },
+		{ "--pid=007", "mmfence: --pid: there can be no process \"007\"\n" },
 		{ "--color=red", "mmfence: --color: \"red\" is none of auto, always, never\n" },
 		{ "--since=noon", "mmfence: --since: \"noon\"" NO_TIME },
 		{ "/no/such", "mmfence: /no/such cannot be read: No such file or directory\n" },

@@ -22,7 +22,7 @@ static bool is_pid(const char *text)
 	char *end;
 	long long pid = strtoll(text, &end, 10);
 
-	return end != text && !*end && pid > 0 && pid <= INT32_MAX;
+	return *text >= '1' && *text <= '9' && !*end && pid <= INT32_MAX;
 }
 
 /* The list with what was given before it, as fnmatch has its alternatives. */
@@ -72,22 +72,27 @@ static long long relative(const char *text)
 	return count * seconds[unit - units];
 }
 
-/* Times of one form, and of one zone, compare as texts: a beginning of one is enough. */
+/* Times of one form, and of one zone, compare as texts, once each number has all its digits: a
+ * beginning of one is enough. */
 static bool absolute(const char *text, char since[TIME_BYTES])
 {
 	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d" };
-	struct tm tm;
+	char given[TIME_BYTES], *space;
 
-	snprintf(since, TIME_BYTES, "%s", text);
-	if (strlen(since) > 10 && since[10] == ' ')
-		since[10] = 'T';
+	snprintf(given, sizeof(given), "%s", text);
+	space = strchr(given, ' ');
+	if (space)
+		*space = 'T';
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
-		const char *rest = strptime(since, forms[i], &tm);
+		struct tm tm = { 0 };
+		const char *rest = strptime(given, forms[i], &tm);
+		size_t length = rest ? strftime(since, TIME_BYTES, forms[i], &tm) : 0;
+		bool fraction = rest && i == 0 && (*rest == '.' || *rest == 'Z');
 
-		if (rest && i == 0 && (*rest == '.' || *rest == 'Z'))
-			rest += strspn(rest, ".0123456789Z");
-		if (rest && !*rest)
-			return since[4] == '-' && since[7] == '-';
+		if (!rest || rest[fraction ? strspn(rest, ".0123456789Z") : 0])
+			continue;
+		snprintf(since + length, TIME_BYTES - length, "%s", rest);
+		return since[4] == '-';
 	}
 	return false;
 }
