@@ -55,9 +55,10 @@ BY_PATH(check, dropped_records_do_not_pass)
 	COUNTS_AS(DROPPED("2") DROPPED("3") ENDED("5"), "5 records");
 }
 
-#define NUMBERED(action, n)                                     \
-	"{\"event\":{\"action\":\"" action "\",\"sequence\":" n \
-	"},\"process\":{\"pid\":77,\"name\":\"forged\"},\"mmfence\":{\"memory_of\":77}}\n"
+#define NUMBERED(action, n)                                                                 \
+	"{\"@timestamp\":\"2026-05-04T10:00:0" n "Z\",\"event\":{\"action\":\"" action      \
+	"\",\"sequence\":" n "},\"process\":{\"pid\":77,\"name\":\"forged\"},\"mmfence\":{" \
+	"\"memory_of\":77}}\n"
 
 /* Threads write out of order. */
 GIVEN(check, a_record_that_is_missing_does_not_pass,
@@ -264,6 +265,17 @@ BY_PATH(check, logs_that_are_there_are_judged)
 	JUDGES("head -c 4096 /dev/zero >>b.jsonl; $m check --log b.jsonl", FOUND,
 	       "log: 1 line could not be read");
 }
+
+/* As for a report: rotated parts in the order of time, and no file twice. */
+RUNS(BY_PATH, check, logs_that_are_there_are_read_once_and_in_order,
+     .sh = "printf '%s' \"$0\" >a; head -n 2 a >l.1; tail -n +3 a >l; $mmfence check --log l --log l.1; "
+	   "$mmfence check --log l.1 --log l.1 --log l.%p",
+     .args = { NUMBERED("process.start", "1") NUMBERED("snapshot.unprotected", "2")
+		       NUMBERED("snapshot.end", "4") },
+     .ends_with = FOUND,
+     .warns = { "mmfence: log: 1 record of 1 process missing (number 3 of forged[77])",
+		"mmfence: unprotected: no snapshot: , 1 time, pid 77 (forged)\nmmfence: note:" },
+     .warns_no = { "2 times", "passed" })
 
 BY_PATH(check, a_log_that_is_not_there_is_not_judged)
 {

@@ -302,6 +302,27 @@ struct model *model_new(void);
 void model_log(struct model *model, const char *path);
 /* Reads it to its end, and tells how far it is from time to time. 0, or -errno. Closes fd. */
 int model_read(struct model *model, int fd, void (*at)(void *context, off_t offset), void *context);
+
+/* inputs.c: logs that are there. */
+struct input {
+	const char *path;
+	int fd; /* of what cannot be opened twice, or -1 */
+	struct stat st;
+	char first[TIME_BYTES]; /* "" when that cannot be known before it is read */
+	size_t place;		/* in which it was added */
+};
+
+struct inputs {
+	struct input *list;
+	size_t count;
+};
+
+/* One more, which is opened, unless it is there under another name. The path is not copied. Ends
+ * the command where it cannot be read. */
+void inputs_add(struct inputs *inputs, const char *path);
+/* All of them, in the order of time. Ends the command where one cannot be read. */
+void inputs_read(struct inputs *inputs, struct model *model);
+
 /* finding.c: a program that ran. */
 void executable_note(struct model *model, const char *path);
 /* finding.c: a gap that no record tells, of a program. */

@@ -1,32 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `mmfence report': opens every log before it reads one, reads them in the order of
- * time, and writes one form of the document.
+ * `mmfence report': reads the logs, and writes one form of the document.
  */
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/model/entry.h"
 #include "cli/report/report.h"
-
-struct input {
-	const char *path;
-	int fd; /* of what cannot be opened twice, or -1 */
-	struct stat st;
-	char first[TIME_BYTES]; /* "" when that cannot be known before it is read */
-	size_t place;		/* on the command line */
-};
 
 struct request {
 	bool json, folded, prometheus;
 	const char *page;      /* where the page goes; "-": standard output */
 	char *debug_directory; /* separated by colons */
-	struct input *sources;
-	size_t count;
+	struct inputs logs;
 };
 
 static void add_directory(void *input, const char *directory)
@@ -41,116 +28,6 @@ static void add_directory(void *input, const char *directory)
 		"%s:%s", request->debug_directory ? request->debug_directory : "", path);
 }
 
-/* The first moment in a file: a rotated log sorts by name behind its younger part, and must be read
- * before it. */
-static void peek(struct input *source, int fd)
-{
-	struct scan scan = { 0 };
-	struct lines lines;
-	size_t length;
-	char *line;
-	bool found = false;
-
-	lines_open(&lines, fd);
-	while (!found && lines_next(&lines, &line, &length) > 0)
-		found = !scan_line(&scan, line, length);
-	if (found)
-		copy_time(source->first, scan_text(&scan, "@timestamp"));
-	lines_close(&lines);
-	scan_free(&scan);
-}
-
-/* Those that cannot be peeked at come last; of equals the first that was named. */
-static int compare(const void *a, const void *b)
-{
-	const struct input *one = a, *other = b;
-	int order = *one->first && *other->first ? strcmp(one->first, other->first)
-						 : !*one->first - !*other->first;
-
-	return order ? order : one->place < other->place ? -1 : 1;
-}
-
-/* The same file under two names counts once. */
-static bool seen(const struct request *request, size_t count, const struct input *source)
-{
-	for (size_t i = 0; i < count; i++)
-		if (S_ISREG(source->st.st_mode) && same_file(&request->sources[i].st, &source->st))
-			return true;
-	return false;
-}
-
-static void open_sources(struct request *request)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < request->count; i++) {
-		struct input source = request->sources[i];
-		int fd = lines_open_file(source.path);
-
-		if (fstat(fd, &source.st) || seen(request, kept, &source)) {
-			close(fd);
-			continue;
-		}
-		source.fd = fd;
-		if (S_ISREG(source.st.st_mode)) {
-			off_t start = lseek(fd, 0, SEEK_CUR);
-
-			peek(&source, fd);
-			source.fd = -1;
-			if (!strcmp(source.path, "-"))
-				lseek(STDIN_FILENO, start, SEEK_SET);
-		}
-		request->sources[kept++] = source;
-	}
-	request->count = kept;
-	qsort(request->sources, kept, sizeof(*request->sources), compare);
-}
-
-/* On a terminal, of what takes longer than a second. */
-struct position {
-	const char *path;
-	int64_t before, total, begun;
-	bool shown;
-};
-
-static void show_progress(void *context, off_t offset)
-{
-	struct position *position = context;
-	double part = (double)(position->before + offset) / (double)position->total;
-
-	if (!isatty(STDERR_FILENO) || time(NULL) - position->begun < 2)
-		return;
-	position->shown = true;
-	fputs("\r\033[K", stderr);
-	if (position->total)
-		fprintf(stderr, "%3.0f %% ", fmin(part, 1) * 100);
-	put_size(stderr, position->before + offset);
-	fputs(" of ", stderr);
-	put_visible(stderr, position->path, 40);
-	fflush(stderr);
-}
-
-static void read_sources(struct model *model, struct request *request)
-{
-	struct position position = { .begun = time(NULL) };
-
-	for (size_t i = 0; i < request->count; i++)
-		sum_add(&position.total, request->sources[i].st.st_size);
-	for (size_t i = 0; i < request->count; i++) {
-		struct input *source = &request->sources[i];
-		int fd = source->fd < 0 ? lines_open_file(source->path) : source->fd;
-
-		position.path = source->path;
-		model_log(model, source->path);
-		int r = model_read(model, fd, show_progress, &position);
-		if (r)
-			refuse("%s cannot be read: %s", source->path, strerror(-r));
-		position.before += model->log->bytes;
-	}
-	if (position.shown)
-		fputs("\r\033[K", stderr);
-}
-
 /* What is read would be gone. */
 static void refuse_page_over_log(const struct request *request)
 {
@@ -158,10 +35,10 @@ static void refuse_page_over_log(const struct request *request)
 
 	if (!request->page || stat(request->page, &page) || !S_ISREG(page.st_mode))
 		return;
-	for (size_t i = 0; i < request->count; i++)
-		if (same_file(&request->sources[i].st, &page))
+	for (size_t i = 0; i < request->logs.count; i++)
+		if (same_file(&request->logs.list[i].st, &page))
 			refuse("--html: %s is one of the logs (%s)", request->page,
-			       request->sources[i].path);
+			       request->logs.list[i].path);
 }
 
 /* A page that is half written is never in the place of one that was there. */
@@ -202,14 +79,14 @@ static int make_report(struct request *request)
 {
 	struct model *model;
 
-	open_sources(request);
 	refuse_page_over_log(request);
 	model = model_new();
 	model->by_program = request->prometheus;
 	model->pictures = request->page;
-	read_sources(model, request);
+	inputs_read(&request->logs, model);
 	if (!model->records && model->damaged)
-		return complain_of_logs(request->count == 1 ? request->sources[0].path : NULL,
+		return complain_of_logs(request->logs.count == 1 ? request->logs.list[0].path
+								 : NULL,
 					model->damaged);
 	model_finish(model);
 	symbols_open(request->debug_directory);
@@ -252,9 +129,7 @@ int report_main(int argc, char **argv)
 	options_read(&line, argc, argv, &request);
 	if (request.json + request.folded + request.prometheus + !!request.page > 1)
 		refuse("only one of --json, --folded, --prometheus and --html");
-	request.count = line.count;
-	request.sources = take(line.count * sizeof(*request.sources));
 	for (size_t i = 0; i < line.count; i++)
-		request.sources[i] = (struct input){ .path = line.operands[i], .place = i };
+		inputs_add(&request.logs, line.operands[i]);
 	return make_report(&request);
 }

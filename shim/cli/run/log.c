@@ -311,12 +311,11 @@ void log_read(struct log *log)
 
 void log_read_there(struct log *log, char *const *names, size_t count)
 {
-	struct model *model = model_new();
+	struct inputs inputs = { 0 };
 	struct stat st;
 
 	for (size_t i = 0; i < count; i++) {
 		log_name(log, names[i], "");
-		log->model = model;
 		glob_t found = files_of(log);
 
 		if (!found.gl_pathc)
@@ -326,14 +325,13 @@ void log_read_there(struct log *log, char *const *names, size_t count)
 
 			if (!stat(path, &st) && !S_ISREG(st.st_mode))
 				refuse("the log %s is no file", path);
-			int r = read_part(log, path, lines_open_file(path), 0, false);
-			if (r)
-				refuse("the log %s cannot be read: %s", path, strerror(-r));
+			inputs_add(&inputs, path);
 		}
-		globfree(&found);
 	}
-	log->files = model->log_count;
-	model_finish(model);
+	log->model = model_new();
+	inputs_read(&inputs, log->model);
+	log->files = log->model->log_count;
+	model_finish(log->model);
 }
 
 char *log_doubt(const struct log *log, bool started)
