@@ -68,6 +68,18 @@ REFUSES(check, junit_that_cannot_be_made_starts_nothing,
 	"check --junit nowhere/junit.xml -- touch started",
 	"mmfence: --junit nowhere/junit.xml: No such file or directory\n")
 
+/* A log that was there is not lost. */
+BY_PATH(check, junit_in_the_place_of_the_log_starts_nothing)
+{
+	static const char refusal[] = "mmfence: --junit log: it is the log\n";
+
+	TRY(.mmfence = "check --junit log --log log -- touch started", .refuses = refusal);
+	TRY(.sh = "umask 077; ! $mmfence check --junit log --log log -- true && [ ! -e log ]",
+	    .complains = refusal);
+	TRY(.sh = "echo {} >log; ! $mmfence check --junit log --log log; cat log", .says = "{}\n",
+	    .complains = refusal);
+}
+
 /* Nothing is left behind where nothing was started. */
 REFUSES(check, no_junit_without_a_log, "check --junit junit.xml --log nowhere/log -- touch started",
 	"nowhere/log cannot be created: No such file or directory\n")

@@ -126,9 +126,12 @@ static void forget_junit(void)
 		unlink(new_junit);
 }
 
-/* A file that was there keeps what is in it until there is something new. */
-static void open_junit(struct check *check)
+/* A file that was there keeps what is in it until there is something new; a log keeps it for ever.
+ */
+static void open_junit(struct check *check, char *const *logs)
 {
+	struct stat report, log;
+
 	if (!check->junit)
 		return;
 	new_junit = access(check->junit, F_OK) ? check->junit : NULL;
@@ -136,6 +139,10 @@ static void open_junit(struct check *check)
 	if (!check->junit_out)
 		refuse("--junit %s: %m", check->junit);
 	atexit(forget_junit);
+	for (; *logs; logs++)
+		if (!fstat(fileno(check->junit_out), &report) && !stat(*logs, &log) &&
+		    same_file(&report, &log))
+			refuse("--junit %s: it is the log", check->junit);
 }
 
 /* 0, or -1 with a sentence said. A pipe or a device has no length. */
@@ -279,7 +286,7 @@ static int judge_there(struct check *check)
 	check->command = join(names);
 	clock_gettime(CLOCK_REALTIME, &check->start);
 	default_categories(check);
-	open_junit(check);
+	open_junit(check, names);
 	log_read_there(&check->run.log, names, count);
 	return judge(check, check->command);
 }
@@ -318,7 +325,7 @@ int check_main(int argc, char **argv)
 	run_settle(&check.run);
 	find_hidden(&check);
 	refuse_log(&check);
-	open_junit(&check);
+	open_junit(&check, (char *[]){ (char *)check.run.policy.audit_log, NULL });
 	run(&check);
 	log_read(&check.run.log);
 	return judge(&check, log_shown(&check.run.log));
