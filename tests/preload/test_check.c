@@ -60,6 +60,11 @@ static const struct {
 		 AT_FILE ",\"mmfence\":{\"drift\":{\"pages\":3}}"),
 	  "drift: 3 pages would have changed under the program, 1 time, /a/file, pid 77 "
 	  "(forged)\n" },
+	{ "drift", true,
+	  FORGED("snapshot.drift", "file", "info",
+		 AT_FILE ",\"error\":{\"message\":\"another file has its name\"}"),
+	  "drift: what changed is not known: another file has its name, 1 time, /a/file, pid 77 "
+	  "(forged)\n" },
 	{ "gap", true, FORGED_GAP,
 	  "gap: not looked into (static), 1 time, /a/file, pid 77 (forged)\n" },
 };

@@ -177,13 +177,14 @@ static void take_lost(struct entry *entry)
 	mark_turn(entry, NULL, MARK_BAD);
 }
 
+/* What could not be compared may have changed. */
 static void take_drift(struct entry *entry)
 {
 	int64_t pages = scan_number(entry->scan, "mmfence.drift.pages");
 
 	entry->file->drifted++;
 	ADD(entry, drift_pages, pages);
-	entry->times = pages ? 1 : -1;
+	entry->times = pages || *scan_text(entry->scan, "error.message") ? 1 : -1;
 }
 
 static void take_grow(struct entry *entry)

@@ -38,11 +38,11 @@ static const struct words all[] = {
 	{ "snapshot.lost", "{file.path}: {error.message}", CATEGORY_LOST, "[{error.message}]",
 	  NULL },
 	{ "snapshot.drift",
-	  "{file.path}: {mmfence.drift.pages} page{many:mmfence.drift.pages} changed[, at "
-	  "{mmfence.drift.ranges}]",
+	  "{file.path}:[ {mmfence.drift.pages} page{many:mmfence.drift.pages} changed][, at "
+	  "{mmfence.drift.ranges}][ what changed is not known: {error.message}]",
 	  CATEGORY_DRIFT,
-	  "{mmfence.drift.pages} page{many:mmfence.drift.pages} would have changed under the "
-	  "program",
+	  "[{mmfence.drift.pages} page{many:mmfence.drift.pages} would have changed under the "
+	  "program][what changed is not known: {error.message}]",
 	  NULL },
 	{ "snapshot.end", "{file.path}: {mmfence.snapshot.fate}", CATEGORIES, NULL, NULL },
 	{ "snapshot.grow", "{file.path}: {error.message}", CATEGORIES, NULL, NULL },
