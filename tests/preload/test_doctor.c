@@ -28,6 +28,12 @@ RUNS_AND(BY_PATH, command, doctor_tries_this_machine, .mmfence = "doctor", .comp
 RUNS(BY_PATH, command, doctor_leaves_nothing_behind, .sh = "$mmfence doctor >/dev/null; ls -A",
      .says = "")
 
+RUNS(BY_PATH, command, doctor_leaves_nothing_behind_on_a_full_disk, .in_mounts = true,
+     .sh = "mkdir full && mount -t tmpfs -o size=64k none full || exit 77\n"
+	   "cat /dev/zero >full/zeros 2>/dev/null; $mmfence doctor full >said; ls -A full; "
+	   "grep mappings: said",
+     .says = "zeros\n--  mappings: not tried, as no file can be made: No space left on device\n")
+
 BY_PATH(command, doctor_looks_at_programs_files_and_directories)
 {
 	TRY(.mmfence = "doctor sh", .shows = { "64-bit, dynamically linked, not set-uid\n" });

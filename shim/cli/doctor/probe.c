@@ -216,13 +216,15 @@ void doctor_directory(const char *directory, const struct library *preload)
 	say_place("directory", directory, place);
 	close(place);
 	fd = mkostemp(name, O_CLOEXEC);
-	if (fd < 0 || write(fd, page, sizeof(page)) < 0) {
+	bool made = fd >= 0 && write(fd, page, sizeof(page)) > 0;
+
+	if (!made)
 		doctor_say(ABSENT, "mappings", "not tried, as no file can be made: %m");
-	} else {
-		close(fd);
+	close(fd);
+	if (made)
 		try_file(name, preload);
+	if (fd >= 0)
 		unlink(name);
-	}
 	free(name);
 	free(whole);
 }
