@@ -235,6 +235,11 @@ static bool have_scan(void)
 	return have;
 }
 
+/* 1 is for a process that has ended. */
+RUNS(BY_PATH, pages, a_table_that_cannot_be_read_that_way, .as_root = true,
+     .prepare = filter_as_before_6_7, .sh = "exec $mmfence pages --way scan $$", .ends_with = 2,
+     .complains = "mmfence: this kernel has no PAGEMAP_SCAN\n")
+
 /* What is counted meanwhile: its arguments, and how it is fenced. */
 #define STOPPED(...)                                               \
 	{                                                          \

@@ -50,8 +50,10 @@ int pages_main(int argc, char **argv)
 
 	options_read(&line, argc, argv, &view);
 	pages_open(line.operands[0], &source, &count);
-	if (pages_take(&source, view.way, &count))
-		return STATUS_BAD;
+	int status = pages_take(&source, view.way, &count);
+
+	if (status)
+		return status;
 	pages_sort(&count, &view);
 	if (view.limit > count.count)
 		view.limit = count.count;

@@ -32,7 +32,7 @@ struct pages_count {
 /* The process by its number. Ends the command where it cannot be looked at. */
 void pages_open(const char *pid, struct pages_source *source, struct pages_count *count);
 
-/* 0; or with a sentence said STATUS_BAD. */
+/* 0; or with a sentence said STATUS_BAD where the process ended, and STATUS_USAGE. */
 int pages_take(const struct pages_source *source, enum pages_way way, struct pages_count *count);
 
 void pages_show(const struct pages_count *count, const struct pages_view *view, FILE *out);

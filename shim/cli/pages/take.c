@@ -163,5 +163,5 @@ int pages_take(const struct pages_source *source, enum pages_way way, struct pag
 	else
 		complain("the page table of process %d (%s) cannot be read: %s", (int)count->pid,
 			 count->name, strerror(-r));
-	return STATUS_BAD;
+	return r == -ESRCH ? STATUS_BAD : STATUS_USAGE;
 }
