@@ -258,6 +258,7 @@ BY_PATH(check, logs_that_are_there_are_judged)
 	       "nonlinear: remap_file_pages, 10000 times");
 	JUDGES("$m check --log %e.jsonl", FOUND, "nonlinear: remap_file_pages, 10000 times");
 	JUDGES("$m check --log b.jsonl", 0, "check passed; log b.jsonl");
+	JUDGES(": >c.jsonl; $m check --log c.jsonl", 0, "note: no record was there to be judged: ");
 	JUDGES("$m check --fail-on lost --log a.jsonl", 0, "check passed");
 	JUDGES("echo '{\"event\":' >>b.jsonl; $m check --log b.jsonl", FOUND,
 	       "log: 1 line could not be read");

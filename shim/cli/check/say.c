@@ -131,6 +131,9 @@ static void say_notes(const struct check *check)
 	int64_t gaps = check->run.log.model->found[CATEGORY_GAP];
 
 	say_injected(check->run.log.model, check->run.policy.process_inject);
+	if (check->no_command && !check->run.log.model->records)
+		complain("note: no record was there to be judged: a quiet process writes none, and "
+			 "so does one without mmfence");
 	if (gaps && !check->wanted[CATEGORY_GAP])
 		complain("note: %lld program%s that mmfence cannot look into (--fail-on gap)",
 			 (long long)gaps, plural(gaps));
