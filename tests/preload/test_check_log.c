@@ -282,6 +282,8 @@ BY_PATH(check, a_log_that_is_not_there_is_not_judged)
 {
 	JUDGES("$m check --log a.jsonl --log c.jsonl", 2, "there is no log c.jsonl");
 	JUDGES("$m check --fail-on lost", 2, "there is no command to run");
+	JUDGES("$m check --log %z.jsonl", 2, "audit.log: \"%z.jsonl\" has a % that is none of ");
+	JUDGES("$m check --log journal", 2, "must be a file, because check reads it: journal is ");
 	JUDGES("$m check --log a.jsonl --rescue '/**'", 2,
 	       "there is no command to run, but sigbus.rescue");
 }

@@ -108,9 +108,8 @@ static void find_hidden(struct check *check)
 }
 
 /* The log is read back at the end. */
-static void refuse_log(const struct check *check)
+static void refuse_log(const char *name)
 {
-	const char *name = check->run.policy.audit_log;
 	struct stat st;
 
 	if (*name && (destination_is_elsewhere(name) || (!stat(name, &st) && !S_ISREG(st.st_mode))))
@@ -267,6 +266,7 @@ static int judge_there(struct check *check)
 {
 	const struct run *run = &check->run;
 	char **names = take((run->setting_count + 1) * sizeof(*names));
+	char error[1024];
 	const char *other = run->preset ? "--preset" : run->config ? "--config" : NULL;
 	size_t count = 0;
 
@@ -282,6 +282,11 @@ static int judge_there(struct check *check)
 			       "looks into a log that is there",
 		       other ? other : "");
 	policy_defaults(&check->run.policy);
+	for (size_t i = 0; i < count; i++) {
+		if (policy_set(&check->run.policy, "audit.log", names[i], error, sizeof(error)))
+			refuse("%s", error);
+		refuse_log(names[i]);
+	}
 	check->no_command = true;
 	check->command = join(names);
 	clock_gettime(CLOCK_REALTIME, &check->start);
@@ -324,7 +329,7 @@ int check_main(int argc, char **argv)
 	default_categories(&check);
 	run_settle(&check.run);
 	find_hidden(&check);
-	refuse_log(&check);
+	refuse_log(check.run.policy.audit_log);
 	open_junit(&check, (char *[]){ (char *)check.run.policy.audit_log, NULL });
 	run(&check);
 	log_read(&check.run.log);
