@@ -44,7 +44,6 @@ struct merged {
 	struct lines lines;
 	struct scan scan; /* the next that is wanted */
 	const char *time; /* NULL: there is none */
-	bool as_it_comes; /* a pipe or a terminal */
 };
 
 static void advance(struct log_request *request, struct merged *log)
@@ -79,15 +78,15 @@ static void show_once(struct log_request *request)
 		int fd = lines_open_file(request->paths[i]);
 
 		logs[i].path = request->paths[i];
-		logs[i].as_it_comes = lseek(fd, 0, SEEK_CUR) < 0;
+		/* What comes by a pipe or from a terminal is shown as it comes. */
+		if (lseek(fd, 0, SEEK_CUR) < 0)
+			setlinebuf(stdout);
 		lines_open(&logs[i].lines, fd);
 	}
 	for (size_t i = 0; i < request->count; i++)
 		advance(request, &logs[i]);
 	while ((next = earliest(logs, request->count)) && !ferror(stdout)) {
 		log_line(stdout, &next->scan, request->colour);
-		if (next->as_it_comes)
-			fflush(stdout);
 		advance(request, next);
 	}
 }

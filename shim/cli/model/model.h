@@ -294,7 +294,6 @@ void reason_count(struct reason *reasons, const char *text);
 extern const char *const event_names[];
 extern const size_t event_kinds;
 void event_count(int64_t *counts, const char *action);
-void tally_count(struct model *model, const char *action, const char *program, const char *host);
 
 /* For so many logs. */
 struct model *model_new(void);

@@ -76,7 +76,8 @@ void event_count(int64_t *counts, const char *action)
 	counts[i]++;
 }
 
-void tally_count(struct model *model, const char *action, const char *program, const char *host)
+static void tally_count(struct model *model, const char *action, const char *program,
+			const char *host)
 {
 	char *key = format_text("%s %s %s", action, host, program);
 	struct tally *tally = ROW(model->tallies, key, strlen(key), ANY_NUMBER);
