@@ -349,6 +349,13 @@ REFUSES(report, two_forms_at_once, "report --json --folded $DATA/two_hosts.log",
 	"only one of --json, --folded, --prometheus and --html")
 GIVEN(report, empty_log, "report /dev/null", .shows = { "Nothing was recorded" })
 
+/* Of processes only the first 200 have a row. */
+RUNS(BY_PATH, report, hosts_are_all_counted,
+     .sh = "for i in $(seq 300); do echo '{\"event\":{\"action\":\"process.start\"},"
+	   "\"process\":{\"pid\":1},\"host\":{\"hostname\":\"h'$i'\"}}'; done >log; "
+	   "exec $mmfence report log",
+     .shows = { "300 records of 300 processes on 300 hosts in 1 log" })
+
 /* Read from where it is. */
 BY_PATH(report, standard_input_is_a_file)
 {

@@ -261,6 +261,7 @@ struct model {
 	struct site_row *sites;
 	struct log_module *modules;
 	struct host_scope *scopes;
+	struct member *hosts;
 	struct process *processes, *pids;
 	struct numbers *numbers;
 	struct missing missing;

@@ -138,6 +138,8 @@ static const char *host_of(struct model *model, const struct scan *scan)
 	const char *host = scan_text(scan, "host.hostname");
 	struct host_scope *scope = model->log->scope;
 
+	if (*host)
+		ROW(model->hosts, host, strlen(host), ROWS_MOST);
 	if (*host && (!scope->host || strcmp(scope->host, host))) {
 		free(scope->host);
 		scope->host = keep(host);

@@ -253,21 +253,12 @@ static json_t *sites_json(const struct model *model, const char *group)
 	return array;
 }
 
-/* The hosts that rows are of, each once. */
 static json_t *hosts_json(const struct model *model)
 {
-	json_t *hosts = json_object(), *array = json_array();
-	const char *name;
-	json_t *value;
+	json_t *array = json_array();
 
-	for (size_t i = 0; i < model->row_count; i++)
-		put(hosts, model->rows[i].host, json_true());
-	for (const struct file_row *row = model->files; row; row = row->hh.next)
-		put(hosts, row->host, json_true());
-	json_object_foreach (hosts, name, value)
-		if (*name)
-			json_array_append_new(array, json_string(name));
-	json_decref(hosts);
+	for (const struct member *host = model->hosts; host; host = host->hh.next)
+		json_array_append_new(array, json_string(host->key));
 	return array;
 }
 
