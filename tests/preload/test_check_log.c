@@ -90,6 +90,13 @@ GIVEN(check, process_that_was_killed_is_named, "check --fail-on none -- sh -c",
       .args = { "sh -c '" OPEN_MEMORY "kill -KILL $$'; true" },
       .warns = { " (sh) was killed, or ended by a call that mmfence does not see: " })
 
+/* However many have ended. */
+RUNS(BY_PATH, check, process_that_was_killed_is_named_among_many,
+     .sh = "for i in $(seq 300); do for what in start end; do [ $i$what = 299end ] || echo "
+	   "'{\"event\":{\"action\":\"process.'$what'\"},\"process\":{\"name\":\"x\",\"pid\":'$i'}}'; "
+	   "done; done >log; exec $mmfence check --log log",
+     .warns = { "mmfence: note: pid 299 (x) was killed, or ended by a call that mmfence" })
+
 /* --- a log that is another than it was --- */
 
 GIVEN(check, log_that_is_gone_does_not_pass,

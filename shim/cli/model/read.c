@@ -171,6 +171,28 @@ static void use_flush(struct totals *totals, struct use *use)
 	sum_add(&site->bytes, whole ? use->total_bytes : use->seen_bytes);
 }
 
+/* There is room for few of many. Those whose end is not on record come first: check names them. */
+static void row_keep(struct model *model, const struct process_row *row)
+{
+	struct process_row given = *row, *at = model->rows + model->row_count;
+
+	if (model->row_count < PROCESS_ROWS) {
+		model->row_count++;
+		*at = given;
+		return;
+	}
+	while (row->runs_on && at-- > model->rows)
+		if (!at->runs_on) {
+			given = *at;
+			*at = *row;
+			break;
+		}
+	free(given.host);
+	free(given.name);
+	free(given.executable);
+	free(given.command_line);
+}
+
 void process_retire(struct model *model, struct process *process)
 {
 	struct process_row *row = &process->row;
@@ -196,14 +218,7 @@ void process_retire(struct model *model, struct process *process)
 	HASH_DEL(model->processes, process);
 	if (process->found_by_pid)
 		HASH_DELETE(by_pid, model->pids, process);
-	if (model->row_count < PROCESS_ROWS) {
-		model->rows[model->row_count++] = *row;
-	} else {
-		free(row->host);
-		free(row->name);
-		free(row->executable);
-		free(row->command_line);
-	}
+	row_keep(model, row);
 	free(process->key);
 	free(process);
 }

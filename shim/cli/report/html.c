@@ -161,7 +161,7 @@ void report_html(const json_t *document, const struct model *model, FILE *out)
 		report_picture(model, PICTURE_WINDOW, out);
 	}
 	if (processes > PROCESS_ROWS)
-		fprintf(out, "<p class=\"soft\">The first %d of %lld processes.</p>", PROCESS_ROWS,
+		fprintf(out, "<p class=\"soft\">%d of %lld processes.</p>", PROCESS_ROWS,
 			(long long)processes);
 	fprintf(out,
 		"<footer>Made by mmfence %s. All times are UTC.</footer>\n</main></body></html>\n",
