@@ -235,6 +235,10 @@ static bool have_scan(void)
 	return have;
 }
 
+RUNS(BY_PATH, pages, without_proc_it_is_said, .in_mounts = true,
+     .sh = "mount -t tmpfs none /proc || exit 77; $mmfence pages 1", .ends_with = 2,
+     .complains = "mmfence: there is no /proc here, which tells of process 1\n")
+
 /* 1 is for a process that has ended. */
 RUNS(BY_PATH, pages, a_table_that_cannot_be_read_that_way, .as_root = true,
      .prepare = filter_as_before_6_7, .sh = "exec $mmfence pages --way scan $$", .ends_with = 2,

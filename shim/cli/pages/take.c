@@ -127,7 +127,10 @@ void pages_open(const char *pid, struct pages_source *source, struct pages_count
 	if (!count->pid && given < 0 && error != ENOENT && error != ESRCH)
 		refuse("process %s cannot be looked at: %s", pid, strerror(error));
 	if (!count->pid)
-		refuse("there is no process %s", pid);
+		refuse(access("/proc/self", F_OK)
+			       ? "there is no /proc here, which tells of process %s"
+			       : "there is no process %s",
+		       pid);
 	source->self = count->pid == getpid();
 	source->process = open_thread(count);
 	source->maps = open_table(count, source->process, "maps");
