@@ -202,6 +202,12 @@ BY_PATH(command, output_that_is_lost_is_a_failure)
 	    .complains = "0\n");
 }
 
+/* Here it is the summary that nobody reads: the command has filled the pipe. */
+RUNS(BY_PATH, command, signals_end_the_summary_too,
+     .sh = "mkfifo pipe; sleep 30 <pipe & timeout -k 9 2 $mmfence run -- sh -c "
+	   "'head -c 65536 /dev/zero >&2' 2>pipe; echo $?; kill $!",
+     .says = "124\n")
+
 /* Standard input is a terminal, and 9 its other side. */
 static void have_terminal(struct run *run)
 {

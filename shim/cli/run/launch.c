@@ -44,6 +44,9 @@ static volatile sig_atomic_t child;
 static const int passed_on[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM };
 
 #define PASSED_ON (sizeof(passed_on) / sizeof(*passed_on))
+#define TO_END	  4 /* the first of these: who sends them wants an end */
+
+static struct sigaction passed_before[PASSED_ON];
 
 /* The keys of a terminal are for the command as well, which has had them from the kernel. */
 static bool is_key(int signal, const siginfo_t *info)
@@ -75,13 +78,12 @@ static void hold_signals(void)
 static void handle_signals(pid_t pid)
 {
 	struct sigaction send = { .sa_sigaction = forward, .sa_flags = SA_RESTART | SA_SIGINFO };
-	struct sigaction before;
 
 	child = pid;
 	sigfillset(&send.sa_mask); /* passed on in the order in which they came */
 	for (size_t i = 0; i < PASSED_ON; i++) {
-		sigaction(passed_on[i], NULL, &before);
-		if (before.sa_handler != SIG_IGN)
+		sigaction(passed_on[i], NULL, &passed_before[i]);
+		if (passed_before[i].sa_handler != SIG_IGN)
 			sigaction(passed_on[i], &send, NULL);
 	}
 	sigprocmask(SIG_SETMASK, &mask_before, NULL);
@@ -117,6 +119,9 @@ static int wait_for(pid_t pid, int *signal)
 	while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
 		;
 	child = 0;
+	/* The log may be long, or nobody read the summary. */
+	for (size_t i = 0; i < TO_END; i++)
+		sigaction(passed_on[i], &passed_before[i], NULL);
 	if (waitpid(pid, &status, 0) < 0) {
 		complain("the command's end was not to be had: %m");
 		return STATUS_BAD;
