@@ -238,6 +238,14 @@ EACH_WIDTH(report, processes_of_every_kind_leave_no_holes)
 	    .look = misses_none_of_many);
 }
 
+/* What the text leaves out stands in the JSON. */
+RUNS(BY_PATH, report, processes_with_missing_records_are_all_there,
+     .sh = "for i in $(seq 300); do for r in start,1 end,3; do echo '{\"event\":{\"action\":\"process.'"
+	   "${r%,*}'\",\"sequence\":'${r#*,}'},\"process\":{\"pid\":'$i'},\"mmfence\":{"
+	   "\"memory_of\":'$i'}}'; done; done >log; $mmfence report log; "
+	   "$mmfence report --json log | grep -c '^ *\"records\": 1$'",
+     .shows = { "300 records of 300 processes\n", "… and 260 more (--json has all)\n", "\n300\n" })
+
 /* A program may end while its threads write: no number is missed, though the kernel may cut the
  * last line short. */
 EACH_WIDTH(report, misses_nothing_of_threads_at_the_end)

@@ -199,9 +199,9 @@ static void run(struct check *check)
 /* Whose they are, as far as that is known. */
 static const char *first_missing(const struct missing *missing)
 {
-	const struct missing_row *row = &missing->rows[0];
+	const struct missing_row *row = missing->rows;
 
-	if (!missing->row_count || !row->first)
+	if (!row || !row->first)
 		return "";
 	return format_text(" (number %lld of %s[%lld]%s)", (long long)row->first,
 			   printable(row->name), (long long)row->pid,

@@ -47,19 +47,19 @@ static int64_t first_of(const struct numbers *numbers)
 
 static void judge(struct model *model, const struct numbers *numbers)
 {
+	struct missing *missing = &model->missing;
 	int64_t records = holes(numbers);
 
 	if (!records)
 		return;
-	sum_add(&model->missing.records, records);
-	model->missing.processes++;
-	if (model->missing.row_count < MISSING_ROWS)
-		model->missing.rows[model->missing.row_count++] =
-			(struct missing_row){ .host = keep(numbers->host),
-					      .name = keep(numbers->name),
-					      .pid = numbers->pid,
-					      .records = records,
-					      .first = first_of(numbers) };
+	sum_add(&missing->records, records);
+	missing->rows =
+		resize(missing->rows, (size_t)(missing->processes + 1) * sizeof(*missing->rows));
+	missing->rows[missing->processes++] = (struct missing_row){ .host = keep(numbers->host),
+								    .name = keep(numbers->name),
+								    .pid = numbers->pid,
+								    .records = records,
+								    .first = first_of(numbers) };
 }
 
 /* The first number of a memory: another program has it (exec), or another process the pid. */

@@ -19,7 +19,6 @@
 #define REASONS	      4
 #define FRAMES	      32
 #define PROCESS_ROWS  200
-#define MISSING_ROWS  200
 #define SEQUENCE_MOST (1LL << 53)
 #define FINDINGS_MOST 100000
 #define ROWS_MOST     100000 /* of files, sites, …: what comes then is in one row of its own */
@@ -158,8 +157,7 @@ struct missing_row {
 
 struct missing {
 	int64_t records, processes;
-	struct missing_row rows[MISSING_ROWS];
-	size_t row_count;
+	struct missing_row *rows; /* one for each of these processes */
 };
 
 struct process {

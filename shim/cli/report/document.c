@@ -321,7 +321,8 @@ json_t *report_document(struct model *model)
 	    json_pack("{s:I, s:o}", "records", (json_int_t)model->totals.dropped, "reasons",
 		      reasons_json(model->drop_reasons)));
 	put(holes, "rows",
-	    rows_json(missing_fields, missing->rows, missing->row_count, sizeof(*missing->rows)));
+	    rows_json(missing_fields, missing->rows, (size_t)missing->processes,
+		      sizeof(*missing->rows)));
 	put(document, "missing", holes);
 	put(document, "verdict", verdict_json(model));
 	return document;
