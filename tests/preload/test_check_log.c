@@ -274,6 +274,12 @@ BY_PATH(check, logs_that_are_there_are_judged)
 	       "log: 1 line could not be read");
 }
 
+/* A log of a program that runs may be looked at while it writes. */
+RUNS(BY_PATH, check, record_that_is_being_written_is_no_damage,
+     .sh = "{ printf '{\"event\":'; sleep .05; echo '{\"action\":\"process.end\"}}'; } >log & "
+	   "until [ -s log ]; do :; done; exec $mmfence check --log log",
+     .warns = { "check passed" })
+
 /* As for a report: rotated parts in the order of time, and no file twice. */
 RUNS(BY_PATH, check, logs_that_are_there_are_read_once_and_in_order,
      .sh = "printf '%s' \"$0\" >a; head -n 2 a >l.1; tail -n +3 a >l; $mmfence check --log l --log l.1; "

@@ -15,6 +15,7 @@
 
 #define PIECE (1 << 18)
 #define ROOM  (LINE_LONGEST + PIECE)
+#define LOOKS 30 /* at a line without an end, 10 ms apart */
 
 /* What has no end: a disk, or /dev/zero. A terminal has one, and so has /dev/null. */
 static bool is_endless(int fd, const struct stat *st)
@@ -102,9 +103,23 @@ int lines_rest(struct lines *lines, char **line, size_t *length)
 	return *length || lines->bad;
 }
 
+/* Whether somebody may be writing the rest of a line: a reader can see a part of what one write
+ * appends. */
+static bool is_growing(const struct lines *lines)
+{
+	struct stat st;
+
+	return lines->to > lines->from && !fstat(lines->fd, &st) && S_ISREG(st.st_mode) &&
+	       time(NULL) - st.st_mtime < 2;
+}
+
 int lines_next(struct lines *lines, char **line, size_t *length)
 {
 	int r = lines_whole(lines, line, length);
 
+	for (int look = 0; !r && look < LOOKS && is_growing(lines); look++) {
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+		r = lines_whole(lines, line, length);
+	}
 	return r ? r : lines_rest(lines, line, length);
 }
