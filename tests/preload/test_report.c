@@ -476,6 +476,14 @@ BY_PATH(report, absurd_records)
 	TRY(.mmfence = "report --html -", .args = { path });
 }
 
+/* Sums stop at the largest number: three snapshots too many would be left otherwise. */
+GIVEN(report, absurd_sums_leave_nothing_over, "report log",
+      .files = { TEXT(
+	      "log",
+	      "{\"event\":{\"action\":\"snapshot.total\"},\"mmfence\":{\"total\":{\"calls\":1,"
+	      "\"untouched\":9223372036854775807,\"private\":9223372036854775807}}}\n") },
+      .shows = { "Verdict: " }, .shows_no = { "to the end", "had not ended" })
+
 /* What turns text round is not let through, in any form. */
 BY_PATH(report, names_in_a_log_turn_no_text_round)
 {

@@ -34,7 +34,7 @@ static struct series *series_of(struct entry *entry, enum picture picture, const
 	struct series *series = entry->model->series + picture * SERIES, *free_row = NULL;
 	const struct series *end = series + most[picture].series;
 
-	entry->model->marks_seen[picture]++;
+	sum_add(&entry->model->marks_seen[picture], 1);
 	for (; series < end && series->path; series++) {
 		if (series->owner == entry->process && series->id == id &&
 		    !strcmp(series->path, path))

@@ -22,9 +22,9 @@ struct numbers *numbers_find(struct model *model, const char *key)
 
 static int64_t holes(const struct numbers *numbers)
 {
-	int64_t missing = numbers->highest - numbers->count - numbers->excused;
+	int64_t missing = numbers->highest - numbers->count;
 
-	return numbers->mixed || missing < 0 ? 0 : missing;
+	return numbers->mixed || missing < numbers->excused ? 0 : missing - numbers->excused;
 }
 
 /* Numbers far behind one that is not there are not looked at any more. */
@@ -103,7 +103,7 @@ struct numbers *numbers_begin(struct model *model, const struct scan *scan,
 	}
 	free(key);
 	if (numbers && sequence > numbers->highest + 1)
-		numbers->excused += sequence - numbers->highest - 1;
+		sum_add(&numbers->excused, sequence - numbers->highest - 1);
 	return numbers;
 }
 
@@ -153,9 +153,9 @@ void numbers_end(struct numbers *numbers, int64_t sequence, int64_t unfinished)
 {
 	numbers->ended = true;
 	if (unfinished > 0 && unfinished < SEQUENCE_MOST)
-		numbers->excused += unfinished;
+		sum_add(&numbers->excused, unfinished);
 	if (sequence > 0 && sequence < numbers->highest)
-		numbers->excused += numbers->highest - sequence;
+		sum_add(&numbers->excused, numbers->highest - sequence);
 }
 
 /* What was dropped has been counted by the process itself, and attempts to say so have numbers

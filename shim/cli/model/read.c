@@ -362,7 +362,7 @@ static void finish_file(struct file_row *row)
 {
 	int64_t left = row->snapshots;
 
-	for (int i = 0; i < FATES; i++)
+	for (int i = 0; i < FATES && left > 0; i++)
 		left -= row->fates[i];
 	left = left > 0 ? left : 0;
 	row->open = row->open < left ? row->open : left;

@@ -117,7 +117,7 @@ static void take_create(struct entry *entry)
 	const struct scan *scan = entry->scan;
 	int consistency = take_snapshots(entry, 1, scan_number(scan, "mmfence.mapping.length"));
 
-	held_of(entry)->count++;
+	sum_add(&held_of(entry)->count, 1);
 	mark_snapshot(entry, !strcmp(scan_text(scan, "mmfence.snapshot.engine"), "guard"));
 	sum_take(&entry->file->program_waited, scan_number(scan, "mmfence.snapshot.microseconds"));
 	entry->times = consistency == TORN ? 1 : -1;
@@ -130,13 +130,16 @@ static void take_repeats(struct entry *entry)
 	int64_t calls = scan_number(scan, "mmfence.total.calls");
 	int64_t untouched = scan_number(scan, "mmfence.total.untouched");
 	int64_t private = scan_number(scan, "mmfence.total.private");
-	int64_t left = calls - untouched - private - scan_number(scan, "mmfence.total.told");
+	int64_t ended = 0;
 
+	sum_add(&ended, untouched);
+	sum_add(&ended, private);
+	sum_add(&ended, scan_number(scan, "mmfence.total.told"));
 	take_snapshots(entry, calls, scan_number(scan, "mmfence.total.bytes"));
 	sum_add(&entry->model->marks_seen[PICTURE_LIVES], calls);
 	sum_add(&entry->file->fates[UNTOUCHED], untouched);
 	sum_add(&entry->file->fates[PRIVATE], private);
-	sum_add(&held_of(entry)->count, left > 0 ? left : 0);
+	sum_add(&held_of(entry)->count, calls > ended ? calls - ended : 0);
 }
 
 /* Only a lease that breaks has a writer behind it. */
@@ -368,12 +371,13 @@ static void take_finding(struct entry *entry, const struct words *words)
 static void take_as(struct entry *entry, const struct taker *taker)
 {
 	struct totals *totals = &entry->model->totals;
+	int64_t done;
 
 	if (taker->take)
 		taker->take(entry);
 	sum_add(&totals->refused, entry->refused);
-	if (taker->total)
-		sum_add((int64_t *)((char *)totals + taker->total), entry->calls - entry->failures);
+	if (taker->total && !__builtin_sub_overflow(entry->calls, entry->failures, &done))
+		sum_add((int64_t *)((char *)totals + taker->total), done);
 	if (!entry->site)
 		return;
 	sum_add(&entry->site->calls, entry->calls);
