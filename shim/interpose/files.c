@@ -145,7 +145,7 @@ static enum lease_owner let_in(int path, const struct file *file)
 	if (!lease_is_trusted(file))
 		return LEASE_FOREIGN;
 	guard_let_in(path, "");
-	return lease_owner_of(file->inode);
+	return lease_owner_of(file);
 }
 
 /* As one who waits: as long as it does, nobody is given a new lease. It is the file that was looked

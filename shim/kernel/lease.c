@@ -50,35 +50,33 @@ int lease_release(int fd)
 
 #define TEXT_BYTES 4096
 
-static uint64_t number_at(const char *at)
-{
-	uint64_t number;
-
-	text_read_number(at, 10, &number);
-	return number;
-}
-
 #define PID_FIELD 4
 
-/* "1: LEASE  ACTIVE    READ  pid major:minor:inode 0 EOF", or BREAKING and UNLCK. */
-static uint64_t owner_if_of(const char *line, uint64_t inode)
+/* "1: LEASE  ACTIVE    READ  pid major:minor:inode 0 EOF", or BREAKING and UNLCK. Where there is no
+ * block device, it may be named otherwise than by stat(2) (btrfs). */
+static uint64_t owner_if_of(const char *line, const struct file *file)
 {
-	const char *end = strrchr(line, ':'), *at = line;
+	uint64_t process, major, minor, inode;
 
-	if (!strstr(line, " LEASE ") || !end || number_at(end + 1) != inode)
+	if (!strstr(line, " LEASE "))
 		return 0;
-	for (int field = 0; at && field < PID_FIELD; field++) {
-		at = strchr(at, ' ');
-		while (at && *at == ' ')
-			at++;
+	for (int field = 0; field < PID_FIELD; field++) {
+		line += strcspn(line, " ");
+		line += strspn(line, " ");
 	}
-	return at ? number_at(at) : 0;
+	line = text_read_number(line, 10, &process);
+	line = text_read_number(line + strspn(line, " "), 16, &major);
+	line = text_read_number(line + (*line == ':'), 16, &minor);
+	text_read_number(line + (*line == ':'), 10, &inode);
+	if (inode != file->inode || (major << 32 | minor) == file->device)
+		return inode == file->inode ? process : 0;
+	return major || file->device >> 32 ? 0 : process;
 }
 
 #define LOOKED_AT 1024
 
 /* A lease of ours is in no descriptor table of the program's. */
-static bool program_has(uint64_t inode, char *buffer)
+static bool program_has(const struct file *file, char *buffer)
 {
 	struct proc_text text;
 	char path[40], *line;
@@ -88,33 +86,32 @@ static bool program_has(uint64_t inode, char *buffer)
 		text_make(path, sizeof(path), "/proc/self/fdinfo/%u", fd);
 		proc_text_begin(&text, sys_open(path, O_RDONLY, 0), buffer, TEXT_BYTES);
 		while (!has && (line = proc_text_next(&text)))
-			has = owner_if_of(line, inode);
+			has = owner_if_of(line, file);
 		proc_text_end(&text);
 	}
 	return has;
 }
 
-static enum lease_owner owner_is(uint64_t pid, uint64_t inode, char *buffer)
+static enum lease_owner owner_is(uint64_t pid, const struct file *file, char *buffer)
 {
-	enum lease_owner owner = LEASE_FOREIGN;
+	enum lease_owner owner;
 	struct proc_text text;
 	char path[40], *line;
 
 	if (pid == (uint64_t)sys_getpid())
-		return program_has(inode, buffer) ? LEASE_FOREIGN : LEASE_UNSURE;
+		return program_has(file, buffer) ? LEASE_FOREIGN : LEASE_UNSURE;
 	text_make(path, sizeof(path), "/proc/%u/maps", (unsigned int)pid);
 	int fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd == -ENOENT)
-		owner = LEASE_UNSURE;
+	/* Who is ending has no memory any more, and still its files. */
+	owner = fd < 0 && fd != -ENOENT ? LEASE_FOREIGN : LEASE_UNSURE;
 	proc_text_begin(&text, fd, buffer, TEXT_BYTES);
-	while (owner == LEASE_FOREIGN && (line = proc_text_next(&text)))
-		if (strstr(line, "/libmmfence.so"))
-			owner = LEASE_FENCED;
+	while (owner != LEASE_FENCED && (line = proc_text_next(&text)))
+		owner = strstr(line, "/libmmfence.so") ? LEASE_FENCED : LEASE_FOREIGN;
 	proc_text_end(&text);
 	return owner;
 }
 
-enum lease_owner lease_owner_of(uint64_t inode)
+enum lease_owner lease_owner_of(const struct file *file)
 {
 	enum lease_owner owner = LEASE_NOBODYS;
 	char *buffer = scratch_take(); /* a handler's stack may be small */
@@ -125,10 +122,10 @@ enum lease_owner lease_owner_of(uint64_t inode)
 	proc_text_begin(&text, sys_open("/proc/locks", O_RDONLY | O_CLOEXEC, 0), buffer,
 			TEXT_BYTES);
 	while (owner != LEASE_FOREIGN && (line = proc_text_next(&text))) {
-		uint64_t process = owner_if_of(line, inode);
+		uint64_t process = owner_if_of(line, file);
 		if (!process || process == last)
 			continue;
-		enum lease_owner one = owner_is(process, inode, buffer + TEXT_BYTES);
+		enum lease_owner one = owner_is(process, file, buffer + TEXT_BYTES);
 		owner = one > owner ? one : owner;
 		last = process;
 	}

@@ -98,13 +98,13 @@ int lease_take(int fd, pid_t thread);
 bool lease_is_held(int fd);
 /* 0; -EAGAIN when the kernel had taken it away; or another -errno. */
 int lease_release(int fd);
-/* Who holds leases on this inode, or is about to release them: other processes in which mmfence is
+/* Who holds leases on this file, or is about to release them: other processes in which mmfence is
  * (they are mmfence's then, or as good as); also this one, or one that has ended, as a lease is
  * said to be of who took it, before a fork; or also the program itself, or one in which mmfence is
  * not. */
 enum lease_owner { LEASE_NOBODYS, LEASE_FENCED, LEASE_UNSURE, LEASE_FOREIGN };
 /* With signals blocked. */
-enum lease_owner lease_owner_of(uint64_t inode);
+enum lease_owner lease_owner_of(const struct file *file);
 
 /* Why there is none, for events and doctor: of lease_take's -errno, or 0 where it is not trusted.
  */
