@@ -48,5 +48,5 @@ int unnamed_memory(const char *name, unsigned int flags)
 	if (fd == -EINVAL && !flags) /* before 6.3 */
 		fd = sys_memfd_create(name, MFD_CLOEXEC);
 	/* Not by O_TMPFILE: the name is to be seen in /proc/PID/maps. */
-	return fd == -ENOSYS ? named_for_a_moment(UNNAMED_SHM, name) : fd;
+	return sys_is_missing(fd) ? named_for_a_moment(UNNAMED_SHM, name) : fd;
 }

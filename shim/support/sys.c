@@ -108,8 +108,7 @@ int sys_statx(int directory, const char *path, int flags, unsigned int mask, str
 {
 	long r = sys_call(SYS_statx, directory, (long)path, flags, mask, (long)out, 0);
 
-	/* EPERM: filters of containers that do not know the call. */
-	return r == -ENOSYS || r == -EPERM ? stat_at(directory, path, flags, out) : (int)r;
+	return sys_is_missing(r) ? stat_at(directory, path, flags, out) : (int)r;
 }
 
 int sys_fstat(int fd, struct statx *out)

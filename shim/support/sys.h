@@ -14,6 +14,7 @@
 #include <linux/stat.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -369,6 +370,13 @@ static inline void sys_close_if_open(int fd)
 {
 	if (fd >= 0)
 		sys_close(fd);
+}
+
+/* Whether the kernel has no such call. EPERM: filters of sandboxes and containers that do not know
+ * it, or forbid it. Not to be asked of a call to which the kernel itself says EPERM. */
+static inline bool sys_is_missing(long result)
+{
+	return result == -ENOSYS || result == -EPERM;
 }
 
 /* statx, and where a kernel (before 4.11) or a filter has none, what fstatat tells. */

@@ -3,7 +3,9 @@
  * S8, S10, S11: the two halves of a snapshot. A guarded mapping costs nothing until somebody
  * is about to change the file; then the old pages are put aside, and the log says so.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "filter.h"
 #include "runner.h"
@@ -93,3 +95,21 @@ ON_AN_OLD_KERNEL(S4, areas_keep_their_own_on_an_old_kernel, "advice", "each_area
 ON_AN_OLD_KERNEL(S11, many_mappings_on_an_old_kernel, "writer", "many_*")
 ON_AN_OLD_KERNEL(S11, thousands_of_mappings_on_an_old_kernel, "advice", "thousands_*")
 ON_AN_OLD_KERNEL(S1, writers_never_show_on_an_old_kernel, "overwrite", "write/*")
+
+/* --- a sandbox that forbids what is newer than it, with EPERM --- */
+
+static void forbid(unsigned int nr64, unsigned int nr32)
+{
+	struct filter filter = { .length = 0 };
+
+	filter_fail(&filter, nr64, nr32, 0, EPERM);
+	filter_install(&filter);
+}
+
+static void without_memfd(struct run *run)
+{
+	forbid(SYS_memfd_create, 356);
+}
+
+WIDTHS_HOLD(S1, writers_never_show_where_memfds_are_forbidden, "overwrite", "write/*",
+	    .prepare = without_memfd, .finds = { "snapshot.create mmfence.snapshot.engine=guard" })

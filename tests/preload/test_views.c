@@ -61,7 +61,7 @@ static void without_memfd(struct run *run)
 {
 	struct filter filter = { .length = 0 };
 
-	filter_fail(&filter, SYS_memfd_create, 356, 0, EPERM);
+	filter_fail(&filter, SYS_memfd_create, 356, 0, ENFILE);
 	filter_install(&filter);
 }
 

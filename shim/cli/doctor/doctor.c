@@ -107,16 +107,17 @@ static void try_remap(void)
 
 static void try_memfd(void)
 {
-	int fd = memfd_create("mmfence-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create("mmfence-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING), error = errno;
 	long long noexec = number_of("/proc/sys/vm/memfd_noexec");
 
 	if (fd >= 0)
 		doctor_say(WORKS, "memfd_create", "copies in memory");
-	else if (errno == ENOSYS && !access("/dev/shm", W_OK))
+	else if (sys_is_missing(-error) && !access("/dev/shm", W_OK))
 		doctor_say(ABSENT, "memfd_create", "%s; copies in memory are files in /dev/shm",
-			   strerror(ENOSYS));
+			   strerror(error));
 	else
-		doctor_say(BROKEN, "memfd_create", "%m; copies have nowhere to go");
+		doctor_say(BROKEN, "memfd_create", "%s; copies have nowhere to go",
+			   strerror(error));
 	if (noexec > 0)
 		doctor_say(ABSENT, "vm.memfd_noexec",
 			   "%lld: executable mappings cannot be copied into memory", noexec);
