@@ -231,7 +231,7 @@ int thread_own_table(int kept)
 	 * network file system write back. */
 	long r = sys_close_range(0, ~0U, CLOSE_RANGE_UNSHARE);
 
-	if (r != -ENOSYS && r != -EINVAL)
+	if (!sys_is_missing(r) && r != -EINVAL)
 		return (int)r;
 	bool of_process = has_process_table(sys_gettid());
 	r = sys_unshare(CLONE_FILES);

@@ -111,5 +111,13 @@ static void without_memfd(struct run *run)
 	forbid(SYS_memfd_create, 356);
 }
 
+static void without_close_range(struct run *run)
+{
+	forbid(SYS_close_range, 436);
+}
+
 WIDTHS_HOLD(S1, writers_never_show_where_memfds_are_forbidden, "overwrite", "write/*",
 	    .prepare = without_memfd, .finds = { "snapshot.create mmfence.snapshot.engine=guard" })
+WIDTHS_HOLD(S1, writers_never_show_where_close_range_is_forbidden, "overwrite", "write/*",
+	    .prepare = without_close_range,
+	    .finds = { "snapshot.create mmfence.snapshot.engine=guard" })
