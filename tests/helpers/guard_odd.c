@@ -39,6 +39,27 @@ PROMISE_WIDTHS(P1, pointers_to_nowhere_are_the_kernels, HOLDS_BARE)
 	guarded_check(view, "after all that");
 }
 
+/* --- S1: a length that ends within a page --- */
+
+PROMISE_WIDTHS(S1, a_mapping_is_kept_to_the_end_of_its_last_page)
+{
+	static const size_t lengths[] = { 1, 2 * PAGE + 1, 3 * PAGE - 1, 3 * PAGE };
+	char *views[COUNT(lengths)];
+
+	file_make(FILE_NAME, 1, PAGES);
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		int fd = file_open(FILE_NAME);
+		views[i] = sure(mmap(NULL, lengths[i], is_copied() ? RW : PROT_READ, MAP_PRIVATE,
+				     fd, PAGE));
+		must(close(fd) == 0);
+	}
+	change();
+	for (size_t i = 0; i < COUNT(lengths); i++)
+		for (size_t page = 0; page * PAGE < lengths[i]; page++)
+			promise(page_is(views[i] + page * PAGE, 1, 1 + page),
+				"%zu bytes: page %zu is not what was captured", lengths[i], page);
+}
+
 /* Which of its errors a size that wraps gets differs between kernels. */
 static int error_of_a_size_that_wraps(char *view)
 {

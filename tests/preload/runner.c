@@ -442,10 +442,22 @@ static void add_record(struct run *run, const char *line, size_t length)
 	run->records[run->record_count++] = record;
 }
 
+/* Where processes still write, a reader can see a part of what one write appends. */
+static char *read_whole_log(const struct run *run, size_t *size)
+{
+	for (int look = 0;; look++) {
+		char *text = read_file(run->log_path, size);
+		if (run->may_be_torn || !*size || text[*size - 1] == '\n' || look == 1000)
+			return text;
+		free(text);
+		sched_yield();
+	}
+}
+
 void run_read_log(struct run *run)
 {
 	size_t size;
-	char *text = read_file(run->log_path, &size), *line = text;
+	char *text = read_whole_log(run, &size), *line = text;
 
 	forget_records(run);
 	run->torn = 0;

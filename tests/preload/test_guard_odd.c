@@ -8,7 +8,8 @@
 
 /* What such a program maps cannot be copied there. */
 ODD(P2, fanotify_listener_does_not_wait_for_itself, "answers_for_opens", .since = "5.6",
-    .otherwise = "snapshot.unprotected")
+    .otherwise = "snapshot.unprotected",
+    .finds = { "snapshot.preserve mmfence.snapshot.trigger=fanotify" })
 ODD(S9, address_space_that_shrinks_loses_nothing, "shrinks/space")
 ODD(S9, file_size_limit_that_shrinks_loses_nothing, "shrinks/size")
 ODD(S9, no_guard_for_what_could_not_be_put_aside, "larger_than_fsize",

@@ -196,6 +196,10 @@ static void reached(const struct run *run, const char *call, int64_t calls, int6
 		if (field(event, "mmfence.selfmem.bytes"))
 			sum[2] += field_number(event, "mmfence.selfmem.bytes");
 		cr_expect(field_number(event, "mmfence.selfmem.owner") > 0);
+		bool works = field_number(event, "mmfence.selfmem.failed") <
+			     field_number(event, "mmfence.selfmem.calls");
+		cr_expect_str_eq(field_string(event, "event.outcome"),
+				 works ? "success" : "failure");
 	}
 	cr_expect(sum[0] == calls && sum[1] == failed && sum[2] == bytes && count == records,
 		  "%s: %lld calls, %lld failed, %lld bytes, %zu records", call, (long long)sum[0],
