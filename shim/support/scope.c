@@ -47,7 +47,7 @@ void scope_speak(void)
 	if (muted)
 		muted = 0;
 	else
-		atomic_store(&silent, SILENT_NOBODY);
+		atomic_store(&silent, SILENT_SOME); /* children of vfork may be */
 }
 
 void scope_after_fork(void)
