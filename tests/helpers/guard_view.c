@@ -366,7 +366,7 @@ CASE_NAMED("foreign/interrupted", foreign_lease_can_be_interrupted)
 }
 
 /* The program's own, beside one of ours. */
-CASE_NAMED("program/interrupted", lease_of_the_program_can_be_interrupted)
+CASE_NAMED("program/interrupted", lease_of_the_program_can_be_interrupted, HOLDS_BARE)
 {
 	char *view = fresh();
 	int fd = sure(open(FOREIGN, O_RDONLY | O_CREAT | O_CLOEXEC, 0600));

@@ -47,9 +47,10 @@ if built trap "-DMMFENCE_TEST_TRAPS -fsanitize=undefined -fsanitize-undefined-tr
 		cp "$root/build/sanitize/trap/$library" "$sanitized/$library"
 	done
 	cp "$root/build/sanitize/address/bin/mmfence" "$sanitized/bin/"
-	# The sanitized command cannot run with a preload, as doctor's probes do, nor in little memory.
+	# The sanitized command cannot run with a preload, as doctor's probes do, nor in little memory
+	# or without /proc.
 	MMFENCE_BUILD=$sanitized \
-		FILTER='!(@(N4|P3|page|places)/*|command/@(doctor|preload_of|run_within)*|report/memory_*|*/*_@(large_files|fortify|32_bit))' \
+		FILTER='!(@(N4|P3|page|places)/*|command/@(doctor|preload_of|run_within|end_is_known)*|report/memory_*|*/without_proc*|*/*_@(large_files|fortify|32_bit))' \
 		sh "$root/tests/criterion.sh" preload trap
 	rm -rf "$sanitized"
 fi
