@@ -64,10 +64,10 @@ void limits_change(pid_t process, int resource, const void *soft, size_t size)
 		road_trim();
 	if (!matters || !soft || scope_silent())
 		return;
-	bool own = is_this_process(process);
 	uint64_t limit = limit_in(soft, size);
 	if (limit == UINT64_MAX)
 		return;
+	bool own = is_this_process(process);
 	if (own && guard_any())
 		DO_IN_SCOPE(guard_before_limit(resource, limit));
 	if (audit_enabled())

@@ -11,6 +11,7 @@
 
 #include "kernel/file.h"
 #include "kernel/lease_thread.h"
+#include "kernel/thread.h"
 #include "kernel/vma.h"
 #include "support/arena.h"
 #include "support/sys.h"
@@ -68,9 +69,8 @@ static uint64_t owner_if_of(const char *line, const struct file *file)
 	line = text_read_number(line + strspn(line, " "), 16, &major);
 	line = text_read_number(line + (*line == ':'), 16, &minor);
 	text_read_number(line + (*line == ':'), 10, &inode);
-	if (inode != file->inode || (major << 32 | minor) == file->device)
-		return inode == file->inode ? process : 0;
-	return major || file->device >> 32 ? 0 : process;
+	bool same = (major << 32 | minor) == file->device || !(major || file->device >> 32);
+	return same && inode == file->inode ? process : 0;
 }
 
 #define LOOKED_AT 1024
@@ -79,12 +79,11 @@ static uint64_t owner_if_of(const char *line, const struct file *file)
 static bool program_has(const struct file *file, char *buffer)
 {
 	struct proc_text text;
-	char path[40], *line;
 	bool has = false;
+	char *line;
 
-	for (unsigned int fd = 0; !has && fd < LOOKED_AT; fd++) {
-		text_make(path, sizeof(path), "/proc/self/fdinfo/%u", fd);
-		proc_text_begin(&text, sys_open(path, O_RDONLY, 0), buffer, TEXT_BYTES);
+	for (int fd = 0; !has && fd < LOOKED_AT; fd++) {
+		proc_text_begin(&text, thread_open_info(-1, fd), buffer, TEXT_BYTES);
 		while (!has && (line = proc_text_next(&text)))
 			has = owner_if_of(line, file);
 		proc_text_end(&text);
