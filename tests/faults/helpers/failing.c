@@ -563,7 +563,7 @@ static size_t larger(size_t a, size_t b)
 static void is_balanced(void (*scenario)(void), unsigned long fails)
 {
 	size_t bytes = 0, kept = 0;
-	int first = 4, rounds = 9;
+	const int first = 4, rounds = 9;
 
 	for (int round = 0; round < rounds; round++) {
 		atomic_store(&page->count, 0);
@@ -591,12 +591,10 @@ int main(int argc, char **argv)
 	/* So that a number of ours can be 0. */
 	close(0);
 	size_t before = descriptors();
-	bool balanced = !strcmp(argv[2], "balanced"), warm = argc > 3 && !strcmp(argv[3], "warm");
+	bool again = !strcmp(argv[2], "balanced") || (argc > 3 && !strcmp(argv[3], "warm"));
 	for (size_t i = 0; i < COUNT(scenarios); i++)
 		if (!strcmp(argv[1], scenarios[i].name)) {
-			if (balanced)
-				is_balanced(scenarios[i].run, 0);
-			else if (warm)
+			if (again)
 				is_balanced(scenarios[i].run, atomic_load(&page->first));
 			else
 				scenarios[i].run();
