@@ -40,6 +40,7 @@ struct notes {
 	atomic_int number[NOTES];
 };
 static struct notes passing; /* ours, and in no slot: not yet, not for long, or not any more */
+static atomic_uint arrivals; /* how many of them came into a slot */
 static struct notes taken;   /* where the program puts something; negative: we left ours there */
 
 void guarded_other_table(uintptr_t start, uintptr_t end)
@@ -247,8 +248,10 @@ bool guarded_keep(enum guarded_slot which, int *fd)
 	if (r || !home_is_here())
 		return false;
 	slot->opened = st;
+	TEST_POINT("keep");
 	if (!atomic_compare_exchange_strong(&slot->number, &none, *fd + 1))
 		return false;
+	atomic_fetch_add(&arrivals, 1);
 	change_note(&passing, *fd + 1, 0);
 	return true;
 }
@@ -358,9 +361,19 @@ static bool in_a_slot(int fd)
 	return false;
 }
 
+/* One that comes into a slot after the look there may be noted no more when notes are looked at. */
 static bool ours(int fd)
 {
-	return in_a_slot(fd) || noted(&passing, fd);
+	unsigned int before;
+	bool found;
+
+	do {
+		before = atomic_load(&arrivals);
+		found = in_a_slot(fd);
+		TEST_POINT("ours");
+		found = found || noted(&passing, fd);
+	} while (!found && before != atomic_load(&arrivals));
+	return found;
 }
 
 bool guarded_take_begin(int fd)
@@ -391,7 +404,7 @@ void guarded_take_end(int fd, bool done)
 
 bool guarded_may_be(int fd)
 {
-	return in_a_slot(fd) || atomic_load_explicit(&opening, memory_order_relaxed);
+	return atomic_load_explicit(&opening, memory_order_acquire) || in_a_slot(fd);
 }
 
 void guarded_settle(void)

@@ -58,6 +58,7 @@ HELD(S1, two_threads_map_a_file_first, "granted_twice", COPY)
 HELD(A2, a_number_that_was_taken_is_not_the_logs, "number_is_taken", COPY)
 HELD(A2, a_log_that_is_opened_slowly_loses_nothing, "opens_slowly", COPY)
 HELD(A2, a_number_that_is_taken_is_left_to_it, "number_is_left", COPY)
+HELD(A2, a_number_that_is_kept_is_looked_for_again, "number_is_kept", COPY)
 
 static void without_the_call(struct run *run)
 {

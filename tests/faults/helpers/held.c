@@ -421,6 +421,33 @@ CASE(number_is_left)
 	number_is_own();
 }
 
+/* It comes into its slot just while the program's thread looks whether it is ours. */
+CASE(number_is_kept)
+{
+	struct hold *looking = &page->holds[1], *writing = &page->holds[2];
+	struct actor taker, writer;
+
+	number_begin();
+	strcpy(hold->point, "keep");
+	hold_arm(hold);
+	actor_start(&writer, record, NULL);
+	hold_wait(hold);
+	strcpy(looking->point, "ours");
+	hold_arm(looking);
+	actor_start(&taker, take_number, NULL);
+	hold_wait(looking);
+	writing->number = SYS_write;
+	hold_arm(writing);
+	hold_end(hold);
+	hold_wait(writing);
+	hold_end(looking);
+	wait_until(atomic_load(&taker.ended) || sleeps_of(&taker) > 20);
+	hold_end(writing);
+	actor_join(&writer);
+	actor_join(&taker);
+	number_is_own();
+}
+
 /* ---- fork ---- */
 
 static char *shared_view;
