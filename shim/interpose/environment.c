@@ -29,7 +29,7 @@
 #define LOG_SIZE     (sizeof(LOG) - 1)
 
 static char *our_entry;
-static char *our_options[MOST_OPTIONS];
+static char *our_options[MOST_OPTIONS] LARGE;
 static size_t option_count;
 
 static size_t name_length(const char *assignment)

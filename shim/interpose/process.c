@@ -522,7 +522,7 @@ LISTED(execle, exec_path, va_arg(list, char *const *))
 /* Numbers that file actions close or take, for good, as nobody sees which actions a spawn is given:
  * the log's copy may get one. The last stands for all beyond it. */
 #define LAST_NUMBER 1023
-static atomic_bool taken[LAST_NUMBER + 1];
+static atomic_bool taken[LAST_NUMBER + 1] LARGE;
 
 static atomic_bool *taken_at(int fd)
 {

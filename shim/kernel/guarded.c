@@ -45,6 +45,9 @@ static struct notes taken;   /* where the program puts something; negative: we l
 
 void guarded_other_table(uintptr_t start, uintptr_t end)
 {
+	if (!start &&
+	    !atomic_load(&other_start)) /* a page that is only read stays the parent's too */
+		return;
 	atomic_store(&other_end, 0);
 	for (int i = 0; i < GUARDED_COUNT; i++)
 		slots[1][i] = (struct slot){ 0 };
@@ -450,7 +453,6 @@ void guarded_welcome(enum guarded_slot which)
 	atomic_store(&slot_of(which)->unwelcome, false);
 }
 
-/* A page that is only read stays the parent's too. */
 static void clear(atomic_int *number)
 {
 	if (atomic_load(number))

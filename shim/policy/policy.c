@@ -21,7 +21,7 @@ enum option_index {
 	OPTION_COUNT
 };
 
-struct policy the_policy;
+struct policy the_policy LARGE;
 
 const struct policy_option policy_options[] = {
 #define OPTION(section_, key_, field_, type_, initial_, values_, flag_, arg_, help_) \

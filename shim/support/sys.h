@@ -81,7 +81,8 @@ static inline int sys_failed(long result)
 /* O_LARGEFILE as the kernel has it: on x86-64 libc defines it as 0. */
 #define KERNEL_O_LARGEFILE 0100000
 
-/* For variables of some pages, most of which no program touches: the small ones lie together. */
+/* For large variables, and such as are only read once the process has begun: the others lie
+ * together in one page, which is all that fork has to copy. */
 #define LARGE __attribute__((section(".bss.large")))
 
 #define PAGE_BYTES 4096UL
