@@ -219,3 +219,9 @@ RUNS(BY_PATH, command, doctor_knows_that_leases_are_switched_off,
 	       "without nothing can be mounted here\n"
 	       "$mmfence doctor data\n"),
      .shows = { "--  fs.leases-enable: 0: " })
+
+RUNS(BY_PATH, command, doctor_does_not_know_without_proc_sys,
+     IN_MOUNTS("mount -t tmpfs none /proc/sys || without nothing can be mounted here\n"
+	       "$mmfence doctor data\n"),
+     .shows = { "--  vm.max_map_count: not known: /proc/sys cannot be read\n",
+		"--  fs.leases-enable: not known: /proc/sys cannot be read\n", "guard, proven" })

@@ -124,12 +124,16 @@ static void try_memfd(void)
 	close(fd);
 }
 
+#define UNREADABLE "not known: /proc/sys cannot be read"
+
 static void look_at_leases(void)
 {
 	long long enabled = number_of("/proc/sys/fs/leases-enable");
 	long long seconds = number_of("/proc/sys/fs/lease-break-time");
 
-	if (enabled == 1)
+	if (enabled < 0)
+		doctor_say(ABSENT, "fs.leases-enable", UNREADABLE);
+	else if (enabled)
 		doctor_say(WORKS, "fs.leases-enable", "1; a writer waits up to %lld s", seconds);
 	else
 		doctor_say(ABSENT, "fs.leases-enable",
@@ -140,13 +144,16 @@ static void look_at_kernel(void)
 {
 	struct utsname names;
 	long page = sysconf(_SC_PAGESIZE);
+	long long areas = number_of("/proc/sys/vm/max_map_count");
 
 	if (!uname(&names))
 		doctor_say(WORKS, "kernel", "%s %s %s", names.sysname, names.release,
 			   names.machine);
 	doctor_say(page == 4096 ? WORKS : BROKEN, "page size", "%ld bytes", page);
-	doctor_say(WORKS, "vm.max_map_count", "%lld areas",
-		   number_of("/proc/sys/vm/max_map_count"));
+	if (areas < 0)
+		doctor_say(ABSENT, "vm.max_map_count", UNREADABLE);
+	else
+		doctor_say(WORKS, "vm.max_map_count", "%lld areas", areas);
 	look_at_leases();
 	try_memfd();
 	try_remap();
