@@ -62,13 +62,23 @@ int guarded_in_other_table(enum guarded_slot which, pid_t *thread)
 	return atomic_load(&slots[1][which].number) - 1;
 }
 
-static struct slot *slot_of(enum guarded_slot which)
+static bool in_other_table(void)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-	bool other = here < atomic_load_explicit(&other_end, memory_order_relaxed) &&
-		     here >= atomic_load_explicit(&other_start, memory_order_relaxed);
 
-	return &slots[other][which];
+	return here < atomic_load_explicit(&other_end, memory_order_relaxed) &&
+	       here >= atomic_load_explicit(&other_start, memory_order_relaxed);
+}
+
+static struct slot *slot_of(enum guarded_slot which)
+{
+	return &slots[in_other_table()][which];
+}
+
+/* The notes are about its numbers alone. */
+static bool in_program_table(void)
+{
+	return !in_other_table() && home_is_here();
 }
 
 /* ---- what is open ---- */
@@ -180,10 +190,29 @@ static bool noted(struct notes *notes, int fd)
 	return false;
 }
 
+static void passes(int fd)
+{
+	if (in_program_table())
+		note(&passing, fd);
+}
+
+static void has_passed(int fd)
+{
+	if (in_program_table())
+		change_note(&passing, fd + 1, 0);
+}
+
+/* Where the program is about to put something, or has: what is there is left for its call to
+ * close. */
+static bool is_left(int fd)
+{
+	return in_program_table() && change_note(&taken, fd + 1, -(fd + 1));
+}
+
 void guarded_close(int fd)
 {
 	sys_close(fd);
-	change_note(&passing, fd + 1, 0);
+	has_passed(fd);
 }
 
 /* ---- opening ---- */
@@ -214,10 +243,10 @@ static int duplicate_passing(int fd, int least, const struct statx *opened)
 
 	while ((high = duplicate(fd, least)) >= 0) {
 		TEST_POINT("number");
-		note(&passing, high);
-		if (!change_note(&taken, high + 1, -(high + 1)) && still_is(high, opened, &size))
+		passes(high);
+		if (!is_left(high) && still_is(high, opened, &size))
 			break;
-		change_note(&passing, high + 1, 0);
+		has_passed(high);
 	}
 	return high;
 }
@@ -255,7 +284,7 @@ bool guarded_keep(enum guarded_slot which, int *fd)
 	if (!atomic_compare_exchange_strong(&slot->number, &none, *fd + 1))
 		return false;
 	atomic_fetch_add(&arrivals, 1);
-	change_note(&passing, *fd + 1, 0);
+	has_passed(*fd);
 	return true;
 }
 
@@ -326,12 +355,12 @@ static void slot_close(struct slot *slot, int fd)
 {
 	int number = fd + 1;
 
-	note(&passing, fd);
+	passes(fd);
 	if (atomic_compare_exchange_strong(&slot->number, &number, 0)) {
 		await_none(&slot->users);
 		sys_close(fd);
 	}
-	change_note(&passing, fd + 1, 0);
+	has_passed(fd);
 }
 
 void guarded_leave(enum guarded_slot which)

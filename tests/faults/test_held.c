@@ -59,6 +59,7 @@ HELD(A2, a_number_that_was_taken_is_not_the_logs, "number_is_taken", COPY)
 HELD(A2, a_log_that_is_opened_slowly_loses_nothing, "opens_slowly", COPY)
 HELD(A2, a_number_that_is_taken_is_left_to_it, "number_is_left", COPY)
 HELD(A2, a_number_that_is_kept_is_looked_for_again, "number_is_kept", COPY)
+HELD(P1, a_number_of_another_table_is_no_matter, "number_is_of_another_table", COPY)
 
 static void without_the_call(struct run *run)
 {

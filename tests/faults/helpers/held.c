@@ -448,6 +448,31 @@ CASE(number_is_kept)
 	number_is_own();
 }
 
+static void take_from_nowhere(void *unused)
+{
+	promise(dup3(77, number, O_CLOEXEC) == -1 && errno == EBADF, "dup3 from nowhere");
+}
+
+/* The lease thread, which has a table of its own, puts the log at the same number there. */
+CASE(number_is_of_another_table)
+{
+	struct actor taker;
+	struct stat file;
+
+	file_make(NAME, 1, PAGES);
+	limit_set(RLIMIT_NOFILE, 512);
+	number = 512 - 64; /* the first that is tried */
+	must(dup2(sure(open(NAME, O_RDONLY | O_CLOEXEC)), number) == number);
+	strcpy(hold->point, "ours");
+	hold_arm(hold);
+	actor_start(&taker, take_from_nowhere, NULL);
+	hold_wait(hold);
+	guarded(PAGES);
+	hold_end(hold);
+	actor_join(&taker);
+	promise(!fstat(number, &file), "a descriptor of the program's was closed");
+}
+
 /* ---- fork ---- */
 
 static char *shared_view;
