@@ -21,7 +21,7 @@
 /* Turns of waiting for a thread that opens the log, and for one that seems to be gone. */
 #define PATIENCE      25000
 #define SOME_PATIENCE 1000
-#define ATTEMPTS      8 /* at writing, while other threads close what is open */
+#define ATTEMPTS      8 /* at writing, while other threads close what is open, or take its number */
 
 static const struct medium *const media[] = {
 	[TARGET_FILE] = &sink_file,	  [TARGET_DESCRIPTOR] = &sink_descriptor,
@@ -150,8 +150,19 @@ static int install(struct open_log *log)
 		return before;
 	if (before >= 0)
 		guarded_drop(GUARDED_LOG);
-	log->passing = log->fd >= 0 && !guarded_keep(GUARDED_LOG, &log->fd);
+	bool kept = log->fd < 0 || guarded_keep(GUARDED_LOG, &log->fd);
+	log->passing = !kept && log->fd >= 0;
 	return log->fd;
+}
+
+/* What is left to the program keeps its number: the next one is another. */
+static int install_somewhere(struct open_log *log)
+{
+	int r = -EBUSY;
+
+	for (int i = 0; i < ATTEMPTS && r == -EBUSY; i++)
+		r = install(log);
+	return r;
 }
 
 /* One thread at a time. */
@@ -160,7 +171,7 @@ static int log_refresh(struct open_log *log)
 	int r;
 
 	guarded_open_begin();
-	r = install(log);
+	r = install_somewhere(log);
 	guarded_enter(GUARDED_LOG);
 	guarded_open_end();
 	if (r >= 0)
@@ -214,7 +225,7 @@ bool sink_has_name(void)
 		return false;
 	guarded_open_begin();
 	fd = medium->refresh(-1);
-	sys_close_if_open(fd);
+	guarded_close_new(fd);
 	guarded_open_end();
 	opening_drop();
 	return fd >= 0;
@@ -224,7 +235,7 @@ static bool can_fetch(void)
 {
 	guarded_open_begin();
 	int fd = fetch();
-	sys_close_if_open(fd);
+	guarded_close_new(fd);
 	guarded_open_end();
 	return fd >= 0 || fd == -EMFILE; /* a record is written apart then */
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "audit/medium.h"
+#include "kernel/guarded.h"
 #include "support/sys.h"
 
 /* How often, and how far apart, a log that ends in part of a record is looked at: without a change,
@@ -79,7 +80,7 @@ static int open_name(void)
 
 		fd = open_as(made || S_ISREG(st.stx_mode), made ? O_CREAT | O_EXCL : 0);
 		if (fd >= 0 && !made && refused(fd)) {
-			sys_close(fd);
+			guarded_close_new(fd);
 			return -EPERM;
 		}
 	}
@@ -274,7 +275,7 @@ static bool leads(void)
 	if (fd < 0)
 		return false;
 	bool same = here || (!sys_fstat(fd, &st) && place_equals(&log_place, &st));
-	sys_close(fd);
+	guarded_close_new(fd);
 	return same;
 }
 

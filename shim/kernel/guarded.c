@@ -33,7 +33,7 @@ static _Atomic uintptr_t other_start, other_end;
 static atomic_int other_thread;
 static atomic_int opening; /* how many threads may have a number that is in no slot yet */
 
-/* High numbers, + 1, of one thread each. First a thread says which number it is about to have or to
+/* Numbers, + 1, of one thread each. First a thread says which number it is about to have or to
  * take, then it looks whether others have said so: of two at least one sees the other. Where all
  * are in use it does without. */
 struct notes {
@@ -229,6 +229,12 @@ void guarded_open_end(void)
 		atomic_fetch_sub(&opening, 1);
 }
 
+void guarded_close_new(int fd)
+{
+	if (fd >= 0 && !is_left(fd))
+		sys_close(fd);
+}
+
 static int duplicate(int fd, int least)
 {
 	return sys_fcntl(fd, F_DUPFD_CLOEXEC, least);
@@ -262,8 +268,10 @@ static int move_high(int fd, const struct statx *opened)
 		guarded_close(high);
 		high = duplicate_passing(fd, end / 2, opened);
 	}
-	if (high < 0) /* nothing free up there: any number will do */
+	if (high < 0) { /* nothing free up there: any number will do */
+		passes(fd);
 		return fd;
+	}
 	sys_close(fd);
 	return high;
 }
@@ -274,6 +282,10 @@ bool guarded_keep(enum guarded_slot which, int *fd)
 	struct statx st;
 	int none = 0;
 
+	if (is_left(*fd)) {
+		*fd = -EBUSY;
+		return false;
+	}
 	int r = look_at(*fd, &st);
 	if (!r)
 		*fd = move_high(*fd, &st);
@@ -339,7 +351,7 @@ bool guarded_adopt(enum guarded_slot which, const char *text)
 		return false;
 	bool kept = guarded_keep(which, &fd);
 	if (!kept)
-		sys_close(fd);
+		sys_close_if_open(fd);
 	return kept;
 }
 
@@ -408,11 +420,15 @@ static bool ours(int fd)
 	return found;
 }
 
+/* The kernel may just have given the number to a thread that opens one of ours, and does not know
+ * it yet: such a thread is waited for. One that begins to open later finds the note, which stays
+ * until it has looked. */
 bool guarded_take_begin(int fd)
 {
 	if (!home_is_here())
 		return false;
 	note(&taken, fd);
+	guarded_settle();
 	return ours(fd);
 }
 
@@ -428,6 +444,7 @@ void guarded_take_end(int fd, bool done)
 {
 	if (!home_is_here()) /* nor did it say so: the note would be another's */
 		return;
+	guarded_settle();
 	if (!change_note(&taken, -(fd + 1), 0))
 		change_note(&taken, fd + 1, 0);
 	else if (!done)

@@ -42,9 +42,11 @@ void guarded_open_begin(void);
 void guarded_open_end(void);
 /* Moves *fd out of the way and keeps it in the slot. False, and only moved, where the slot has one
  * already, or is that of another process, whose memory this is: then guarded_close follows after
- * use. */
+ * use. -EBUSY where the program is taking the number: it is to be opened again. */
 bool guarded_keep(enum guarded_slot slot, int *fd);
 void guarded_close(int fd);
+/* Instead, of one that was not to be kept; or a negative number. */
+void guarded_close_new(int fd);
 /* Closes the slot's descriptor, if it is still ours. */
 void guarded_drop(enum guarded_slot slot);
 

@@ -59,6 +59,8 @@ HELD(A2, a_number_that_was_taken_is_not_the_logs, "number_is_taken", COPY)
 HELD(A2, a_log_that_is_opened_slowly_loses_nothing, "opens_slowly", COPY)
 HELD(A2, a_number_that_is_taken_is_left_to_it, "number_is_left", COPY)
 HELD(A2, a_number_that_is_kept_is_looked_for_again, "number_is_kept", COPY)
+HELD(A3, a_number_that_the_log_was_opened_at_is_taken, "number_is_opened", COPY)
+HELD(A3, a_number_that_will_be_taken_is_left_to_it, "number_will_be_taken", COPY)
 HELD(P1, a_number_of_another_table_is_no_matter, "number_is_of_another_table", COPY)
 
 static void without_the_call(struct run *run)

@@ -309,20 +309,27 @@ CASE(mapped_while_let_go)
 
 /* ---- a number that the program takes while the log comes there ---- */
 
-/* The number that the log had: it is the first to be tried when the log is opened again. */
-static int log_closed(void)
+/* The lowest number where it is open. */
+static int log_number(void)
 {
 	const char *path = getenv("MMFENCE_AUDIT_LOG");
 	struct stat log, file;
 
 	must(path && !stat(path, &log));
 	for (int fd = 3; fd < 1024; fd++)
-		if (!fstat(fd, &file) && file.st_ino == log.st_ino && file.st_dev == log.st_dev) {
-			must(!close(fd));
+		if (!fstat(fd, &file) && file.st_ino == log.st_ino && file.st_dev == log.st_dev)
 			return fd;
-		}
 	promise(false, "the log is not open");
 	return -1;
+}
+
+/* The number that the log had: it is the first to be tried when the log is opened again. */
+static int log_closed(void)
+{
+	int fd = log_number();
+
+	must(!close(fd));
+	return fd;
 }
 
 static void record(void *unused)
@@ -445,6 +452,50 @@ CASE(number_is_kept)
 	hold_end(writing);
 	actor_join(&writer);
 	actor_join(&taker);
+	number_is_own();
+}
+
+/* The kernel gave the number, which was free, to the thread that opens the log, and that has not
+ * moved it out of the way yet. */
+CASE(number_is_opened)
+{
+	struct actor taker, writer;
+
+	number_begin();
+	strcpy(hold->point, "number");
+	hold_arm(hold);
+	actor_start(&writer, record, NULL);
+	hold_wait(hold);
+	number = log_number();
+	actor_start(&taker, take_number, NULL);
+	wait_until(atomic_load(&taker.ended) || sleeps_of(&taker) > 20);
+	hold_end(hold);
+	actor_join(&taker);
+	actor_join(&writer);
+	number_is_own();
+}
+
+/* The program's thread has looked, and its call comes when the log is open there. */
+CASE(number_will_be_taken)
+{
+	struct hold *opening = &page->holds[1];
+	struct actor taker, writer;
+
+	number_begin();
+	number = own + 2; /* own + 1 is the first that record() itself has */
+	hold_call(SYS_dup3);
+	hold_arm(hold);
+	actor_start(&taker, take_number, NULL);
+	hold_wait(hold);
+	strcpy(opening->point, "number");
+	hold_arm(opening);
+	actor_start(&writer, record, NULL);
+	hold_wait(opening);
+	hold_end(hold);
+	wait_until(atomic_load(&taker.ended) || sleeps_of(&taker) > 20);
+	hold_end(opening);
+	actor_join(&taker);
+	actor_join(&writer);
 	number_is_own();
 }
 
