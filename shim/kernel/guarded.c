@@ -185,7 +185,7 @@ static bool change_note(struct notes *notes, int from, int to)
 static bool noted(struct notes *notes, int fd)
 {
 	for (int i = 0; i < NOTES; i++)
-		if (atomic_load(&notes->number[i]) == fd + 1)
+		if (fd >= 0 && atomic_load(&notes->number[i]) == fd + 1)
 			return true;
 	return false;
 }

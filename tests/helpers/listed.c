@@ -139,9 +139,21 @@ static void until_nothing_is_left(const void *how)
 
 /* --- errors are the kernel's --- */
 
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	must(getrusage(RUSAGE_THREAD, &usage) == 0);
+	return usage.ru_nvcsw;
+}
+
 CASE_NAMED("failing", calls_that_fail_close_nothing)
 {
 	int log = number_of_log();
+	long before = sleeps();
+
+	promise(dup2(0, -1) == -1 && errno == EBADF, "dup2 onto -1: %s", strerror(errno));
+	promise(sleeps() - before < 100, "dup2 onto -1 sleeps %ld times", sleeps() - before);
 
 	promise(dup2(77, log) == -1 && errno == EBADF, "dup2 from nowhere: %s", strerror(errno));
 	promise(dup3(77, log, O_CLOEXEC) == -1 && errno == EBADF, "dup3 from nowhere");
