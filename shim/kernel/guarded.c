@@ -369,6 +369,7 @@ static void slot_close(struct slot *slot, int fd)
 
 	passes(fd);
 	if (atomic_compare_exchange_strong(&slot->number, &number, 0)) {
+		TEST_POINT("close");
 		await_none(&slot->users);
 		sys_close(fd);
 	}
@@ -451,9 +452,11 @@ void guarded_take_end(int fd, bool done)
 		sys_close(fd);
 }
 
+/* Who takes one out of its slot, to close it, notes it first. */
 bool guarded_may_be(int fd)
 {
-	return atomic_load_explicit(&opening, memory_order_acquire) || in_a_slot(fd);
+	return atomic_load_explicit(&opening, memory_order_acquire) || in_a_slot(fd) ||
+	       noted(&passing, fd);
 }
 
 void guarded_settle(void)
@@ -461,10 +464,26 @@ void guarded_settle(void)
 	await_none(&opening);
 }
 
+static void await_note(const atomic_int *note, unsigned int first, unsigned int last)
+{
+	int number = atomic_load(note);
+	bool inside =
+		number && (unsigned int)number - 1 >= first && (unsigned int)number - 1 <= last;
+
+	for (int turn = 0; turn < PATIENCE && inside && atomic_load(note) == number; turn++)
+		sys_wait_turn(turn);
+}
+
+void guarded_settle_range(unsigned int first, unsigned int last)
+{
+	for (int i = 0; i < NOTES; i++)
+		await_note(&passing.number[i], first, last);
+}
+
 bool guarded_is(int fd)
 {
 	guarded_settle();
-	return in_a_slot(fd);
+	return ours(fd);
 }
 
 static void slot_give_up(struct slot *slot, int fd)

@@ -62,6 +62,8 @@ bool guarded_may_be(int fd);
 /* The same, for sure, once threads that are about to open one have done so. */
 bool guarded_is(int fd);
 void guarded_settle(void);
+/* Once threads that are closing some of these have done so. */
+void guarded_settle_range(unsigned int first, unsigned int last);
 /* The slot's number in the program's table, or -1. */
 int guarded_number(enum guarded_slot slot);
 /* For the program, of a number that is ours or was a moment ago: closes it, and it is not welcome

@@ -61,6 +61,7 @@ HELD(A2, a_number_that_is_taken_is_left_to_it, "number_is_left", COPY)
 HELD(A2, a_number_that_is_kept_is_looked_for_again, "number_is_kept", COPY)
 HELD(A3, a_number_that_the_log_was_opened_at_is_taken, "number_is_opened", COPY)
 HELD(A3, a_number_that_will_be_taken_is_left_to_it, "number_will_be_taken", COPY)
+HELD(A3, a_number_that_left_its_slot_is_ours_still, "left_its_slot/*", COPY)
 HELD(P1, a_number_of_another_table_is_no_matter, "number_is_of_another_table", COPY)
 
 static void without_the_call(struct run *run)

@@ -499,6 +499,46 @@ CASE(number_will_be_taken)
 	number_is_own();
 }
 
+static void close_number(void *unused)
+{
+	close(number);
+}
+
+static void close_number_in_range(void *unused)
+{
+	must(!close_range((unsigned int)number, (unsigned int)number, 0));
+}
+
+typedef void (*closer)(void *);
+
+/* It has left its slot, and is about to be closed; a record is on its way there. */
+static void left_its_slot(const void *way)
+{
+	struct hold *writing = &page->holds[1];
+	struct actor first, writer, other;
+
+	number_begin();
+	writing->number = SYS_write;
+	hold_arm(writing);
+	actor_start(&writer, record, NULL);
+	hold_wait(writing);
+	strcpy(hold->point, "close");
+	hold_arm(hold);
+	number = log_number();
+	actor_start(&first, close_number, NULL);
+	hold_wait(hold);
+	actor_start(&other, *(const closer *)way, NULL);
+	wait_until(atomic_load(&other.ended) || sleeps_of(&other) > 20);
+	int taken = fcntl(own, F_DUPFD_CLOEXEC, number);
+	hold_end(writing);
+	hold_end(hold);
+	actor_join(&writer);
+	actor_join(&first);
+	actor_join(&other);
+	number = taken;
+	number_is_own();
+}
+
 static void take_from_nowhere(void *unused)
 {
 	promise(dup3(77, number, O_CLOEXEC) == -1 && errno == EBADF, "dup3 from nowhere");
@@ -1186,6 +1226,8 @@ CASE_OF("replaced_unheard", replaced, NULL)
 CASE_OF("replaced", replaced, "libc")
 CASE_OF("forked_while_copied", forked_while_copied, &few)
 CASE_OF("forked_while_copied_beside", forked_while_copied, &many)
+CASE_OF("left_its_slot/close", left_its_slot, AS(closer, close_number))
+CASE_OF("left_its_slot/range", left_its_slot, AS(closer, close_number_in_range))
 CASE_OF("interrupted/open", interrupted, &by_open)
 CASE_OF("interrupted/fopen", interrupted, &by_stream)
 CASE_OF("interrupted/number", interrupted, &by_number)
