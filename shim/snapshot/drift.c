@@ -26,7 +26,7 @@
 #define RANGE_BYTES 2048
 
 struct comparison {
-	uintptr_t start, end;
+	uintptr_t start;
 	struct piece pieces[PIECES];
 	size_t count;
 	const char *path;
@@ -183,21 +183,25 @@ static bool next_to_end(uintptr_t *at, uintptr_t end, struct comparison *it)
 }
 
 /* A thread with a table of its own: closing the files here would drop the program's record locks.
- */
-static void compare_all(void *argument)
+ * It says nothing itself: the log is not in that table. */
+static void compare_apart(void *argument)
 {
 	struct comparison *it = argument;
 
 	it->has_table = !thread_own_table(-1);
 	it->memory = it->has_table ? proc_open_own(-1, "mem", O_RDONLY) : -1;
 	it->pagemap = it->has_table ? proc_open_own(-1, "pagemap", O_RDONLY) : -1;
-	for (uintptr_t at = it->start; next_to_end(&at, it->end, it);) {
+	compare(it);
+}
+
+static void compare_all(struct comparison *it, uintptr_t end)
+{
+	for (uintptr_t at = it->start; next_to_end(&at, end, it);) {
 		if (!it->path)
 			continue;
-		size_t size = strlen(it->path) + 1;
-		compare(it);
-		report(it);
-		arena_free((char *)it->path, size);
+		if (!thread_run(compare_apart, it))
+			report(it);
+		arena_free((char *)it->path, strlen(it->path) + 1);
 	}
 }
 
@@ -211,8 +215,7 @@ void drift_before_unmap(uintptr_t start, uintptr_t end)
 	if (!it)
 		return;
 	it->start = start;
-	it->end = end;
-	thread_run(compare_all, it);
+	compare_all(it, end);
 	arena_free(it, sizeof(*it));
 }
 

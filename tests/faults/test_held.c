@@ -100,6 +100,10 @@ RUNS_AND(FAULTY, A2, who_comes_second_waits_for_process_start, FAULTY_RUN("held"
 	cr_assert_str_eq(field_string(run->records[0], "event.action"), "process.start");
 }
 
+RUNS(FAULTY, A3, a_log_is_not_looked_for_in_another_table,
+     FAULTY_RUN("held", "compared_in_another_table"), .before = lease_time_keep,
+     .options = { COPY, "audit.drift=on" }, .finds = { "snapshot.drift 1" })
+
 RUNS(FAULTY, A2, the_end_tells_what_was_begun, FAULTY_RUN("held", "ends_unfinished"),
      .finds = { "selfmem.open 1", "process.end mmfence.unfinished=1" })
 

@@ -1130,6 +1130,31 @@ CASE(announces_once)
 	actor_join(&second);
 }
 
+/* How many opens a record takes. */
+static int opens(void)
+{
+	atomic_store(&hold->pass, INT_MAX);
+	open_memory(NULL);
+	return INT_MAX - atomic_load(&hold->pass);
+}
+
+/* audit.drift=on: what is compared by a thread with a table of its own is not said by it. */
+CASE(compared_in_another_table)
+{
+	struct other other = writer(&few);
+	char *view = guarded(PAGES);
+
+	other_last(&other);
+	hold->number = SYS_openat;
+	hold->only = self();
+	hold_arm(hold);
+	open_memory(NULL);
+	int before = opens();
+	must(!munmap(view, PAGES * PAGE));
+	int after = opens();
+	promise(before == after, "%d opens for a record, and then %d", before, after);
+}
+
 /* A thread has begun to write a record, and the process ends. */
 CASE(ends_unfinished)
 {
