@@ -237,7 +237,7 @@ static void hand_on_log(const struct call *call, const char *path, bool room,
 {
 	follow->log = sink_hand_on(follow->log_text);
 	if (follow->log >= 0 && !room) {
-		sys_close(follow->log);
+		guarded_close_copy(follow->log_text);
 		follow->log = HAND_IMPOSSIBLE;
 	}
 	if (follow->log == HAND_IMPOSSIBLE)
@@ -327,7 +327,8 @@ static void *block_of(size_t size)
 
 static void log_end(struct followed *follow)
 {
-	sys_close_if_open(follow->log);
+	if (follow->log >= 0)
+		guarded_close_copy(follow->log_text);
 	follow->log = HAND_NEEDLESS;
 }
 

@@ -25,6 +25,7 @@
 struct shell_command {
 	char *text; /* of STRING_MOST; NULL: nothing is to be put back, or there is no memory */
 	int log;
+	char log_text[GUARDED_TEXT_BYTES];
 };
 
 /* "export A='…'; export B='…'; command": a shell of POSIX's on one line, so that line numbers in
@@ -34,16 +35,15 @@ static void fill(const struct call *call, const char *command, struct shell_comm
 	bool there = environment_has_preload(environ);
 	bool follows = there || the_policy.process_follow == FOLLOW_EXEC;
 	enum preload preload = there ? PRELOAD_STAYS : PRELOAD_ADDED;
-	char buffer[GUARDED_TEXT_BYTES];
 	struct text text;
 
 	if (audit_enabled())
-		it->log = process_before_shell(call, SHELL, follows, buffer);
+		it->log = process_before_shell(call, SHELL, follows, it->log_text);
 	char *block = follows ? arena_alloc(STRING_MOST) : NULL;
 	if (!block)
 		return;
 	text_init(&text, block, STRING_MOST);
-	environment_shell(environ, preload, it->log >= 0 ? buffer : NULL, &text);
+	environment_shell(environ, preload, it->log >= 0 ? it->log_text : NULL, &text);
 	if (text.length) {
 		text_add(&text, command);
 		it->text = text.overflow ? NULL : block;
@@ -66,7 +66,8 @@ static struct shell_command follow(const struct call *call, const char *command)
 
 static void end(const struct shell_command *it)
 {
-	sys_close_if_open(it->log);
+	if (it->log >= 0)
+		guarded_close_copy(it->log_text);
 	if (it->text)
 		DO_IN_SCOPE(arena_free(it->text, STRING_MOST));
 }

@@ -336,7 +336,8 @@ static uint64_t next_number(const char **at)
 	return value;
 }
 
-bool guarded_adopt(enum guarded_slot which, const char *text)
+/* The copy that the text is about, if that is there still; or -1. */
+static int find_copy(const char *text)
 {
 	struct statx opened = { 0 };
 	uint64_t size;
@@ -347,7 +348,19 @@ bool guarded_adopt(enum guarded_slot which, const char *text)
 	opened.stx_ino = next_number(&text);
 	opened.stx_btime.tv_sec = (int64_t)next_number(&text);
 	opened.stx_btime.tv_nsec = (uint32_t)next_number(&text);
-	if (fd < LEAST_COPY || !still_is(fd, &opened, &size))
+	return fd >= LEAST_COPY && still_is(fd, &opened, &size) ? fd : -1;
+}
+
+void guarded_close_copy(const char *text)
+{
+	sys_close_if_open(find_copy(text));
+}
+
+bool guarded_adopt(enum guarded_slot which, const char *text)
+{
+	int fd = find_copy(text);
+
+	if (fd < 0)
 		return false;
 	bool kept = guarded_keep(which, &fd);
 	if (!kept)

@@ -22,6 +22,8 @@ enum guarded_slot { GUARDED_LOG, GUARDED_MAPS, GUARDED_COUNT };
 /* For the program that replaces this one: a copy of the slot's descriptor that stays open over
  * exec, and text that says which it is and what it is open on. Its number, or -1. */
 int guarded_hand_on(enum guarded_slot slot, char text[GUARDED_TEXT_BYTES]);
+/* When that program was started, or was not: unless another thread has taken its number. */
+void guarded_close_copy(const char *text);
 /* There: keeps it in the slot, if it is what the text says. */
 bool guarded_adopt(enum guarded_slot slot, const char *text);
 

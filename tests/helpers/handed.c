@@ -117,6 +117,30 @@ static void shell_self(const char *self, bool by_popen)
 		promise(fcntl(fd, F_GETFD) != 0, "descriptor %d was left behind", fd);
 }
 
+static void *shell_that_waits(void *unused)
+{
+	must(system("read line <way") == 0);
+	return unused;
+}
+
+/* Another thread takes the number while the shell runs. */
+static void shell_and_take(void)
+{
+	int own = sure(open("own", O_RDWR | O_CREAT | O_CLOEXEC, 0600)), number = 100;
+	struct stat one, other;
+
+	must(!mkfifo("way", 0600));
+	pthread_t shell = thread_start(shell_that_waits, NULL);
+	wait_until(fcntl(number, F_GETFD) == 0);
+	int way = sure(open("way", O_WRONLY | O_CLOEXEC)); /* the shell is there */
+	must(dup3(own, number, O_CLOEXEC) == number);
+	must(write(way, "\n", 1) == 1 && !close(way));
+	thread_end(shell);
+	must(!fstat(own, &one));
+	promise(!fstat(number, &other) && one.st_ino == other.st_ino,
+		"a descriptor of the program's was closed");
+}
+
 /* It is in the way of nobody: an exec that fails leaves nothing behind. */
 static void exec_nothing(void)
 {
@@ -156,6 +180,8 @@ int main(int argc, char **argv)
 	} else if (!strcmp(argv[1], "unlink")) {
 		must(argc == 3 && unlink(argv[2]) == 0);
 	}
+	if (argc == 3 && !strcmp(argv[2], "taken"))
+		shell_and_take();
 	if (argc == 3 && (!strcmp(argv[2], "closed") || !strcmp(argv[2], "each")))
 		spawn_closed(argv[0], !strcmp(argv[2], "each"));
 	else if (argc == 3 && (!strcmp(argv[2], "system") || !strcmp(argv[2], "popen")))

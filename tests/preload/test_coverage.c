@@ -275,6 +275,7 @@ WRITES_ON(EACH_VARIANT, log_is_handed_to_who_may_not_open_it, NO_GAP, "drop")
 WRITES_ON(EACH_WIDTH, log_is_handed_on_by_a_child_of_vfork, NO_GAP, "drop", "vfork")
 WRITES_ON(EACH_WIDTH, log_is_handed_on_by_system, SHELL, "drop", "system")
 WRITES_ON(EACH_WIDTH, log_is_handed_on_by_popen, SHELL, "drop", "popen")
+WRITES_ON(EACH_WIDTH, log_is_handed_on_at_a_number_that_is_taken, SHELL, "drop", "taken")
 WRITES_ON(EACH_WIDTH, log_is_handed_to_who_may_open_it_until_exec, NO_GAP, "keep")
 
 #define CLOSES_THE_LOG(name, how)                                                                \
