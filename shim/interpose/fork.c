@@ -19,6 +19,7 @@
 #include "snapshot/guard.h"
 #include "support/arena.h"
 #include "support/fault.h"
+#include "support/lock.h"
 
 /* ---- which process this is ---- */
 
@@ -79,7 +80,7 @@ static const struct {
 	step *child;	   /* then in one that was announced */
 	step *unannounced; /* or in one that was not */
 } rooms[] = {
-	{ .copy = process_settle },
+	{ .before = gate_queue, .copy = process_settle },
 	{ .copy = scope_after_fork },
 	{ .copy = loaded_after_fork },
 	{ .copy = arena_after_fork },

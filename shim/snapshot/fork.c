@@ -237,7 +237,7 @@ void guard_before_fork(void)
 		make_pair(pair);
 		lease_thread_call_held(hand_over_all, pair);
 	}
-	snapshot_before_fork(); /* another thread's fork is over by then */
+	snapshot_before_fork();
 	lease_thread_release();
 	memcpy(ends, pair, sizeof(ends));
 }

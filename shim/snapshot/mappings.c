@@ -524,7 +524,7 @@ void snapshot_before_fork(void)
 
 void snapshot_after_fork(void)
 {
-	gate_open();
+	gate_reset();
 	lock_reset(&snapshots_lock);
 	atomic_store(&replacements, 0);
 	family_after_fork();

@@ -19,6 +19,7 @@
 #define MOST_TURNS	     50 /* a second, where /proc does not tell */
 
 static atomic_int forking;
+static struct lock queue; /* of threads that are about to fork */
 
 /* The kernel tells in which system call a thread sleeps. In another than a fork it waits for
  * somebody: for a lock of libc's, or, in a handler of another library's, perhaps for us. */
@@ -65,22 +66,32 @@ void gate_take(struct lock *lock)
 	}
 }
 
-/* Forking threads wait for each other to the end: none of them is in libc's locks yet. */
+void gate_queue(void)
+{
+	lock_take(&queue);
+}
+
 void gate_close(struct lock *lock)
 {
-	int self = sys_gettid();
-	int thread = 0;
-
-	while (!atomic_compare_exchange_strong(&forking, &thread, self)) {
-		futex_wait(&forking, thread);
-		thread = 0;
-	}
+	atomic_store(&forking, sys_gettid());
 	lock_take(lock);
 	lock_drop(lock);
 }
 
-void gate_open(void)
+static void open_for_all(void)
 {
 	atomic_store(&forking, 0);
 	futex_wake(&forking, INT32_MAX);
+}
+
+void gate_open(void)
+{
+	open_for_all();
+	lock_drop(&queue);
+}
+
+void gate_reset(void)
+{
+	open_for_all();
+	lock_reset(&queue);
 }

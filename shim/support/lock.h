@@ -31,8 +31,13 @@ void futex_wake(atomic_int *word, int count);
  * Then takes lock, which gate_close is given too: nobody forks while it is held. */
 void gate_take(struct lock *lock);
 
+/* Forking threads wait for each other to the end, here: before they hold anything that others want,
+ * and before they are in libc's locks. */
+void gate_queue(void);
 /* Closes the gate and waits until nobody is inside lock. */
 void gate_close(struct lock *lock);
 void gate_open(void);
+/* In a child. */
+void gate_reset(void);
 
 #endif

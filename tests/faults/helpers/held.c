@@ -966,6 +966,45 @@ CASE(fork_begins)
 	actor_join(&second);
 }
 
+static void fork_by_number(void *unused)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+
+	must(pid >= 0);
+	if (!pid)
+		_exit(0);
+	child_wait(pid);
+}
+
+static void make_writable(void *view)
+{
+	must(!mprotect(view, PAGE, PROT_READ | PROT_WRITE));
+}
+
+/* The first fork waits for a lock of libc's, say; whoever has that is not held up by a second. */
+CASE(two_fork)
+{
+	struct actor first, second, third;
+
+	file_make(NAME, 1, PAGES);
+	char *view = guarded(PAGES);
+	strcpy(hold->point, "fork");
+	hold_arm(hold);
+	actor_start(&first, fork_by_number, NULL);
+	hold_wait(hold);
+	actor_start(&second, fork_by_number, NULL);
+	promise(!actor_goes_on(&second), "two fork at once");
+	actor_start(&third, make_writable, view);
+	for (int i = 0; i < 200 && !atomic_load(&third.ended); i++)
+		must(!usleep(10000));
+	bool went_on = atomic_load(&third.ended);
+	hold_end(hold);
+	actor_join(&first);
+	actor_join(&second);
+	actor_join(&third);
+	promise(went_on, "whoever waits for the lease thread waits for a fork");
+}
+
 static void remap_window(void *window)
 {
 	must(!remap_file_pages(window, PAGE, 0, 1, 0));
