@@ -29,8 +29,9 @@ HELPER_m32     := -O1 -m32
 
 HELPER_PROGRAMS := $(foreach v,plain large fortify $(call 32BIT,m32),$(HELPERS:%=$(H)/$(v)/%)) \
 	$(H)/plain/early.so $(H)/plain/unwinder $(H)/plain/window $(H)/static/noop $(H)/fixed/holes \
-	$(H)/plain/chain_gnu.so $(H)/plain/chain_sysv.so $(foreach h,ended noop sigbus rescue,$(H)/tsan/$(h)) \
-	$(call 32BIT,$(H)/m32/early.so $(H)/m32/selfmem_alias $(H)/m32/chain_gnu.so $(H)/m32/chain_sysv.so) \
+	$(H)/plain/chain_gnu.so $(H)/plain/chain_sysv.so $(H)/plain/pidfd_spawn.so $(foreach h,ended noop sigbus rescue,$(H)/tsan/$(h)) \
+	$(call 32BIT,$(H)/m32/early.so $(H)/m32/selfmem_alias $(H)/m32/chain_gnu.so $(H)/m32/chain_sysv.so \
+		$(H)/m32/pidfd_spawn.so) \
 	$(foreach v,asan asan_static,$(foreach h,overwrite storm sigbus rescue,$(H)/$(v)/$(h)))
 
 define helper_rule
@@ -50,6 +51,14 @@ $(H)/m32/early.so: tests/helpers/lib/early.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(HELPER_CFLAGS) -m32 -fPIC -shared -o $@ $<
+
+define pidfd_spawn_rule
+$(H)/$(1)/pidfd_spawn.so: tests/helpers/lib/pidfd_spawn.c
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$$(Q)$$(CC) $$(HELPER_CFLAGS) $$(HELPER_$(1)) -fPIC -shared -o $$@ $$< -ldl
+endef
+$(foreach v,plain m32,$(eval $(call pidfd_spawn_rule,$(v))))
 
 # A preload library, with one of the two hash tables.
 define chain_rule

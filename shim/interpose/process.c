@@ -558,17 +558,24 @@ static void look_at_actions(const struct call *call, const char *path, const voi
 		DO_IN_SCOPE(process_report_gap(call, path, &log_gap));
 }
 
+/* glibc has these, and says so, since 2.39. */
+__typeof__(posix_spawn) pidfd_spawn, pidfd_spawnp;
+
 #define SPAWN(name, search)                                                                      \
 	EXPORT int name(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, \
 			const posix_spawnattr_t *attributes, char *const argv[],                 \
 			char *const envp[])                                                      \
 	{                                                                                        \
+		if (unlikely(!NEXT_OF(name)))                                                    \
+			return ENOSYS;                                                           \
 		struct named_program target = { AT_FDCWD, path, search };                        \
 		const struct call *call = CALL_HERE(#name);                                      \
 		FOLLOW(follow, call, target, envp, false);                                       \
 		look_at_actions(call, path, actions, &follow);                                   \
 		START(int, result == E2BIG, call, path, envp,                                    \
-		      NEXT_OF(name)(pid, path, actions, attributes, argv, environment));         \
+		      next.name(pid, path, actions, attributes, argv, environment));             \
 	}
 SPAWN(posix_spawn, false)
 SPAWN(posix_spawnp, true)
+SPAWN(pidfd_spawn, false)
+SPAWN(pidfd_spawnp, true)

@@ -97,7 +97,7 @@ static void end_as(pid_t child)
 {
 	int status;
 
-	must(waitpid(child, &status, 0) == child);
+	must(waitpid(child, &status, 0) > 0);
 	if (WIFSIGNALED(status)) {
 		signal(WTERMSIG(status), SIG_DFL);
 		raise(WTERMSIG(status));
@@ -124,6 +124,26 @@ WAY(posix_spawnp)
 	must(posix_spawnp(&child, argv[0], NULL, NULL, argv, environ) == 0);
 	end_as(child);
 }
+
+/* What glibc has since 2.39; before, tests/helpers/lib/pidfd_spawn.c stands for it. */
+int spawn_pidfd(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
+		const posix_spawnattr_t *attributes, char *const argv[],
+		char *const environment[]) __asm__("pidfd_spawn") __attribute__((weak));
+int spawn_pidfd_by_search(int *pidfd, const char *file, const posix_spawn_file_actions_t *actions,
+			  const posix_spawnattr_t *attributes, char *const argv[],
+			  char *const environment[]) __asm__("pidfd_spawnp") __attribute__((weak));
+
+static void spawn_by(__typeof__(&spawn_pidfd) function, char **argv, char *const *environment)
+{
+	int pidfd;
+
+	must(function && function(&pidfd, argv[0], NULL, NULL, argv, environment) == 0);
+	end_as(-1);
+}
+
+WAY_IS(pidfd_spawn, spawn_by(spawn_pidfd, argv, environ))
+WAY_IS(pidfd_spawn_empty, spawn_by(spawn_pidfd, argv, nothing))
+WAY_IS(pidfd_spawnp, spawn_by(spawn_pidfd_by_search, argv, nothing))
 
 WAY(fork)
 {

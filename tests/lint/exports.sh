@@ -10,7 +10,7 @@ export LC_ALL=C
 
 # A name belongs to a family when it begins so, underscores left out: a sibling that libc gets
 # next year is noticed.
-families='^_*(mmap|munmap|mremap|mprotect|pkey_mprotect|madvise|posix_madvise|remap_file_pages|open|creat|fopen|freopen|close|dup|exec|fexec|posix_spawn|syscall)'
+families='^_*(mmap|munmap|mremap|mprotect|pkey_mprotect|madvise|posix_madvise|remap_file_pages|open|creat|fopen|freopen|close|dup|exec|fexec|posix_spawn|pidfd_spawn|syscall)'
 # These are named whole: much begins as they do that changes no signal's action.
 signals='^_*(sigaction|signal|ssignal|bsd_signal|sysv_signal|sigset|sigignore|siginterrupt|sigvec)$'
 
@@ -42,6 +42,7 @@ exceptions() {
 	posix_spawn_file_actions_destroy only collects
 	posix_spawn_file_actions_init only collects
 	posix_spawnattr_destroy only collects
+	posix_spawnattr_getcgroup_np only collects
 	posix_spawnattr_getflags only collects
 	posix_spawnattr_getpgroup only collects
 	posix_spawnattr_getschedparam only collects
@@ -49,6 +50,7 @@ exceptions() {
 	posix_spawnattr_getsigdefault only collects
 	posix_spawnattr_getsigmask only collects
 	posix_spawnattr_init only collects
+	posix_spawnattr_setcgroup_np only collects
 	posix_spawnattr_setflags only collects
 	posix_spawnattr_setpgroup only collects
 	posix_spawnattr_setschedparam only collects

@@ -42,6 +42,24 @@ FOLLOWED(twice)
 FOLLOWED(two_preloads)
 FOLLOWED(small_stack)
 
+/* Functions that this libc may not have: there a library stands for them. */
+EACH_WIDTH(P4, fence_follows_pidfd_spawn)
+{
+	static const char *const ways[] = { "pidfd_spawn", "pidfd_spawn_empty", "pidfd_spawnp" };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		TRY(LAUNCHES(ways[i]),
+		    .preload_after = build_path("helpers/%s/pidfd_spawn.so", variant),
+		    .says = "captured\n", .finds = { "snapshot.create 1", "coverage.gap 0" });
+}
+
+EACH_WIDTH(A6, static_program_by_pidfd_spawn)
+{
+	TRY(.helper = "launch", .args = { "pidfd_spawn", build_path("helpers/static/noop"), "7" },
+	    .ends_with = 7, .preload_after = build_path("helpers/%s/pidfd_spawn.so", variant),
+	    .finds = { "coverage.gap 1", "coverage.gap mmfence.gap.reason=static" });
+}
+
 /* P4, A6: with follow=none the program's wish is granted, and the log says so. */
 EACH_WIDTH(A6, preload_removed)
 {

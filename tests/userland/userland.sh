@@ -70,7 +70,7 @@ for variant in $variants; do
 		targets="$targets $build/helpers/$variant/$(basename "$source" .c)"
 	done
 	case $variant in
-	plain | m32) targets="$targets $build/helpers/$variant/chain_gnu.so $build/helpers/$variant/chain_sysv.so" ;;
+	plain | m32) targets="$targets $build/helpers/$variant/chain_gnu.so $build/helpers/$variant/chain_sysv.so $build/helpers/$variant/pidfd_spawn.so" ;;
 	esac
 done
 # One that uses what this libc has not is left out, and its tests are skipped.
