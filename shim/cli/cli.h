@@ -35,7 +35,7 @@ static inline bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /* launch.c: no output of this command raises a signal, and its children can be waited for; what it
- * starts finds these signals as they were. */
+ * starts finds these signals as they were. Before what else is done at the exit is registered. */
 void signals_settle(void);
 void signals_restore(void);
 

@@ -116,6 +116,12 @@ BY_PATH(command, exit_status_is_the_commands)
 	TRY(.mmfence = "run -- sh -c 'kill -PIPE $$'", .ends_with = 128 + SIGPIPE);
 }
 
+/* A shell that was interrupted goes on with its script where its child was not ended by that. */
+RUNS(BY_PATH, command, interrupt_ends_the_script_that_started_it,
+     .sh = "for way in run check; do way=$way bash -c 'for i in 1 2; do $mmfence $way -q --log log "
+	   "-- sh -c \"kill -INT $$; kill -INT \\$\\$\"; echo next; done'; echo $?; done",
+     .says = "130\n130\n")
+
 BY_PATH(command, what_cannot_be_started_is_127_or_126)
 {
 	TRY(.mmfence = "run -- mmfence-no-such-command", .ends_with = 127);

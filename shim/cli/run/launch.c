@@ -22,9 +22,20 @@ static const struct {
 #define SETTLED (sizeof(settled) / sizeof(*settled))
 
 static struct sigaction settled_before[SETTLED];
+static int ended_by; /* the signal that ended the command */
+
+/* The last of all at the exit. A shell goes on with its script after a command that exited,
+ * whatever the status: Ctrl-C ends the script only where SIGINT killed what it waited for. */
+static void interrupt(int status, void *unused)
+{
+	(void)unused;
+	if (ended_by == SIGINT && status == 128 + SIGINT)
+		raise(SIGINT);
+}
 
 void signals_settle(void)
 {
+	on_exit(interrupt, NULL);
 	for (size_t i = 0; i < SETTLED; i++) {
 		const struct sigaction action = { .sa_handler = settled[i].handler };
 
@@ -126,7 +137,7 @@ static int wait_for(pid_t pid, int *signal)
 		complain("the command's end was not to be had: %m");
 		return STATUS_BAD;
 	}
-	*signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	*signal = ended_by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	return *signal ? 128 + *signal : WEXITSTATUS(status);
 }
 
