@@ -109,6 +109,19 @@ bool environment_has_preload(char *const *environment)
 	return find_entry(preload_in(environment), &length);
 }
 
+static bool has_option(char *const *environment)
+{
+	for (; environment && *environment; environment++)
+		if (!strncmp(*environment, OPTION, OPTION_SIZE))
+			return true;
+	return false;
+}
+
+bool environment_has_ours(char *const *environment)
+{
+	return environment_has_preload(environment) && (!option_count || has_option(environment));
+}
+
 static size_t text_bytes(char *const *environment)
 {
 	const char *value = preload_in(environment);
@@ -136,8 +149,11 @@ static void preload_text(char *const *environment, char *out)
 {
 	const char *value = preload_in(environment);
 
-	text_make(out, text_bytes(environment), PRELOAD "%s%s%s", our_entry,
-		  value && *value ? ":" : "", value ? value : "");
+	if (environment_has_preload(environment))
+		text_make(out, text_bytes(environment), PRELOAD "%s", value);
+	else
+		text_make(out, text_bytes(environment), PRELOAD "%s%s%s", our_entry,
+			  value && *value ? ":" : "", value ? value : "");
 }
 
 static bool option_given(char *const *environment, const char *assignment)

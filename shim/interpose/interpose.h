@@ -269,6 +269,9 @@ void environment_remember(char *const *environment);
 bool environment_readable(char *const *environment);
 /* Whether the dynamic linker would preload us. */
 bool environment_has_preload(char *const *environment);
+/* And not without all of our options: who passes on a list of variables may know LD_PRELOAD alone.
+ * Where single ones are missing, that is the program's wish. */
+bool environment_has_ours(char *const *environment);
 
 /* The preload entry as the linker was given it ("/…/$LIB/libmmfence.so"), or NULL. */
 const char *environment_preload(void);
@@ -278,7 +281,7 @@ size_t environment_bytes(char *const *environment);
 
 enum preload {
 	PRELOAD_STAYS,
-	PRELOAD_ADDED,	/* first, and our options with it */
+	PRELOAD_ADDED,	/* first, where it is missing, and our options with it */
 	PRELOAD_DROPPED /* where the linker would only complain of it */
 };
 

@@ -146,7 +146,8 @@ static bool find_gap(const struct program *program, bool preloaded, struct gap *
 				     "or no program may be loaded from there" };
 		return true;
 	}
-	*gap = (struct gap){ "environment", "the preload was taken out of the environment" };
+	*gap = (struct gap){ "environment",
+			     "the preload, or its options, were taken out of the environment" };
 	return !preloaded;
 }
 
@@ -259,8 +260,9 @@ static void before_exec(const struct call *call, const struct named_program *tar
 	if (look_for_gap(target, preloaded, &gap, found)) {
 		process_report_gap(call, found, &gap);
 		if (gap.reason == library_gap && room)
-			follow->preload =
-				follow->preload == PRELOAD_ADDED ? PRELOAD_STAYS : PRELOAD_DROPPED;
+			follow->preload = environment_has_preload(follow->environment)
+						  ? PRELOAD_DROPPED
+						  : PRELOAD_STAYS;
 	} else {
 		hand_on_log(call, found, room, follow);
 	}
@@ -341,7 +343,7 @@ static struct followed follow_begin(const struct call *call, const struct named_
 		return follow;
 	/* Readable: else the kernel says what is wrong with it. */
 	bool readable = environment_readable(envp);
-	bool preloaded = !environment_preload() || !readable || environment_has_preload(envp);
+	bool preloaded = !environment_preload() || !readable || environment_has_ours(envp);
 	size_t size = readable ? environment_bytes(envp) : 0;
 	bool room = readable && (size <= STACK_MOST || may_map(replaces));
 

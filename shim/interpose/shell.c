@@ -32,7 +32,7 @@ struct shell_command {
  * its messages stay. A command that is too long by itself is for exec to refuse. */
 static void fill(const struct call *call, const char *command, struct shell_command *it)
 {
-	bool there = environment_has_preload(environ);
+	bool there = environment_has_ours(environ);
 	bool follows = there || the_policy.process_follow == FOLLOW_EXEC;
 	enum preload preload = there ? PRELOAD_STAYS : PRELOAD_ADDED;
 	struct text text;

@@ -91,6 +91,26 @@ WAY(two_preloads)
 	execve(argv[0], argv, both);
 }
 
+/* Who passes on a list of variables, this one among them. */
+WAY(preload_only)
+{
+	char *only[] = { NULL, NULL };
+
+	must(asprintf(&only[0], "LD_PRELOAD=%s", getenv("LD_PRELOAD") ?: "") > 0);
+	execve(argv[0], argv, only);
+}
+
+WAY(system_preload_only)
+{
+	char *preload = strdup(getenv("LD_PRELOAD") ?: "");
+	char command[4096];
+
+	snprintf(command, sizeof(command), "exec '%s'", argv[0]);
+	clearenv();
+	setenv("LD_PRELOAD", preload, 1);
+	exit(system(command) ? EXIT_TRIAL : 0);
+}
+
 WAY_IS(fexecve_path, fexecve(open(argv[0], O_PATH | O_CLOEXEC), argv, environ))
 
 static void end_as(pid_t child)

@@ -40,6 +40,8 @@ FOLLOWED(vfork)
 FOLLOWED(system)
 FOLLOWED(twice)
 FOLLOWED(two_preloads)
+FOLLOWED(preload_only)
+FOLLOWED(system_preload_only)
 FOLLOWED(small_stack)
 
 /* Functions that this libc may not have: there a library stands for them. */
@@ -66,6 +68,9 @@ EACH_WIDTH(A6, preload_removed)
 	static const char *const ways[] = { "empty",   "unset",	      "replaced",
 					    "fexecve", "syscall",     "posix_spawn_empty",
 					    "vfork",   "two_preloads" };
+
+	TRY(LAUNCHES("preload_only"), .options = { "process.follow=none" },
+	    .finds = { "coverage.gap mmfence.gap.reason=environment" });
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		TRY(LAUNCHES(ways[i]), .options = { "process.follow=none" }, .says = "plain\n",
