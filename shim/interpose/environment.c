@@ -217,7 +217,7 @@ static bool is_there(const char *before, size_t length, const char *lib, const c
 
 	if (!text_make(path, sizeof(path), "%.*s%s%s", (int)length, before, lib, after))
 		return true;
-	return !sys_faccessat(AT_FDCWD, path, F_OK) &&
+	return !sys_faccessat(AT_FDCWD, path, R_OK) &&
 	       (sys_statfs(path, &fs) || !(fs.f_flags & ST_NOEXEC));
 }
 

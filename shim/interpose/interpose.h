@@ -294,7 +294,7 @@ void environment_copy(char *const *environment, enum preload preload, const char
 void environment_shell(char *const *environment, enum preload preload, const char *log,
 		       struct text *out);
 
-/* Whether a program of this many bits would find the library where the preload entry says. */
+/* Whether a program of this many bits could load the library from where the preload entry says. */
 bool environment_library_is_there(int bits);
 
 /* At start: the log that was handed on to this program, or NULL; nobody else finds it afterwards.

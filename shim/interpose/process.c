@@ -143,7 +143,7 @@ static bool find_gap(const struct program *program, bool preloaded, struct gap *
 	if (preloaded && !environment_library_is_there(program->bits)) {
 		*gap = (struct gap){ library_gap,
 				     "the library is not where the preload entry says, "
-				     "or no program may be loaded from there" };
+				     "or may not be loaded from there" };
 		return true;
 	}
 	*gap = (struct gap){ "environment",

@@ -336,6 +336,13 @@ RUNS(BY_PATH, A6, library_on_a_file_system_without_programs, .as_root = true,
 	   "exec sh -c \"mount -o remount,noexec there; true; /bin/true; exit 0\"'",
      .finds = { "coverage.gap mmfence.gap.reason=library" })
 
+/* Nor one that whoever the program became may not read. */
+RUNS(BY_PATH, A6, library_that_may_not_be_read, .as_root = true,
+     .sh = "d=$(mktemp -d /tmp/mmfence-kept.XXXXXX) && chmod 755 $d || exit 77; "
+	   "cp $BUILD/lib/x86_64-linux-gnu/libmmfence.so $d; chmod 600 $d/libmmfence.so; "
+	   "LD_PRELOAD=$d/libmmfence.so setpriv --reuid 65534 --clear-groups true; rm -r $d",
+     .complains = "", .finds = { "coverage.gap mmfence.gap.reason=library" })
+
 /* Where the dynamic linker searches for it, nobody else can say that it is not there. */
 BY_PATH(A6, library_that_is_searched_for_is_no_gap)
 {

@@ -400,6 +400,13 @@ BY_PATH(command, directory_the_dynamic_linker_cannot_name_is_refused)
 	INSTALLED("with$dollar", "", CANNOT_PRELOAD);
 }
 
+RUNS(BY_PATH, command, library_that_may_not_be_loaded_is_refused, .as_root = true,
+     .sh = "exec unshare -m sh -c '\n"
+	   "mkdir -p here/bin here/lib && mount -t tmpfs none here/lib || exit 77\n"
+	   "cp $mmfence here/bin && cp -r $BUILD/lib/x86_64-linux-gnu here/lib\n"
+	   "mount -o remount,noexec here/lib; exec here/bin/mmfence check -- true'",
+     .refuses = CANNOT_PRELOAD)
+
 /* --- the log --- */
 
 RUNS_AND(BY_PATH, command, log_is_named_after_the_command, .without_log = true,

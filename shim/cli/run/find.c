@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cli/run/run.h"
@@ -43,6 +44,14 @@ static const char *linkers_place(char *out, size_t size)
 	return out;
 }
 
+/* The dynamic linker would complain, and start the program without it. */
+static bool is_noexec(const char *file)
+{
+	struct statvfs fs;
+
+	return !statvfs(file, &fs) && fs.f_flag & ST_NOEXEC;
+}
+
 char *preload_find(struct library *out)
 {
 	char prefix[PATH_MAX] = "", named[PATH_MAX];
@@ -66,6 +75,11 @@ char *preload_find(struct library *out)
 		return format_text("the dynamic linker cannot preload a library from %s, because "
 				   "this name has a space, a colon or a $",
 				   prefix);
+	if (is_noexec(out->file64))
+		return format_text(
+			"the dynamic linker cannot preload a library from %s, because it "
+			"is mounted noexec",
+			prefix);
 	if (snprintf(out->name, sizeof(out->name), "%s/$LIB/libmmfence.so", prefix) < PATH_MAX)
 		return NULL;
 	return format_text("the name of the directory %s is too long", prefix);
