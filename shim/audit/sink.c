@@ -170,10 +170,10 @@ static int log_refresh(struct open_log *log)
 {
 	int r;
 
-	guarded_open_begin();
+	guarded_move_begin();
 	r = install_somewhere(log);
 	guarded_enter(GUARDED_LOG);
-	guarded_open_end();
+	guarded_move_end();
 	if (r >= 0)
 		r = log_size(log);
 	if (r)
@@ -223,20 +223,20 @@ bool sink_has_name(void)
 
 	if (!medium->has_name || !opening_take())
 		return false;
-	guarded_open_begin();
+	guarded_move_begin();
 	fd = medium->refresh(-1);
 	guarded_close_new(fd);
-	guarded_open_end();
+	guarded_move_end();
 	opening_drop();
 	return fd >= 0;
 }
 
 static bool can_fetch(void)
 {
-	guarded_open_begin();
+	guarded_move_begin();
 	int fd = fetch();
 	guarded_close_new(fd);
-	guarded_open_end();
+	guarded_move_end();
 	return fd >= 0 || fd == -EMFILE; /* a record is written apart then */
 }
 
@@ -316,9 +316,9 @@ int sink_hand_on(char *text)
 {
 	if (!sink_enabled() || !medium->leads || !opening_take())
 		return HAND_NEEDLESS;
-	guarded_open_begin();
+	guarded_move_begin();
 	bool leads = medium->leads();
-	guarded_open_end();
+	guarded_move_end();
 	opening_drop();
 	if (leads ? !capability_ends_with_exec() : is_deleted())
 		return HAND_NEEDLESS;

@@ -52,7 +52,7 @@ static void range_closes(unsigned int first, unsigned int last)
 		if (fd >= 0 && (unsigned int)fd >= first && (unsigned int)fd <= last)
 			give_up(fd);
 	}
-	guarded_settle_range(first, last);
+	guarded_settle(); /* another thread may be closing one of them */
 }
 
 static void range_may_close(unsigned int first, unsigned int last, unsigned int flags)

@@ -31,7 +31,7 @@ struct slot {
 static struct slot slots[2][GUARDED_COUNT] LARGE;
 static _Atomic uintptr_t other_start, other_end;
 static atomic_int other_thread;
-static atomic_int opening; /* how many threads may have a number that is in no slot yet */
+static atomic_int moving; /* how many threads may have a number that is in no slot */
 
 /* Numbers, + 1, of one thread each. First a thread says which number it is about to have or to
  * take, then it looks whether others have said so: of two at least one sees the other. Where all
@@ -217,16 +217,16 @@ void guarded_close(int fd)
 
 /* ---- opening ---- */
 
-void guarded_open_begin(void)
+void guarded_move_begin(void)
 {
 	if (home_is_here())
-		atomic_fetch_add(&opening, 1);
+		atomic_fetch_add(&moving, 1);
 }
 
-void guarded_open_end(void)
+void guarded_move_end(void)
 {
 	if (home_is_here())
-		atomic_fetch_sub(&opening, 1);
+		atomic_fetch_sub(&moving, 1);
 }
 
 void guarded_close_new(int fd)
@@ -380,6 +380,7 @@ static void slot_close(struct slot *slot, int fd)
 {
 	int number = fd + 1;
 
+	guarded_move_begin();
 	passes(fd);
 	if (atomic_compare_exchange_strong(&slot->number, &number, 0)) {
 		TEST_POINT("close");
@@ -387,6 +388,7 @@ static void slot_close(struct slot *slot, int fd)
 		sys_close(fd);
 	}
 	has_passed(fd);
+	guarded_move_end();
 }
 
 void guarded_leave(enum guarded_slot which)
@@ -465,38 +467,22 @@ void guarded_take_end(int fd, bool done)
 		sys_close(fd);
 }
 
-/* Who takes one out of its slot, to close it, notes it first. */
 bool guarded_may_be(int fd)
 {
-	return atomic_load_explicit(&opening, memory_order_acquire) || in_a_slot(fd) ||
-	       noted(&passing, fd);
+	return atomic_load_explicit(&moving, memory_order_acquire) || in_a_slot(fd);
 }
 
 void guarded_settle(void)
 {
-	await_none(&opening);
-}
-
-static void await_note(const atomic_int *note, unsigned int first, unsigned int last)
-{
-	int number = atomic_load(note);
-	bool inside =
-		number && (unsigned int)number - 1 >= first && (unsigned int)number - 1 <= last;
-
-	for (int turn = 0; turn < PATIENCE && inside && atomic_load(note) == number; turn++)
-		sys_wait_turn(turn);
-}
-
-void guarded_settle_range(unsigned int first, unsigned int last)
-{
-	for (int i = 0; i < NOTES; i++)
-		await_note(&passing.number[i], first, last);
+	await_none(&moving);
 }
 
 bool guarded_is(int fd)
 {
+	bool was = ours(fd);
+
 	guarded_settle();
-	return ours(fd);
+	return was || ours(fd);
 }
 
 static void slot_give_up(struct slot *slot, int fd)
@@ -541,7 +527,7 @@ void guarded_after_fork(void)
 {
 	for (int i = 0; i < GUARDED_COUNT; i++)
 		clear(&slots[0][i].users);
-	clear(&opening);
+	clear(&moving);
 	for (int i = 0; i < NOTES; i++) {
 		clear(&passing.number[i]);
 		clear(&taken.number[i]);

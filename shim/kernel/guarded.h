@@ -40,8 +40,8 @@ int guarded_get_size(enum guarded_slot slot, uint64_t *size);
 int guarded_get_unchecked(enum guarded_slot slot);
 /* Around opening one, up to guarded_keep: in between nobody closes or takes through libc a number
  * that is not known yet to be ours. */
-void guarded_open_begin(void);
-void guarded_open_end(void);
+void guarded_move_begin(void);
+void guarded_move_end(void);
 /* Moves *fd out of the way and keeps it in the slot. False, and only moved, where the slot has one
  * already, or is that of another process, whose memory this is: then guarded_close follows after
  * use. -EBUSY where the program is taking the number: it is to be opened again. */
@@ -61,11 +61,10 @@ bool guarded_take_again(int error, int turn);
 
 /* Whether this number may be ours (cheap: for every close). */
 bool guarded_may_be(int fd);
-/* The same, for sure, once threads that are about to open one have done so. */
+/* The same, or was a moment ago, for sure: once threads that are about to open or to close one have
+ * done so. */
 bool guarded_is(int fd);
 void guarded_settle(void);
-/* Once threads that are closing some of these have done so. */
-void guarded_settle_range(unsigned int first, unsigned int last);
 /* The slot's number in the program's table, or -1. */
 int guarded_number(enum guarded_slot slot);
 /* For the program, of a number that is ours or was a moment ago: closes it, and it is not welcome

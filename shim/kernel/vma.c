@@ -120,10 +120,10 @@ static int query_anew(uintptr_t address, struct vma *out, char *name, size_t nam
 
 	if (maps >= 0) /* the query itself failed */
 		return vma_query(maps, address, out, name, name_size);
-	guarded_open_begin();
+	guarded_move_begin();
 	maps = proc_open_own(-1, "maps", O_RDONLY);
 	bool kept = maps >= 0 && guarded_keep(GUARDED_MAPS, &maps);
-	guarded_open_end();
+	guarded_move_end();
 	if (maps < 0)
 		return maps;
 	int r = vma_query(maps, address, out, name, name_size);
