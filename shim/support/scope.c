@@ -13,6 +13,10 @@
 /* Initial-exec, because the dynamic model may allocate at a thread's first touch. */
 static __thread int depth __attribute__((tls_model("initial-exec")));
 
+/* It is one of those inside. Still, after its scope, where a handler came at the end of that and
+ * jumped out: then until its next one. */
+static __thread bool counted __attribute__((tls_model("initial-exec")));
+
 /* The child of vfork that is silent, whose thread this is as well. */
 static __thread pid_t muted __attribute__((tls_model("initial-exec")));
 
@@ -52,7 +56,7 @@ void scope_speak(void)
 
 void scope_after_fork(void)
 {
-	atomic_store(&inside, depth != 0);
+	atomic_store(&inside, counted);
 }
 
 bool scope_silent(void)
@@ -66,13 +70,20 @@ bool scope_silent(void)
 	return muted;
 }
 
+/* In one step: a handler may come in between, and has scopes of its own. */
+static void count(bool is_inside)
+{
+	if (__atomic_exchange_n(&counted, is_inside, __ATOMIC_RELAXED) != is_inside)
+		atomic_fetch_add(&inside, is_inside ? 1 : -1);
+}
+
 bool scope_enter(struct scope *scope)
 {
 	if (depth || scope_silent())
 		return false;
 	signals_block(scope);
 	depth = 1;
-	atomic_fetch_add(&inside, 1);
+	count(true);
 	if (__builtin_expect(atomic_load(&silent) == SILENT_ALL, 0)) { /* since the first look */
 		scope_leave(scope);
 		return false;
@@ -84,7 +95,7 @@ void scope_leave(const struct scope *scope)
 {
 	depth = 0;
 	signals_restore(scope);
-	atomic_fetch_sub(&inside, 1);
+	count(false);
 }
 
 void signals_block(struct scope *scope)

@@ -50,6 +50,8 @@ HELD(S1, grown_while_another_copies_for_all, "grown_while_waiting", COPY)
 HELD(S6, broken_before_the_child_adopts_it, "broken_before_adoption", COPY)
 HELD(S6, granted_while_a_fork_waits, "granted_while_a_fork_waits", COPY)
 HELD(S6, tables_stand_still_while_a_fork_begins, "fork_begins", COPY)
+RUNS(FAULTY, P1, nobody_waits_for_who_jumped_out, FAULTY_RUN("held", "jumps_out"),
+     .expects = { "coverage.gap" })
 HELD(P2, a_fork_that_waits_for_another_holds_nobody_up, "two_fork", COPY)
 HELD(P2, forked_while_areas_are_counted, "forked_while_areas_are_counted", COPY)
 HELD(M4, a_view_goes_while_a_fork_splits, "unmapped_while_split", "selfmem.map=emulate",

@@ -8,7 +8,11 @@
  *				another forks; says "over" when there is no N-th
  *	held clone N		the same by a system call that no library sees
  */
+#include <linux/filter.h>
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 
 #include "control.h"
 #include "views.h"
@@ -562,6 +566,57 @@ CASE(number_is_of_another_table)
 	hold_end(hold);
 	actor_join(&taker);
 	promise(!fstat(number, &file), "a descriptor of the program's was closed");
+}
+
+/* ---- a signal that waits for the end of a scope ---- */
+
+static void open_memory(void *unused)
+{
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+
+	must(fd >= 0 && !close(fd));
+}
+
+static sigjmp_buf out;
+
+static void jump_out(int unused)
+{
+	siglongjmp(out, 1);
+}
+
+static void record_and_jump(void *unused)
+{
+	if (!sigsetjmp(out, 1))
+		open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	open_memory(NULL);
+}
+
+/* Nobody is inside then, and nobody is waited for before a filter is installed. */
+CASE(jumps_out)
+{
+	struct sigaction jump = { .sa_handler = jump_out };
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_statx, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
+	struct rusage before, after;
+	struct actor actor;
+
+	must(!sigaction(SIGUSR1, &jump, NULL));
+	hold_call(SYS_write);
+	hold_arm(hold);
+	actor_start(&actor, record_and_jump, NULL);
+	hold_wait(hold);
+	must(!pthread_kill(actor.thread, SIGUSR1));
+	hold_end(hold);
+	actor_join(&actor);
+	must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !getrusage(RUSAGE_THREAD, &before));
+	must(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter));
+	must(!getrusage(RUSAGE_THREAD, &after));
+	promise(after.ru_nvcsw - before.ru_nvcsw < 500, "a thread is waited for that is outside");
 }
 
 /* ---- fork ---- */
@@ -1139,13 +1194,6 @@ CASE(granted_twice)
 }
 
 /* ---- the log ---- */
-
-static void open_memory(void *unused)
-{
-	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-
-	must(fd >= 0 && !close(fd));
-}
 
 /* process.start is written by whoever comes first; who comes second waits for it. */
 CASE(announces_once)
