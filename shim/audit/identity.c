@@ -5,6 +5,7 @@
  * taken for the other's.
  */
 #include <fcntl.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 #include "audit/identity.h"
 #include "audit/json.h"
 #include "kernel/thread.h"
+#include "kernel/vma.h"
 #include "support/sys.h"
 
 #define GUESTS	 16
@@ -58,6 +60,16 @@ static void read_executable(char *path, size_t size)
 	path[length > 0 ? length : 0] = 0;
 }
 
+/* Where the dynamic linker was started by name, it is the executable. */
+static void find_program(struct image *it)
+{
+	struct vma vma;
+
+	if (auxiliary(AT_BASE) ||
+	    !vma_at((uintptr_t)_r_debug.r_map->l_ld, &vma, it->program, sizeof(it->program)))
+		strcpy(it->program, it->executable);
+}
+
 static void make_json(struct image *it)
 {
 	size_t name = strlen(it->name), path = strlen(it->executable);
@@ -83,6 +95,7 @@ const struct image *identity_image(void)
 	if (atomic_compare_exchange_strong(&image_state, &state, BUSY)) {
 		read_name(image.name, sizeof(image.name));
 		read_executable(image.executable, sizeof(image.executable));
+		find_program(&image);
 		make_json(&image);
 		atomic_store(&image_state, KNOWN);
 	}

@@ -23,6 +23,7 @@ struct identity identity_get(void);
 struct image {
 	char name[32];	       /* as in /proc/self/comm */
 	char executable[4096]; /* as in /proc/self/exe; empty where that cannot be read */
+	char program[4096];    /* what the dynamic linker loaded */
 	/* "name":…,"executable":… ready for a record; empty when they are no plain UTF-8. */
 	char json[6144];
 	size_t json_length;

@@ -26,7 +26,7 @@ static const char *module_path(const struct link_map *library)
 	if (library->l_name[0])
 		return library->l_name;
 	program = identity_image();
-	return program ? program->executable : "";
+	return program ? program->program : "";
 }
 
 /* Headers and notes are copied by a call that can fail: a packer, or a program that does not want

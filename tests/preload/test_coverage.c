@@ -236,7 +236,16 @@ ONCE(A6, both_word_sizes_are_followed)
 	    .says = "captured\n", .finds = { "coverage.gap 0" }, .look = one_is_narrow);
 }
 
-/* So is a program that the dynamic linker was told to start. */
+static void call_is_of_the_helper(struct run *run)
+{
+	json_t *modules = field(find_event(run, "snapshot.create"), "mmfence.modules");
+	const char *path = field_string(json_array_get(modules, 0), "path");
+
+	cr_assert(path && strstr(path, "/observe"), "%s", path);
+}
+
+/* So is a program that the dynamic linker was told to start. Its calls are its own, and not of the
+ * linker, which is what the kernel executes. */
 EACH_WIDTH(A6, dynamic_linker_by_hand)
 {
 	const char *linker =
@@ -246,7 +255,7 @@ EACH_WIDTH(A6, dynamic_linker_by_hand)
 		cr_skip_test("no dynamic linker at %s", linker);
 	TRY(.helper = "launch",
 	    .args = { "execve", linker, build_path("helpers/%s/observe", variant) },
-	    .says = "captured\n", .finds = { "coverage.gap 0" });
+	    .says = "captured\n", .finds = { "coverage.gap 0" }, .look = call_is_of_the_helper);
 }
 
 /* A script is as good as its interpreter. */
