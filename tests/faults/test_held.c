@@ -15,9 +15,10 @@
 #include "prepare.h"
 #include "test_guard_stage.h"
 
-#define HELD(suite, name, pattern, ...)                                                   \
-	RUNS(FAULTY, suite, name, FAULTY_RUN("held", pattern), .before = lease_time_keep, \
+#define HELD_BY(helper, suite, name, pattern, ...)                                        \
+	RUNS(FAULTY, suite, name, FAULTY_RUN(helper, pattern), .before = lease_time_keep, \
 	     .options = { __VA_ARGS__ })
+#define HELD(...) HELD_BY("held", __VA_ARGS__)
 
 #define COPY "snapshot.preserve=memory"
 
@@ -33,8 +34,8 @@ HELD(S5, moved_while_it_is_copied, "moved", COPY)
 HELD(S5, grown_while_it_is_copied, "grown", COPY)
 HELD(S1, mapped_while_another_is_copied, "mapped_again", COPY)
 HELD(S1, mapped_while_the_lease_is_given_back, "mapped_while_let_go", COPY)
-HELD(S6, forked_while_it_is_copied, "forked_while_copied", COPY)
-HELD(S6, forked_while_it_is_copied_beside, "forked_while_copied_beside", COPY)
+HELD_BY("held_fork", S6, forked_while_it_is_copied, "forked_while_copied", COPY)
+HELD_BY("held_fork", S6, forked_while_it_is_copied_beside, "forked_while_copied_beside", COPY)
 HELD(S15, own_call_is_not_interrupted, "interrupted/*", COPY)
 HELD(S15, the_way_that_a_writer_allowed, "way_is_exchanged", COPY)
 HELD(S15, a_writer_that_does_not_wait, "nonblocking_waits", COPY)
@@ -47,25 +48,25 @@ RUNS(FAULTY, S10, copy_that_takes_too_long_is_said, FAULTY_RUN("held", "copy_tak
 HELD(S13, whoever_copies_for_all_is_killed, "copier_is_killed", COPY)
 HELD(S13, whoever_copies_for_all_is_slow, "copier_is_slow", COPY)
 HELD(S1, grown_while_another_copies_for_all, "grown_while_waiting", COPY)
-HELD(S6, broken_before_the_child_adopts_it, "broken_before_adoption", COPY)
-HELD(S6, granted_while_a_fork_waits, "granted_while_a_fork_waits", COPY)
-HELD(S6, tables_stand_still_while_a_fork_begins, "fork_begins", COPY)
-RUNS(FAULTY, P1, nobody_waits_for_who_jumped_out, FAULTY_RUN("held", "jumps_out"),
+HELD_BY("held_fork", S6, broken_before_the_child_adopts_it, "broken_before_adoption", COPY)
+HELD_BY("held_fork", S6, granted_while_a_fork_waits, "granted_while_a_fork_waits", COPY)
+HELD_BY("held_fork", S6, tables_stand_still_while_a_fork_begins, "fork_begins", COPY)
+RUNS(FAULTY, P1, nobody_waits_for_who_jumped_out, FAULTY_RUN("held_log", "jumps_out"),
      .expects = { "coverage.gap" })
-HELD(P2, a_fork_that_waits_for_another_holds_nobody_up, "two_fork", COPY)
-HELD(P2, forked_while_areas_are_counted, "forked_while_areas_are_counted", COPY)
-HELD(M4, a_view_goes_while_a_fork_splits, "unmapped_while_split", "selfmem.map=emulate",
-     "selfmem.fork=split")
+HELD_BY("held_fork", P2, a_fork_that_waits_for_another_holds_nobody_up, "two_fork", COPY)
+HELD_BY("held_fork", P2, forked_while_areas_are_counted, "forked_while_areas_are_counted", COPY)
+HELD_BY("held_fork", M4, a_view_goes_while_a_fork_splits, "unmapped_while_split",
+	"selfmem.map=emulate", "selfmem.fork=split")
 HELD(S1, two_threads_map_a_file_first, "granted_twice", COPY)
 
-HELD(A2, a_number_that_was_taken_is_not_the_logs, "number_is_taken", COPY)
-HELD(A2, a_log_that_is_opened_slowly_loses_nothing, "opens_slowly", COPY)
-HELD(A2, a_number_that_is_taken_is_left_to_it, "number_is_left", COPY)
-HELD(A2, a_number_that_is_kept_is_looked_for_again, "number_is_kept", COPY)
-HELD(A3, a_number_that_the_log_was_opened_at_is_taken, "number_is_opened", COPY)
-HELD(A3, a_number_that_will_be_taken_is_left_to_it, "number_will_be_taken", COPY)
-HELD(A3, a_number_that_left_its_slot_is_ours_still, "left_its_slot/*", COPY)
-HELD(P1, a_number_of_another_table_is_no_matter, "number_is_of_another_table", COPY)
+HELD_BY("held_log", A2, a_number_that_was_taken_is_not_the_logs, "number_is_taken", COPY)
+HELD_BY("held_log", A2, a_log_that_is_opened_slowly_loses_nothing, "opens_slowly", COPY)
+HELD_BY("held_log", A2, a_number_that_is_taken_is_left_to_it, "number_is_left", COPY)
+HELD_BY("held_log", A2, a_number_that_is_kept_is_looked_for_again, "number_is_kept", COPY)
+HELD_BY("held_log", A3, a_number_that_the_log_was_opened_at_is_taken, "number_is_opened", COPY)
+HELD_BY("held_log", A3, a_number_that_will_be_taken_is_left_to_it, "number_will_be_taken", COPY)
+HELD_BY("held_log", A3, a_number_that_left_its_slot_is_ours_still, "left_its_slot/*", COPY)
+HELD_BY("held_log", P1, a_number_of_another_table_is_no_matter, "number_is_of_another_table", COPY)
 
 static void without_the_call(struct run *run)
 {
@@ -97,17 +98,17 @@ static void need_mounts(struct run *run)
 RUNS(FAULTY, S5, execution_is_judged_by_what_is_there_now,
      FAULTY_BY(prepare_noexec, "held", "forgets_noexec"), .before = need_mounts)
 
-RUNS_AND(FAULTY, A2, who_comes_second_waits_for_process_start, FAULTY_RUN("held", "announces_once"),
-	 .finds = { "process.start 1", "selfmem.open 2" })
+RUNS_AND(FAULTY, A2, who_comes_second_waits_for_process_start,
+	 FAULTY_RUN("held_log", "announces_once"), .finds = { "process.start 1", "selfmem.open 2" })
 {
 	cr_assert_str_eq(field_string(run->records[0], "event.action"), "process.start");
 }
 
 RUNS(FAULTY, A3, a_log_is_not_looked_for_in_another_table,
-     FAULTY_RUN("held", "compared_in_another_table"), .before = lease_time_keep,
+     FAULTY_RUN("held_log", "compared_in_another_table"), .before = lease_time_keep,
      .options = { COPY, "audit.drift=on" }, .finds = { "snapshot.drift 1" })
 
-RUNS(FAULTY, A2, the_end_tells_what_was_begun, FAULTY_RUN("held", "ends_unfinished"),
+RUNS(FAULTY, A2, the_end_tells_what_was_begun, FAULTY_RUN("held_log", "ends_unfinished"),
      .finds = { "selfmem.open 1", "process.end mmfence.unfinished=1" })
 
 /* Locks, buffers and flags that another thread had when memory was copied are free in the child. */
@@ -117,7 +118,7 @@ static void at_any_place(const char *how)
 	bool over = false;
 
 	for (int place = 0; !over; place += step) {
-		struct run run = { .variant = "faults", FAULTY_RUN("held", how) };
+		struct run run = { .variant = "faults", FAULTY_RUN("held_fork", how) };
 		char number[16];
 
 		cr_assert(place < 5000);
