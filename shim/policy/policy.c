@@ -134,11 +134,12 @@ int policy_add(struct policy *policy, const char *name, const char *value, char 
 	return policy_set(policy, name, joined, error, error_size);
 }
 
+/* Of most variables the first letter tells: each process starts with this. */
 static bool assigns(const char *assignment, const char *name)
 {
-	size_t length = strlen(name);
-
-	return !strncmp(assignment, name, length) && assignment[length] == '=';
+	for (; *name && *assignment == *name; name++)
+		assignment++;
+	return !*name && *assignment == '=';
 }
 
 const char *environment_get(char *const *environment, const char *name)
