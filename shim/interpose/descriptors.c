@@ -34,10 +34,20 @@ static long give_up(int fd)
 	return IN_SCOPE(give_up_open(fd), guarded_give_up(fd));
 }
 
+/* Where the number was ours a moment ago, the program may have a file there already. */
+static long close_ours(int fd)
+{
+	long r = give_up(fd);
+
+	if (r != -ENOENT)
+		return r;
+	return sys_fcntl(fd, F_GETFD, 0) < 0 ? 0 : sys_close(fd);
+}
+
 /* In silence nobody has a use for ours, and no more may be asked than the call itself. */
 long descriptors_close(int fd)
 {
-	return guarded_may_be(fd) && !scope_silent() && guarded_is(fd) ? give_up(fd)
+	return guarded_may_be(fd) && !scope_silent() && guarded_is(fd) ? close_ours(fd)
 								       : sys_close(fd);
 }
 

@@ -375,20 +375,23 @@ void guarded_enter(enum guarded_slot which)
 	atomic_fetch_add(&slot_of(which)->users, 1);
 }
 
-/* One of several threads that want to. Whoever enters after the number is gone does not find it. */
-static void slot_close(struct slot *slot, int fd)
+/* One of several threads that want to: true for that one. Whoever enters after the number is gone
+ * does not find it. */
+static bool slot_close(struct slot *slot, int fd)
 {
 	int number = fd + 1;
 
 	guarded_move_begin();
 	passes(fd);
-	if (atomic_compare_exchange_strong(&slot->number, &number, 0)) {
+	bool closes = atomic_compare_exchange_strong(&slot->number, &number, 0);
+	if (closes) {
 		TEST_POINT("close");
 		await_none(&slot->users);
 		sys_close(fd);
 	}
 	has_passed(fd);
 	guarded_move_end();
+	return closes;
 }
 
 void guarded_leave(enum guarded_slot which)
@@ -485,26 +488,28 @@ bool guarded_is(int fd)
 	return was || ours(fd);
 }
 
-static void slot_give_up(struct slot *slot, int fd)
+static bool slot_give_up(struct slot *slot, int fd)
 {
 	if (atomic_load(&slot->number) != fd + 1)
-		return;
+		return false;
 	atomic_store(&slot->unwelcome, true);
-	slot_close(slot, fd);
+	return slot_close(slot, fd);
 }
 
 int guarded_give_up(int fd)
 {
+	bool closed = false;
+
 	if (!home_is_here())
 		return sys_close(fd);
 	/* One that is passing may come into a slot. */
 	for (int turn = 0; turn < PATIENCE && ours(fd); turn++) {
 		for (int i = 0; i < GUARDED_COUNT; i++)
-			slot_give_up(&slots[0][i], fd);
+			closed |= slot_give_up(&slots[0][i], fd);
 		if (noted(&passing, fd))
 			sys_wait_turn(turn);
 	}
-	return 0;
+	return closed || ours(fd) ? 0 : -ENOENT;
 }
 
 bool guarded_is_welcome(enum guarded_slot which)

@@ -68,7 +68,8 @@ void guarded_settle(void);
 /* The slot's number in the program's table, or -1. */
 int guarded_number(enum guarded_slot slot);
 /* For the program, of a number that is ours or was a moment ago: closes it, and it is not welcome
- * any more. 0, or what close returned in a process that only shares our memory. */
+ * any more. 0; -ENOENT where another thread of ours closed it, and what is there now is the
+ * program's; or what close returned in a process that only shares our memory. */
 int guarded_give_up(int fd);
 bool guarded_is_welcome(enum guarded_slot slot);
 void guarded_welcome(enum guarded_slot slot);

@@ -241,6 +241,28 @@ static void left_its_slot(const void *way)
 	number_is_own();
 }
 
+/* It is closed, and the thread that closed it does not know it yet: the program has the number. */
+CASE(number_is_free)
+{
+	struct actor closing, other;
+
+	number_begin();
+	hold_call(SYS_close);
+	hold->after = true;
+	hold->mask = ~0L;
+	hold->value = number;
+	hold_arm(hold);
+	actor_start(&closing, record, NULL);
+	hold_wait(hold);
+	must(fcntl(own, F_DUPFD_CLOEXEC, number) == number);
+	actor_start(&other, close_number, NULL);
+	wait_until(atomic_load(&other.ended) || sleeps_of(&other) > 20);
+	hold_end(hold);
+	actor_join(&closing);
+	actor_join(&other);
+	promise(fcntl(number, F_GETFD) < 0, "a descriptor that the program closed is open");
+}
+
 static void take_from_nowhere(void *unused)
 {
 	promise(dup3(77, number, O_CLOEXEC) == -1 && errno == EBADF, "dup3 from nowhere");
