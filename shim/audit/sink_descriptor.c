@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "audit/medium.h"
+#include "kernel/guarded.h"
 #include "support/sys.h"
 
 enum how {
@@ -49,7 +50,7 @@ static int open_anew(void)
 	sys_fd_link(number, path);
 	fd = sys_open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd >= 0 && (sys_fstat(fd, &st) || !place_equals(&place, &st))) {
-		sys_close(fd);
+		guarded_close_new(fd);
 		return -EBADF;
 	}
 	return fd;

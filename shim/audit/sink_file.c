@@ -154,7 +154,7 @@ static int open_file(void)
 		return fd;
 	r = sys_fstat(fd, &st);
 	if (r) {
-		sys_close(fd);
+		guarded_close_new(fd);
 		return r;
 	}
 	set_place(&st);

@@ -26,6 +26,7 @@
 
 #include "audit/medium.h"
 #include "kernel/file.h"
+#include "kernel/guarded.h"
 #include "support/sys.h"
 #include "support/text.h"
 
@@ -64,7 +65,7 @@ static int connect_as(int type)
 	if (!r)
 		make_room(fd);
 	else if (fd >= 0)
-		sys_close(fd);
+		guarded_close_new(fd);
 	return r ? r : fd;
 }
 

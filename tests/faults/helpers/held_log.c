@@ -201,6 +201,36 @@ CASE(number_will_be_taken)
 	number_is_own();
 }
 
+/* Nobody listens at the socket that the log is, and so it is closed again: it, and not the file
+ * that the program put at its number meanwhile. */
+CASE(number_of_a_socket)
+{
+	struct hold *connecting = &page->holds[1];
+	struct actor taker, writer;
+	struct stat one, other;
+
+	file_make(NAME, 1, PAGES);
+	own = sure(open("own", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+	number = own + 1;
+	hold_call(SYS_dup3);
+	hold_arm(hold);
+	actor_start(&taker, take_number, NULL);
+	hold_wait(hold);
+	connecting->number = SYS_connect;
+	connecting->mask = ~0L;
+	connecting->value = number;
+	hold_arm(connecting);
+	actor_start(&writer, record, NULL);
+	hold_wait(connecting);
+	hold_end(hold);
+	wait_until(atomic_load(&taker.ended) || sleeps_of(&taker) > 20);
+	hold_end(connecting);
+	actor_join(&taker);
+	actor_join(&writer);
+	promise(!fstat(own, &one) && !fstat(number, &other) && one.st_ino == other.st_ino,
+		"the file that the program put at the number was closed");
+}
+
 static void close_number(void *unused)
 {
 	close(number);
