@@ -114,16 +114,31 @@ void vma_parse(const char *line, struct vma *out, char *name, size_t name_size)
 
 static atomic_bool no_queries; /* this kernel has none */
 
+#define ATTEMPTS 8 /* at opening, while other threads take its number */
+
+/* What is left to the program keeps its number: the next one is another. */
+static int open_kept(bool *kept)
+{
+	int maps = -EBUSY;
+
+	*kept = false;
+	guarded_move_begin();
+	for (int i = 0; i < ATTEMPTS && maps == -EBUSY; i++) {
+		maps = proc_open_own(-1, "maps", O_RDONLY);
+		*kept = maps >= 0 && guarded_keep(GUARDED_MAPS, &maps);
+	}
+	guarded_move_end();
+	return maps;
+}
+
 static int query_anew(uintptr_t address, struct vma *out, char *name, size_t name_size)
 {
 	int maps = guarded_get(GUARDED_MAPS);
+	bool kept;
 
 	if (maps >= 0) /* the query itself failed */
 		return vma_query(maps, address, out, name, name_size);
-	guarded_move_begin();
-	maps = proc_open_own(-1, "maps", O_RDONLY);
-	bool kept = maps >= 0 && guarded_keep(GUARDED_MAPS, &maps);
-	guarded_move_end();
+	maps = open_kept(&kept);
 	if (maps < 0)
 		return maps;
 	int r = vma_query(maps, address, out, name, name_size);

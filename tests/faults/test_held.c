@@ -66,6 +66,7 @@ HELD_BY("held_log", A2, a_number_that_is_kept_is_looked_for_again, "number_is_ke
 HELD_BY("held_log", A3, a_number_that_the_log_was_opened_at_is_taken, "number_is_opened", COPY)
 HELD_BY("held_log", A3, a_number_that_will_be_taken_is_left_to_it, "number_will_be_taken", COPY)
 HELD_BY("held_log", A3, a_number_that_left_its_slot_is_ours_still, "left_its_slot/*", COPY)
+HELD_BY("held_log", P1, a_number_beside_one_that_is_left, "number_of_maps", COPY)
 RUNS(FAULTY, A3, a_number_that_a_socket_was_opened_at_is_taken,
      FAULTY_RUN("held_log", "number_of_a_socket"), .log = "unix:/nonexistent/socket",
      .options = { COPY })

@@ -201,13 +201,19 @@ CASE(number_will_be_taken)
 	number_is_own();
 }
 
+static bool is_own(int fd)
+{
+	struct stat one, other;
+
+	return !fstat(own, &one) && !fstat(fd, &other) && one.st_ino == other.st_ino;
+}
+
 /* Nobody listens at the socket that the log is, and so it is closed again: it, and not the file
  * that the program put at its number meanwhile. */
 CASE(number_of_a_socket)
 {
 	struct hold *connecting = &page->holds[1];
 	struct actor taker, writer;
-	struct stat one, other;
 
 	file_make(NAME, 1, PAGES);
 	own = sure(open("own", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -227,8 +233,68 @@ CASE(number_of_a_socket)
 	hold_end(connecting);
 	actor_join(&taker);
 	actor_join(&writer);
-	promise(!fstat(own, &one) && !fstat(number, &other) && one.st_ino == other.st_ino,
-		"the file that the program put at the number was closed");
+	promise(is_own(number), "the file that the program put at the number was closed");
+}
+
+/* Among ours is /proc/self/maps too, where the kernel (from 6.11) can be asked by it. */
+static bool close_maps(void)
+{
+	char link[64], path[PATH_MAX];
+	bool found = false;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		ssize_t length = readlink(link, path, sizeof(path));
+		if (length > 5 && !memcmp(path + length - 5, "/maps", 5)) {
+			must(!close(fd));
+			found = true;
+		}
+	}
+	return found;
+}
+
+static void remap(void *window)
+{
+	must(!remap_file_pages(window, PAGE, 0, 1, 0));
+}
+
+static void take_next(void *unused)
+{
+	must(dup3(own, number + 1, O_CLOEXEC) == number + 1);
+}
+
+/* The first number at which it is opened is left to the program. So is, then, the next one. */
+CASE(number_of_maps)
+{
+	struct hold *closing = &page->holds[1];
+	struct actor taker, other, remapping;
+
+	own = sure(open(NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+	must(!ftruncate(own, PAGES * PAGE));
+	char *window = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, own, 0);
+	must(window != MAP_FAILED);
+	remap(window);
+	if (!close_maps())
+		return;
+	number = own + 1;
+	hold_call(SYS_dup3);
+	hold_arm(hold);
+	actor_start(&taker, take_number, NULL);
+	hold_wait(hold);
+	closing->number = SYS_close;
+	closing->mask = ~0L;
+	closing->value = number + 1;
+	hold_arm(closing);
+	actor_start(&remapping, remap, window);
+	hold_wait(closing);
+	hold_end(hold);
+	actor_start(&other, take_next, NULL);
+	wait_until(atomic_load(&other.ended) || sleeps_of(&other) > 20);
+	hold_end(closing);
+	actor_join(&taker);
+	actor_join(&other);
+	actor_join(&remapping);
+	promise(is_own(number) && is_own(number + 1), "a file of the program's was closed");
 }
 
 static void close_number(void *unused)
