@@ -464,9 +464,8 @@ void guarded_take_end(int fd, bool done)
 	if (!home_is_here()) /* nor did it say so: the note would be another's */
 		return;
 	guarded_settle();
-	if (!change_note(&taken, -(fd + 1), 0))
-		change_note(&taken, fd + 1, 0);
-	else if (!done)
+	/* In this order: until the note is gone one of ours may be left there. */
+	if (!change_note(&taken, fd + 1, 0) && change_note(&taken, -(fd + 1), 0) && !done)
 		sys_close(fd);
 }
 
