@@ -11,6 +11,29 @@
 
 /* ---- a number that the program takes while the log comes there ---- */
 
+/* A thread that does this comes to the named point, and stays there. */
+static void hold_at(struct hold *it, const char *point, struct actor *actor, void (*act)(void *))
+{
+	strcpy(it->point, point);
+	hold_arm(it);
+	actor_start(actor, act, NULL);
+	hold_wait(it);
+}
+
+static long sleeps_of(const struct actor *actor)
+{
+	char path[64], line[128];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", atomic_load(&actor->tid));
+	return atol(proc_line(path, "voluntary_ctxt_switches:", line, sizeof(line)));
+}
+
+/* It waits for another, or need not. */
+static void wait_until_held_up(const struct actor *actor)
+{
+	wait_until(atomic_load(&actor->ended) || sleeps_of(actor) > 20);
+}
+
 /* The lowest number where it is open. */
 static int log_number(void)
 {
@@ -54,16 +77,23 @@ static void number_begin(void)
 	number = log_closed();
 }
 
-static void number_is_own(void)
+static bool is_own(int fd)
 {
 	struct stat one, other;
 
+	return !fstat(own, &one) && !fstat(fd, &other) && one.st_ino == other.st_ino &&
+	       one.st_dev == other.st_dev;
+}
+
+static void number_is_own(void)
+{
+	struct stat file;
+
 	record(NULL);
-	promise(!fstat(own, &one) && !fstat(number, &other) && one.st_ino == other.st_ino &&
-			one.st_dev == other.st_dev,
-		"another file is at the number that the program took");
-	promise(!other.st_size, "%jd bytes landed in a file of the program's",
-		(intmax_t)other.st_size);
+	promise(is_own(number), "another file is at the number that the program took");
+	must(!fstat(own, &file));
+	promise(!file.st_size, "%jd bytes landed in a file of the program's",
+		(intmax_t)file.st_size);
 }
 
 /* The log is there, and its thread does not know it yet. */
@@ -72,22 +102,11 @@ CASE(number_is_taken)
 	struct actor actor;
 
 	number_begin();
-	strcpy(hold->point, "number");
-	hold_arm(hold);
-	actor_start(&actor, record, NULL);
-	hold_wait(hold);
+	hold_at(hold, "number", &actor, record);
 	take_number(NULL);
 	hold_end(hold);
 	actor_join(&actor);
 	number_is_own();
-}
-
-static long sleeps_of(const struct actor *actor)
-{
-	char path[64], line[128];
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", atomic_load(&actor->tid));
-	return atol(proc_line(path, "voluntary_ctxt_switches:", line, sizeof(line)));
 }
 
 /* Whoever opens the log may not be run for long: others wait as long as it is there. */
@@ -96,10 +115,7 @@ CASE(opens_slowly)
 	struct actor opener, other;
 
 	number_begin();
-	strcpy(hold->point, "number");
-	hold_arm(hold);
-	actor_start(&opener, record, NULL);
-	hold_wait(hold);
+	hold_at(hold, "number", &opener, record);
 	actor_start(&other, record, NULL);
 	wait_until(atomic_load(&other.ended) || sleeps_of(&other) > 1500);
 	promise(!atomic_load(&other.ended), "a record was given up");
@@ -137,20 +153,14 @@ CASE(number_is_kept)
 	struct actor taker, writer;
 
 	number_begin();
-	strcpy(hold->point, "keep");
-	hold_arm(hold);
-	actor_start(&writer, record, NULL);
-	hold_wait(hold);
-	strcpy(looking->point, "ours");
-	hold_arm(looking);
-	actor_start(&taker, take_number, NULL);
-	hold_wait(looking);
+	hold_at(hold, "keep", &writer, record);
+	hold_at(looking, "ours", &taker, take_number);
 	writing->number = SYS_write;
 	hold_arm(writing);
 	hold_end(hold);
 	hold_wait(writing);
 	hold_end(looking);
-	wait_until(atomic_load(&taker.ended) || sleeps_of(&taker) > 20);
+	wait_until_held_up(&taker);
 	hold_end(writing);
 	actor_join(&writer);
 	actor_join(&taker);
@@ -164,13 +174,10 @@ CASE(number_is_opened)
 	struct actor taker, writer;
 
 	number_begin();
-	strcpy(hold->point, "number");
-	hold_arm(hold);
-	actor_start(&writer, record, NULL);
-	hold_wait(hold);
+	hold_at(hold, "number", &writer, record);
 	number = log_number();
 	actor_start(&taker, take_number, NULL);
-	wait_until(atomic_load(&taker.ended) || sleeps_of(&taker) > 20);
+	wait_until_held_up(&taker);
 	hold_end(hold);
 	actor_join(&taker);
 	actor_join(&writer);
@@ -189,23 +196,13 @@ CASE(number_will_be_taken)
 	hold_arm(hold);
 	actor_start(&taker, take_number, NULL);
 	hold_wait(hold);
-	strcpy(opening->point, "number");
-	hold_arm(opening);
-	actor_start(&writer, record, NULL);
-	hold_wait(opening);
+	hold_at(opening, "number", &writer, record);
 	hold_end(hold);
-	wait_until(atomic_load(&taker.ended) || sleeps_of(&taker) > 20);
+	wait_until_held_up(&taker);
 	hold_end(opening);
 	actor_join(&taker);
 	actor_join(&writer);
 	number_is_own();
-}
-
-static bool is_own(int fd)
-{
-	struct stat one, other;
-
-	return !fstat(own, &one) && !fstat(fd, &other) && one.st_ino == other.st_ino;
 }
 
 /* Nobody listens at the socket that the log is, and so it is closed again: it, and not the file
@@ -229,7 +226,7 @@ CASE(number_of_a_socket)
 	actor_start(&writer, record, NULL);
 	hold_wait(connecting);
 	hold_end(hold);
-	wait_until(atomic_load(&taker.ended) || sleeps_of(&taker) > 20);
+	wait_until_held_up(&taker);
 	hold_end(connecting);
 	actor_join(&taker);
 	actor_join(&writer);
@@ -289,7 +286,7 @@ CASE(number_of_maps)
 	hold_wait(closing);
 	hold_end(hold);
 	actor_start(&other, take_next, NULL);
-	wait_until(atomic_load(&other.ended) || sleeps_of(&other) > 20);
+	wait_until_held_up(&other);
 	hold_end(closing);
 	actor_join(&taker);
 	actor_join(&other);
@@ -326,7 +323,7 @@ static void left_its_slot(const void *way)
 	actor_start(&first, close_number, NULL);
 	hold_wait(hold);
 	actor_start(&other, *(const closer *)way, NULL);
-	wait_until(atomic_load(&other.ended) || sleeps_of(&other) > 20);
+	wait_until_held_up(&other);
 	int taken = fcntl(own, F_DUPFD_CLOEXEC, number);
 	hold_end(writing);
 	hold_end(hold);
@@ -352,7 +349,7 @@ CASE(number_is_free)
 	hold_wait(hold);
 	must(fcntl(own, F_DUPFD_CLOEXEC, number) == number);
 	actor_start(&other, close_number, NULL);
-	wait_until(atomic_load(&other.ended) || sleeps_of(&other) > 20);
+	wait_until_held_up(&other);
 	hold_end(hold);
 	actor_join(&closing);
 	actor_join(&other);
@@ -374,10 +371,7 @@ CASE(number_is_of_another_table)
 	limit_set(RLIMIT_NOFILE, 512);
 	number = 512 - 64; /* the first that is tried */
 	must(dup2(sure(open(NAME, O_RDONLY | O_CLOEXEC)), number) == number);
-	strcpy(hold->point, "ours");
-	hold_arm(hold);
-	actor_start(&taker, take_from_nowhere, NULL);
-	hold_wait(hold);
+	hold_at(hold, "ours", &taker, take_from_nowhere);
 	guarded(PAGES);
 	hold_end(hold);
 	actor_join(&taker);
@@ -443,10 +437,7 @@ CASE(announces_once)
 	struct hold *waiting = &page->holds[1];
 	struct actor first, second;
 
-	strcpy(hold->point, "announce");
-	hold_arm(hold);
-	actor_start(&first, open_memory, NULL);
-	hold_wait(hold);
+	hold_at(hold, "announce", &first, open_memory);
 	waiting->number = SYS_sched_yield;
 	waiting->but = self();
 	hold_arm(waiting);
